@@ -1,0 +1,139 @@
+/* cohort: the cohort folder's five tables in memory, and the match of images to the channels of a job.
+ *
+ * Format of the tables: README and schemas/cohort/ (design words: center, cohort, patient, study, image, lesion, reading).
+ * Everything is read once by rank 0 and is read-only afterwards. Indices are positions in the arrays; -1 = none.
+ */
+#ifndef RADCOHORT_COHORT_H
+#define RADCOHORT_COHORT_H
+
+#include "radcohort/base.h"
+#include "radcohort/issue.h"
+#include "radcohort/job.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RAD_MAX_TABLE_BYTES ((size_t)2 << 30)
+#define RAD_MAX_FIELD_BYTES 65536
+
+typedef struct rad_covariate { /* an extra column of patients.tsv or lesions.tsv */
+    const char *name;
+    const char *value; /* text as written; never empty (empty = absent) */
+} rad_covariate;
+
+typedef struct rad_center {
+    char *id;
+    bool external; /* cohort column: internal | external */
+    char *name, *country; /* or NULL */
+    int64_t line;
+} rad_center;
+
+typedef struct rad_patient {
+    char *id;
+    int64_t center;
+    char *label;     /* class name or ordinal as written; NULL when the table has no label column for this patient */
+    int64_t fold;    /* -1 = none */
+    double age;      /* years, NaN = missing; capped at 90 */
+    char *sex;       /* as written, or NULL */
+    int64_t n_covariate;
+    rad_covariate *covariate;
+    int64_t line;
+} rad_patient;
+
+typedef struct rad_image {
+    int64_t patient, lesion; /* lesion -1: the image serves all lesions of its patient */
+    char *study;             /* "" when the table has none */
+    char *sequence;
+    char *path;              /* as written, relative to the cohort folder */
+    int64_t line;
+} rad_image;
+
+typedef enum rad_lesion_kind { RAD_LESION_NONE, RAD_LESION_BOX, RAD_LESION_MASK, RAD_LESION_POINT } rad_lesion_kind;
+typedef struct rad_lesion {
+    int64_t patient;
+    char *id;
+    char *label;       /* NULL: the patient's */
+    bool has_box, has_mask, has_point;
+    int64_t box[6];    /* i0 j0 k0 i1 j1 k1: voxel indices of the stored image, zero-based, first inclusive, last exclusive */
+    double point[3];   /* i j k, voxel indices of the stored image (centre of a voxel = integer) */
+    char *mask;        /* path of a NIfTI of the image's shape, non-zero = lesion; relative to the folder */
+    double size_mm;    /* NaN = missing */
+    int64_t n_covariate;
+    rad_covariate *covariate;
+    int64_t line;
+} rad_lesion;
+
+typedef struct rad_reading {
+    char *reader;
+    int64_t patient, lesion; /* lesion -1 = about the patient */
+    char *call;              /* class name, or NULL */
+    double rating;           /* NaN = missing */
+    double experience_years; /* NaN = missing */
+    int64_t line;
+} rad_reading;
+
+typedef struct rad_cohort {
+    char *dir;
+    int64_t n_center, n_patient, n_image, n_lesion, n_reading;
+    rad_center *center;
+    rad_patient *patient;
+    rad_image *image;
+    rad_lesion *lesion;
+    rad_reading *reading;
+    char sha256[RAD_SHA256_HEX]; /* of the five tables' bytes, in the order of design section 9, names included */
+    void *arena;                 /* owner of the strings */
+} rad_cohort;
+
+typedef struct rad_cohort_opts {
+    bool allow_outside;   /* paths may be absolute or contain ".." */
+    bool skip_file_check; /* do not look whether image files exist (they become exclusions when they do not) */
+} rad_cohort_opts;
+
+/* Reads centers, patients, images, lesions?, readings? (.tsv or .csv each). All mistakes of all tables become issues; RAD_E_CONFIG
+ * when at least one is an error. A missing image FILE is a warning here and an exclusion in the run: one bad study never stops
+ * the others; a mistake in the TABLES is an error. */
+rad_status rad_cohort_read(const char *dir, const rad_cohort_opts *opts, rad_cohort **ret, rad_issues *issues, rad_error *err)
+    RAD_MUST_CHECK;
+void rad_cohort_destroy(rad_cohort **c);
+
+/* ---------------------------------------------------------------- manifest: what is to be scored */
+
+/* The images that make one input of one case, or why they do not. */
+typedef struct rad_case_input {
+    rad_status status;                /* RAD_OK, RAD_E_CHANNEL, RAD_E_REGION */
+    char *why;                        /* NULL when OK */
+    int64_t image[RAD_MAX_CHANNELS];  /* per channel entry of the input: index into cohort->image */
+} rad_case_input;
+
+/* One scored thing: a lesion (job unit lesion) or a patient's study (job unit patient). */
+typedef struct rad_case {
+    int64_t patient, lesion;  /* lesion -1 when the unit is patient */
+    const char *study;        /* borrowed */
+    int label;                /* class index; -1 = unknown label (scored, but counted out of the statistics) */
+    rad_case_input *input;    /* n_input of the job */
+} rad_case;
+
+typedef struct rad_unused_image { /* an image that no input of any case takes: recorded, never dropped in silence */
+    int64_t image;
+    char *why;
+} rad_unused_image;
+
+typedef struct rad_manifest {
+    int64_t n_case;
+    rad_case *item;
+    int64_t n_unused;
+    rad_unused_image *unused;
+    void *arena;
+} rad_manifest;
+
+/* Matches images to channels for every case. An ambiguous match (two images for one channel) or none is the status of that
+ * case input, never an error of the call. Order of cases: patients in table order, then lesions in table order. */
+rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manifest **ret, rad_issues *issues, rad_error *err)
+    RAD_MUST_CHECK;
+void rad_manifest_destroy(rad_manifest **m);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

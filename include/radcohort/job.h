@@ -1,0 +1,148 @@
+/* job: one study as a YAML file, read into plain structs.
+ *
+ * Reader: src/cohort/job_*.c (libyaml documents + one table of keys). The same table is checked against
+ * schemas/job.schema.json by a test. Strings are owned by the rad_job. All structs are read-only after rad_job_read.
+ */
+#ifndef RADCOHORT_JOB_H
+#define RADCOHORT_JOB_H
+
+#include "radcohort/base.h"
+#include "radcohort/issue.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RAD_MAX_JOB_BYTES ((size_t)1 << 20)
+#define RAD_MAX_CHANNELS 32  /* channel entries of one input */
+#define RAD_MAX_OFFSETS 15   /* slice offsets of one channel entry */
+#define RAD_MAX_PLANES 64    /* planes of one input = sum over channels of their offsets */
+#define RAD_MAX_INPUTS 32
+#define RAD_MAX_MODELS 64
+#define RAD_MAX_CLASSES 64
+#define RAD_MAX_POINTS 32    /* operating points */
+
+/* What to put where a neighbour slice (or a pixel of the region) lies outside the image. */
+typedef enum rad_edge { RAD_EDGE_REPLICATE, RAD_EDGE_ZERO } rad_edge;
+
+/* One channel entry: `n_offset` planes from the image whose `sequence` column equals `sequence`. */
+typedef struct rad_channel_spec {
+    char *sequence;
+    int n_offset;
+    int offset[RAD_MAX_OFFSETS]; /* slices, relative to the scored slice, along the third axis after reorientation */
+} rad_channel_spec;
+
+typedef enum rad_region_from {
+    RAD_REGION_AUTO,  /* what the lesion row has: mask, else box, else point */
+    RAD_REGION_WHOLE, /* the whole slice; needs no lesion */
+    RAD_REGION_BOX,
+    RAD_REGION_MASK,
+    RAD_REGION_POINT
+} rad_region_from;
+typedef enum rad_region_shape { RAD_SHAPE_SQUARE, RAD_SHAPE_RECTANGLE } rad_region_shape;
+
+typedef struct rad_region_spec {
+    rad_region_from from;
+    rad_region_shape shape;
+    double margin_mm; /* added on every side */
+    double margin_px; /* added on every side, after margin_mm */
+    double size_mm;   /* side of the square around a point; required when from = point */
+} rad_region_spec;
+
+typedef enum rad_slices {
+    RAD_SLICES_LESION_CENTRE, /* `lesion`: one slice, the one with the largest mask area (lowest index on ties), the middle of a
+                                 box (lower one of two), the point's slice; the middle slice of the volume for a whole region */
+    RAD_SLICES_LESION_ALL,    /* `lesion-all`: every slice of the mask or box */
+    RAD_SLICES_VOLUME_ALL     /* `all`: every slice of the volume */
+} rad_slices;
+
+/* Maps low..high to 0..1, clipped. In the image's own units (HU for CT) after scl_slope/inter. */
+typedef struct rad_window_spec {
+    bool on;
+    double low, high; /* `level`/`width` in YAML become level -/+ width/2 */
+} rad_window_spec;
+
+typedef enum rad_resize_method { RAD_RESIZE_NONE, RAD_RESIZE_BILINEAR, RAD_RESIZE_NEAREST } rad_resize_method;
+typedef struct rad_resize_spec {
+    rad_resize_method method;
+    int64_t height, width; /* pixels; rows = H, columns = W */
+    bool antialias;        /* triangle filter widened by the downscale factor, as PyTorch antialias=True */
+} rad_resize_spec;
+
+/* (x - mean[c]) / std[c] per plane; n = 0 none, 1 the same for all planes, else one per plane. */
+typedef struct rad_normalise_spec {
+    int n;
+    double mean[RAD_MAX_PLANES], std[RAD_MAX_PLANES];
+} rad_normalise_spec;
+
+/* How a network's input is made from a case. Several models may share one: it is then prepared once. */
+typedef struct rad_input_spec {
+    char *name;
+    int n_channel;
+    rad_channel_spec channel[RAD_MAX_CHANNELS];
+    int n_plane;         /* sum of n_offset */
+    char orientation[4]; /* three letters, directions of +x (W), +y (H), +z (slices): "LPS" = axial as radiologists see it */
+    rad_slices slices;
+    rad_edge edge;
+    rad_region_spec region;
+    rad_window_spec window;
+    rad_resize_spec resize;
+    rad_normalise_spec normalise;
+    char *canonical;     /* every field above as one canonical text line: goes into content keys and the database */
+} rad_input_spec;
+
+typedef enum rad_activation { RAD_ACT_NONE, RAD_ACT_SOFTMAX, RAD_ACT_SIGMOID } rad_activation;
+
+typedef struct rad_model_spec {
+    char *name;
+    char *file;          /* as written; relative to the job file */
+    char *path;          /* resolved */
+    char *sha256;        /* pinned identity, or NULL */
+    int input;           /* index into job->input */
+    char *output;        /* output tensor name, or NULL for the only one */
+    rad_activation activation; /* applied to the network's output in double, before scores are stored */
+} rad_model_spec;
+
+typedef enum rad_unit { RAD_UNIT_SLICE, RAD_UNIT_LESION, RAD_UNIT_PATIENT } rad_unit;
+const char *rad_unit_name(rad_unit u); /* "slice", "lesion", "patient" */
+
+/* How the scores of the unit below become one. */
+typedef enum rad_aggregate { RAD_AGG_MAX, RAD_AGG_MEAN, RAD_AGG_MEDIAN } rad_aggregate;
+
+typedef struct rad_operating_point {
+    char *name;
+    double threshold; /* call is positive when score >= threshold */
+} rad_operating_point;
+
+typedef struct rad_job {
+    char *name;
+    char *path;        /* of the job file */
+    char *text;        /* the YAML as read: stored with the run */
+    char sha256[RAD_SHA256_HEX]; /* of text */
+    char *cohort_dir;  /* resolved */
+    char *database;    /* resolved, or NULL: results/NAME.sqlite in the working directory */
+    rad_unit case_unit; /* `unit`: what is scored as one case, lesion or patient */
+    int n_class;
+    char *class_name[RAD_MAX_CLASSES]; /* order of the network's outputs; values of the label column */
+    int positive;      /* class index whose score is stored for two-class jobs; -1 for more classes */
+    int n_input;
+    rad_input_spec *input;
+    int n_model;
+    rad_model_spec *model;
+    rad_aggregate lesion_rule, patient_rule; /* slice -> lesion, lesion -> patient */
+    int n_point;
+    rad_operating_point point[RAD_MAX_POINTS];
+    bool by_all, by_cohort, by_center; /* strata */
+    int batch;         /* samples per call of the network, at most; numerically irrelevant */
+    char *backend, *precision; /* defaults "onednn", "fp32"; the command line overrides */
+} rad_job;
+
+/* Reads, resolves paths against the job file's folder, fills defaults, checks ranges. Every mistake becomes an issue with file,
+ * line and column; RAD_E_CONFIG when there is at least one error. */
+rad_status rad_job_read(const char *path, rad_job **ret, rad_issues *issues, rad_error *err) RAD_MUST_CHECK;
+void rad_job_destroy(rad_job **job);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

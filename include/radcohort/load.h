@@ -1,0 +1,77 @@
+/* load: gzip and NIfTI. A volume in memory with its affine, or a typed reason why not.
+ *
+ * nifticlib decides what a header means; this module bounds sizes before allocation, inflates, swaps bytes and keeps the reason of
+ * a failure. The only module that includes nifti, zlib, libdeflate or ISA-L headers. No global state; thread-safe for distinct outputs.
+ *
+ * Voxel axes: [x, y, z, t, ...] as stored, x fastest. Affines map voxel index (centre = integer) to RAS+ mm.
+ */
+#ifndef RADCOHORT_LOAD_H
+#define RADCOHORT_LOAD_H
+
+#include "radcohort/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RAD_MAX_DIM 32767                        /* per axis */
+#define RAD_MAX_VOXELS ((int64_t)1 << 31)        /* of one image, all axes */
+#define RAD_MAX_IMAGE_BYTES ((size_t)8 << 30)    /* inflated */
+#define RAD_MAX_FILE_BYTES ((size_t)8 << 30)     /* on disk */
+#define RAD_MAX_GZIP_RATIO 1200                  /* inflated / compressed; deflate itself cannot pass 1032 */
+
+typedef enum rad_voxel_type {
+    RAD_VOX_U8, RAD_VOX_I8, RAD_VOX_U16, RAD_VOX_I16, RAD_VOX_U32, RAD_VOX_I32, RAD_VOX_U64, RAD_VOX_I64,
+    RAD_VOX_F32, RAD_VOX_F64, RAD_VOX_RGB24
+} rad_voxel_type;
+size_t rad_voxel_size(rad_voxel_type t);
+const char *rad_voxel_type_name(rad_voxel_type t); /* "int16", "rgb24", ... as in NIfTI */
+
+/* What the header says. Plain data. */
+typedef struct rad_image_info {
+    int n_dim;              /* 1..7 as stored */
+    int64_t dim[7];         /* 1 beyond n_dim */
+    double spacing[3];      /* mm, positive */
+    double affine[4][4];    /* voxel -> RAS+ mm: sform when its code > 0, else qform when its code > 0, else spacing only (NIfTI-1 "method 1") */
+    int sform_code, qform_code;
+    double form_disagreement_mm; /* largest distance over the corners between sform and qform when both are set; 0 otherwise */
+    char orientation[4];    /* closest axis codes of +x +y +z, e.g. "LAS" (nibabel aff2axcodes); "???" when degenerate */
+    rad_voxel_type type;
+    double slope, inter;    /* value = slope * stored + inter; (1, 0) when the header's slope is 0 or not finite */
+    bool swapped;           /* file byte order differs from this machine's */
+    bool gzip;
+    int nifti_version;      /* 1 or 2 */
+    bool pair;              /* .hdr/.img */
+    size_t file_bytes;      /* on disk, both files of a pair */
+    char *warning;          /* NULL, or text worth recording (sform/qform disagree by more than 1 mm, ...); owned */
+} rad_image_info;
+void rad_image_info_release(rad_image_info *i);
+
+/* A volume in native byte order, unscaled. */
+typedef struct rad_volume {
+    rad_image_info info;
+    void *voxel;                 /* info.type, dims as stored, x fastest; owned */
+    size_t bytes;
+    char content[RAD_XXH128_HEX]; /* XXH3-128 of the file's bytes as they lie on disk (.hdr then .img for a pair) */
+} rad_volume;
+
+/* Header only: inflates no more than the first block. Errors: NOTFOUND, IO, FORMAT, TRUNCATED, LIMIT, UNSUPPORTED (complex, float128,
+ * rgba32, unknown type), SHAPE (zero or negative dims). A file whose size cannot hold what the header promises is TRUNCATED for
+ * uncompressed files and LIMIT (by RAD_MAX_GZIP_RATIO) for compressed ones, before anything is allocated. */
+rad_status rad_image_probe(const char *path, rad_image_info *ret, rad_error *err) RAD_MUST_CHECK;
+/* Header and voxels. The gzip CRC is verified. `path` may name .nii, .nii.gz, .hdr or .img (with or without .gz). */
+rad_status rad_volume_load(const char *path, rad_volume **ret, rad_error *err) RAD_MUST_CHECK;
+void rad_volume_destroy(rad_volume **v);
+
+/* Converts `n` voxels that lie `stride` apart, starting at linear index `first`, to scaled float32:
+ * (float)(slope * (double)stored + inter). For rgb24 the luma 0.299 R + 0.587 G + 0.114 B of the three bytes. */
+void rad_volume_get(const rad_volume *v, int64_t first, int64_t stride, int64_t n, float *out);
+
+/* Writes a NIfTI-1 single file (gzip when the name ends in .gz), atomically. `voxel`: `info->type`, native order. Uses dim, n_dim (<= 4),
+ * affine (sform code 1 and, when it is a rotation, qform code 1), type, slope, inter. */
+rad_status rad_volume_write(const char *path, const rad_image_info *info, const void *voxel, rad_error *err) RAD_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

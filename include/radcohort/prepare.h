@@ -1,0 +1,50 @@
+/* prepare: from volumes and a region of interest to the network's input planes.
+ *
+ * The exact rules (so that someone can write them again) stand in the header comments of src/prepare/ and in jobs/README.md.
+ * Pure: no files, no clock, no threads of its own; thread-safe for distinct outputs. All arithmetic that decides a pixel's value is in
+ * double, rounded once to float32, so that results do not depend on compiler vectorisation.
+ */
+#ifndef RADCOHORT_PREPARE_H
+#define RADCOHORT_PREPARE_H
+
+#include "radcohort/base.h"
+#include "radcohort/job.h"
+#include "radcohort/load.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where the lesion is, in voxel indices of the reference image (that of the first channel entry) as stored. */
+typedef struct rad_roi {
+    bool has_box, has_point;
+    int64_t box[6];          /* as rad_lesion.box */
+    double point[3];
+    const rad_volume *mask;  /* or NULL; same dims as the reference image */
+} rad_roi;
+
+/* One input of one case, prepared: n_slice samples of [n_plane, height, width] float32. */
+typedef struct rad_prepared {
+    int64_t n_slice, n_plane, height, width;
+    float *data;              /* [n_slice, n_plane, height, width], 64-byte aligned; owned */
+    int64_t *slice;           /* [n_slice] index of the scored slice along the third axis AFTER reorientation */
+    int64_t *stored_slice;    /* [n_slice] the same slice as an index along the stored axis it lies on */
+    int64_t (*box)[4];        /* [n_slice] x0 y0 x1 y1 of the region in the reoriented slice, may reach outside the image */
+    int stored_axis;          /* 0, 1 or 2: which stored axis the slices run along */
+} rad_prepared;
+
+/* volume[c]: the volume of channel entry c of `spec` (entries may share one). 2-D images count as one slice; for 4-D images the first
+ * frame is used. Errors: SHAPE (dims of a mask or of a second sequence differ from the reference image; a single sample would pass
+ * limits), REGION (empty mask, box or point outside the image, no region where one is needed), NONFINITE (NaN or Inf among the pixels used),
+ * UNSUPPORTED (5-D and more, degenerate affine), NOMEM. `ret` is released by rad_prepared_release. */
+rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, rad_prepared *ret,
+                            rad_error *err) RAD_MUST_CHECK;
+void rad_prepared_release(rad_prepared *p);
+
+/* Shape of one sample of an input as far as the job alone decides it: false when it depends on the image (no resize). */
+bool rad_prepare_sample_shape(const rad_input_spec *spec, int64_t ret_chw[3]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

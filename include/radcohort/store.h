@@ -1,0 +1,134 @@
+/* store: the one SQLite file. Only rank 0 opens it for writing. Schema: schemas/schema.sql (embedded at build time), versioned by
+ * user_version, described in the data_dictionary table.
+ *
+ * Promise 2: scores live under a content key and are stored once; a run refers to them. Promise 3: rad_store_finish_run checks that every
+ * case and model of the manifest is a result or an exclusion. Promise 5: journal_mode DELETE, one writer, never WAL.
+ */
+#ifndef RADCOHORT_STORE_H
+#define RADCOHORT_STORE_H
+
+#include "radcohort/base.h"
+#include "radcohort/cohort.h"
+#include "radcohort/job.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rad_store rad_store;
+typedef enum rad_store_mode { RAD_STORE_READ, RAD_STORE_WRITE /* creates, migrates, takes the writer lock */ } rad_store_mode;
+
+/* Errors: STORE (not a radcohort file, newer schema, locked by another writer, read-only: each says the way out), NOTFOUND (READ). */
+rad_status rad_store_open(const char *path, rad_store_mode mode, rad_store **ret, rad_error *err) RAD_MUST_CHECK;
+void rad_store_close(rad_store **st);
+
+/* ---------------------------------------------------------------- a run */
+
+typedef struct rad_run_model { /* what the coordinator found in each model file */
+    const char *sha256, *graph_hash, *summary; /* summary: rad_graph_describe */
+    int opset;
+    int64_t parameters;
+    const char *input_shape, *output_shape;    /* text, one sample */
+} rad_run_model;
+
+typedef struct rad_run_info {
+    const rad_job *job;
+    const rad_cohort *cohort;
+    const rad_manifest *manifest;
+    const rad_run_model *model;  /* job->n_model */
+    const char *backend, *backend_version, *precision, *host, *launch_mode, *command_line, *versions_json;
+    int n_rank, threads;
+} rad_run_info;
+
+typedef struct rad_pending_case { int64_t case_id; int64_t manifest_index; int attempts; } rad_pending_case;
+
+/* In one transaction: upserts the cohort tables, finds an unfinished run of the same identity (job text, tables, models, backend version,
+ * precision) and takes it up again, or makes a new one with its manifest, intake exclusions and unused images.
+ * *ret_pending: the cases still without result, manifest order; caller frees. *ret_resumed tells which. A finished run of the same identity
+ * gives *ret_run and no pending case, *ret_finished true. */
+rad_status rad_store_begin_run(rad_store *st, const rad_run_info *info, int64_t *ret_run, bool *ret_resumed, bool *ret_finished,
+                               rad_pending_case **ret_pending, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
+/* Commits that these cases are leased to `rank` BEFORE their work is sent; counts the attempt. */
+rad_status rad_store_lease(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, int rank, rad_error *err) RAD_MUST_CHECK;
+/* The leases came back without the case's fault: the attempt does not count. */
+rad_status rad_store_return(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, rad_error *err) RAD_MUST_CHECK;
+
+typedef struct rad_image_record { /* what the worker read */
+    int64_t image;               /* index into cohort->image */
+    char content[RAD_XXH128_HEX];
+    int n_dim;
+    int64_t dim[7];
+    double spacing[3], affine[4][4];
+    char orientation[4];
+    const char *type;            /* voxel type name */
+    const char *warning;         /* or NULL */
+    int64_t file_bytes;
+} rad_image_record;
+
+typedef struct rad_model_result { /* one model on one case */
+    rad_status status;           /* RAD_OK, or why there is no score (study scope) */
+    const char *stage;           /* "load", "prepare", "infer" when not OK */
+    const char *why;
+    char key[RAD_SHA256_HEX];    /* content key: H(image contents, region, input canonical text, model hash, activation, precision, engine version) */
+    int64_t n_slice;
+    const int64_t *slice, *stored_slice; /* [n_slice] */
+    const int64_t (*box)[4];     /* [n_slice] */
+    const double *score;         /* [n_slice, n_class] after the activation */
+} rad_model_result;
+
+typedef struct rad_case_result {
+    int64_t case_id;
+    int rank;
+    const char *host, *device;
+    int64_t n_image;
+    const rad_image_record *image;
+    int n_model;
+    const rad_model_result *model; /* job->n_model */
+    double read_s, prepare_s, infer_s; /* time ledger */
+    int64_t read_bytes;
+} rad_case_result;
+
+/* Idempotent: a second result of a case changes nothing. Grouped into transactions; rad_store_flush commits. */
+rad_status rad_store_put_result(rad_store *st, int64_t run, const rad_case_result *r, rad_error *err) RAD_MUST_CHECK;
+/* A case without result, whole: quarantine. */
+rad_status rad_store_put_exclusion(rad_store *st, int64_t run, int64_t case_id, const char *stage, rad_status why, const char *text,
+                                   rad_error *err) RAD_MUST_CHECK;
+rad_status rad_store_flush(rad_store *st, rad_error *err) RAD_MUST_CHECK;
+/* Aggregates slices to cases and patients (job rules), checks promise 3 (STORE error naming the first case that is neither), computes the
+ * statistics of the job, marks the run finished. */
+rad_status rad_store_finish_run(rad_store *st, int64_t run, const rad_job *job, int64_t *ret_excluded, rad_error *err) RAD_MUST_CHECK;
+/* Marks it stopped (resumable). */
+rad_status rad_store_stop_run(rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
+
+/* ---------------------------------------------------------------- reading */
+
+/* SHA-256 over all case and slice scores and exclusions of a run in a fixed order, without times, ranks, hosts and ids: equal for equal
+ * results however they were computed. */
+rad_status rad_store_result_hash(rad_store *st, int64_t run, char ret_hex[RAD_SHA256_HEX], rad_error *err) RAD_MUST_CHECK;
+/* The newest run (of any state), or NOTFOUND. */
+rad_status rad_store_last_run(rad_store *st, int64_t *ret_run, rad_error *err) RAD_MUST_CHECK;
+
+typedef struct rad_run_status {
+    int64_t run;
+    char state[16];             /* running, stopped, finished, failed */
+    char job[128], backend[32], precision[16], started[RAD_TIME_TEXT], finished[RAD_TIME_TEXT];
+    int64_t n_case, n_done, n_excluded, n_leased, n_pending;
+    double read_s, prepare_s, infer_s;
+} rad_run_status;
+rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret, rad_error *err) RAD_MUST_CHECK;
+
+/* (Re)computes the statistics of a finished run into the statistic table. */
+rad_status rad_store_compute_statistics(rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
+typedef struct rad_statistic_row {
+    const char *model, *class_name, *unit, *stratum, *name, *method, *reason; /* reason: why est is NULL, or NULL */
+    int64_t n, n_pos, n_missing;
+    double est, se, lower, upper, p; /* NaN = NULL */
+} rad_statistic_row;
+/* Calls `row` in a fixed order; a non-zero return stops. Strings live for the call. */
+rad_status rad_store_each_statistic(rad_store *st, int64_t run, int (*row)(const rad_statistic_row *r, void *payload), void *payload,
+                                    rad_error *err) RAD_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,35 @@
+/* backend.h (private to src/infer): the one table a backend implements. All entries are mandatory.
+ *
+ * A plan is immutable and shared by threads: primitives, kernels, reordered weights. An exec is one thread's (or one stream's) scratch:
+ * activations and workspace. Host tensors in, host tensors out; device buffers stay inside.
+ */
+#ifndef RAD_INFER_BACKEND_H
+#define RAD_INFER_BACKEND_H
+
+#include "radcohort/infer.h"
+
+typedef struct rad_plan rad_plan; /* each backend defines its own by casting */
+typedef struct rad_exec rad_exec;
+
+typedef struct rad_backend_ops {
+    const char *name;
+    rad_status (*open)(void **ret_state, char *ret_version, size_t version_cap, rad_error *err);
+    void (*close)(void *state);
+    /* The fixed batch that plans are made for; the engine pads the last one. 1 on CPUs. */
+    int64_t (*plan_batch)(void *state, rad_precision p);
+    /* Can it run this node (shapes are static)? `why` gets a short reason when not. */
+    bool (*supports)(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap);
+    rad_status (*plan_create)(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err);
+    void (*plan_destroy)(rad_plan *plan);
+    size_t (*plan_describe)(const rad_plan *plan, char *buf, size_t cap);
+    rad_status (*exec_create)(rad_plan *plan, rad_exec **ret, rad_error *err);
+    /* in/out in graph order, host memory, out data allocated by the caller. */
+    rad_status (*exec_run)(rad_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err);
+    void (*exec_destroy)(rad_exec *x);
+} rad_backend_ops;
+
+extern const rad_backend_ops rad_backend_ref;
+extern const rad_backend_ops rad_backend_checked;
+extern const rad_backend_ops rad_backend_onednn; /* when built without: its open says so */
+
+#endif
