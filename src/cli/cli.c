@@ -1,5 +1,5 @@
 /* cli.c: option parsing and error reporting shared by the commands. */
-#include "cli/cli.h"
+#include "cli.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli.h"
 
 #define RAD_ENTRY(n) &rad_command_##n,
 static const rad_command *const commands[] = {RAD_COMMANDS(RAD_ENTRY) NULL};
