@@ -3,6 +3,9 @@
  * Order: largest declared cost first, then lowest index, so that the tail is short. A case goes back to the queue when its rank is lost or
  * its deadline passes; after RAD_MAX_ATTEMPTS leases that never came back it is quarantined. Results are idempotent: the second one for a
  * case is ignored. Single-threaded.
+ *
+ * Suspects (cases of which a lease was lost before) go last and alone: a rank that holds one holds nothing else, so that a second loss
+ * condemns the right case and not its neighbours, and so that a case which takes ranks down cannot keep the others from being scored.
  */
 #ifndef RADCOHORT_SCHED_H
 #define RADCOHORT_SCHED_H
@@ -22,6 +25,7 @@ typedef struct rad_sched_case {
     int64_t id;          /* caller's identity of the case (database id) */
     double cost;         /* any unit; larger = earlier */
     int attempts;        /* leases that never came back, from the database */
+    bool suspect;        /* was lost before, though not surely by its own fault: last and alone. Implied by attempts > 0 */
 } rad_sched_case;
 
 typedef struct rad_sched_opts {
@@ -40,17 +44,25 @@ bool rad_sched_complete(rad_sched *s, int64_t index, int rank);
 void rad_sched_return(rad_sched *s, int64_t index, int rank);
 /* The rank is lost or out of service: its leases become pending (attempt counted when `guilty`) or quarantined. Returns how many it held. */
 int64_t rad_sched_rank_lost(rad_sched *s, int rank, bool guilty);
-/* Leases whose deadline has passed at `now` are handled as if their rank had dropped that case; returns how many. */
+/* Leases whose deadline has passed at `now` are handled as if their rank had dropped that case (attempt counted); returns how many. A rank
+ * whose lease expired gets nothing more until it answers again (rad_sched_complete or rad_sched_return by that rank). */
 int64_t rad_sched_expire(rad_sched *s, double now);
 /* Indices newly quarantined since the last call, at most `max`. */
 int64_t rad_sched_take_quarantined(rad_sched *s, int64_t max, int64_t *ret_index);
 /* No more leases are given (stop request). */
 void rad_sched_drain(rad_sched *s);
 
+/* Indices leased to `rank` now, at most `max`; returns how many were written. */
+int64_t rad_sched_held(const rad_sched *s, int rank, int64_t max, int64_t *ret_index);
+/* True when `rank` can be given work (neither out nor silent), whether or not there is any. */
+bool rad_sched_rank_usable(const rad_sched *s, int rank);
+
 typedef struct rad_sched_counts { int64_t pending, leased, done, quarantined; double cost_done, cost_total; } rad_sched_counts;
 rad_sched_counts rad_sched_count(const rad_sched *s);
 const rad_sched_case *rad_sched_get(const rad_sched *s, int64_t index);
 rad_lease_state rad_sched_state(const rad_sched *s, int64_t index);
+/* Leases of a case that never came back, those of the database included. */
+int rad_sched_attempts(const rad_sched *s, int64_t index);
 
 #ifdef __cplusplus
 }
