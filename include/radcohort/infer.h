@@ -32,6 +32,8 @@ void rad_backend_close(rad_backend **be);
 const char *rad_backend_name(const rad_backend *be);
 /* Engine version for content keys: backend, library version, instruction set or device, and our own revision of it. Static for the backend's life. */
 const char *rad_backend_version(const rad_backend *be);
+/* Errors: DEVICE when this precision is not to be had here: what is missing and what to take instead. */
+rad_status rad_backend_check_precision(rad_backend *be, rad_precision p, rad_error *err) RAD_MUST_CHECK;
 /* Number of nodes of `g` that the backend cannot run; each is described in `why`, one line per node, when why is not NULL. */
 int rad_backend_refusals(rad_backend *be, const rad_graph *g, rad_precision p, rad_buf *why);
 
@@ -50,7 +52,8 @@ void rad_engine_destroy(rad_engine **e);
 void rad_engine_get_shapes(const rad_engine *e, rad_shape *ret_input, rad_shape *ret_output, rad_shape *ret_tap);
 const rad_graph *rad_engine_graph(const rad_engine *e);
 /* `in` [n, sample...] float32, `out` [n, output...] float32, `tap` [n, tap...] or NULL. Any n >= 0. One call at a time per engine (it uses
- * its own threads). Errors: DEVICE, NOMEM, NONFINITE (an output is NaN or Inf: names the sample). */
+ * its own threads). Errors: DEVICE, NOMEM, NONFINITE (an output is NaN or Inf: names the first such sample; `out` and `tap` are filled all the
+ * same, so that the caller can tell the good samples from the bad ones). */
 rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err) RAD_MUST_CHECK;
 size_t rad_engine_describe(const rad_engine *e, char *buf, size_t cap); /* per node: implementation, for --verbose and benches */
 

@@ -17,6 +17,8 @@ typedef struct rad_backend_ops {
     void (*close)(void *state);
     /* The fixed batch that plans are made for; the engine pads the last one. 1 on CPUs. */
     int64_t (*plan_batch)(void *state, rad_precision p);
+    /* Is this precision to be had on this device? Errors: DEVICE, with what is missing and what to take instead. */
+    rad_status (*precision)(void *state, rad_precision p, rad_error *err);
     /* Can it run this node (shapes are static)? `why` gets a short reason when not. */
     bool (*supports)(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap);
     rad_status (*plan_create)(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err);
@@ -31,5 +33,10 @@ typedef struct rad_backend_ops {
 extern const rad_backend_ops rad_backend_ref;
 extern const rad_backend_ops rad_backend_checked;
 extern const rad_backend_ops rad_backend_onednn; /* when built without: its open says so */
+
+/* The table and state behind an open backend. */
+const rad_backend_ops *rad_backend_get_ops(const rad_backend *be, void **ret_state);
+/* DEVICE (precision) or MODEL naming every refused node; OK when all nodes run. */
+rad_status rad_backend_refuse(rad_backend *be, const rad_graph *g, rad_precision p, rad_error *err) RAD_MUST_CHECK;
 
 #endif

@@ -1,0 +1,437 @@
+/* engine.c: runs one network on any number of samples with bit-identical results (promise 1).
+ *
+ * Why the bits do not move: every sample goes through the same plan of one fixed batch, at a fixed place in it, computed wholly by one
+ * thread with that thread's own scratch. How many samples come in a call, which thread takes which, and in which order, touches nothing
+ * that is computed.
+ *
+ * A file that only works at its own fixed batch B > 1 (a Reshape to [B, ...]) gets a plan of batch B in which one sample fills all
+ * B places: B times the work, but no sample ever shares a plan run with another one. */
+#include "backend.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RAD_MAX_THREADS 1024
+
+struct worker {
+    rad_engine *engine;
+    pthread_t thread;
+    bool started;
+    rad_exec *exec;
+    float *in, *out, *tap; /* [batch, ...] staging, NULL when the plan's batch is 1 */
+    rad_tensor *result;    /* one per graph output; those nobody asked for own their data */
+};
+
+struct rad_engine {
+    const rad_backend_ops *ops;
+    rad_graph *graph;
+    rad_plan *plan;
+    int64_t batch;      /* of the plan */
+    bool replicate;     /* one sample fills all places of the plan */
+    bool with_tap;
+    int out_index, tap_index; /* places in graph->output */
+    rad_shape in_shape, out_shape, tap_shape; /* of one sample */
+    size_t in_count, out_count, tap_count;    /* elements of one sample */
+    int n_worker;
+    struct worker *worker;
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake, done;
+    bool lock_made, wake_made, done_made;
+    bool quit;
+    uint64_t generation; /* of the job below; workers run each generation once */
+    int running;
+
+    /* the job: written under the lock before the workers wake, read by them */
+    const float *in;
+    float *out, *tap;
+    int64_t n;
+    atomic_int_least64_t next;       /* first unit not yet taken; a unit is one plan run */
+    atomic_int_least64_t bad_sample; /* smallest index with a non-finite output, n = none */
+    int64_t failed_unit;             /* under the lock: smallest unit that failed, -1 = none */
+    rad_error failure;
+};
+
+/* ---------------------------------------------------------------- shapes */
+
+/* Drops the batch from `s`. A tensor whose first axis is not the batch belongs as a whole to the sample when the batch is 1
+ * (an exported squeeze() removes the axis at batch 1). */
+static rad_status drop_batch(const rad_value *v, int64_t batch, rad_shape *ret, rad_error *err)
+{
+    char text[128];
+    *ret = v->shape;
+    if (v->shape.rank >= 1 && v->shape.dim[0] == batch) {
+        ret->rank--;
+        memmove(ret->dim, ret->dim + 1, (size_t)ret->rank * sizeof ret->dim[0]);
+        return RAD_OK;
+    }
+    if (batch == 1)
+        return RAD_OK;
+    return rad_error_set(err, RAD_E_MODEL, "tensor '%s' has shape %s, whose first axis is not the batch of %lld; export the network with its batch first",
+                         v->name, rad_shape_text(&v->shape, text, sizeof text), (long long)batch);
+}
+
+static rad_status check_float(const rad_value *v, const char *role, rad_error *err)
+{
+    if (v->dtype == RAD_DT_F32)
+        return RAD_OK;
+    return rad_error_set(err, RAD_E_MODEL, "%s '%s' is %s; radcohort needs float32 there: export the network with a float32 %s", role, v->name,
+                         rad_dtype_name(v->dtype), role);
+}
+
+/* ---------------------------------------------------------------- workers */
+
+static bool all_finite(const float *p, size_t n)
+{
+    /* Sum of x*0 is 0 for finite numbers and NaN otherwise: branch-free, so it is never the slow part. */
+    float sum = 0.0f;
+    for (size_t i = 0; i < n; i++)
+        sum += p[i] * 0.0f;
+    return sum == 0.0f;
+}
+
+static void note_failure(rad_engine *e, int64_t unit, const rad_error *err)
+{
+    (void)pthread_mutex_lock(&e->lock);
+    if (e->failed_unit < 0 || unit < e->failed_unit) {
+        e->failed_unit = unit;
+        e->failure = *err;
+    }
+    (void)pthread_mutex_unlock(&e->lock);
+}
+
+static void note_bad_sample(rad_engine *e, int64_t sample)
+{
+    int64_t seen = atomic_load(&e->bad_sample);
+    while (sample < seen && !atomic_compare_exchange_weak(&e->bad_sample, &seen, sample)) {
+    }
+}
+
+/* Runs the plan once, for samples [first, first + here). */
+static rad_status run_unit(struct worker *w, int64_t first, int64_t here, rad_error *err)
+{
+    rad_engine *e = w->engine;
+    const rad_graph *g = e->graph;
+    const size_t at = (size_t)first, n = (size_t)here;
+    /* exec_run only reads `in`; the view type has no const. */
+    float *in = w->in, *out = w->out, *tap = w->tap;
+    if (e->batch == 1) {
+        memcpy(&in, &(const float *){e->in + at * e->in_count}, sizeof in);
+        out = e->out + at * e->out_count;
+        tap = e->with_tap ? e->tap + at * e->tap_count : NULL;
+    } else {
+        /* Places without a sample of their own repeat the last one: real numbers, never read back. */
+        for (size_t k = 0; k < (size_t)e->batch; k++)
+            memcpy(in + k * e->in_count, e->in + (at + (k < n ? k : n - 1)) * e->in_count, e->in_count * sizeof *in);
+    }
+    const rad_tensor t_in = {.dtype = RAD_DT_F32, .shape = g->value[g->input[0]].shape, .data = in};
+    w->result[e->out_index].data = out;
+    if (e->with_tap)
+        w->result[e->tap_index].data = tap;
+    rad_status st = e->ops->exec_run(w->exec, &t_in, w->result, err);
+    if (st != RAD_OK)
+        return st;
+    if (e->batch != 1) {
+        memcpy(e->out + at * e->out_count, out, n * e->out_count * sizeof *out);
+        if (e->with_tap)
+            memcpy(e->tap + at * e->tap_count, tap, n * e->tap_count * sizeof *tap);
+    }
+    for (size_t k = 0; k < n; k++)
+        if (!all_finite(e->out + (at + k) * e->out_count, e->out_count) ||
+            (e->with_tap && !all_finite(e->tap + (at + k) * e->tap_count, e->tap_count)))
+            note_bad_sample(e, first + (int64_t)k);
+    return RAD_OK;
+}
+
+static void work(struct worker *w)
+{
+    rad_engine *e = w->engine;
+    const int64_t step = e->replicate ? 1 : e->batch;
+    for (;;) {
+        int64_t unit = atomic_fetch_add(&e->next, 1);
+        if (unit >= (e->n + step - 1) / step)
+            return;
+        int64_t first = unit * step;
+        rad_error err = {0};
+        if (run_unit(w, first, e->n - first < step ? e->n - first : step, &err) != RAD_OK) {
+            note_failure(e, unit, &err);
+            atomic_store(&e->next, e->n); /* the call has failed: nobody needs to start another unit */
+            return;
+        }
+    }
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    rad_engine *e = w->engine;
+    uint64_t seen = 0;
+    (void)pthread_mutex_lock(&e->lock);
+    for (;;) {
+        while (!e->quit && e->generation == seen)
+            (void)pthread_cond_wait(&e->wake, &e->lock);
+        if (e->quit)
+            break;
+        seen = e->generation;
+        (void)pthread_mutex_unlock(&e->lock);
+        work(w);
+        (void)pthread_mutex_lock(&e->lock);
+        if (--e->running == 0)
+            (void)pthread_cond_signal(&e->done);
+    }
+    (void)pthread_mutex_unlock(&e->lock);
+    return NULL;
+}
+
+static bool is_asked_for(const rad_engine *e, int k)
+{
+    return k == e->out_index || (e->with_tap && k == e->tap_index);
+}
+
+static rad_status start_worker(rad_engine *e, struct worker *w, rad_error *err)
+{
+    w->engine = e;
+    if (e->batch > 1) {
+        size_t n = (size_t)e->batch;
+        w->in = rad_aligned(n * e->in_count * sizeof *w->in);
+        w->out = rad_aligned(n * e->out_count * sizeof *w->out);
+        w->tap = rad_aligned(n * e->tap_count * sizeof *w->tap);
+        if (w->in == NULL || w->out == NULL || w->tap == NULL)
+            return rad_error_set(err, RAD_E_NOMEM, "no memory for the staging buffers of an inference thread");
+    }
+    w->result = rad_calloc((size_t)e->graph->n_output, sizeof *w->result);
+    if (w->result == NULL)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for an inference thread");
+    for (int k = 0; k < e->graph->n_output; k++) {
+        const rad_value *v = &e->graph->value[e->graph->output[k]];
+        w->result[k] = (rad_tensor){.dtype = v->dtype, .shape = v->shape};
+        if (is_asked_for(e, k))
+            continue;
+        w->result[k].data = rad_aligned((size_t)rad_shape_count(&v->shape) * rad_dtype_size(v->dtype));
+        if (w->result[k].data == NULL)
+            return rad_error_set(err, RAD_E_NOMEM, "no memory for output '%s'", v->name);
+    }
+    rad_status st = e->ops->exec_create(e->plan, &w->exec, err);
+    if (st != RAD_OK)
+        return st;
+    if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
+        return rad_error_set(err, RAD_E_NOMEM, "cannot start inference thread %d of %d; ask for fewer threads", (int)(w - e->worker) + 1, e->n_worker);
+    w->started = true;
+    return RAD_OK;
+}
+
+/* ---------------------------------------------------------------- create, destroy */
+
+/* The graph at the backend's batch, or, when the network only exists at its own fixed batch, at that one. */
+static rad_status build_graph(rad_engine *e, rad_model *m, const rad_engine_opts *opts, int64_t plan_batch, rad_error *err)
+{
+    if (rad_model_input_count(m) != 1)
+        return rad_error_set(err, RAD_E_MODEL, "the network has %d inputs; radcohort feeds exactly one: put the channels into one tensor",
+                             rad_model_input_count(m));
+    const char *name = NULL;
+    rad_dtype dtype = RAD_DT_NONE;
+    rad_shape declared = {0}, wanted = {0};
+    rad_model_get_input(m, 0, &name, &dtype, &declared);
+    rad_graph_opts go = {.batch = plan_batch, .tap = opts->tap};
+    if (opts->sample[0] != 0) {
+        wanted.dim[0] = plan_batch;
+        for (wanted.rank = 1; wanted.rank < RAD_MAX_RANK && opts->sample[wanted.rank - 1] != 0; wanted.rank++)
+            wanted.dim[wanted.rank] = opts->sample[wanted.rank - 1];
+        go.n_shape = 1;
+        go.shape = &wanted;
+    }
+    rad_status st = rad_graph_build(m, &go, &e->graph, err);
+    if (st != RAD_E_MODEL || declared.rank < 1 || declared.dim[0] <= 1 || declared.dim[0] == plan_batch) {
+        e->batch = plan_batch;
+        return st;
+    }
+    rad_error second = {0};
+    go.batch = declared.dim[0];
+    wanted.dim[0] = declared.dim[0];
+    if (rad_graph_build(m, &go, &e->graph, &second) != RAD_OK)
+        return st; /* the first error is about the network, not about its batch */
+    e->batch = declared.dim[0];
+    e->replicate = e->batch > 1;
+    return RAD_OK;
+}
+
+static int find_output(const rad_graph *g, const char *name)
+{
+    for (int k = 0; k < g->n_output; k++)
+        if (strcmp(g->value[g->output[k]].name, name) == 0)
+            return k;
+    return -1;
+}
+
+static rad_status choose_outputs(rad_engine *e, const rad_engine_opts *opts, rad_error *err)
+{
+    const rad_graph *g = e->graph;
+    if (g->n_input != 1 || g->n_output < 1)
+        return rad_error_set(err, RAD_E_MODEL, "the network's output does not depend on its input");
+    if (opts->tap != NULL) {
+        e->tap_index = find_output(g, opts->tap);
+        if (e->tap_index < 0)
+            return rad_error_set(err, RAD_E_MODEL, "the network has no tensor '%s' to tap", opts->tap);
+    }
+    if (opts->output != NULL) {
+        e->out_index = find_output(g, opts->output);
+        if (e->out_index < 0)
+            return rad_error_set(err, RAD_E_MODEL, "the network has no output '%s'; its first output is '%s' (any other tensor can be tapped)",
+                                 opts->output, g->value[g->output[0]].name);
+    }
+    return RAD_OK;
+}
+
+static rad_status set_shapes(rad_engine *e, rad_error *err)
+{
+    const rad_graph *g = e->graph;
+    const rad_value *in = &g->value[g->input[0]], *out = &g->value[g->output[e->out_index]];
+    rad_status st = RAD_OK;
+    RAD_TRY(check_float(in, "input", err));
+    RAD_TRY(check_float(out, "output", err));
+    RAD_TRY(drop_batch(in, e->batch, &e->in_shape, err));
+    RAD_TRY(drop_batch(out, e->batch, &e->out_shape, err));
+    e->in_count = (size_t)rad_shape_count(&e->in_shape);
+    e->out_count = (size_t)rad_shape_count(&e->out_shape);
+    if (e->with_tap) {
+        const rad_value *tap = &g->value[g->output[e->tap_index]];
+        RAD_TRY(check_float(tap, "tapped tensor", err));
+        RAD_TRY(drop_batch(tap, e->batch, &e->tap_shape, err));
+        e->tap_count = (size_t)rad_shape_count(&e->tap_shape);
+    }
+out:
+    return st;
+}
+
+rad_status rad_engine_create(rad_backend *be, rad_model *m, const rad_engine_opts *opts, rad_engine **ret, rad_error *err)
+{
+    if (opts->threads < 1 || opts->threads > RAD_MAX_THREADS)
+        return rad_error_set(err, RAD_E_USAGE, "%d inference threads: must be 1 to %d", opts->threads, RAD_MAX_THREADS);
+    rad_engine *e = rad_calloc(1, sizeof *e);
+    if (e == NULL)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for an inference engine");
+    void *state = NULL;
+    rad_status st = RAD_OK;
+    e->ops = rad_backend_get_ops(be, &state);
+    e->with_tap = opts->tap != NULL;
+    RAD_TRY(rad_backend_check_precision(be, opts->precision, err));
+    RAD_TRY(build_graph(e, m, opts, e->ops->plan_batch(state, opts->precision), err));
+    RAD_TRY(choose_outputs(e, opts, err));
+    RAD_TRY(set_shapes(e, err));
+    RAD_TRY(rad_backend_refuse(be, e->graph, opts->precision, err));
+    RAD_TRY(e->ops->plan_create(state, e->graph, opts->precision, &e->plan, err));
+    e->lock_made = pthread_mutex_init(&e->lock, NULL) == 0;
+    e->wake_made = pthread_cond_init(&e->wake, NULL) == 0;
+    e->done_made = pthread_cond_init(&e->done, NULL) == 0;
+    e->worker = rad_calloc((size_t)opts->threads, sizeof *e->worker);
+    if (!e->lock_made || !e->wake_made || !e->done_made || e->worker == NULL) {
+        st = rad_error_set(err, RAD_E_NOMEM, "no memory for %d inference threads", opts->threads);
+        goto out;
+    }
+    e->n_worker = opts->threads;
+    for (int i = 0; i < e->n_worker; i++)
+        RAD_TRY(start_worker(e, &e->worker[i], err));
+    *ret = e;
+out:
+    if (st != RAD_OK)
+        rad_engine_destroy(&e);
+    return st;
+}
+
+void rad_engine_destroy(rad_engine **pe)
+{
+    if (pe == NULL || *pe == NULL)
+        return;
+    rad_engine *e = *pe;
+    if (e->lock_made && e->wake_made) {
+        (void)pthread_mutex_lock(&e->lock);
+        e->quit = true;
+        (void)pthread_cond_broadcast(&e->wake);
+        (void)pthread_mutex_unlock(&e->lock);
+    }
+    for (int i = 0; i < e->n_worker; i++) {
+        struct worker *w = &e->worker[i];
+        if (w->started)
+            (void)pthread_join(w->thread, NULL);
+        if (w->exec != NULL)
+            e->ops->exec_destroy(w->exec);
+        free(w->in);
+        free(w->out);
+        free(w->tap);
+        for (int k = 0; w->result != NULL && k < e->graph->n_output; k++)
+            if (!is_asked_for(e, k))
+                free(w->result[k].data);
+        free(w->result);
+    }
+    free(e->worker);
+    if (e->done_made)
+        (void)pthread_cond_destroy(&e->done);
+    if (e->wake_made)
+        (void)pthread_cond_destroy(&e->wake);
+    if (e->lock_made)
+        (void)pthread_mutex_destroy(&e->lock);
+    if (e->plan != NULL)
+        e->ops->plan_destroy(e->plan);
+    rad_graph_destroy(&e->graph);
+    free(e);
+    *pe = NULL;
+}
+
+/* ---------------------------------------------------------------- use */
+
+void rad_engine_get_shapes(const rad_engine *e, rad_shape *ret_input, rad_shape *ret_output, rad_shape *ret_tap)
+{
+    if (ret_input != NULL)
+        *ret_input = e->in_shape;
+    if (ret_output != NULL)
+        *ret_output = e->out_shape;
+    if (ret_tap != NULL)
+        *ret_tap = e->tap_shape;
+}
+
+const rad_graph *rad_engine_graph(const rad_engine *e)
+{
+    return e->graph;
+}
+
+rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err)
+{
+    if (n < 0 || (e->with_tap && tap == NULL))
+        return rad_error_set(err, RAD_E_INTERNAL, "engine run with %lld samples%s", (long long)n, e->with_tap && tap == NULL ? " and no room for the tap" : "");
+    if (n == 0)
+        return RAD_OK;
+    (void)pthread_mutex_lock(&e->lock);
+    e->in = in;
+    e->out = out;
+    e->tap = tap;
+    e->n = n;
+    atomic_store(&e->next, 0);
+    atomic_store(&e->bad_sample, n);
+    e->failed_unit = -1;
+    e->running = e->n_worker;
+    e->generation++;
+    (void)pthread_cond_broadcast(&e->wake);
+    while (e->running > 0)
+        (void)pthread_cond_wait(&e->done, &e->lock);
+    const bool failed = e->failed_unit >= 0;
+    const rad_error failure = e->failure;
+    (void)pthread_mutex_unlock(&e->lock);
+    if (failed)
+        return rad_error_set(err, failure.code, "%s", failure.text);
+    const int64_t bad = atomic_load(&e->bad_sample);
+    if (bad < n)
+        return rad_error_set(err, RAD_E_NONFINITE, "sample %lld of %lld: the network's output is not finite (NaN or Inf)", (long long)bad, (long long)n);
+    return RAD_OK;
+}
+
+size_t rad_engine_describe(const rad_engine *e, char *buf, size_t cap)
+{
+    int used = snprintf(buf, cap, "plan of batch %lld%s, %d thread%s\n", (long long)e->batch,
+                        e->replicate ? " (the file's own fixed batch: each sample fills all places)" : "", e->n_worker, e->n_worker == 1 ? "" : "s");
+    size_t at = used < 0 ? 0 : (size_t)used;
+    size_t rest = at < cap ? cap - at : 0;
+    return at + e->ops->plan_describe(e->plan, rest > 0 ? buf + at : NULL, rest);
+}
