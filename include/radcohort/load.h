@@ -47,6 +47,10 @@ typedef struct rad_image_info {
 } rad_image_info;
 void rad_image_info_release(rad_image_info *i);
 
+/* The world axis (0 = right, 1 = anterior, 2 = superior) nearest to each voxel axis and its direction (+1 along, -1 against): nibabel's
+ * io_orientation. False, outputs untouched, when the affine is degenerate (not finite, a zero column, linearly dependent columns). */
+bool rad_affine_axes(const double affine[4][4], int ret_axis[3], int ret_sign[3]) RAD_MUST_CHECK;
+
 /* A volume in native byte order, unscaled. */
 typedef struct rad_volume {
     rad_image_info info;
@@ -56,19 +60,23 @@ typedef struct rad_volume {
 } rad_volume;
 
 /* Header only: inflates no more than the first block. Errors: NOTFOUND, IO, FORMAT, TRUNCATED, LIMIT, UNSUPPORTED (complex, float128,
- * rgba32, unknown type), SHAPE (zero or negative dims). A file whose size cannot hold what the header promises is TRUNCATED for
- * uncompressed files and LIMIT (by RAD_MAX_GZIP_RATIO) for compressed ones, before anything is allocated. */
+ * rgba32, unknown type; ANALYZE without NIfTI magic; CIFTI-2), SHAPE (zero or negative dims), NONFINITE (NaN or Inf in the
+ * affine), NOMEM. A file whose size cannot hold what the header promises is TRUNCATED for uncompressed files and LIMIT (by
+ * RAD_MAX_GZIP_RATIO) for compressed ones, before anything is allocated. Release with rad_image_info_release. */
 rad_status rad_image_probe(const char *path, rad_image_info *ret, rad_error *err) RAD_MUST_CHECK;
-/* Header and voxels. The gzip CRC is verified. `path` may name .nii, .nii.gz, .hdr or .img (with or without .gz). */
+/* Header and voxels. The gzip CRC is verified. `path` may name .nii, .nii.gz, .hdr or .img (with or without .gz; the other half of a
+ * pair is found beside it). Whether a file is gzip is decided by its first bytes. Errors: as rad_image_probe. */
 rad_status rad_volume_load(const char *path, rad_volume **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_volume_destroy(rad_volume **v);
 
 /* Converts `n` voxels that lie `stride` apart, starting at linear index `first`, to scaled float32:
- * (float)(slope * (double)stored + inter). For rgb24 the luma 0.299 R + 0.587 G + 0.114 B of the three bytes. */
+ * (float)(slope * (double)stored + inter). For rgb24 the luma 0.299 R + 0.587 G + 0.114 B of the three bytes (ITU-R BT.601).
+ * The caller keeps first + (n - 1) * stride inside the volume; `stride` may be negative. */
 void rad_volume_get(const rad_volume *v, int64_t first, int64_t stride, int64_t n, float *out);
 
 /* Writes a NIfTI-1 single file (gzip when the name ends in .gz), atomically. `voxel`: `info->type`, native order. Uses dim, n_dim (<= 4),
- * affine (sform code 1 and, when it is a rotation, qform code 1), type, slope, inter. */
+ * spacing, affine (sform code 1 and, when its axes are orthogonal, qform code 1), type, slope, inter. The same input gives the same
+ * bytes (no time in the gzip header). Errors: SHAPE, LIMIT, UNSUPPORTED (n_dim above 4), NONFINITE, IO, NOMEM. */
 rad_status rad_volume_write(const char *path, const rad_image_info *info, const void *voxel, rad_error *err) RAD_MUST_CHECK;
 
 #ifdef __cplusplus
