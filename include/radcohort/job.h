@@ -1,7 +1,7 @@
 /* job: one study as a YAML file, read into plain structs.
  *
  * Reader: src/cohort/job_*.c (libyaml documents + one table of keys). The same table is checked against
- * schemas/job.schema.json by a test. Strings are owned by the rad_job. All structs are read-only after rad_job_read.
+ * schemas/job.schema.json by a test; jobs/README.md describes every key. Strings are owned by the rad_job. All structs are read-only after rad_job_read.
  */
 #ifndef RADCOHORT_JOB_H
 #define RADCOHORT_JOB_H
@@ -88,7 +88,8 @@ typedef struct rad_input_spec {
     rad_window_spec window;
     rad_resize_spec resize;
     rad_normalise_spec normalise;
-    char *canonical;     /* every field above as one canonical text line: goes into content keys and the database */
+    char *canonical;     /* every field above but the name as one canonical text line (numbers as %.17g): goes into content keys and the
+                            database. Equal texts prepare equal pixels, whatever the inputs are called */
 } rad_input_spec;
 
 typedef enum rad_activation { RAD_ACT_NONE, RAD_ACT_SOFTMAX, RAD_ACT_SIGMOID } rad_activation;
@@ -135,6 +136,7 @@ typedef struct rad_job {
     bool by_all, by_cohort, by_center; /* strata */
     int batch;         /* samples per call of the network, at most; numerically irrelevant */
     char *backend, *precision; /* defaults "onednn", "fp32"; the command line overrides */
+    void *arena;       /* owner of everything above */
 } rad_job;
 
 /* Reads, resolves paths against the job file's folder, fills defaults, checks ranges. Every mistake becomes an issue with file,

@@ -1,0 +1,84 @@
+/* arena.c: blocks in a list; strings of a table are small and many, so they share blocks. */
+#include "arena.h"
+
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK_BYTES = 1 << 16 };
+
+typedef struct block {
+    struct block *next;
+    size_t used, cap;
+    alignas(max_align_t) char data[];
+} block;
+
+struct arena {
+    block *head;
+};
+
+arena *arena_create(void) {
+    return rad_calloc(1, sizeof(arena));
+}
+
+void arena_destroy(arena *a) {
+    if (!a)
+        return;
+    for (block *b = a->head; b;) {
+        block *next = b->next;
+        free(b);
+        b = next;
+    }
+    free(a);
+}
+
+void *arena_alloc(arena *a, size_t n, size_t size) {
+    size_t bytes, padded;
+    if (!rad_mul_size(n, size, &bytes) || !rad_add_size(bytes ? bytes : 1, sizeof(max_align_t) - 1, &padded))
+        return NULL;
+    padded -= padded % sizeof(max_align_t);
+    block *b = a->head;
+    if (!b || b->cap - b->used < padded) {
+        size_t cap = padded > BLOCK_BYTES ? padded : BLOCK_BYTES, total;
+        if (!rad_add_size(sizeof *b, cap, &total) || !(b = rad_malloc(total)))
+            return NULL;
+        b->used = 0;
+        b->cap = cap;
+        /* A large item gets a block of its own behind the current one, whose rest stays in use. */
+        if (a->head && cap > BLOCK_BYTES) {
+            b->next = a->head->next;
+            a->head->next = b;
+        } else {
+            b->next = a->head;
+            a->head = b;
+        }
+    }
+    void *p = b->data + b->used;
+    b->used += padded;
+    memset(p, 0, padded);
+    return p;
+}
+
+char *arena_strndup(arena *a, const char *s, size_t n) {
+    char *p = arena_alloc(a, n + 1, 1);
+    if (p)
+        memcpy(p, s, n);
+    return p;
+}
+
+char *arena_strdup(arena *a, const char *s) {
+    return arena_strndup(a, s, strlen(s));
+}
+
+char *arena_printf(arena *a, const char *fmt, ...) {
+    va_list ap, ap2;
+    va_start(ap, fmt);
+    va_copy(ap2, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    char *p = n < 0 ? NULL : arena_alloc(a, (size_t)n + 1, 1);
+    if (p)
+        vsnprintf(p, (size_t)n + 1, fmt, ap2);
+    va_end(ap2);
+    return p;
+}

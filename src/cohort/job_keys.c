@@ -1,0 +1,118 @@
+/* job_keys.c: every key of a job file with its kind, range and default. The order of words follows the enums of job.h. */
+#include "job_keys.h"
+
+#include "radcohort/job.h"
+
+#define LARGEST 1e9 /* of pixel values, millimetres, thresholds: beyond this a number is a slip of the pen */
+
+static const char *const unit_words[] = {"lesion", "patient", NULL};
+static const char *const slices_words[] = {"lesion", "lesion-all", "all", NULL};
+static const char *const edge_words[] = {"replicate", "zero", NULL};
+static const char *const from_words[] = {"auto", "whole", "box", "mask", "point", NULL};
+static const char *const shape_words[] = {"square", "rectangle", NULL};
+static const char *const method_words[] = {"bilinear", "nearest", NULL};
+static const char *const activation_words[] = {"none", "softmax", "sigmoid", NULL};
+static const char *const aggregate_words[] = {"max", "mean", "median", NULL};
+static const char *const strata_words[] = {"all", "cohort", "center", NULL};
+static const char *const backend_words[] = {"onednn", "cudnn", "ref", "checked", NULL};
+static const char *const precision_words[] = {"fp32", "tf32", "fp16", "bf16", NULL};
+
+static const key_def channel_keys[] = {
+    [CHANNEL_SEQUENCE] = {.name = "sequence", .kind = KEY_TEXT, .required = true, .example = "T2"},
+    [CHANNEL_OFFSET] = {.name = "offset", .kind = KEY_INTS, .min = -100, .max = 100, .min_items = 1, .max_items = RAD_MAX_OFFSETS,
+                        .preset = "0", .example = "[-1, 0, 1]"},
+    {.name = NULL}};
+static const key_group channel_group = {"channel", channel_keys};
+
+static const key_def region_keys[] = {
+    [REGION_FROM] = {.name = "from", .kind = KEY_WORD, .words = from_words, .example = "mask"},
+    [REGION_SHAPE] = {.name = "shape", .kind = KEY_WORD, .words = shape_words, .preset = "square", .example = "square"},
+    [REGION_MARGIN_MM] = {.name = "margin_mm", .kind = KEY_NUMBER, .min = 0, .max = 1000, .preset = "0", .example = "5"},
+    [REGION_MARGIN_PX] = {.name = "margin_px", .kind = KEY_NUMBER, .min = 0, .max = 10000, .preset = "0", .example = "4"},
+    [REGION_SIZE_MM] = {.name = "size_mm", .kind = KEY_NUMBER, .min = 0, .max = 1000, .above_min = true, .example = "40"},
+    {.name = NULL}};
+static const key_group region_group = {"region", region_keys};
+
+static const key_def window_keys[] = {
+    [WINDOW_LOW] = {.name = "low", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .example = "-160"},
+    [WINDOW_HIGH] = {.name = "high", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .example = "240"},
+    [WINDOW_LEVEL] = {.name = "level", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .example = "40"},
+    [WINDOW_WIDTH] = {.name = "width", .kind = KEY_NUMBER, .min = 0, .max = LARGEST, .above_min = true, .example = "400"},
+    {.name = NULL}};
+static const key_group window_group = {"window", window_keys};
+
+static const key_def resize_keys[] = {
+    [RESIZE_HEIGHT] = {.name = "height", .kind = KEY_INT, .min = 1, .max = 8192, .example = "224"},
+    [RESIZE_WIDTH] = {.name = "width", .kind = KEY_INT, .min = 1, .max = 8192, .example = "224"},
+    [RESIZE_SIZE] = {.name = "size", .kind = KEY_INT, .min = 1, .max = 8192, .example = "224"},
+    [RESIZE_METHOD] = {.name = "method", .kind = KEY_WORD, .words = method_words, .preset = "bilinear", .example = "bilinear"},
+    [RESIZE_ANTIALIAS] = {.name = "antialias", .kind = KEY_BOOL, .preset = "false", .example = "true"},
+    {.name = NULL}};
+static const key_group resize_group = {"resize", resize_keys};
+
+static const key_def normalise_keys[] = {
+    [NORMALISE_MEAN] = {.name = "mean", .kind = KEY_NUMBERS, .required = true, .min = -LARGEST, .max = LARGEST, .min_items = 1,
+                        .max_items = RAD_MAX_PLANES, .example = "[0.485, 0.456, 0.406]"},
+    [NORMALISE_STD] = {.name = "std", .kind = KEY_NUMBERS, .required = true, .min = 0, .max = LARGEST, .above_min = true, .min_items = 1,
+                       .max_items = RAD_MAX_PLANES, .example = "[0.229, 0.224, 0.225]"},
+    {.name = NULL}};
+static const key_group normalise_group = {"normalise", normalise_keys};
+
+static const key_def input_keys[] = {
+    [INPUT_CHANNELS] = {.name = "channels", .kind = KEY_MAPS, .required = true, .min_items = 1, .max_items = RAD_MAX_CHANNELS,
+                        .example = "[{sequence: T2, offset: [-1, 0, 1]}]", .group = &channel_group},
+    [INPUT_ORIENTATION] = {.name = "orientation", .kind = KEY_AXES, .preset = "LPS", .example = "LPS"},
+    [INPUT_SLICES] = {.name = "slices", .kind = KEY_WORD, .words = slices_words, .preset = "lesion", .example = "lesion"},
+    [INPUT_EDGE] = {.name = "edge", .kind = KEY_WORD, .words = edge_words, .preset = "replicate", .example = "replicate"},
+    [INPUT_REGION] = {.name = "region", .kind = KEY_MAP, .example = "{from: mask, margin_mm: 5}", .group = &region_group},
+    [INPUT_WINDOW] = {.name = "window", .kind = KEY_MAP, .example = "{level: 40, width: 400}", .group = &window_group},
+    [INPUT_RESIZE] = {.name = "resize", .kind = KEY_MAP, .example = "{size: 224}", .group = &resize_group},
+    [INPUT_NORMALISE] = {.name = "normalise", .kind = KEY_MAP, .example = "{mean: 0.5, std: 0.25}", .group = &normalise_group},
+    {.name = NULL}};
+static const key_group input_group = {"input", input_keys};
+
+static const key_def model_keys[] = {
+    [MODEL_NAME] = {.name = "name", .kind = KEY_NAME, .required = true, .example = "resnet50"},
+    [MODEL_FILE] = {.name = "file", .kind = KEY_TEXT, .required = true, .example = "models/resnet50.onnx"},
+    [MODEL_SHA256] = {.name = "sha256", .kind = KEY_SHA256,
+                      .example = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+    [MODEL_INPUT] = {.name = "input", .kind = KEY_NAME, .example = "mri"},
+    [MODEL_OUTPUT] = {.name = "output", .kind = KEY_TEXT, .example = "logits"},
+    [MODEL_ACTIVATION] = {.name = "activation", .kind = KEY_WORD, .required = true, .words = activation_words, .example = "softmax"},
+    {.name = NULL}};
+static const key_group model_group = {"model", model_keys};
+
+static const key_def aggregate_keys[] = {
+    [AGGREGATE_LESION] = {.name = "lesion", .kind = KEY_WORD, .words = aggregate_words, .preset = "max", .example = "max"},
+    [AGGREGATE_PATIENT] = {.name = "patient", .kind = KEY_WORD, .words = aggregate_words, .preset = "max", .example = "max"},
+    {.name = NULL}};
+static const key_group aggregate_group = {"aggregate", aggregate_keys};
+
+static const key_def point_keys[] = {
+    [POINT_NAME] = {.name = "name", .kind = KEY_NAME, .required = true, .example = "half"},
+    [POINT_THRESHOLD] = {.name = "threshold", .kind = KEY_NUMBER, .required = true, .min = -LARGEST, .max = LARGEST, .example = "0.5"},
+    {.name = NULL}};
+static const key_group point_group = {"operating_point", point_keys};
+
+static const key_def job_keys[] = {
+    [JOB_NAME] = {.name = "job", .kind = KEY_NAME, .required = true, .example = "liver-mri"},
+    [JOB_COHORT] = {.name = "cohort", .kind = KEY_TEXT, .required = true, .example = "../cohort"},
+    [JOB_DATABASE] = {.name = "database", .kind = KEY_TEXT, .example = "../results/liver-mri.sqlite"},
+    [JOB_UNIT] = {.name = "unit", .kind = KEY_WORD, .required = true, .words = unit_words, .example = "lesion"},
+    [JOB_CLASSES] = {.name = "classes", .kind = KEY_TEXTS, .required = true, .min_items = 2, .max_items = RAD_MAX_CLASSES,
+                     .example = "[benign, malignant]"},
+    [JOB_POSITIVE] = {.name = "positive", .kind = KEY_TEXT, .example = "malignant"},
+    [JOB_INPUTS] = {.name = "inputs", .kind = KEY_NAMED, .required = true, .min_items = 1, .max_items = RAD_MAX_INPUTS,
+                    .example = "{mri: {channels: [{sequence: T2}]}}", .group = &input_group},
+    [JOB_MODELS] = {.name = "models", .kind = KEY_MAPS, .required = true, .min_items = 1, .max_items = RAD_MAX_MODELS,
+                    .example = "[{name: net, file: net.onnx, activation: softmax}]", .group = &model_group},
+    [JOB_AGGREGATE] = {.name = "aggregate", .kind = KEY_MAP, .example = "{lesion: max, patient: max}", .group = &aggregate_group},
+    [JOB_POINTS] = {.name = "operating_points", .kind = KEY_MAPS, .min_items = 0, .max_items = RAD_MAX_POINTS,
+                    .example = "[{name: half, threshold: 0.5}]", .group = &point_group},
+    [JOB_STRATA] = {.name = "strata", .kind = KEY_WORDS, .words = strata_words, .min_items = 1, .max_items = 3,
+                    .preset = "[all, cohort, center]", .example = "[all, cohort, center]"},
+    [JOB_BATCH] = {.name = "batch", .kind = KEY_INT, .min = 1, .max = 4096, .preset = "16", .example = "16"},
+    [JOB_BACKEND] = {.name = "backend", .kind = KEY_WORD, .words = backend_words, .preset = "onednn", .example = "onednn"},
+    [JOB_PRECISION] = {.name = "precision", .kind = KEY_WORD, .words = precision_words, .preset = "fp32", .example = "fp32"},
+    {.name = NULL}};
+const key_group job_group = {"job", job_keys};

@@ -1,0 +1,61 @@
+/* job_keys.h (private to src/cohort): the table of every key of a job file. It alone drives the reader; schemas/job.schema.json and
+ * jobs/README.md are compared with it by tests/cli/t_schema_job.py. */
+#ifndef RAD_COHORT_JOB_KEYS_H
+#define RAD_COHORT_JOB_KEYS_H
+
+#include "radcohort/base.h"
+
+typedef enum key_kind {
+    KEY_TEXT,    /* any text of 1 to 4096 bytes */
+    KEY_NAME,    /* letters, digits, '.', '_', '-'; at most 64; starts with a letter or digit */
+    KEY_AXES,    /* three letters, one of each pair L/R, A/P, S/I */
+    KEY_SHA256,  /* 64 lower-case hexadecimal digits */
+    KEY_WORD,    /* one of `words` */
+    KEY_BOOL,    /* true or false */
+    KEY_INT,     /* whole number from min to max */
+    KEY_NUMBER,  /* number from min to max */
+    KEY_INTS,    /* whole number or list of them */
+    KEY_NUMBERS, /* number or list of them */
+    KEY_TEXTS,   /* list of texts, each once */
+    KEY_WORDS,   /* list of `words`, each once */
+    KEY_MAP,     /* a mapping with the keys of `group` */
+    KEY_MAPS,    /* a list of such mappings */
+    KEY_NAMED    /* a mapping from a name to such a mapping */
+} key_kind;
+
+struct key_group;
+typedef struct key_def {
+    const char *name;
+    key_kind kind;
+    bool required;
+    const char *const *words; /* ends with NULL */
+    double min, max;          /* KEY_INT, KEY_NUMBER and their lists */
+    bool above_min;           /* min itself is not allowed */
+    int min_items, max_items; /* lists and KEY_NAMED */
+    const char *preset;       /* the default as YAML text; NULL = none */
+    const char *example;      /* a value as YAML text */
+    const struct key_group *group;
+} key_def;
+
+#define JOB_MAX_KEYS 16 /* of one group */
+typedef struct key_group {
+    const char *name;
+    const key_def *key; /* ends with name NULL */
+} key_group;
+
+/* Positions in the groups' tables. */
+enum { JOB_NAME, JOB_COHORT, JOB_DATABASE, JOB_UNIT, JOB_CLASSES, JOB_POSITIVE, JOB_INPUTS, JOB_MODELS, JOB_AGGREGATE, JOB_POINTS,
+       JOB_STRATA, JOB_BATCH, JOB_BACKEND, JOB_PRECISION };
+enum { INPUT_CHANNELS, INPUT_ORIENTATION, INPUT_SLICES, INPUT_EDGE, INPUT_REGION, INPUT_WINDOW, INPUT_RESIZE, INPUT_NORMALISE };
+enum { CHANNEL_SEQUENCE, CHANNEL_OFFSET };
+enum { REGION_FROM, REGION_SHAPE, REGION_MARGIN_MM, REGION_MARGIN_PX, REGION_SIZE_MM };
+enum { WINDOW_LOW, WINDOW_HIGH, WINDOW_LEVEL, WINDOW_WIDTH };
+enum { RESIZE_HEIGHT, RESIZE_WIDTH, RESIZE_SIZE, RESIZE_METHOD, RESIZE_ANTIALIAS };
+enum { NORMALISE_MEAN, NORMALISE_STD };
+enum { MODEL_NAME, MODEL_FILE, MODEL_SHA256, MODEL_INPUT, MODEL_OUTPUT, MODEL_ACTIVATION };
+enum { AGGREGATE_LESION, AGGREGATE_PATIENT };
+enum { POINT_NAME, POINT_THRESHOLD };
+
+extern const key_group job_group; /* the root; the others hang below it */
+
+#endif
