@@ -1,0 +1,201 @@
+/* Static shapes for every value, and constant folding on the way: shapes come only from the inputs, never from the file's value_info,
+ * so a graph exported at one batch is rebuilt for another.
+ *
+ * Folding is what makes shape subgraphs (Shape-Gather-Concat-Reshape) static; it is bounded so that a small hostile file cannot ask for
+ * unlimited memory or time: what is over a bound simply stays a node. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model_internal.h"
+
+#define FOLD_BYTES ((size_t)16 << 20)      /* an output up to this size is always folded */
+#define FOLD_GROWTH 4                      /* larger ones only up to this multiple of their inputs' bytes (uint8 -> float32) */
+#define FOLD_TOTAL ((size_t)4 << 30)       /* all folded constants together */
+#define FOLD_WORK ((int64_t)1 << 34)       /* output elements times elements of the largest input, for sums of products */
+#define FOLD_SHAPE_COUNT 1024              /* what "only what shapes need" folds */
+
+static rad_status node_error(const rad_build *b, const rad_node *n, rad_error *err, rad_status st)
+{
+    if (err && strstr(err->text, n->name))
+        return rad_error_prefix(err, st, "model '%s': ", b->model->file);
+    return rad_error_prefix(err, st, "model '%s': node '%.100s' (%s): ", b->model->file, n->name, n->op->name);
+}
+
+static rad_status check_outputs(const rad_build *b, const rad_node *n, rad_error *err)
+{
+    char text[160];
+    for (int k = 0; k < n->n_output; k++) {
+        if (n->output[k] < 0)
+            continue;
+        const rad_value *v = &b->g->value[n->output[k]];
+        size_t width = rad_dtype_size(v->dtype), bytes;
+        int64_t count = rad_shape_count(&v->shape);
+        if (width == 0 || count < 0 || !rad_mul_size((size_t)count, width, &bytes) || bytes > RAD_MAX_TENSOR_BYTES)
+            return rad_onnx_fail(b->model, err, "node '%.100s' (%s): its output '%.100s' would be %s %s: open, negative or more than %zu bytes",
+                                 n->name, n->op->name, v->name, rad_dtype_name(v->dtype), rad_shape_text(&v->shape, text, sizeof text),
+                                 RAD_MAX_TENSOR_BYTES);
+    }
+    return RAD_OK;
+}
+
+/* Sums of products cost far more than the size of their output. */
+static bool is_heavy(const rad_node *n)
+{
+    return rad_node_is(n, "Conv") || rad_node_is(n, "ConvTranspose") || rad_node_is(n, "MatMul") || rad_node_is(n, "Gemm") ||
+           strstr(n->op->name, "Pool") || strncmp(n->op->name, "Reduce", 6) == 0 || rad_node_is(n, "Resize");
+}
+
+static bool can_fold(const rad_build *b, const rad_node *n, bool all, size_t total)
+{
+    const rad_graph *g = b->g;
+    bool of_shape = rad_node_is(n, "Shape") || rad_node_is(n, "Size");
+    size_t in_bytes = 0, out_bytes = 0;
+    int64_t in_max = 1, out_count = 0;
+    for (int k = 0; k < n->n_input; k++) {
+        if (n->input[k] < 0)
+            continue;
+        const rad_value *v = &g->value[n->input[k]];
+        if (!v->data && !of_shape)
+            return false;
+        int64_t count = rad_shape_count(&v->shape);
+        in_bytes += (size_t)count * rad_dtype_size(v->dtype);
+        in_max = count > in_max ? count : in_max;
+    }
+    for (int k = 0; k < n->n_output; k++) {
+        if (n->output[k] < 0)
+            continue;
+        if (b->is_output[n->output[k]])
+            return false; /* a backend makes every output */
+        const rad_value *v = &g->value[n->output[k]];
+        int64_t count = rad_shape_count(&v->shape);
+        if (!all && count > FOLD_SHAPE_COUNT)
+            return false;
+        out_count += count;
+        out_bytes += (size_t)count * rad_dtype_size(v->dtype);
+    }
+    if (of_shape)
+        return true;
+    if (is_heavy(n) && out_count > FOLD_WORK / in_max)
+        return false;
+    return (out_bytes <= FOLD_BYTES || out_bytes / FOLD_GROWTH <= in_bytes) && out_bytes <= FOLD_TOTAL - total;
+}
+
+/* Aligned contents of constant v: itself, or a copy in *ret_copy (free()). */
+static bool aligned(const rad_value *v, void **ret_data, void **ret_copy)
+{
+    const void *p = v->data;
+    size_t width = rad_dtype_size(v->dtype), bytes = (size_t)rad_shape_count(&v->shape) * width;
+    if (p && (uintptr_t)p % width) {
+        *ret_copy = rad_malloc(bytes + 1);
+        if (!*ret_copy)
+            return false;
+        memcpy(*ret_copy, p, bytes);
+        p = *ret_copy;
+    }
+    memcpy(ret_data, &p, sizeof p);
+    return true;
+}
+
+static rad_status fold(rad_build *b, rad_node *n, size_t *total, rad_error *err)
+{
+    rad_graph *g = b->g;
+    rad_status st = RAD_OK;
+    size_t n_in = (size_t)n->n_input, n_out = (size_t)n->n_output;
+    rad_tensor *in = rad_calloc(n_in + 1, sizeof *in), *out = rad_calloc(n_out + 1, sizeof *out);
+    void **copy = rad_calloc(n_in + 1, sizeof *copy);
+    if (!in || !out || !copy) {
+        st = rad_onnx_nomem(b->model, err);
+        goto out;
+    }
+    for (size_t k = 0; k < n_in; k++) {
+        if (n->input[k] < 0)
+            continue;
+        const rad_value *v = &g->value[n->input[k]];
+        in[k] = (rad_tensor){.dtype = v->dtype, .shape = v->shape};
+        if (!aligned(v, &in[k].data, &copy[k])) {
+            st = rad_onnx_nomem(b->model, err);
+            goto out;
+        }
+    }
+    for (size_t k = 0; k < n_out; k++) {
+        if (n->output[k] < 0)
+            continue;
+        const rad_value *v = &g->value[n->output[k]];
+        size_t bytes = (size_t)rad_shape_count(&v->shape) * rad_dtype_size(v->dtype);
+        out[k] = (rad_tensor){.dtype = v->dtype, .shape = v->shape, .data = rad_arena_block(b->arena, bytes)};
+        if (!out[k].data) {
+            st = rad_onnx_nomem(b->model, err);
+            goto out;
+        }
+        *total += bytes;
+    }
+    st = rad_node_eval(n, in, NULL, out, err);
+    if (st != RAD_OK) {
+        st = node_error(b, n, err, st);
+        goto out;
+    }
+    for (size_t k = 0; k < n_out; k++)
+        if (n->output[k] >= 0) {
+            g->value[n->output[k]].data = out[k].data;
+            g->value[n->output[k]].producer = -1;
+        }
+    n->op = NULL;
+    b->stats.folded++;
+out:
+    if (copy)
+        for (size_t k = 0; k < n_in; k++)
+            free(copy[k]);
+    free(copy);
+    free(in);
+    free(out);
+    return st;
+}
+
+/* A target shape that the exporter froze at its own batch: when the data input and the output both had that batch as dim 0 in the file
+ * and the data input now has another, dim 0 of the target follows. Exact: dim 0 is outermost, so each sample keeps its own elements. */
+static rad_status rebatch(rad_build *b, rad_node *n, const rad_shape *shape0, int64_t batch0, int64_t batch, rad_error *err)
+{
+    int at = rad_node_is(n, "Reshape") || rad_node_is(n, "Expand") ? 1 : rad_node_is(n, "Resize") ? 3 : -1;
+    if (at < 0 || n->n_input <= at || n->input[at] < 0 || n->input[0] < 0 || n->output[0] < 0)
+        return RAD_OK;
+    const rad_value *target = &b->g->value[n->input[at]];
+    const rad_shape *x0 = &shape0[n->input[0]], *y0 = &shape0[n->output[0]], *x = &b->g->value[n->input[0]].shape;
+    int64_t count = target->data && target->dtype == RAD_DT_I64 ? rad_shape_count(&target->shape) : 0;
+    if (count < 1 || x0->rank < 1 || y0->rank < 1 || x->rank < 1)
+        return RAD_OK;
+    const int64_t *dim = target->data;
+    if (dim[0] != batch0 || x0->dim[0] != batch0 || y0->dim[0] != batch0 || x->dim[0] != batch)
+        return RAD_OK;
+    int64_t *copy = rad_arena_block(b->arena, (size_t)count * sizeof *copy);
+    if (!copy)
+        return rad_onnx_nomem(b->model, err);
+    memcpy(copy, dim, (size_t)count * sizeof *copy);
+    copy[0] = batch;
+    int v;
+    rad_shape s = target->shape;
+    rad_status st = rad_build_add_const(b, target->name, RAD_DT_I64, &s, copy, &v, err);
+    if (st != RAD_OK)
+        return st;
+    n->input[at] = v;
+    b->stats.rebatched++;
+    return RAD_OK;
+}
+
+rad_status rad_build_infer(rad_build *b, bool all, const rad_shape *shape0, int64_t batch0, int64_t batch, rad_error *err)
+{
+    size_t total = 0;
+    for (int i = 0; i < b->g->n_node; i++) {
+        rad_node *n = &b->g->node[i];
+        rad_status st = shape0 ? rebatch(b, n, shape0, batch0, batch, err) : RAD_OK;
+        if (st != RAD_OK)
+            return st;
+        st = n->op->infer(b->g, n, err);
+        if (st != RAD_OK)
+            return node_error(b, n, err, st);
+        if ((st = check_outputs(b, n, err)) != RAD_OK)
+            return st;
+        if (can_fold(b, n, all, total) && (st = fold(b, n, &total, err)) != RAD_OK)
+            return st;
+    }
+    return RAD_OK;
+}
