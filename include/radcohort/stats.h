@@ -26,6 +26,114 @@ rad_status rad_auc(const int8_t *label, const double *score, int64_t n, double l
 /* AUC of group 1 minus group 2, independent groups; z test with variance V1 + V2. n, n_pos are sums. */
 rad_status rad_auc_difference(const rad_estimate *a, const rad_estimate *b, double level, rad_estimate *ret, rad_error *err) RAD_MUST_CHECK;
 
+/* ---------------------------------------------------------------- result document
+ *
+ * Most statistics have ten numbers, not one. They are written once, as a small tree of named values, and every consumer (SQL function,
+ * report, test) reads the same tree. Writers are void: the first failure (memory) is kept and told by rad_doc_status().
+ */
+typedef struct rad_doc rad_doc;
+rad_status rad_doc_create(rad_doc **ret, rad_error *err) RAD_MUST_CHECK;
+void rad_doc_destroy(rad_doc **doc);
+/* `name` is ignored inside a list. NaN is written as null, infinities as 9e999. */
+void rad_doc_num(rad_doc *doc, const char *name, double x);
+void rad_doc_int(rad_doc *doc, const char *name, int64_t x);
+void rad_doc_bool(rad_doc *doc, const char *name, bool x);
+void rad_doc_text(rad_doc *doc, const char *name, const char *text);
+void rad_doc_open(rad_doc *doc, const char *name);
+void rad_doc_open_list(rad_doc *doc, const char *name);
+void rad_doc_close(rad_doc *doc);
+/* Says why something in this document is undefined or doubtful. Several reasons are joined by "; ". printf format. */
+void rad_doc_reason(rad_doc *doc, const char *fmt, ...) RAD_PRINTF(2, 3);
+/* NULL when there is none. Valid until the document changes. */
+const char *rad_doc_get_reason(const rad_doc *doc);
+rad_status rad_doc_status(const rad_doc *doc, rad_error *err) RAD_MUST_CHECK;
+/* Value at a path ("auc", "folds[2].auc"). Number: NaN when absent, null or not a number. Text: NULL when absent. */
+double rad_doc_get(const rad_doc *doc, const char *path);
+const char *rad_doc_get_text(const rad_doc *doc, const char *path);
+/* Number of members of the list or object at a path; -1 when absent. */
+int64_t rad_doc_count(const rad_doc *doc, const char *path);
+/* Walks the objects of a list: first, then next until false. A member by name as above. */
+typedef struct rad_doc_row {
+    int64_t at, end;
+} rad_doc_row;
+bool rad_doc_row_first(const rad_doc *doc, const char *path, rad_doc_row *ret);
+bool rad_doc_row_next(const rad_doc *doc, rad_doc_row *row);
+double rad_doc_row_get(const rad_doc *doc, const rad_doc_row *row, const char *name);
+const char *rad_doc_row_get_text(const rad_doc *doc, const rad_doc_row *row, const char *name);
+/* The document as JSON, 17 significant digits; "reason" is a member of the root when there is one. Appended to `out`. */
+rad_status rad_doc_json(const rad_doc *doc, rad_buf *out, rad_error *err) RAD_MUST_CHECK;
+
+/* ---------------------------------------------------------------- data and the table of functions */
+
+/* One column of n values; NaN = missing. A category column holds level numbers 0.. and the levels' names, sorted (by number when all
+ * levels are numbers, else by bytes). */
+typedef struct rad_column {
+    const char *name;
+    const double *value;
+    const char *const *level; /* NULL: plain numbers */
+    int64_t n_level;
+} rad_column;
+/* Borrowed rows: n rows, n_column columns. */
+typedef struct rad_frame {
+    int64_t n;
+    int64_t n_column;
+    const rad_column *column;
+} rad_frame;
+/* A constant argument: a number, or a text (then num is NaN unless the text is a number). Absent: text NULL and num NaN. */
+typedef struct rad_arg {
+    double num;
+    const char *text;
+} rad_arg;
+
+typedef enum rad_stat_kind {
+    RAD_STAT_SCALAR,    /* constants in, no rows */
+    RAD_STAT_AGGREGATE, /* rows in, order of rows without influence */
+    RAD_STAT_TABLE      /* rows in, rows out: members of the list "rows"; order of rows kept */
+} rad_stat_kind;
+
+enum { RAD_STAT_ORDER_FREE = 1 }; /* flags: the function itself is exact under any order of rows; no need to sort first */
+
+/* Writes its results into `doc`. A degenerate input is a null with a reason, not an error; errors are RAD_E_USAGE (an argument that no
+ * data could make right), NOMEM, LIMIT. Thread-safe. */
+typedef rad_status rad_stat_fn(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err);
+
+/* columns: one letter per data column, n = number, c = category, a = either (number when all values are); a '+' behind the last letter
+ * repeats it. args: one letter per constant, n or t; constants follow the columns, but precede them when the columns repeat. Arguments
+ * beyond `required` (columns and constants together) may be left out. */
+typedef struct rad_stat_function {
+    const char *name;
+    const char *signature;
+    const char *doc; /* purpose, formula, source, assumptions */
+    const char *field; /* path of the number (or text) returned; NULL: the whole document as JSON. TABLE: "col,col,..." of the rows */
+    const char *columns, *args;
+    int required;
+    int flags;
+    rad_stat_kind kind;
+    rad_stat_fn *fn;
+} rad_stat_function;
+
+/* All functions, sorted by topic. */
+int64_t rad_stat_function_count(void);
+const rad_stat_function *rad_stat_function_at(int64_t i);
+const rad_stat_function *rad_stat_function_find(const char *name);
+/* Sorts the rows of `f` into an order that depends on their values only (all columns, left to right; missing last) and calls fn, unless
+ * the function is order-free or a TABLE. This is what SQL aggregates do. */
+rad_status rad_stat_call(const rad_stat_function *s, const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
+    RAD_MUST_CHECK;
+/* Type 'n' and 'c' columns out of text cells (NULL = missing), as SQL and CSV give them; '' , NA and nan are missing. `kind` as above.
+ * Errors: RAD_E_FORMAT (text in a number column), NOMEM. */
+typedef struct rad_column_builder rad_column_builder;
+rad_status rad_column_builder_create(char kind, rad_column_builder **ret, rad_error *err) RAD_MUST_CHECK;
+void rad_column_builder_destroy(rad_column_builder **b);
+rad_status rad_column_builder_put_number(rad_column_builder *b, double x, rad_error *err) RAD_MUST_CHECK;
+rad_status rad_column_builder_put_text(rad_column_builder *b, const char *text, rad_error *err) RAD_MUST_CHECK;
+rad_status rad_column_builder_put_missing(rad_column_builder *b, rad_error *err) RAD_MUST_CHECK;
+/* Drops the first row (a window moves on). */
+void rad_column_builder_drop_first(rad_column_builder *b);
+int64_t rad_column_builder_count(const rad_column_builder *b);
+/* Borrowed view of what was put so far; valid until the next change. */
+rad_status rad_column_builder_view(rad_column_builder *b, rad_column *ret, rad_error *err) RAD_MUST_CHECK;
+
 #ifdef __cplusplus
 }
 #endif
