@@ -1,0 +1,380 @@
+/* worker.c: the worker's life, its queues, and the loader threads. */
+#include "worker_impl.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void release_hold(rad_worker *w, struct hold *h) {
+    pthread_mutex_lock(&w->lock);
+    bool last = --h->refs == 0;
+    pthread_mutex_unlock(&w->lock);
+    if (last) {
+        rad_wire_arena_release(&h->arena);
+        free(h);
+    }
+}
+
+void rad_work_destroy(rad_worker *w, struct work *k) {
+    for (int64_t i = 0; i < k->n_record; i++)
+        free((char *)(uintptr_t)k->record[i].warning);
+    free(k->record);
+    for (int i = 0; k->input && i < w->job->n_input; i++) {
+        rad_prepared_release(&k->input[i].prepared);
+        free(k->input[i].why);
+    }
+    free(k->input);
+    for (int i = 0; k->model && i < w->job->n_model; i++) {
+        free(k->model[i].out);
+        free(k->model[i].why);
+    }
+    free(k->model);
+    if (k->hold)
+        release_hold(w, k->hold);
+    free(k);
+}
+
+void rad_worker_fail(rad_worker *w, rad_status st, const rad_error *err, const struct work *const *k, int64_t n) {
+    pthread_mutex_lock(&w->lock);
+    if (w->fault == RAD_OK) {
+        w->fault = st;
+        w->fault_error = *err;
+        for (int64_t i = 0; i < n && w->n_guilty < RAD_MAX_LEASE_CASES; i++)
+            w->guilty[w->n_guilty++] = k[i]->c->index;
+    }
+    pthread_cond_broadcast(&w->to_load);
+    pthread_cond_broadcast(&w->to_infer);
+    pthread_cond_broadcast(&w->done);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void rad_work_finish(rad_worker *w, struct work *k) {
+    rad_error err = {0};
+    struct message *m = rad_calloc(1, sizeof *m);
+    rad_status st = m ? rad_work_encode(w, k, &m->b, &err) : rad_error_set(&err, RAD_E_NOMEM, "out of memory for a result");
+    if (st != RAD_OK) {
+        const struct work *one = k;
+        free(m);
+        rad_worker_fail(w, st, &err, &one, 1);
+    } else {
+        pthread_mutex_lock(&w->lock);
+        *w->out_end = m;
+        w->out_end = &m->next;
+        pthread_cond_broadcast(&w->done);
+        pthread_mutex_unlock(&w->lock);
+    }
+    rad_work_destroy(w, k);
+}
+
+/* ---------------------------------------------------------------- loader threads */
+
+/* A loaded case joins the lines of its models, or is finished when no model can use it. Returns true in the second case. */
+static bool join_lines(rad_worker *w, struct work *k) {
+    for (int i = 0; i < w->job->n_model; i++) {
+        struct work_model *m = &k->model[i];
+        if (m->status != RAD_OK)
+            continue;
+        struct work_input *in = &k->input[w->job->model[i].input];
+        if (in->users++ == 0)
+            w->prepared_bytes += in->bytes;
+        k->models_left++;
+        *w->line[i].end = m;
+        w->line[i].end = &m->next;
+        w->line[i].n_ready += in->prepared.n_slice;
+    }
+    return k->models_left == 0;
+}
+
+static void *loader_main(void *worker) {
+    rad_worker *w = worker;
+    pthread_mutex_lock(&w->lock);
+    for (;;) {
+        while (!w->quit && w->fault == RAD_OK && (!w->first || w->prepared_bytes >= RAD_PREPARED_BUDGET))
+            pthread_cond_wait(&w->to_load, &w->lock);
+        if (w->quit || w->fault != RAD_OK)
+            break;
+        struct work *k = w->first;
+        w->first = k->next;
+        if (!w->first)
+            w->end = &w->first;
+        k->next = NULL;
+        w->n_loading++;
+        pthread_mutex_unlock(&w->lock);
+        rad_error err = {0};
+        rad_status st = rad_work_load(w, k, &err);
+        bool finished = false;
+        pthread_mutex_lock(&w->lock);
+        if (st == RAD_OK)
+            finished = join_lines(w, k);
+        w->n_loading--;
+        pthread_cond_broadcast(&w->to_infer);
+        pthread_mutex_unlock(&w->lock);
+        if (st != RAD_OK) {
+            const struct work *one = k;
+            rad_worker_fail(w, st, &err, &one, 1);
+            rad_work_destroy(w, k);
+        } else if (finished) {
+            rad_work_finish(w, k);
+        }
+        pthread_mutex_lock(&w->lock);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- life */
+
+static rad_status open_models(rad_worker *w, const rad_worker_opts *o, rad_error *err) {
+    for (int i = 0; i < w->job->n_model; i++) {
+        const rad_model_spec *spec = &w->job->model[i];
+        w->line[i].end = &w->line[i].first;
+        rad_status st = rad_model_open(spec->path, &w->line[i].model, err);
+        if (st != RAD_OK) /* whatever is wrong with it, it is no study's fault */
+            return rad_error_prefix(err, rad_status_scope(st) == RAD_SCOPE_STUDY ? RAD_E_MODEL : st, "model '%s': ", spec->name);
+        if (strcmp(rad_model_sha256(w->line[i].model), o->model_sha256[i]) != 0)
+            return rad_error_set(err, RAD_E_MODEL, "model '%s': '%s' is another file here than on rank 0; all ranks must see the same folder",
+                                 spec->name, spec->path);
+        int64_t chw[3];
+        struct shape_engine *e;
+        if (!rad_prepare_sample_shape(&w->job->input[spec->input], chw))
+            continue; /* the images decide: built when the first one comes */
+        st = rad_worker_engine(w, i, chw, &e, err);
+        if (st != RAD_OK)
+            return st;
+    }
+    return RAD_OK;
+}
+
+static rad_status start_threads(rad_worker *w, rad_error *err) {
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the main thread */
+    rad_status st = RAD_OK;
+    if (pthread_create(&w->infer, NULL, rad_worker_infer_main, w) == 0)
+        w->infer_started = true;
+    while (w->infer_started && w->n_started < w->n_loader && pthread_create(&w->loader[w->n_started], NULL, loader_main, w) == 0)
+        w->n_started++;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (w->n_started < w->n_loader)
+        st = rad_error_set(err, RAD_E_NOMEM, "cannot start %d threads: %s", w->n_loader + 1, strerror(errno));
+    return st;
+}
+
+rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_error *err) {
+    rad_status st = RAD_OK;
+    rad_worker *w = rad_calloc(1, sizeof *w);
+    if (!w)
+        return rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
+    w->job = o->job;
+    w->graph_hash = o->graph_hash;
+    w->precision = o->precision;
+    w->batch = o->batch;
+    w->threads = o->threads;
+    w->n_loader = o->threads < RAD_MAX_LOADERS ? o->threads : RAD_MAX_LOADERS;
+    w->end = &w->first;
+    w->out_end = &w->out_first;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->to_load, NULL);
+    pthread_cond_init(&w->to_infer, NULL);
+    pthread_cond_init(&w->done, &attr);
+    pthread_condattr_destroy(&attr);
+    w->line = rad_calloc((size_t)w->job->n_model, sizeof *w->line);
+    if (!w->line) {
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
+        goto out;
+    }
+    RAD_TRY(rad_volumes_create(RAD_IDLE_VOLUMES, &w->volumes, err));
+    RAD_TRY(rad_backend_open(o->backend, &w->backend, err));
+    if (strcmp(rad_backend_version(w->backend), o->backend_version) != 0) {
+        st = rad_error_set(err, RAD_E_DEVICE, "this rank has '%s', rank 0 has '%s': scores of one run must come from one engine; use nodes of one kind",
+                           rad_backend_version(w->backend), o->backend_version);
+        goto out;
+    }
+    RAD_TRY(open_models(w, o, err));
+    RAD_TRY(start_threads(w, err));
+    *ret = w;
+    w = NULL;
+out:
+    rad_worker_destroy(&w, true);
+    return st;
+}
+
+void rad_worker_destroy(rad_worker **wp, bool wait) {
+    rad_worker *w = *wp;
+    *wp = NULL;
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->quit = true;
+    pthread_cond_broadcast(&w->to_load);
+    pthread_cond_broadcast(&w->to_infer);
+    pthread_mutex_unlock(&w->lock);
+    if (!wait)
+        return;
+    for (int i = 0; i < w->n_started; i++)
+        pthread_join(w->loader[i], NULL);
+    if (w->infer_started)
+        pthread_join(w->infer, NULL);
+    for (struct work *k = w->first, *next; k; k = next) {
+        next = k->next;
+        rad_work_destroy(w, k);
+    }
+    for (int i = 0; w->line && i < w->job->n_model; i++) {
+        /* a case stands in the lines of several models: the last one to leave destroys it */
+        for (struct work_model *m = w->line[i].first, *next; m; m = next) {
+            next = m->next;
+            if (--m->work->models_left == 0)
+                rad_work_destroy(w, m->work);
+        }
+        for (int k = 0; k < w->line[i].n_shape; k++)
+            rad_engine_destroy(&w->line[i].shape[k].engine);
+        rad_model_close(&w->line[i].model);
+    }
+    for (struct message *m = w->out_first, *next; m; m = next) {
+        next = m->next;
+        rad_buf_release(&m->b);
+        free(m);
+    }
+    rad_backend_close(&w->backend);
+    rad_volumes_destroy(&w->volumes);
+    free(w->line);
+    pthread_cond_destroy(&w->to_load);
+    pthread_cond_destroy(&w->to_infer);
+    pthread_cond_destroy(&w->done);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+int64_t rad_worker_window(const rad_worker *w) {
+    int64_t n = 2 * (int64_t)w->n_loader + w->batch;
+    return n < 256 ? n : 256;
+}
+
+/* ---------------------------------------------------------------- messages */
+
+rad_status rad_worker_submit(rad_worker *w, const void *data, size_t size, rad_error *err) {
+    rad_status st = RAD_OK;
+    struct work *made = NULL, **at = &made;
+    struct hold *h = rad_calloc(1, sizeof *h);
+    if (!h)
+        return rad_error_set(err, RAD_E_NOMEM, "out of memory for a lease");
+    RAD_TRY(rad_wire_get_lease(data, size, &h->arena, &h->lease, err));
+    for (int64_t i = 0; i < h->lease.n_case; i++) {
+        struct work *k = rad_calloc(1, sizeof *k);
+        if (k) {
+            *at = k;
+            at = &k->next;
+            k->c = &h->lease.item[i];
+            k->input = rad_calloc((size_t)w->job->n_input, sizeof *k->input);
+            k->model = rad_calloc((size_t)w->job->n_model, sizeof *k->model);
+        }
+        if (!k || !k->input || !k->model) {
+            st = rad_error_set(err, RAD_E_NOMEM, "out of memory for a lease");
+            goto out;
+        }
+        if (k->c->n_input != w->job->n_input) {
+            st = rad_error_set(err, RAD_E_COMM, "a leased case has %lld inputs, the job has %d", (long long)k->c->n_input, w->job->n_input);
+            goto out;
+        }
+        for (int m = 0; m < w->job->n_model; m++) {
+            k->model[m].work = k;
+            k->model[m].model = m;
+        }
+    }
+    pthread_mutex_lock(&w->lock);
+    for (struct work *k = made; k; k = k->next) {
+        k->hold = h;
+        h->refs++;
+    }
+    w->held += h->refs;
+    if (made) {
+        *w->end = made;
+        w->end = at;
+        h = NULL;
+    }
+    made = NULL;
+    pthread_cond_broadcast(&w->to_load);
+    pthread_mutex_unlock(&w->lock);
+out:
+    for (struct work *k = made, *next; k; k = next) {
+        next = k->next;
+        rad_work_destroy(w, k);
+    }
+    if (h)
+        rad_wire_arena_release(&h->arena);
+    free(h);
+    return st;
+}
+
+int64_t rad_worker_drain(rad_worker *w, int64_t max, int64_t *ret_index) {
+    struct work *mine = NULL, **at = &mine;
+    int64_t n = 0;
+    pthread_mutex_lock(&w->lock);
+    while (w->first && n < max) {
+        struct work *k = w->first;
+        w->first = k->next;
+        k->next = NULL;
+        *at = k;
+        at = &k->next;
+        ret_index[n++] = k->c->index;
+    }
+    if (!w->first)
+        w->end = &w->first;
+    w->held -= n;
+    pthread_cond_broadcast(&w->to_infer);
+    pthread_mutex_unlock(&w->lock);
+    for (struct work *k = mine, *next; k; k = next) {
+        next = k->next;
+        rad_work_destroy(w, k);
+    }
+    return n;
+}
+
+bool rad_worker_take(rad_worker *w, double seconds, rad_buf *ret) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    long long ns = until.tv_nsec + (long long)(seconds * 1e9);
+    until.tv_sec += (time_t)(ns / 1000000000);
+    until.tv_nsec = (long)(ns % 1000000000);
+    pthread_mutex_lock(&w->lock);
+    int rc = 0;
+    while (!w->out_first && w->fault == RAD_OK && rc == 0 && seconds > 0)
+        rc = pthread_cond_timedwait(&w->done, &w->lock, &until);
+    struct message *m = w->out_first;
+    if (m) {
+        w->out_first = m->next;
+        if (!w->out_first)
+            w->out_end = &w->out_first;
+        w->held--;
+    }
+    pthread_mutex_unlock(&w->lock);
+    if (!m)
+        return false;
+    *ret = m->b;
+    free(m);
+    return true;
+}
+
+int64_t rad_worker_held(rad_worker *w) {
+    pthread_mutex_lock(&w->lock);
+    int64_t n = w->held;
+    pthread_mutex_unlock(&w->lock);
+    return n;
+}
+
+rad_status rad_worker_fault(rad_worker *w, int64_t max, int64_t *ret_guilty, int64_t *ret_n, rad_error *err) {
+    pthread_mutex_lock(&w->lock);
+    rad_status st = w->fault;
+    if (st != RAD_OK) {
+        (void)rad_error_set(err, st, "%s", w->fault_error.text);
+        *ret_n = w->n_guilty < max ? w->n_guilty : max;
+        memcpy(ret_guilty, w->guilty, (size_t)*ret_n * sizeof *ret_guilty);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return st;
+}

@@ -1,0 +1,51 @@
+/* worker.h (private to src/farm): one rank's pipeline: lease -> loader threads (read, prepare) -> one inference thread -> results.
+ *
+ * Memory: prepared samples waiting for inference are bounded by RAD_PREPARED_BUDGET bytes plus one case per loader thread; volumes by the
+ * images of the cases that the loaders are at, plus RAD_IDLE_VOLUMES bytes kept for the next lesion of the same patient.
+ * No MPI and no database in here: messages go in and out as bytes. All calls from one thread.
+ */
+#ifndef RAD_FARM_WORKER_H
+#define RAD_FARM_WORKER_H
+
+#include "radcohort/infer.h"
+#include "radcohort/job.h"
+#include "wire.h"
+
+#define RAD_PREPARED_BUDGET ((size_t)512 << 20)
+#define RAD_IDLE_VOLUMES ((size_t)256 << 20)
+#define RAD_MAX_LOADERS 64
+#define RAD_MAX_SHAPES 8 /* engines kept per model when the size of the samples depends on the image */
+
+typedef struct rad_worker rad_worker;
+
+typedef struct rad_worker_opts {
+    const rad_job *job;              /* outlives the worker */
+    const char *backend, *backend_version; /* the version that the coordinator recorded; another one here is refused */
+    const char *const *model_sha256, *const *graph_hash; /* [job->n_model], as the coordinator found them */
+    rad_precision precision;
+    int batch, threads;              /* >= 1 */
+} rad_worker_opts;
+
+/* Opens backend and models, builds the engines whose sample shape the job decides, starts the threads. Errors: MODEL (another file than
+ * the coordinator's, wrong number of outputs, what rad_engine_create says), DEVICE, NOMEM. */
+rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_error *err) RAD_MUST_CHECK;
+/* Without `wait` threads that still work (on a read that hangs, say) are left behind together with what they use: the process is about to end. */
+void rad_worker_destroy(rad_worker **w, bool wait);
+
+/* Cases it wants to hold: enough to fill a batch while the loaders are at the next. */
+int64_t rad_worker_window(const rad_worker *w);
+/* A LEASE message. Errors: COMM, NOMEM. */
+rad_status rad_worker_submit(rad_worker *w, const void *data, size_t size, rad_error *err) RAD_MUST_CHECK;
+/* Takes back the cases that nobody has begun, at most `max`. */
+int64_t rad_worker_drain(rad_worker *w, int64_t max, int64_t *ret_index);
+/* A finished RESULT message, waiting for one at most `seconds`; false when there is none. */
+bool rad_worker_take(rad_worker *w, double seconds, rad_buf *ret);
+/* Cases submitted and neither taken nor drained. */
+int64_t rad_worker_held(rad_worker *w);
+/* RAD_OK, or what put the worker out of service (nothing more is begun then); the cases in work at that moment in ret_guilty. */
+rad_status rad_worker_fault(rad_worker *w, int64_t max, int64_t *ret_guilty, int64_t *ret_n, rad_error *err);
+
+/* The check of class counts that the coordinator makes, too: `n_out` outputs per sample for this model. Errors: MODEL. */
+rad_status rad_worker_check_outputs(const rad_job *job, int model, int64_t n_out, rad_error *err) RAD_MUST_CHECK;
+
+#endif

@@ -1,0 +1,118 @@
+/* worker_impl.h (private to worker*.c): the structs of the pipeline. */
+#ifndef RAD_FARM_WORKER_IMPL_H
+#define RAD_FARM_WORKER_IMPL_H
+
+#include "radcohort/prepare.h"
+#include "volumes.h"
+#include "worker.h"
+
+#include <pthread.h>
+
+struct hold { /* one lease message; its cases borrow from it */
+    rad_wire_arena arena;
+    rad_wire_lease lease;
+    int64_t refs; /* guarded by the worker's lock */
+};
+
+struct work;
+
+struct work_input {
+    rad_status status;
+    const char *stage; /* "intake", "load", "prepare" */
+    char *why;         /* owned, or NULL */
+    rad_prepared prepared;
+    size_t bytes;      /* of prepared.data */
+    int users;         /* models that still need the samples */
+};
+
+struct work_model {
+    struct work *work;
+    struct work_model *next; /* in the model's line */
+    int model;
+    rad_status status;
+    const char *stage; /* "infer" when inference failed; else that of the input */
+    char *why;
+    int64_t given, done; /* samples handed out, samples back */
+    float *out;          /* [n_slice, n_out] */
+    int64_t n_out;
+    char key[RAD_SHA256_HEX];
+};
+
+struct work { /* one case */
+    struct work *next;
+    struct hold *hold;
+    const rad_wire_case *c;
+    int64_t n_record;
+    rad_image_record *record;
+    struct work_input *input; /* [job->n_input] */
+    struct work_model *model; /* [job->n_model] */
+    int models_left;
+    double read_s, prepare_s, infer_s;
+    int64_t read_bytes;
+};
+
+struct shape_engine {
+    int64_t chw[3];
+    rad_engine *engine;
+    int64_t n_out;
+    uint64_t used;
+};
+
+struct model_line {
+    rad_model *model;
+    struct shape_engine shape[RAD_MAX_SHAPES];
+    int n_shape;
+    struct work_model *first, **end; /* stands in the line until all of its samples are back */
+    int64_t n_ready;                 /* samples in the line not yet handed out */
+};
+
+struct message {
+    struct message *next;
+    rad_buf b;
+};
+
+struct rad_worker {
+    const rad_job *job;
+    const char *const *graph_hash;
+    rad_precision precision;
+    int batch, threads, n_loader;
+    rad_backend *backend;
+    rad_volumes *volumes;
+    struct model_line *line; /* [job->n_model] */
+    uint64_t clock;          /* of engine use; inference thread only */
+
+    pthread_mutex_t lock;
+    pthread_cond_t to_load, to_infer, done;
+    struct work *first, **end; /* leased, not begun */
+    struct message *out_first, **out_end;
+    int64_t held;
+    size_t prepared_bytes;
+    int n_loading;  /* loader threads at work on a case */
+    bool quit;
+    rad_status fault;
+    rad_error fault_error;
+    int64_t guilty[RAD_MAX_LEASE_CASES], n_guilty;
+
+    pthread_t loader[RAD_MAX_LOADERS], infer;
+    int n_started;
+    bool infer_started;
+};
+
+/* worker_load.c: reads and prepares one case; fills input, record, keys. Only worker- and run-scope failures are returned. */
+rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err);
+/* worker_infer.c */
+void *rad_worker_infer_main(void *worker);
+/* The engine of `model` for samples [c, h, w]; inference thread (or before it starts). */
+rad_status rad_worker_engine(rad_worker *w, int model, const int64_t chw[3], struct shape_engine **ret, rad_error *err);
+/* worker_result.c: the finished case as a RESULT message. */
+rad_status rad_work_encode(const rad_worker *w, const struct work *k, rad_buf *ret, rad_error *err);
+rad_status rad_work_key(const rad_worker *w, const struct work *k, int model, const char *mask_content, const char *const *channel_content,
+                        char ret[RAD_SHA256_HEX], rad_error *err);
+/* worker.c */
+void rad_work_destroy(rad_worker *w, struct work *k); /* lock not held */
+/* Puts the worker out of service; the first fault counts. `k` may be NULL. Lock not held. */
+void rad_worker_fail(rad_worker *w, rad_status st, const rad_error *err, const struct work *const *k, int64_t n);
+/* Encodes a case all of whose models are done, hands it out and destroys it. Lock not held. */
+void rad_work_finish(rad_worker *w, struct work *k);
+
+#endif

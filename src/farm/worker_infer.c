@@ -1,0 +1,283 @@
+/* worker_infer.c: the inference thread. Batches are filled across cases: a model's line hands out samples until the batch limit, whatever
+ * case they belong to. It waits for a fuller batch only while loader threads can still bring one. */
+#include "worker_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+rad_status rad_worker_check_outputs(const rad_job *job, int model, int64_t n_out, rad_error *err) {
+    const rad_model_spec *m = &job->model[model];
+    if (n_out == job->n_class || (n_out == 1 && job->n_class == 2 && m->activation != RAD_ACT_SOFTMAX))
+        return RAD_OK;
+    return rad_error_set(err, RAD_E_MODEL,
+                         "model '%s': %lld outputs per sample, expected %d (one per class of the job)%s; "
+                         "correct 'classes' or name the right 'output'",
+                         m->name, (long long)n_out, job->n_class,
+                         job->n_class == 2 && m->activation != RAD_ACT_SOFTMAX ? " or 1 (the second class)" : "");
+}
+
+rad_status rad_worker_engine(rad_worker *w, int model, const int64_t chw[3], struct shape_engine **ret, rad_error *err) {
+    struct model_line *line = &w->line[model];
+    const rad_model_spec *spec = &w->job->model[model];
+    struct shape_engine *slot = NULL;
+    for (int i = 0; i < line->n_shape; i++) {
+        struct shape_engine *e = &line->shape[i];
+        if (memcmp(e->chw, chw, sizeof e->chw) == 0) {
+            e->used = ++w->clock;
+            *ret = e;
+            return RAD_OK;
+        }
+        if (!slot || e->used < slot->used)
+            slot = e;
+    }
+    rad_engine_opts o = {.precision = w->precision, .threads = w->threads, .output = spec->output, .sample = {chw[0], chw[1], chw[2]}};
+    rad_engine *engine = NULL;
+    rad_status st = rad_engine_create(w->backend, line->model, &o, &engine, err);
+    if (st != RAD_OK)
+        return rad_error_prefix(err, st, "model '%s': ", spec->name);
+    rad_shape in, out, tap;
+    rad_engine_get_shapes(engine, &in, &out, &tap);
+    int64_t n_out = rad_shape_count(&out);
+    if (in.rank != 3 || memcmp(in.dim, chw, 3 * sizeof *chw) != 0) {
+        char text[160];
+        st = rad_error_set(err, RAD_E_MODEL, "model '%s': takes samples of %s, input '%s' of the job makes [%lld, %lld, %lld]", spec->name,
+                           rad_shape_text(&in, text, sizeof text), w->job->input[spec->input].name, (long long)chw[0], (long long)chw[1],
+                           (long long)chw[2]);
+    } else {
+        st = rad_worker_check_outputs(w->job, model, n_out, err);
+    }
+    if (st != RAD_OK) {
+        rad_engine_destroy(&engine);
+        return st;
+    }
+    if (line->n_shape < RAD_MAX_SHAPES)
+        slot = &line->shape[line->n_shape++];
+    else
+        rad_engine_destroy(&slot->engine);
+    *slot = (struct shape_engine){.chw = {chw[0], chw[1], chw[2]}, .engine = engine, .n_out = n_out, .used = ++w->clock};
+    *ret = slot;
+    return RAD_OK;
+}
+
+/* ---------------------------------------------------------------- one batch */
+
+struct slice_of { /* samples first .. first + n - 1 of one case */
+    struct work_model *m;
+    int64_t first, n;
+};
+
+struct batch {
+    int model;
+    int64_t chw[3], n;
+    size_t sample; /* floats */
+    struct slice_of part[RAD_MAX_LEASE_CASES];
+    int64_t n_part;
+};
+
+static struct work_input *input_of(const rad_worker *w, const struct work_model *m) {
+    return &m->work->input[w->job->model[m->model].input];
+}
+
+/* The model to run now, or -1 to wait. Lock held. */
+static int choose(const rad_worker *w) {
+    int best = -1;
+    for (int i = 0; i < w->job->n_model; i++)
+        if (w->line[i].n_ready > 0 && (best < 0 || w->line[i].n_ready > w->line[best].n_ready))
+            best = i;
+    if (best < 0 || w->line[best].n_ready >= w->batch || w->prepared_bytes >= RAD_PREPARED_BUDGET)
+        return best;
+    return w->n_loading > 0 || w->first ? -1 : best;
+}
+
+/* Samples of one shape from the front of the line. Lock held. */
+static void gather(rad_worker *w, int model, struct batch *b) {
+    struct model_line *line = &w->line[model];
+    b->model = model;
+    b->n = b->n_part = 0;
+    for (struct work_model *m = line->first; m && b->n < w->batch && b->n_part < RAD_MAX_LEASE_CASES; m = m->next) {
+        const rad_prepared *p = &input_of(w, m)->prepared;
+        int64_t chw[3] = {p->n_plane, p->height, p->width}, left = p->n_slice - m->given;
+        if (left == 0)
+            continue;
+        if (b->n > 0 && memcmp(chw, b->chw, sizeof chw) != 0)
+            break;
+        memcpy(b->chw, chw, sizeof chw);
+        int64_t n = left < w->batch - b->n ? left : w->batch - b->n;
+        b->part[b->n_part++] = (struct slice_of){m, m->given, n};
+        b->n += n;
+        m->given += n;
+    }
+    b->sample = (size_t)(b->chw[0] * b->chw[1] * b->chw[2]);
+    line->n_ready -= b->n;
+}
+
+static const float *sample_data(const rad_worker *w, const struct batch *b, int64_t part, int64_t i) {
+    return input_of(w, b->part[part].m)->prepared.data + (size_t)(b->part[part].first + i) * b->sample;
+}
+
+static rad_status make_outputs(struct batch *b, const rad_worker *w, int64_t n_out, rad_error *err) {
+    for (int64_t k = 0; k < b->n_part; k++) {
+        struct work_model *m = b->part[k].m;
+        if (m->out)
+            continue;
+        m->n_out = n_out;
+        size_t count;
+        if (!rad_mul_size((size_t)input_of(w, m)->prepared.n_slice, (size_t)n_out, &count) || !(m->out = rad_calloc(count, sizeof *m->out)))
+            return rad_error_set(err, RAD_E_NOMEM, "out of memory for the outputs of a case");
+    }
+    return RAD_OK;
+}
+
+static void fail_part(struct work_model *m, rad_status st, const char *text) {
+    if (m->status != RAD_OK)
+        return; /* the first reason counts */
+    m->status = st;
+    m->stage = "infer";
+    m->why = rad_strdup(text);
+}
+
+/* One sample after the other, to find whose fault it was. */
+static rad_status run_singly(const rad_worker *w, struct batch *b, struct shape_engine *e, rad_error *err) {
+    for (int64_t k = 0; k < b->n_part; k++) {
+        struct slice_of *s = &b->part[k];
+        for (int64_t i = 0; i < s->n && s->m->status == RAD_OK; i++) {
+            rad_error why = {0};
+            rad_status st = rad_engine_run(e->engine, sample_data(w, b, k, i), 1, s->m->out + (s->first + i) * e->n_out, NULL, &why);
+            if (st == RAD_OK)
+                continue;
+            if (rad_status_scope(st) != RAD_SCOPE_STUDY)
+                return rad_error_set(err, st, "%s", why.text);
+            char text[RAD_ERROR_TEXT];
+            snprintf(text, sizeof text, "slice %lld: %.400s", (long long)input_of(w, s->m)->prepared.slice[s->first + i], why.text);
+            fail_part(s->m, st, text);
+        }
+    }
+    return RAD_OK;
+}
+
+/* Lock not held. Errors: worker and run scope only. */
+static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
+    rad_status st = RAD_OK;
+    float *in = NULL, *out = NULL;
+    struct shape_engine *e;
+    int64_t chw[3];
+    st = rad_worker_engine(w, b->model, b->chw, &e, err);
+    if (st == RAD_E_MODEL && !rad_prepare_sample_shape(&w->job->input[w->job->model[b->model].input], chw)) {
+        /* the image decided the shape, and the network cannot take it: the study's misfortune, not the run's */
+        for (int64_t k = 0; k < b->n_part; k++)
+            fail_part(b->part[k].m, RAD_E_SHAPE, err ? err->text : "");
+        return RAD_OK;
+    }
+    if (st != RAD_OK)
+        return st;
+    RAD_TRY(make_outputs(b, w, e->n_out, err));
+    const float *data = sample_data(w, b, 0, 0);
+    if (b->n_part > 1) {
+        in = rad_aligned((size_t)b->n * b->sample * sizeof *in);
+        out = rad_malloc((size_t)(b->n * e->n_out) * sizeof *out);
+        if (!in || !out) {
+            st = rad_error_set(err, RAD_E_NOMEM, "out of memory for a batch of %lld samples", (long long)b->n);
+            goto out;
+        }
+        float *at = in;
+        for (int64_t k = 0; k < b->n_part; k++) {
+            memcpy(at, sample_data(w, b, k, 0), (size_t)b->part[k].n * b->sample * sizeof *at);
+            at += (size_t)b->part[k].n * b->sample;
+        }
+        data = in;
+    }
+    rad_error why = {0};
+    st = rad_engine_run(e->engine, data, b->n, out ? out : b->part[0].m->out + b->part[0].first * e->n_out, NULL, &why);
+    if (st != RAD_OK && rad_status_scope(st) == RAD_SCOPE_STUDY) {
+        st = run_singly(w, b, e, err);
+    } else if (st != RAD_OK) {
+        (void)rad_error_set(err, st, "%s", why.text);
+    } else if (out) {
+        const float *at = out;
+        for (int64_t k = 0; k < b->n_part; k++) {
+            memcpy(b->part[k].m->out + b->part[k].first * e->n_out, at, (size_t)(b->part[k].n * e->n_out) * sizeof *at);
+            at += b->part[k].n * e->n_out;
+        }
+    }
+out:
+    free(in);
+    free(out);
+    return st;
+}
+
+/* Books the batch; models that are through leave the line, cases that are through are linked into *ret. Lock held. */
+static void settle(rad_worker *w, struct batch *b, double seconds, struct work **ret) {
+    struct model_line *line = &w->line[b->model];
+    for (int64_t k = 0; k < b->n_part; k++) {
+        struct slice_of *s = &b->part[k];
+        struct work_input *in = input_of(w, s->m);
+        s->m->work->infer_s += seconds * (double)s->n / (double)b->n;
+        s->m->done += s->n;
+        if (s->m->status != RAD_OK) { /* the rest of a failed case is not run */
+            line->n_ready -= in->prepared.n_slice - s->m->given;
+            s->m->given = s->m->done = in->prepared.n_slice;
+        }
+    }
+    for (struct work_model **at = &line->first; *at;) {
+        struct work_model *m = *at;
+        struct work_input *in = input_of(w, m);
+        if (m->done < in->prepared.n_slice)
+            break; /* handed out and settled in order: nothing behind it is through either */
+        *at = m->next;
+        if (--in->users == 0) {
+            w->prepared_bytes -= in->bytes;
+            free(in->prepared.data); /* the slice lists are still needed */
+            in->prepared.data = NULL;
+            pthread_cond_broadcast(&w->to_load);
+        }
+        if (--m->work->models_left == 0) {
+            m->work->next = *ret;
+            *ret = m->work;
+        }
+    }
+    if (!line->first)
+        line->end = &line->first;
+}
+
+void *rad_worker_infer_main(void *worker) {
+    rad_worker *w = worker;
+    struct batch *b = rad_calloc(1, sizeof *b);
+    rad_error err = {0};
+    if (!b) {
+        rad_worker_fail(w, rad_error_set(&err, RAD_E_NOMEM, "out of memory at start"), &err, NULL, 0);
+        return NULL;
+    }
+    pthread_mutex_lock(&w->lock);
+    for (;;) {
+        int model = -1;
+        while (!w->quit && w->fault == RAD_OK && (model = choose(w)) < 0)
+            pthread_cond_wait(&w->to_infer, &w->lock);
+        if (w->quit || w->fault != RAD_OK)
+            break;
+        gather(w, model, b);
+        pthread_mutex_unlock(&w->lock);
+        double t = rad_clock_seconds();
+        rad_status st = run_batch(w, b, &err);
+        t = rad_clock_seconds() - t;
+        if (st != RAD_OK) {
+            const struct work *guilty[RAD_MAX_LEASE_CASES];
+            for (int64_t k = 0; k < b->n_part; k++)
+                guilty[k] = b->part[k].m->work;
+            rad_worker_fail(w, st, &err, guilty, b->n_part);
+            pthread_mutex_lock(&w->lock);
+            break;
+        }
+        struct work *finished = NULL;
+        pthread_mutex_lock(&w->lock);
+        settle(w, b, t, &finished);
+        pthread_mutex_unlock(&w->lock);
+        for (struct work *next; finished; finished = next) {
+            next = finished->next;
+            rad_work_finish(w, finished);
+        }
+        pthread_mutex_lock(&w->lock);
+    }
+    pthread_mutex_unlock(&w->lock);
+    free(b);
+    return NULL;
+}

@@ -1,0 +1,154 @@
+/* worker_load.c: one case from files to samples. Each image is read once, however many channels, inputs and models use it; each input is
+ * prepared once, however many models share it. What is wrong with the study is recorded per input, with its stage. */
+#include "worker_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct loaded {
+    const rad_volume *volume; /* NULL: see status */
+    rad_status status;
+    rad_error err;
+};
+
+/* Study-scope failures are the study's; the others stop more than it. */
+static bool is_study(rad_status st) {
+    return rad_status_scope(st) == RAD_SCOPE_STUDY;
+}
+
+static rad_status fail_input(struct work_input *in, rad_status st, const char *stage, const char *text, rad_error *err) {
+    in->status = st;
+    in->stage = stage;
+    in->why = rad_strdup(text);
+    return in->why ? RAD_OK : rad_error_set(err, RAD_E_NOMEM, "out of memory for a reason");
+}
+
+static rad_status fetch(rad_worker *w, struct work *k, const char *path, struct loaded *ret, rad_error *err) {
+    double t = rad_clock_seconds();
+    int64_t bytes;
+    ret->status = rad_volumes_get(w->volumes, path, &ret->volume, &bytes, &ret->err);
+    k->read_s += rad_clock_seconds() - t;
+    k->read_bytes += bytes;
+    if (ret->status != RAD_OK && !is_study(ret->status))
+        return rad_error_set(err, ret->status, "'%s': %s", path, ret->err.text);
+    return RAD_OK;
+}
+
+static rad_status record_image(struct work *k, int64_t image, const rad_volume *v, rad_error *err) {
+    rad_image_record *r = &k->record[k->n_record];
+    const rad_image_info *info = &v->info;
+    *r = (rad_image_record){.image = image, .n_dim = info->n_dim, .type = rad_voxel_type_name(info->type), .file_bytes = (int64_t)info->file_bytes};
+    memcpy(r->content, v->content, sizeof r->content);
+    memcpy(r->dim, info->dim, sizeof r->dim);
+    memcpy(r->spacing, info->spacing, sizeof r->spacing);
+    memcpy(r->affine, info->affine, sizeof r->affine);
+    memcpy(r->orientation, info->orientation, sizeof r->orientation);
+    k->n_record++;
+    if (info->warning && !(r->warning = rad_strdup(info->warning)))
+        return rad_error_set(err, RAD_E_NOMEM, "out of memory for a warning");
+    return RAD_OK;
+}
+
+/* A mask is read when the region or the choice of slices may come from it. */
+static bool wants_mask(const rad_input_spec *s) {
+    return s->region.from == RAD_REGION_AUTO || s->region.from == RAD_REGION_MASK || s->slices == RAD_SLICES_LESION_ALL;
+}
+
+static bool input_used(const rad_job *job, int input) {
+    for (int m = 0; m < job->n_model; m++)
+        if (job->model[m].input == input)
+            return true;
+    return false;
+}
+
+static rad_status prepare_input(rad_worker *w, struct work *k, int i, const struct loaded *image, const struct loaded *mask, rad_error *err) {
+    const rad_input_spec *spec = &w->job->input[i];
+    const rad_wire_input *wire = &k->c->input[i];
+    struct work_input *in = &k->input[i];
+    const rad_volume *volume[RAD_MAX_CHANNELS];
+    if (wire->status != RAD_OK)
+        return fail_input(in, wire->status, "intake", wire->why, err);
+    if (wire->n_channel != spec->n_channel)
+        return rad_error_set(err, RAD_E_COMM, "a leased case has %lld channels for input '%s', the job has %d", (long long)wire->n_channel,
+                             spec->name, spec->n_channel);
+    for (int64_t c = 0; c < wire->n_channel; c++) {
+        const struct loaded *l = &image[wire->channel[c]];
+        if (!l->volume)
+            return fail_input(in, l->status, "load", l->err.text, err);
+        volume[c] = l->volume;
+    }
+    bool with_mask = wants_mask(spec) && k->c->mask;
+    if (with_mask && !mask->volume)
+        return fail_input(in, mask->status, "load", mask->err.text, err);
+    rad_roi roi = {.has_box = k->c->has_box, .has_point = k->c->has_point, .mask = with_mask ? mask->volume : NULL};
+    memcpy(roi.box, k->c->box, sizeof roi.box);
+    memcpy(roi.point, k->c->point, sizeof roi.point);
+    rad_error why = {0};
+    double t = rad_clock_seconds();
+    rad_status st = rad_prepare_case(spec, volume, &roi, &in->prepared, &why);
+    k->prepare_s += rad_clock_seconds() - t;
+    if (st != RAD_OK && !is_study(st))
+        return rad_error_set(err, st, "%s", why.text);
+    if (st != RAD_OK)
+        return fail_input(in, st, "prepare", why.text, err);
+    const rad_prepared *p = &in->prepared;
+    if (p->n_slice < 1 || p->n_slice > RAD_MAX_CASE_SLICES) {
+        char text[96];
+        snprintf(text, sizeof text, "%lld slices, expected 1 to %d", (long long)p->n_slice, RAD_MAX_CASE_SLICES);
+        rad_prepared_release(&in->prepared);
+        return fail_input(in, RAD_E_LIMIT, "prepare", text, err);
+    }
+    in->bytes = (size_t)(p->n_slice * p->n_plane * p->height * p->width) * sizeof(float);
+    return RAD_OK;
+}
+
+static rad_status start_models(rad_worker *w, struct work *k, const struct loaded *image, const struct loaded *mask, rad_error *err) {
+    for (int m = 0; m < w->job->n_model; m++) {
+        int i = w->job->model[m].input;
+        const rad_wire_input *wire = &k->c->input[i];
+        const char *content[RAD_MAX_CHANNELS];
+        k->model[m].status = k->input[i].status;
+        if (k->input[i].status != RAD_OK)
+            continue;
+        for (int64_t c = 0; c < wire->n_channel; c++)
+            content[c] = image[wire->channel[c]].volume->content;
+        bool with_mask = wants_mask(&w->job->input[i]) && k->c->mask;
+        rad_status st = rad_work_key(w, k, m, with_mask ? mask->volume->content : "none", content, k->model[m].key, err);
+        if (st != RAD_OK)
+            return st;
+    }
+    return RAD_OK;
+}
+
+rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err) {
+    rad_status st = RAD_OK;
+    const rad_wire_case *c = k->c;
+    struct loaded mask = {0}, *image = rad_calloc((size_t)c->n_image + 1, sizeof *image);
+    k->record = rad_calloc((size_t)c->n_image + 1, sizeof *k->record);
+    if (!image || !k->record) {
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory for a case");
+        goto out;
+    }
+    for (int64_t i = 0; i < c->n_image; i++) {
+        RAD_TRY(fetch(w, k, c->image[i].path, &image[i], err));
+        if (image[i].volume)
+            RAD_TRY(record_image(k, c->image[i].image, image[i].volume, err));
+    }
+    bool any_mask = false;
+    for (int i = 0; i < w->job->n_input; i++)
+        any_mask = any_mask || (input_used(w->job, i) && c->input[i].status == RAD_OK && wants_mask(&w->job->input[i]));
+    if (c->mask && any_mask)
+        RAD_TRY(fetch(w, k, c->mask, &mask, err));
+    for (int i = 0; i < w->job->n_input; i++)
+        if (input_used(w->job, i))
+            RAD_TRY(prepare_input(w, k, i, image, &mask, err));
+    RAD_TRY(start_models(w, k, image, &mask, err));
+out:
+    for (int64_t i = 0; image && i < c->n_image; i++)
+        if (image[i].volume)
+            rad_volumes_release(w->volumes, image[i].volume);
+    if (mask.volume)
+        rad_volumes_release(w->volumes, mask.volume);
+    free(image);
+    return st;
+}

@@ -1,0 +1,121 @@
+/* worker_result.c: from the network's outputs to the scores of a case, its content key, and the message that carries them. */
+#include "worker_impl.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Revision of what this program does to voxels and outputs beyond the declared rules. To be raised with every change that moves a score, so
+ * that no stored result is taken for one of the new kind. */
+#define RULES_REVISION 1
+
+static const char *activation_name(rad_activation a) {
+    return a == RAD_ACT_SOFTMAX ? "softmax" : a == RAD_ACT_SIGMOID ? "sigmoid" : "none";
+}
+
+rad_status rad_work_key(const rad_worker *w, const struct work *k, int model, const char *mask_content, const char *const *channel_content,
+                        char ret[RAD_SHA256_HEX], rad_error *err) {
+    const rad_model_spec *m = &w->job->model[model];
+    const rad_wire_case *c = k->c;
+    rad_status st = RAD_OK;
+    rad_buf b;
+    rad_buf_init(&b, 1 << 20);
+    RAD_TRY(rad_buf_printf(&b, err, "radcohort result key, rules %d\ninput %s\n", RULES_REVISION, w->job->input[m->input].canonical));
+    for (int i = 0; i < w->job->input[m->input].n_channel; i++)
+        RAD_TRY(rad_buf_printf(&b, err, "channel %d image %s\n", i, channel_content[i]));
+    RAD_TRY(rad_buf_printf(&b, err, "mask %s\n", mask_content));
+    if (c->has_box)
+        RAD_TRY(rad_buf_printf(&b, err, "box %lld %lld %lld %lld %lld %lld\n", (long long)c->box[0], (long long)c->box[1], (long long)c->box[2],
+                               (long long)c->box[3], (long long)c->box[4], (long long)c->box[5]));
+    if (c->has_point)
+        RAD_TRY(rad_buf_printf(&b, err, "point %a %a %a\n", c->point[0], c->point[1], c->point[2]));
+    RAD_TRY(rad_buf_printf(&b, err, "graph %s output %s activation %s classes %d\nprecision %s\nengine %s\n", w->graph_hash[model],
+                           m->output ? m->output : "-", activation_name(m->activation), w->job->n_class, rad_precision_name(w->precision),
+                           rad_backend_version(w->backend)));
+    RAD_TRY(rad_sha256(b.data, b.size, ret, err));
+out:
+    rad_buf_release(&b);
+    return st;
+}
+
+static double sigmoid(double x) {
+    if (x >= 0)
+        return 1 / (1 + exp(-x));
+    double e = exp(x); /* does not overflow */
+    return e / (1 + e);
+}
+
+/* `n_out` outputs -> `n_class` scores, in double. One output for two classes: [1 - p, p]. Softmax: shifted by the maximum, summed in class
+ * order. */
+static void activate(rad_activation a, const float *out, int64_t n_out, int n_class, double *score) {
+    if (n_out == 1 && n_class == 2) {
+        double p = a == RAD_ACT_SIGMOID ? sigmoid(out[0]) : (double)out[0];
+        score[0] = 1 - p;
+        score[1] = p;
+        return;
+    }
+    double largest = (double)out[0], sum = 0;
+    for (int i = 0; i < n_class; i++)
+        largest = (double)out[i] > largest ? (double)out[i] : largest;
+    for (int i = 0; i < n_class; i++) {
+        double x = (double)out[i];
+        score[i] = a == RAD_ACT_SOFTMAX ? exp(x - largest) : a == RAD_ACT_SIGMOID ? sigmoid(x) : x;
+        sum += score[i];
+    }
+    for (int i = 0; a == RAD_ACT_SOFTMAX && i < n_class; i++)
+        score[i] /= sum;
+}
+
+static rad_status fill_model(const rad_worker *w, const struct work *k, int i, rad_model_result *r, double **ret_score, rad_error *err) {
+    const struct work_model *m = &k->model[i];
+    const struct work_input *in = &k->input[w->job->model[i].input];
+    bool input_failed = in->status != RAD_OK;
+    r->status = m->status;
+    r->stage = m->status == RAD_OK ? "" : input_failed ? in->stage : m->stage;
+    r->why = m->status == RAD_OK ? "" : input_failed ? in->why : m->why ? m->why : "";
+    memcpy(r->key, m->key, sizeof r->key);
+    if (m->status != RAD_OK)
+        return RAD_OK;
+    const rad_prepared *p = &in->prepared;
+    double *score = rad_calloc((size_t)p->n_slice * (size_t)w->job->n_class, sizeof *score);
+    if (!score)
+        return rad_error_set(err, RAD_E_NOMEM, "out of memory for the scores of a case");
+    for (int64_t s = 0; s < p->n_slice; s++)
+        activate(w->job->model[i].activation, m->out + s * m->n_out, m->n_out, w->job->n_class, score + s * w->job->n_class);
+    *ret_score = score;
+    r->n_slice = p->n_slice;
+    r->slice = p->slice;
+    r->stored_slice = p->stored_slice;
+    r->box = (const int64_t(*)[4])p->box;
+    r->score = score;
+    return RAD_OK;
+}
+
+rad_status rad_work_encode(const rad_worker *w, const struct work *k, rad_buf *ret, rad_error *err) {
+    rad_status st = RAD_OK;
+    rad_model_result model[RAD_MAX_MODELS] = {{0}};
+    double *score[RAD_MAX_MODELS] = {0};
+    rad_buf b;
+    rad_buf_init(&b, RAD_MAX_MESSAGE);
+    for (int i = 0; i < w->job->n_model; i++)
+        RAD_TRY(fill_model(w, k, i, &model[i], &score[i], err));
+    rad_wire_result r = {.index = k->c->index,
+                         .n_class = w->job->n_class,
+                         .result = {.case_id = k->c->case_id,
+                                    .n_image = k->n_record,
+                                    .image = k->record,
+                                    .n_model = w->job->n_model,
+                                    .model = model,
+                                    .read_s = k->read_s,
+                                    .prepare_s = k->prepare_s,
+                                    .infer_s = k->infer_s,
+                                    .read_bytes = k->read_bytes}};
+    RAD_TRY(rad_wire_put_result(&b, &r, err));
+    *ret = b;
+    rad_buf_init(&b, RAD_MAX_MESSAGE);
+out:
+    rad_buf_release(&b);
+    for (int i = 0; i < w->job->n_model; i++)
+        free(score[i]);
+    return st;
+}
