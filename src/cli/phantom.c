@@ -277,7 +277,7 @@ static rad_status add_patient(const phantom_design *d, const char *dir, uint64_t
         else
             RAD_TRY(rad_buf_printf(&t->lesions, err, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\t", box[0], box[1],
                                    box[2], box[3], box[4], box[5]));
-        RAD_TRY(rad_buf_printf(&t->lesions, err, "\t%.1f\t%.4f\n", size, le->latent));
+        RAD_TRY(rad_buf_printf(&t->lesions, err, "\t\t%.1f\t%.4f\n", size, le->latent));
         for (int r = 0; r < d->n_reader; r++) {
             uint64_t k = subkey(subkey(p->key, KEY_READER, (uint64_t)r), seed, (uint64_t)l);
             bool right = uniform(k, 0) < d->reader[r].accuracy;

@@ -8,8 +8,8 @@
 static const phantom_center demo_center[] = {
     {"north", "Northern University Hospital", "NO", false, {24, 24}, false, {1.00, 0, 0.05, 14, 1.00, 1.5, 4, "LAS", 0, 1}},
     {"south", "Southern General", "IT", false, {20, 20}, true, {1.05, 10, 0.08, 17, 0.95, 1.5, 4, "RAS", 0, 0.5}},
-    {"east", "Eastern Cancer Center", "PL", true, {22, 22}, false, {1.35, -30, 0.25, 42, 0.62, 1.8, 5, "LPS", 8, 1}},
-    {"west", "Western Clinic", "PT", true, {18, 18}, true, {0.70, 60, 0.30, 50, 0.55, 1.3, 4, "PIR", 0, 2}},
+    {"east", "Eastern Cancer Center", "PL", true, {22, 22}, false, {1.12, -15, 0.15, 32, 0.70, 1.8, 5, "LPS", 8, 1}},
+    {"west", "Western Clinic", "PT", true, {18, 18}, true, {0.85, 30, 0.20, 34, 0.70, 1.3, 4, "RPI", 0, 2}},
 };
 
 static const phantom_design design[] = {
