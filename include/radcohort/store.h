@@ -18,7 +18,10 @@ extern "C" {
 typedef struct rad_store rad_store;
 typedef enum rad_store_mode { RAD_STORE_READ, RAD_STORE_WRITE /* creates, migrates, takes the writer lock */ } rad_store_mode;
 
-/* Errors: STORE (not a radcohort file, newer schema, locked by another writer, read-only: each says the way out), NOTFOUND (READ). */
+/* Errors: STORE (not a radcohort file, newer schema, WAL mode, locked by another writer, read-only: each says the way out), NOTFOUND
+ * (READ). A new file is made with mode 0600, its folder too when it is missing. The writer holds PATH.lock, which dies with the process.
+ * A handle is used by one thread at a time; a process opens a file for writing once. After a failed write the handle refuses further
+ * ones: what was committed stays, and a new begin_run goes on from there. */
 rad_status rad_store_open(const char *path, rad_store_mode mode, rad_store **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_store_close(rad_store **st);
 
@@ -69,7 +72,8 @@ typedef struct rad_model_result { /* one model on one case */
     rad_status status;           /* RAD_OK, or why there is no score (study scope) */
     const char *stage;           /* "load", "prepare", "infer" when not OK */
     const char *why;
-    char key[RAD_SHA256_HEX];    /* content key: H(image contents, region, input canonical text, model hash, activation, precision, engine version) */
+    /* content key: H(image contents, region, input canonical text, model hash, activation, precision, engine version) */
+    char key[RAD_SHA256_HEX];
     int64_t n_slice;
     const int64_t *slice, *stored_slice; /* [n_slice] */
     const int64_t (*box)[4];     /* [n_slice] */
@@ -111,20 +115,39 @@ rad_status rad_store_last_run(rad_store *st, int64_t *ret_run, rad_error *err) R
 typedef struct rad_run_status {
     int64_t run;
     char state[16];             /* running, stopped, finished, failed */
-    char job[128], backend[32], precision[16], started[RAD_TIME_TEXT], finished[RAD_TIME_TEXT];
-    int64_t n_case, n_done, n_excluded, n_leased, n_pending;
-    double read_s, prepare_s, infer_s;
+    char job[128], backend[32], precision[16], case_unit[16], started[RAD_TIME_TEXT], finished[RAD_TIME_TEXT];
+    /* n_case = n_done + n_leased + n_pending; n_done counts cases that are scored or excluded, n_excluded those among them that at
+     * least one model could not score */
+    int64_t n_case, n_done, n_excluded, n_leased, n_pending, n_warning;
+    double read_s, prepare_s, infer_s; /* summed over ranks */
+    bool writer;                /* a process is writing the file now; a running run without one was interrupted */
+    int64_t sessions, session_done; /* cases that were done before the latest session */
+    double session_s;           /* seconds since the latest session began (to its end for a finished run) */
 } rad_run_status;
 rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret, rad_error *err) RAD_MUST_CHECK;
 
-/* (Re)computes the statistics of a finished run into the statistic table. */
+typedef struct rad_exclusion_count {
+    const char *unit, *stage, *reason, *example; /* example: the text of one of them */
+    int64_t n;                  /* distinct cases (unit of the job) or patients */
+} rad_exclusion_count;
+/* Exclusions by unit, stage and reason, most frequent first. A non-zero return stops. Strings live for the call. */
+rad_status rad_store_each_exclusion(rad_store *st, int64_t run, int (*row)(const rad_exclusion_count *c, void *payload), void *payload,
+                                    rad_error *err) RAD_MUST_CHECK;
+
+/* (Re)computes the statistics of a finished run into the statistic table: per model, unit, class and stratum the AUC with DeLong's
+ * variance, and the internal minus external difference. Errors: STORE (not finished, open for reading). */
 rad_status rad_store_compute_statistics(rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
 typedef struct rad_statistic_row {
-    const char *model, *class_name, *unit, *stratum, *name, *method, *reason; /* reason: why est is NULL, or NULL */
-    int64_t n, n_pos, n_missing;
-    double est, se, lower, upper, p; /* NaN = NULL */
+    const char *model, *class_name, *unit, *stratum, *name, *method, *reason; /* reason: why something is NULL or degenerate, or NULL */
+    const char *stratum_kind; /* all, cohort, center, contrast */
+    const char *cohort;       /* internal, external, or NULL: both */
+    const char *point;        /* operating point, or NULL */
+    const char *query;        /* SQL that returns the rows behind the number */
+    int64_t n, n_pos, n_missing, n_cluster; /* n_cluster: patients among n */
+    double est, se, lower, upper, level, p; /* NaN = NULL */
 } rad_statistic_row;
-/* Calls `row` in a fixed order; a non-zero return stops. Strings live for the call. */
+/* Calls `row` in a fixed order: model, unit, class, then all, cohorts, centers, contrast. A non-zero return stops. Strings live for the
+ * call. */
 rad_status rad_store_each_statistic(rad_store *st, int64_t run, int (*row)(const rad_statistic_row *r, void *payload), void *payload,
                                     rad_error *err) RAD_MUST_CHECK;
 
