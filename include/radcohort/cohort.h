@@ -32,7 +32,7 @@ typedef struct rad_center {
 typedef struct rad_patient {
     char *id;
     int64_t center;
-    char *label;     /* class name or ordinal as written; NULL when the table has no label column for this patient */
+    char *label;     /* class name or ordinal as written; NULL: not known ("n/a") */
     int64_t fold;    /* -1 = none */
     double age;      /* years, NaN = missing; capped at 90 */
     char *sex;       /* as written, or NULL */
@@ -46,6 +46,7 @@ typedef struct rad_image {
     char *study;             /* "" when the table has none */
     char *sequence;
     char *path;              /* as written, relative to the cohort folder */
+    bool missing;            /* the file was looked for and is not there (false too when nobody looked) */
     int64_t line;
 } rad_image;
 
@@ -53,11 +54,13 @@ typedef enum rad_lesion_kind { RAD_LESION_NONE, RAD_LESION_BOX, RAD_LESION_MASK,
 typedef struct rad_lesion {
     int64_t patient;
     char *id;
-    char *label;       /* NULL: the patient's */
+    char *study;       /* the visit it was drawn in, or NULL: the only visit that has images for the job */
+    char *label;       /* NULL: the patient's (the table has no label column); "n/a": not known */
     bool has_box, has_mask, has_point;
     int64_t box[6];    /* i0 j0 k0 i1 j1 k1: voxel indices of the stored image, zero-based, first inclusive, last exclusive */
     double point[3];   /* i j k, voxel indices of the stored image (centre of a voxel = integer) */
     char *mask;        /* path of a NIfTI of the image's shape, non-zero = lesion; relative to the folder */
+    bool mask_missing; /* as rad_image.missing */
     double size_mm;    /* NaN = missing */
     int64_t n_covariate;
     rad_covariate *covariate;
@@ -73,15 +76,19 @@ typedef struct rad_reading {
     int64_t line;
 } rad_reading;
 
+/* The tables, in the order they are read: each refers only to earlier ones. */
+enum { RAD_TABLE_CENTERS, RAD_TABLE_PATIENTS, RAD_TABLE_LESIONS, RAD_TABLE_IMAGES, RAD_TABLE_READINGS, RAD_TABLE_COUNT };
+
 typedef struct rad_cohort {
     char *dir;
+    char *file[RAD_TABLE_COUNT]; /* paths of the tables, for messages; NULL = no such table */
     int64_t n_center, n_patient, n_image, n_lesion, n_reading;
     rad_center *center;
     rad_patient *patient;
     rad_image *image;
     rad_lesion *lesion;
     rad_reading *reading;
-    char sha256[RAD_SHA256_HEX]; /* of the five tables' bytes, in the order of design section 9, names included */
+    char sha256[RAD_SHA256_HEX]; /* of "NAME SIZE SHA256-of-its-bytes\n" per table that is there: patients, images, lesions, readings, centers */
     void *arena;                 /* owner of the strings */
 } rad_cohort;
 
@@ -128,7 +135,16 @@ typedef struct rad_manifest {
 } rad_manifest;
 
 /* Matches images to channels for every case. An ambiguous match (two images for one channel) or none is the status of that
- * case input, never an error of the call. Order of cases: patients in table order, then lesions in table order. */
+ * case input, never an error of the call. Order of cases: patients in table order, then lesions (unit lesion) or studies in order of first
+ * appearance (unit patient) in table order.
+ *
+ * Rules. An image matches a channel when its sequence is the channel's, letter by letter. All images of a case come from one study: for unit
+ * lesion the lesion's `study` column, else the only study that has images of the job's sequences (of those that name the lesion, when there
+ * are any); more than one such study is ambiguous. Within the study an image that names the lesion wins over one that serves all lesions. For
+ * unit patient every study with an image of the job's sequences is a case; a patient without one is a case that cannot be scored.
+ * `why` is one sentence; details of the single case stand in parentheses at its end.
+ *
+ * A label that decides a case and is not among the job's classes is a mistake: all of them become issues, and the call returns CONFIG. */
 rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manifest **ret, rad_issues *issues, rad_error *err)
     RAD_MUST_CHECK;
 void rad_manifest_destroy(rad_manifest **m);

@@ -96,7 +96,7 @@ static void missing_columns(parse *p, const bool *has) {
         if (p->target[i] < 0)
             names[n++] = p->name[i];
     for (int64_t i = 0; def->column[i].name; i++) {
-        if (has[i] || def->column[i].need != COLUMN_REQUIRED)
+        if (has[i] || !(def->column[i].need & COLUMN_REQUIRED))
             continue;
         p->header_bad = true;
         const char *near = rad_nearest_word(def->column[i].name, names), *only = p->n_column == 1 ? p->name[0] : "";
@@ -175,10 +175,10 @@ static rad_status take_header(parse *p) {
 
 /* ---------------------------------------------------------------- rows */
 
-static const char *value_of(const char *field, column_need need) {
+static const char *value_of(const char *field, int need) {
     if (field[0] == '\0' || strcmp(field, "n/a") == 0 || strcmp(field, "N/A") == 0)
         return NULL;
-    return strcmp(field, "NA") == 0 && need != COLUMN_KEEP_NA ? NULL : field;
+    return strcmp(field, "NA") == 0 && !(need & COLUMN_KEEP_NA) ? NULL : field;
 }
 
 static void take_row(parse *p) {
@@ -197,7 +197,12 @@ static void take_row(parse *p) {
         const char *field = p->bytes.data + p->at[i];
         if (p->target[i] >= 0) {
             const table_column *c = &t->def->column[p->target[i]];
-            p->known[p->target[i]] = value_of(field, c->need);
+            const char *v = value_of(field, c->need);
+            p->known[p->target[i]] = v;
+            if (!v && (c->need & COLUMN_FILLED))
+                table_mistake(t, RAD_SEVERITY_ERROR, p->row_line, c->name, "a value is missing here");
+            else if (field[0] == '\0' && (c->need & COLUMN_STATED))
+                table_mistake(t, RAD_SEVERITY_ERROR, p->row_line, c->name, "empty %s: write it, or n/a when it is not known", c->name);
         } else if (p->target[i] != INT64_MIN) {
             p->extra[-1 - p->target[i]] = value_of(field, COLUMN_OPTIONAL);
         }
@@ -290,6 +295,13 @@ static size_t line_length(const char *s, size_t n) {
     return to;
 }
 
+static bool is_blank(const char *s, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!strchr(" \t\r\n", s[i]))
+            return false;
+    return true;
+}
+
 static void *csv_grow(void *p, size_t n) {
     return rad_realloc(p, n, 1);
 }
@@ -327,8 +339,8 @@ static void feed(parse *p, struct csv_parser *csv, const char *text, size_t size
             else
                 recover(p, csv, done);
         }
-        if (fresh && p->row_line == p->line && p->n_field == 0 && (n == 1 || (n == 2 && text[i] == '\r')))
-            p->row_line = p->line + 1; /* an empty line: libcsv reports no row for it */
+        if (fresh && p->row_line == p->line && p->n_field == 0 && is_blank(text + i, n))
+            p->row_line = p->line + 1; /* libcsv reports no row for it */
         i += n;
     }
     if (p->st != RAD_OK)

@@ -7,15 +7,18 @@
 
 #define TABLE_MAX_COLUMNS 1024 /* of one file */
 
-typedef enum column_need {
-    COLUMN_OPTIONAL,
-    COLUMN_REQUIRED, /* the column must be there and no field of it may be empty */
-    COLUMN_KEEP_NA   /* optional; "NA" is a value here (the country code of Namibia) */
+typedef enum column_need { /* bits */
+    COLUMN_OPTIONAL = 0,
+    COLUMN_REQUIRED = 1, /* the header must have it */
+    COLUMN_FILLED = 2,   /* every field has a value */
+    COLUMN_STATED = 4,   /* never empty: a value that is not known is written "n/a" */
+    COLUMN_KEEP_NA = 8,  /* "NA" is a value here (the country code of Namibia) */
+    COLUMN_ID = COLUMN_REQUIRED | COLUMN_FILLED
 } column_need;
 
 typedef struct table_column {
     const char *name;
-    column_need need;
+    int need; /* of column_need */
 } table_column;
 
 typedef struct table_def {
@@ -40,7 +43,7 @@ typedef struct table {
     rad_issues *issues;
     bool *has;               /* per column of the definition: the header has it; set before the first row */
     void *payload;
-    /* Called per row whose fields could be told apart. Errors: NOMEM (stops). */
+    /* Called per row whose fields could be told apart; a required field may still be NULL (reported already). Errors: NOMEM (stops). */
     rad_status (*row)(struct table *t, const table_row *row, rad_error *err);
 } table;
 

@@ -1,0 +1,568 @@
+/* manifest.c: which images make which input of which case; the rules stand in cohort.h. Linear in rows: a case looks only at the images
+ * of its lesion and at those of its patient that name no lesion. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "radcohort/cohort.h"
+#include "strmap.h"
+
+enum { MAX_WHY = 400, MAX_LISTED = 6 };
+
+typedef struct place { /* an image or a lesion under its patient */
+    int64_t patient, lesion, index;
+} place;
+
+/* Images of one sequence that a case could take. */
+typedef struct found {
+    int64_t n, first;
+} found;
+
+/* Why an image was passed over; the strongest reason stays. */
+typedef enum fate { FATE_NONE, FATE_OTHER_STUDY, FATE_OTHER_NAMES_LESION, FATE_CASE_FAILED, FATE_USED } fate;
+
+typedef struct builder {
+    const rad_cohort *c;
+    const rad_job *job;
+    rad_manifest *m;
+    arena *arena;
+    rad_issues *issues;
+    int n_sequence;            /* distinct sequences of all channels */
+    const char **sequence;     /* [n_sequence + 1], ends with NULL */
+    int (*channel)[RAD_MAX_CHANNELS]; /* per input and channel: index into sequence */
+    int *image_sequence;       /* per image: index into sequence, or -1 */
+    fate *image_fate;          /* per image */
+    const char **image_why;    /* per image: why its case failed */
+    place *image, *lesion;     /* sorted by patient, lesion (-1 first; unit patient: all -1), table order */
+    found *own, *shared;       /* per sequence, of the current case: images that name the lesion; images that name none */
+    int64_t cap_case, n_patient_label, n_call; /* labels and calls that are no class, only counted */
+} builder;
+
+void rad_manifest_destroy(rad_manifest **m) {
+    if (!m || !*m)
+        return;
+    free((*m)->item);
+    free((*m)->unused);
+    arena_destroy((*m)->arena);
+    free(*m);
+    *m = NULL;
+}
+
+static const char *table_path(const rad_cohort *c, int table) {
+    return c->file[table] ? c->file[table] : c->dir ? c->dir : "";
+}
+
+static rad_status no_memory(rad_error *err) {
+    return rad_error_set(err, RAD_E_NOMEM, "no memory for the manifest");
+}
+
+/* ---------------------------------------------------------------- preparation */
+
+static int by_place(const void *a, const void *b) {
+    const place *x = a, *y = b;
+    if (x->patient != y->patient)
+        return x->patient < y->patient ? -1 : 1;
+    if (x->lesion != y->lesion)
+        return x->lesion < y->lesion ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static rad_status index_sequences(builder *b, rad_error *err) {
+    const rad_job *job = b->job;
+    strmap map = {0};
+    rad_status st = RAD_OK;
+    int64_t old = -1;
+    b->sequence = rad_calloc((size_t)job->n_input * RAD_MAX_CHANNELS + 1, sizeof *b->sequence);
+    b->channel = rad_calloc((size_t)job->n_input, sizeof *b->channel);
+    b->image_sequence = rad_calloc((size_t)b->c->n_image, sizeof *b->image_sequence);
+    if (!b->sequence || !b->channel || !b->image_sequence) {
+        st = no_memory(err);
+        goto out;
+    }
+    for (int i = 0; i < job->n_input; i++)
+        for (int k = 0; k < job->input[i].n_channel; k++) {
+            const char *s = job->input[i].channel[k].sequence;
+            RAD_TRY(strmap_put(&map, &(strmap_key){.text = {s}}, b->n_sequence, &old, err));
+            if (old < 0)
+                b->sequence[b->n_sequence++] = s;
+            b->channel[i][k] = old < 0 ? b->n_sequence - 1 : (int)old;
+        }
+    for (int64_t i = 0; i < b->c->n_image; i++)
+        b->image_sequence[i] = (int)strmap_get(&map, &(strmap_key){.text = {b->c->image[i].sequence}});
+out:
+    strmap_release(&map);
+    return st;
+}
+
+static rad_status index_places(builder *b, rad_error *err) {
+    const rad_cohort *c = b->c;
+    size_t n_image = (size_t)c->n_image, n_lesion = (size_t)c->n_lesion;
+    bool by_lesion = b->job->case_unit == RAD_UNIT_LESION;
+    b->image = rad_calloc(n_image, sizeof *b->image);
+    b->lesion = rad_calloc(n_lesion, sizeof *b->lesion);
+    b->image_fate = rad_calloc(n_image, sizeof *b->image_fate);
+    b->image_why = rad_calloc(n_image, sizeof *b->image_why);
+    b->own = rad_calloc((size_t)b->n_sequence, sizeof *b->own);
+    b->shared = rad_calloc((size_t)b->n_sequence, sizeof *b->shared);
+    if (!b->image || !b->lesion || !b->image_fate || !b->image_why || !b->own || !b->shared)
+        return no_memory(err);
+    for (size_t i = 0; i < n_image; i++)
+        b->image[i] = (place){c->image[i].patient, by_lesion ? c->image[i].lesion : -1, (int64_t)i};
+    for (size_t i = 0; i < n_lesion; i++)
+        b->lesion[i] = (place){c->lesion[i].patient, (int64_t)i, (int64_t)i};
+    qsort(b->image, n_image, sizeof *b->image, by_place);
+    qsort(b->lesion, n_lesion, sizeof *b->lesion, by_place);
+    return RAD_OK;
+}
+
+/* First of the sorted places that is not before (patient, lesion). */
+static int64_t lower_bound(const place *p, int64_t n, int64_t patient, int64_t lesion) {
+    const place key = {patient, lesion, -1};
+    int64_t low = 0, high = n;
+    while (low < high) {
+        int64_t mid = low + (high - low) / 2;
+        if (by_place(&p[mid], &key) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* ---------------------------------------------------------------- labels */
+
+static int class_of(const rad_job *job, const char *label) {
+    for (int i = 0; i < job->n_class; i++)
+        if (strcmp(job->class_name[i], label) == 0)
+            return i;
+    return -1;
+}
+
+/* Class index of a label that decides a case; -1 when it is not known, with an issue when it is known but no class. */
+static int case_label(builder *b, const char *label, int table, int64_t line) {
+    const rad_job *job = b->job;
+    const char *known[RAD_MAX_CLASSES + 1];
+    char list[200] = "";
+    size_t at = 0;
+    if (!label || strcmp(label, "n/a") == 0)
+        return -1;
+    int found_class = class_of(job, label);
+    if (found_class >= 0)
+        return found_class;
+    for (int i = 0; i < job->n_class; i++) {
+        known[i] = job->class_name[i];
+        int n = at < sizeof list ? snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", known[i]) : 0;
+        at += n > 0 ? (size_t)n : 0;
+    }
+    known[job->n_class] = NULL;
+    const char *near = rad_nearest_word(label, known);
+    rad_issues_add(b->issues, RAD_SEVERITY_ERROR, table_path(b->c, table), line, "label",
+                   "label '%.60s' is not one of the job's classes (%s)%s%s%s", label, list, near ? ": did you mean '" : "", near ? near : "",
+                   near ? "'?" : "");
+    return -1;
+}
+
+/* ---------------------------------------------------------------- one case */
+
+static rad_case *add_case(builder *b, int64_t patient, int64_t lesion) {
+    rad_manifest *m = b->m;
+    if (m->n_case == b->cap_case) {
+        int64_t cap = b->cap_case ? b->cap_case * 2 : 64;
+        rad_case *p = rad_realloc(m->item, (size_t)cap, sizeof *p);
+        if (!p)
+            return NULL;
+        m->item = p;
+        b->cap_case = cap;
+    }
+    rad_case_input *input = arena_alloc(b->arena, (size_t)b->job->n_input, sizeof *input);
+    if (!input)
+        return NULL;
+    rad_case *k = &m->item[m->n_case++];
+    *k = (rad_case){.patient = patient, .lesion = lesion, .study = "", .label = -1, .input = input};
+    return k;
+}
+
+static void set_fate(builder *b, int64_t image, fate f) {
+    if (b->image_fate[image] < f)
+        b->image_fate[image] = f;
+}
+
+/* Counts, per sequence, the images in places [from, to) that lie in `study`. */
+static void count_images(builder *b, int64_t from, int64_t to, const char *study, found *into) {
+    for (int64_t i = from; i < to; i++) {
+        int64_t image = b->image[i].index;
+        int s = b->image_sequence[image];
+        if (s < 0)
+            continue;
+        if (strcmp(b->c->image[image].study, study) != 0) {
+            set_fate(b, image, FATE_OTHER_STUDY);
+            continue;
+        }
+        if (into[s].n++ == 0)
+            into[s].first = image;
+    }
+}
+
+/* Appends ", text" or "text"; cuts at the end of the buffer. */
+static void append(char *buf, size_t cap, const char *text) {
+    size_t n = strlen(buf);
+    snprintf(buf + n, cap - n, "%s%s", n ? ", " : "", text);
+}
+
+/* "(the patient has T1, DWI)": what a person needs to see that the name is spelled in another way. */
+static void list_sequences(const builder *b, int64_t from, int64_t to, char *buf, size_t cap) {
+    const char *seen[MAX_LISTED];
+    int n = 0;
+    bool more = false;
+    for (int64_t i = from; i < to; i++) {
+        const char *s = b->c->image[b->image[i].index].sequence;
+        bool twice = false;
+        for (int k = 0; k < n; k++)
+            twice = twice || strcmp(seen[k], s) == 0;
+        if (!twice && n < MAX_LISTED)
+            seen[n++] = s;
+        else
+            more = more || !twice;
+    }
+    if (n == 0)
+        append(buf, cap, "no image at all");
+    for (int k = 0; k < n; k++)
+        append(buf, cap, seen[k]);
+    if (more)
+        append(buf, cap, "...");
+}
+
+/* "2 images of sequence 'T2'" and the lines of the first two. */
+static void describe_ambiguous(const builder *b, int s, int64_t n, bool own, const rad_case *k, char *text, size_t cap, char *detail,
+                               size_t detail_cap) {
+    const rad_cohort *c = b->c;
+    snprintf(text, cap, "%" PRId64 " images of sequence '%.60s'", n, b->sequence[s]);
+    int64_t from = lower_bound(b->image, c->n_image, k->patient, INT64_MIN), listed = 0;
+    for (int64_t i = from; i < c->n_image && b->image[i].patient == k->patient && listed < 3; i++) {
+        int64_t image = b->image[i].index;
+        if (b->image_sequence[image] != s || strcmp(c->image[image].study, k->study) != 0)
+            continue;
+        if (k->lesion >= 0 && c->image[image].lesion != (own ? k->lesion : -1))
+            continue;
+        char line[40];
+        snprintf(line, sizeof line, "line %" PRId64, c->image[image].line);
+        append(detail, detail_cap, line);
+        listed++;
+    }
+}
+
+static bool set_why(builder *b, rad_case_input *in, rad_status st, const char *text, const char *detail) {
+    in->status = st;
+    in->why = detail[0] ? arena_printf(b->arena, "%s (%s)", text, detail) : arena_strdup(b->arena, text);
+    return in->why != NULL;
+}
+
+/* Images to channels of one input, from b->own and b->shared. False when memory is out. */
+static bool match_input(builder *b, const rad_case *k, int which) {
+    const rad_input_spec *spec = &b->job->input[which];
+    rad_case_input *in = &k->input[which];
+    char text[MAX_WHY] = "", detail[MAX_WHY / 2] = "";
+    bool missing = false;
+    for (int ch = 0; ch < spec->n_channel; ch++) {
+        int s = b->channel[which][ch];
+        bool own = b->own[s].n > 0, told = false;
+        const found *f = own ? &b->own[s] : &b->shared[s];
+        in->image[ch] = f->n == 1 ? f->first : -1;
+        for (int e = 0; e < ch; e++)
+            told = told || b->channel[which][e] == s;
+        if (f->n == 1 || told)
+            continue;
+        char one[120];
+        if (f->n == 0)
+            snprintf(one, sizeof one, "no image of sequence '%.60s'", b->sequence[s]);
+        else
+            describe_ambiguous(b, s, f->n, own, k, one, sizeof one, detail, sizeof detail);
+        missing = missing || f->n == 0;
+        append(text, sizeof text, one);
+    }
+    if (!text[0])
+        return true;
+    if (missing) {
+        int64_t n = b->c->n_image, from = lower_bound(b->image, n, k->patient, INT64_MIN), to = lower_bound(b->image, n, k->patient + 1, INT64_MIN);
+        append(detail, sizeof detail, "the patient has");
+        char have[MAX_WHY / 4] = "";
+        list_sequences(b, from, to, have, sizeof have);
+        size_t at = strlen(detail);
+        snprintf(detail + at, sizeof detail - at, " %s", have);
+    }
+    return set_why(b, in, RAD_E_CHANNEL, text, detail);
+}
+
+/* Does the lesion have what the region and the slices of the input are made from? */
+static bool check_region(builder *b, const rad_case *k, int which) {
+    const rad_input_spec *spec = &b->job->input[which];
+    rad_case_input *in = &k->input[which];
+    const char *why = NULL;
+    if (in->status != RAD_OK || k->lesion < 0)
+        return true;
+    const rad_lesion *l = &b->c->lesion[k->lesion];
+    switch (spec->region.from) {
+    case RAD_REGION_BOX: why = l->has_box ? NULL : "the lesion has no box"; break;
+    case RAD_REGION_MASK: why = l->has_mask ? NULL : "the lesion has no mask"; break;
+    case RAD_REGION_POINT: why = l->has_point ? NULL : "the lesion has no point"; break;
+    case RAD_REGION_WHOLE:
+        if (spec->slices == RAD_SLICES_LESION_ALL && !l->has_mask && !l->has_box && !l->has_point)
+            why = "the lesion has neither mask nor box nor point, and 'slices: lesion-all' needs one";
+        break;
+    case RAD_REGION_AUTO:
+        if (!l->has_mask && !l->has_box && !l->has_point)
+            why = "the lesion has neither mask nor box nor point";
+        else if (!l->has_mask && !l->has_box && spec->region.size_mm <= 0)
+            why = "the lesion has only a point, and the input's region has no size_mm";
+        break;
+    }
+    return !why || set_why(b, in, RAD_E_REGION, why, "");
+}
+
+/* After matching: what became of the images that were looked at. */
+static void settle_images(builder *b, const rad_case *k, int64_t from, int64_t to, bool own) {
+    for (int64_t i = from; i < to; i++) {
+        int64_t image = b->image[i].index;
+        int s = b->image_sequence[image];
+        if (s < 0 || strcmp(b->c->image[image].study, k->study) != 0)
+            continue;
+        if (!own && b->own[s].n > 0) {
+            set_fate(b, image, FATE_OTHER_NAMES_LESION);
+            continue;
+        }
+        for (int j = 0; j < b->job->n_input; j++)
+            for (int ch = 0; ch < b->job->input[j].n_channel; ch++) {
+                if (b->channel[j][ch] != s)
+                    continue;
+                if (k->input[j].status == RAD_OK) {
+                    set_fate(b, image, FATE_USED);
+                } else if (b->image_fate[image] < FATE_CASE_FAILED) {
+                    b->image_fate[image] = FATE_CASE_FAILED;
+                    b->image_why[image] = k->input[j].why;
+                }
+            }
+    }
+}
+
+/* All inputs of a case whose study is known: images [own_from, own_to) name the lesion, [shared_from, shared_to) name none (or all of the
+ * patient's, for unit patient). */
+static rad_status match_case(builder *b, const rad_case *k, int64_t own_from, int64_t own_to, int64_t shared_from, int64_t shared_to,
+                             rad_error *err) {
+    memset(b->own, 0, (size_t)b->n_sequence * sizeof *b->own);
+    memset(b->shared, 0, (size_t)b->n_sequence * sizeof *b->shared);
+    count_images(b, own_from, own_to, k->study, b->own);
+    count_images(b, shared_from, shared_to, k->study, b->shared);
+    for (int i = 0; i < b->job->n_input; i++) {
+        memset(k->input[i].image, -1, sizeof k->input[i].image);
+        if (!match_input(b, k, i) || !check_region(b, k, i))
+            return no_memory(err);
+    }
+    settle_images(b, k, own_from, own_to, true);
+    settle_images(b, k, shared_from, shared_to, false);
+    return RAD_OK;
+}
+
+/* The study of the images [from, to) that are of the job's sequences: NULL when there is none; *ret_other: a second one, or NULL. */
+static const char *only_study(const builder *b, int64_t from, int64_t to, const char **ret_other) {
+    const char *study = NULL;
+    *ret_other = NULL;
+    for (int64_t i = from; i < to && !*ret_other; i++) {
+        int64_t image = b->image[i].index;
+        const char *s = b->c->image[image].study;
+        if (b->image_sequence[image] < 0)
+            continue;
+        if (!study)
+            study = s;
+        else if (strcmp(study, s) != 0)
+            *ret_other = s;
+    }
+    return study;
+}
+
+static rad_status add_lesion_case(builder *b, int64_t lesion, rad_error *err) {
+    const rad_cohort *c = b->c;
+    const rad_lesion *l = &c->lesion[lesion];
+    const rad_patient *p = &c->patient[l->patient];
+    rad_case *k = add_case(b, l->patient, lesion);
+    if (!k)
+        return no_memory(err);
+    k->label = l->label ? case_label(b, l->label, RAD_TABLE_LESIONS, l->line) : case_label(b, p->label, RAD_TABLE_PATIENTS, p->line);
+    int64_t n = c->n_image, shared_from = lower_bound(b->image, n, l->patient, -1), shared_to = lower_bound(b->image, n, l->patient, 0);
+    int64_t own_from = lower_bound(b->image, n, l->patient, lesion), own_to = lower_bound(b->image, n, l->patient, lesion + 1);
+    const char *other = NULL, *study = l->study;
+    if (!study)
+        study = only_study(b, own_from, own_to, &other);
+    if (!study)
+        study = only_study(b, shared_from, shared_to, &other);
+    if (study)
+        k->study = study;
+    else if (shared_from < shared_to)
+        k->study = c->image[b->image[shared_from].index].study;
+    if (!other)
+        return match_case(b, k, own_from, own_to, shared_from, shared_to, err);
+    char text[MAX_WHY];
+    snprintf(text, sizeof text, "two studies have images for it: write the study into the lesions table, or the lesion into the images table");
+    for (int i = 0; i < b->job->n_input; i++) {
+        char detail[160];
+        snprintf(detail, sizeof detail, "studies '%.60s' and '%.60s'", study, other);
+        memset(k->input[i].image, -1, sizeof k->input[i].image);
+        if (!set_why(b, &k->input[i], RAD_E_CHANNEL, text, detail))
+            return no_memory(err);
+    }
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t i = pass ? shared_from : own_from; i < (pass ? shared_to : own_to); i++)
+            if (b->image_fate[b->image[i].index] < FATE_CASE_FAILED && b->image_sequence[b->image[i].index] >= 0) {
+                b->image_fate[b->image[i].index] = FATE_CASE_FAILED;
+                b->image_why[b->image[i].index] = k->input[0].why;
+            }
+    return RAD_OK;
+}
+
+/* One case per study that has an image of the job's sequences, in order of first appearance; one that fails when there is none. */
+static rad_status add_patient_cases(builder *b, int64_t patient, rad_error *err) {
+    const rad_cohort *c = b->c;
+    const rad_patient *p = &c->patient[patient];
+    int64_t from = lower_bound(b->image, c->n_image, patient, INT64_MIN), to = lower_bound(b->image, c->n_image, patient + 1, INT64_MIN);
+    strmap seen = {0};
+    rad_status st = RAD_OK;
+    int label = case_label(b, p->label, RAD_TABLE_PATIENTS, p->line);
+    bool any = false;
+    for (int64_t i = from; i < to; i++)
+        any = any || b->image_sequence[b->image[i].index] >= 0;
+    for (int64_t i = from; i < to || (i == from && !any); i++) {
+        const char *study = i < to ? c->image[b->image[i].index].study : "";
+        int64_t old = -1;
+        if (any && b->image_sequence[b->image[i].index] < 0)
+            continue;
+        RAD_TRY(strmap_put(&seen, &(strmap_key){.text = {study}}, i, &old, err));
+        if (old >= 0)
+            continue;
+        rad_case *k = add_case(b, patient, -1);
+        if (!k) {
+            st = no_memory(err);
+            goto out;
+        }
+        k->label = label;
+        k->study = study;
+        RAD_TRY(match_case(b, k, 0, 0, from, to, err));
+        if (!any)
+            break;
+    }
+out:
+    strmap_release(&seen);
+    return st;
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+static rad_status add_cases(builder *b, rad_error *err) {
+    const rad_cohort *c = b->c;
+    const char *patients = table_path(c, RAD_TABLE_PATIENTS);
+    int64_t at = 0;
+    for (int64_t p = 0; p < c->n_patient; p++) {
+        rad_status st = RAD_OK;
+        if (b->job->case_unit == RAD_UNIT_PATIENT) {
+            st = add_patient_cases(b, p, err);
+        } else {
+            int64_t first = at;
+            bool inherits = false;
+            for (; st == RAD_OK && at < c->n_lesion && b->lesion[at].patient == p; at++) {
+                inherits = inherits || !c->lesion[b->lesion[at].index].label;
+                st = add_lesion_case(b, b->lesion[at].index, err);
+            }
+            const char *label = c->patient[p].label;
+            b->n_patient_label += !inherits && label && class_of(b->job, label) < 0;
+            if (st == RAD_OK && at == first)
+                rad_issues_add(b->issues, RAD_SEVERITY_WARNING, patients, c->patient[p].line, "patient",
+                               "patient '%.100s' has no lesion, and the job's unit is lesion: no case of theirs", c->patient[p].id);
+        }
+        if (st != RAD_OK)
+            return st;
+    }
+    for (int64_t i = 0; i < c->n_reading; i++)
+        b->n_call += c->reading[i].call && class_of(b->job, c->reading[i].call) < 0;
+    if (b->n_patient_label > 0)
+        rad_issues_add(b->issues, RAD_SEVERITY_WARNING, patients, 0, "label", "%" PRId64 " patient%s a label that is no class of the job: left "
+                       "out of the statistics by patient", b->n_patient_label, b->n_patient_label == 1 ? " has" : "s have");
+    if (b->n_call > 0)
+        rad_issues_add(b->issues, RAD_SEVERITY_WARNING, table_path(c, RAD_TABLE_READINGS), 0, "call", "%" PRId64 " reading%s a call that is no class "
+                       "of the job: left out of the statistics of readers", b->n_call, b->n_call == 1 ? " has" : "s have");
+    return RAD_OK;
+}
+
+static char *unused_why(builder *b, int64_t image) {
+    const rad_image *i = &b->c->image[image];
+    if (b->image_sequence[image] < 0) {
+        const char *near = rad_nearest_word(i->sequence, b->sequence);
+        return near ? arena_printf(b->arena, "no input takes sequence '%.60s' (the job has '%.60s')", i->sequence, near)
+                    : arena_printf(b->arena, "no input takes sequence '%.60s'", i->sequence);
+    }
+    switch (b->image_fate[image]) {
+    case FATE_CASE_FAILED: return arena_printf(b->arena, "its case cannot be scored: %s", b->image_why[image]);
+    case FATE_OTHER_NAMES_LESION: return arena_strdup(b->arena, "another image of this sequence names the lesion");
+    case FATE_OTHER_STUDY: return arena_printf(b->arena, "its study is not the one of a case (study '%.60s')", i->study);
+    case FATE_NONE:
+    case FATE_USED: break;
+    }
+    return arena_strdup(b->arena, "its patient has no lesion");
+}
+
+static rad_status add_unused(builder *b, rad_error *err) {
+    rad_manifest *m = b->m;
+    int64_t n = 0;
+    for (int64_t i = 0; i < b->c->n_image; i++)
+        n += b->image_fate[i] != FATE_USED;
+    m->unused = rad_calloc((size_t)n, sizeof *m->unused);
+    if (!m->unused)
+        return no_memory(err);
+    for (int64_t i = 0; i < b->c->n_image; i++) {
+        if (b->image_fate[i] == FATE_USED)
+            continue;
+        char *why = unused_why(b, i);
+        if (!why)
+            return no_memory(err);
+        m->unused[m->n_unused++] = (rad_unused_image){.image = i, .why = why};
+    }
+    return RAD_OK;
+}
+
+static void builder_release(builder *b) {
+    free(b->sequence);
+    free(b->channel);
+    free(b->image_sequence);
+    free(b->image_fate);
+    free(b->image_why);
+    free(b->image);
+    free(b->lesion);
+    free(b->own);
+    free(b->shared);
+    rad_manifest_destroy(&b->m);
+}
+
+rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manifest **ret, rad_issues *issues, rad_error *err) {
+    builder b = {.c = c, .job = job, .issues = issues};
+    rad_status st = RAD_OK;
+    int64_t before = issues->n_error;
+    b.m = rad_calloc(1, sizeof *b.m);
+    b.arena = b.m ? arena_create() : NULL;
+    if (!b.arena) {
+        st = no_memory(err);
+        goto out;
+    }
+    b.m->arena = b.arena;
+    RAD_TRY(index_sequences(&b, err));
+    RAD_TRY(index_places(&b, err));
+    RAD_TRY(add_cases(&b, err));
+    RAD_TRY(add_unused(&b, err));
+    if (issues->n_error > before)
+        st = rad_error_set(err, RAD_E_CONFIG, "%" PRId64 " label%s of cohort '%s' %s not among the job's classes", issues->n_error - before,
+                           issues->n_error - before == 1 ? "" : "s", c->dir ? c->dir : "", issues->n_error - before == 1 ? "is" : "are");
+out:
+    if (st == RAD_OK) {
+        *ret = b.m;
+        b.m = NULL;
+    }
+    builder_release(&b);
+    return st;
+}
