@@ -11,6 +11,7 @@ static void release(rad_build *b)
         free(b->g);
     }
     free(b->is_output);
+    free(b->owned);
     rad_arena_destroy(&b->arena);
     *b = (rad_build){0};
 }
@@ -75,10 +76,11 @@ static rad_status clone(const rad_model *m, const char *tap, rad_build *b, rad_e
     rad_graph *g = b->g;
     g->value = rad_malloc((size_t)b->cap_value * sizeof *g->value);
     b->is_output = rad_calloc((size_t)b->cap_value, sizeof *b->is_output);
+    b->owned = rad_calloc((size_t)b->cap_value, sizeof *b->owned);
     g->node = rad_arena_alloc(b->arena, (size_t)b->cap_node, sizeof *g->node);
     g->input = rad_arena_alloc(b->arena, (size_t)from->n_input + 1, sizeof *g->input);
     g->output = rad_arena_alloc(b->arena, (size_t)from->n_output + 1, sizeof *g->output);
-    if (!g->value || !b->is_output || !g->node || !g->input || !g->output)
+    if (!g->value || !b->is_output || !b->owned || !g->node || !g->input || !g->output)
         return rad_onnx_nomem(m, err);
     g->n_value = from->n_value;
     g->n_node = from->n_node;
@@ -208,8 +210,14 @@ static rad_status compact(rad_build *b, rad_error *err)
     int *to = rad_malloc(((size_t)g->n_value + 1) * sizeof *to);
     if (!to)
         return rad_onnx_nomem(b->model, err);
-    for (int v = 0; v < g->n_value; v++)
+    for (int v = 0; v < g->n_value; v++) {
         to[v] = g->value[v].n_use > 0 || g->value[v].producer >= 0 ? 0 : -1;
+        if (to[v] < 0 && b->owned[v]) {
+            void *block;
+            memcpy(&block, &g->value[v].data, sizeof block);
+            rad_arena_release_block(b->arena, block);
+        }
+    }
     for (int i = 0; i < g->n_input; i++)
         to[g->input[i]] = 0;
     for (int v = 0; v < g->n_value; v++)
@@ -264,6 +272,15 @@ rad_status rad_graph_build(rad_model *m, const rad_graph_opts *opts, rad_graph *
         RAD_TRY(check_batch(&b, shape0, batch0, o->batch, err));
     rad_build_recount(&b);
     rad_pass_dead(&b);
+    if (!o->no_fold) {
+        RAD_TRY(rad_pass_identity(&b, err));
+        RAD_TRY(rad_pass_pad(&b, err));
+        RAD_TRY(rad_pass_norm(&b, err));
+        RAD_TRY(rad_pass_scale(&b, err));
+        RAD_TRY(rad_pass_branch(&b, err));
+        RAD_TRY(rad_pass_fuse(&b, err));
+        rad_pass_dead(&b);
+    }
     RAD_TRY(compact(&b, err));
     b.stats.node_out = b.g->n_node;
     b.g->batch = o->batch;

@@ -52,22 +52,31 @@ bool rad_build_is_const(const rad_build *b, int v, rad_dtype t)
     return v >= 0 && b->g->value[v].data && b->g->value[v].producer < 0 && b->g->value[v].dtype == t;
 }
 
+static void drop_use(rad_build *b, int v)
+{
+    if (v < 0 || --b->g->value[v].n_use > 0 || !b->owned[v])
+        return;
+    void *block;
+    memcpy(&block, &b->g->value[v].data, sizeof block);
+    rad_arena_release_block(b->arena, block);
+    b->g->value[v].data = NULL;
+    b->owned[v] = false;
+}
+
 void rad_build_set_input(rad_build *b, rad_node *n, int k, int v)
 {
-    if (n->input[k] >= 0)
-        b->g->value[n->input[k]].n_use--;
+    int old = n->input[k];
     n->input[k] = v;
     if (v >= 0)
         b->g->value[v].n_use++;
+    drop_use(b, old);
 }
 
 void rad_build_kill(rad_build *b, rad_node *n)
 {
     for (int k = 0; k < n->n_input; k++)
-        if (n->input[k] >= 0)
-            b->g->value[n->input[k]].n_use--;
-    if (n->residual >= 0)
-        b->g->value[n->residual].n_use--;
+        drop_use(b, n->input[k]);
+    drop_use(b, n->residual);
     for (int k = 0; k < n->n_output; k++)
         if (n->output[k] >= 0)
             b->g->value[n->output[k]].producer = -1;
@@ -92,13 +101,17 @@ rad_status rad_build_add_const(rad_build *b, const char *name, rad_dtype t, cons
         if (value)
             g->value = value;
         bool *is_output = value ? rad_realloc(b->is_output, (size_t)cap, sizeof *is_output) : NULL;
-        if (!is_output)
+        if (is_output)
+            b->is_output = is_output;
+        bool *owned = is_output ? rad_realloc(b->owned, (size_t)cap, sizeof *owned) : NULL;
+        if (!owned)
             return nomem(b, err);
-        b->is_output = is_output;
+        b->owned = owned;
         b->cap_value = cap;
     }
     int v = g->n_value++;
     b->is_output[v] = false;
+    b->owned[v] = block != NULL;
     g->value[v] = (rad_value){.name = name, .dtype = t, .shape = *s, .data = block, .producer = -1};
     *ret = v;
     return RAD_OK;
@@ -215,4 +228,9 @@ rad_status rad_build_set_attr_ints(rad_build *b, rad_node *n, const char *name, 
         return nomem(b, err);
     memcpy(copy, v, (size_t)count * sizeof *copy);
     return set_attr(b, n, &(rad_attr){.name = name, .kind = RAD_ATTR_INTS, .n = count, .ints = copy}, err);
+}
+
+rad_status rad_build_set_attr_string(rad_build *b, rad_node *n, const char *name, const char *v, rad_error *err)
+{
+    return set_attr(b, n, &(rad_attr){.name = name, .kind = RAD_ATTR_STRING, .s = v}, err);
 }

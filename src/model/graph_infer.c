@@ -137,6 +137,7 @@ static rad_status fold(rad_build *b, rad_node *n, size_t *total, rad_error *err)
     for (size_t k = 0; k < n_out; k++)
         if (n->output[k] >= 0) {
             g->value[n->output[k]].data = out[k].data;
+            b->owned[n->output[k]] = true;
             g->value[n->output[k]].producer = -1;
         }
     n->op = NULL;

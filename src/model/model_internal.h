@@ -111,6 +111,7 @@ typedef struct rad_build {
     rad_arena *arena;
     int cap_value, cap_node;
     bool *is_output;    /* per value: graph output or tap */
+    bool *owned;        /* per value: constant content is a block of `arena`, given back as soon as nothing reads it */
     pass_stats stats;
 } rad_build;
 
@@ -144,14 +145,16 @@ rad_status rad_build_grow_inputs(rad_build *b, rad_node *n, int n_input, rad_err
 rad_status rad_build_set_attr_int(rad_build *b, rad_node *n, const char *name, int64_t v, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_build_set_attr_ints(rad_build *b, rad_node *n, const char *name, const int64_t *v, int64_t count, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_build_set_attr_float(rad_build *b, rad_node *n, const char *name, double v, rad_error *err) RAD_MUST_CHECK;
+rad_status rad_build_set_attr_string(rad_build *b, rad_node *n, const char *name, const char *v, rad_error *err) RAD_MUST_CHECK;
 bool rad_node_is(const rad_node *n, const char *op);
 
 /* y = scale[c] * x + shift[c] along the channel axis of x; what batch norm and arithmetic with constants come down to. */
 typedef struct rad_affine {
-    int x;           /* value */
-    int64_t n;       /* channels */
-    double *scale, *shift; /* one block each, free() */
+    int64_t n;             /* channels */
+    double *scale, *shift; /* fresh memory */
 } rad_affine;
+/* Axis of node p's output along which rad_build_fold_affine can scale and shift; -1 when p is not of that kind. */
+int rad_build_affine_axis(const rad_build *b, const rad_node *p);
 /* Folds the affine node `n`, whose x is made by `p` for it alone, into p's weights and bias. *ret_done says whether p could take it. */
 rad_status rad_build_fold_affine(rad_build *b, rad_node *p, rad_node *n, const rad_affine *a, bool *ret_done, rad_error *err) RAD_MUST_CHECK;
 void rad_affine_release(rad_affine *a);

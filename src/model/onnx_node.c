@@ -166,7 +166,7 @@ static rad_status read_attr(rad_model *m, onnx_span s, const char *node, rad_att
     }
     if (got < 0)
         goto malformed;
-    char where[256];
+    char where[420];
     snprintf(where, sizeof where, "%s: attribute '%.60s'", node, a.name);
     if (a.name[0] == '\0')
         return rad_onnx_fail(m, err, "%s: an attribute has no name", node);
