@@ -17,7 +17,6 @@
 #define WINDOW_BYTES ((size_t)256 << 10)
 #define READ_BYTES ((size_t)1 << 20)  /* of a plain file at a time, so that the hash finds them in cache */
 #define OUT_BYTES ((size_t)1 << 30)   /* at most per isal_inflate call, whose counters are 32 bits wide */
-#define KEEP_BYTES 16                 /* of the last window stay in front of the next: ISA-L may step back over its bit buffer */
 #define SKIP_BYTES ((size_t)64 << 10)
 
 struct rad_stream {
@@ -29,7 +28,7 @@ struct rad_stream {
     bool eof;                     /* read(2) returned 0 */
     bool inside;                  /* in the middle of a gzip member */
     bool started;                 /* at least one member was begun */
-    uint8_t *window;              /* KEEP_BYTES + WINDOW_BYTES */
+    uint8_t *window;              /* WINDOW_BYTES of the file as it lies on disk */
     struct inflate_state *z;
 };
 
@@ -77,7 +76,7 @@ rad_status rad_stream_open(const char *path, XXH3_state_t *hash, rad_stream **re
     s->gzip = got == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
     s->path = rad_strdup(path);
     if (s->gzip) {
-        s->window = rad_malloc(KEEP_BYTES + WINDOW_BYTES);
+        s->window = rad_malloc(WINDOW_BYTES);
         s->z = rad_malloc(sizeof *s->z);
     }
     if (!s->path || (s->gzip && (!s->window || !s->z))) {
@@ -85,10 +84,9 @@ rad_status rad_stream_open(const char *path, XXH3_state_t *hash, rad_stream **re
         goto out;
     }
     if (s->gzip) {
-        memset(s->window, 0, KEEP_BYTES);
         isal_inflate_init(s->z);
         s->z->crc_flag = ISAL_GZIP;
-        s->z->next_in = s->window + KEEP_BYTES;
+        s->z->next_in = s->window;
         s->z->avail_in = 0;
     }
     (void)posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -155,13 +153,11 @@ static rad_status read_plain(rad_stream *s, uint8_t *out, size_t n, size_t *ret_
 static rad_status fill(rad_stream *s, rad_error *err) {
     if (s->z->avail_in > 0 || s->eof)
         return RAD_OK;
-    uint8_t *base = s->window + KEEP_BYTES;
-    memmove(s->window, s->z->next_in - KEEP_BYTES, KEEP_BYTES);
     size_t got = 0;
-    rad_status st = read_file(s, base, WINDOW_BYTES, &got, err);
+    rad_status st = read_file(s, s->window, WINDOW_BYTES, &got, err);
     if (st != RAD_OK)
         return st;
-    s->z->next_in = base;
+    s->z->next_in = s->window;
     s->z->avail_in = (uint32_t)got;
     s->eof = got == 0;
     return RAD_OK;

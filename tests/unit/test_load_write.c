@@ -124,6 +124,22 @@ static void orientation_is_the_nearest_axis(void **state) {
                     assert_int_equal(sign[i], signs >> i & 1 ? -1 : 1);
                 }
             }
+    /* sheared and turned so that two axes would choose the same one; answers of nibabel 5.0's io_orientation */
+    static const struct { double m[9]; int axis[3], sign[3]; } row[] = {
+        {{1.62, -0.66, 1.05, -0.64, -0.96, -0.71, -1.19, 0.15, 1.03}, {2, 1, 0}, {-1, -1, 1}},
+        {{0.41, -0.12, -0.52, -0.24, 0.86, -0.27, 1.08, 0.58, 1.35}, {0, 1, 2}, {1, 1, 1}},
+        {{-0.94, 1.36, 0.16, -0.49, -1.33, -0.15, 1.44, 0.46, -0.72}, {0, 1, 2}, {-1, -1, -1}},
+        {{-0.96, -0.07, 1.73, 0.98, -2.23, -3.33, -1.04, 1.06, -0.47}, {2, 1, 0}, {-1, -1, 1}},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        double a[4][4] = {{0}};
+        int got_axis[3], got_sign[3];
+        for (int e = 0; e < 9; e++)
+            a[e / 3][e % 3] = row[i].m[e];
+        assert_true(rad_affine_axes(a, got_axis, got_sign));
+        assert_memory_equal(got_axis, row[i].axis, sizeof got_axis);
+        assert_memory_equal(got_sign, row[i].sign, sizeof got_sign);
+    }
     int axis[3] = {7, 7, 7}, sign[3];
     const double flat[4][4] = {{1, 2, 0, 0}, {1, 2, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}}, nan[4][4] = {{NAN, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}};
     assert_false(rad_affine_axes(flat, axis, sign));
