@@ -99,7 +99,7 @@ typedef rad_status rad_stat_fn(const rad_frame *f, const rad_arg *arg, int n_arg
 
 /* columns: one letter per data column, n = number, c = category, a = either (number when all values are); a '+' behind the last letter
  * repeats it. args: one letter per constant, n or t; constants follow the columns, but precede them when the columns repeat. Arguments
- * beyond `required` (columns and constants together) may be left out. */
+ * beyond `required` may be left out; it counts columns and constants together, for a TABLE the query (1) and constants. */
 typedef struct rad_stat_function {
     const char *name;
     const char *signature;

@@ -3,6 +3,8 @@
 
 static const rad_stat_topic *const topics[] = {
     &rad_topic_roc,
+    &rad_topic_compare,
+    &rad_topic_multiplicity,
 };
 enum { N_TOPIC = sizeof topics / sizeof *topics };
 

@@ -1,0 +1,197 @@
+"""From a check of ../shared/stats/expected to a call of one function, and from its document to the check's keys."""
+import csv
+import os
+import re
+
+
+class Unknown(Exception):
+    pass
+
+
+class Data:
+    def __init__(self, shared):
+        self.shared, self.tables = shared, {}
+
+    def table(self, name):
+        if name not in self.tables:
+            path = os.path.join(self.shared, "data", name)
+            if not os.path.exists(path):
+                path = os.path.join(self.shared, "thirdparty", name)
+            with open(path, newline="") as f:
+                self.tables[name] = [{k: number(v) for k, v in r.items()} for r in csv.DictReader(f)]
+        return self.tables[name]
+
+
+def number(v):
+    if v == "":
+        return None
+    try:
+        return float(v)
+    except ValueError:
+        return v
+
+
+def rows_of(i, data):
+    rows = data.table(i["data"])
+    for k, v in i.get("where", {}).items():
+        if k == "complete_cases":
+            rows = [r for r in rows if all(r[c] is not None for c in v)]
+        elif k == "drop":
+            m = re.match(r"rows with (\w+)=(\S+) and (\w+)=(\S+)$", v)
+            rows = [r for r in rows if not (r[m[1]] == number(m[2]) and r[m[3]] == number(m[4]))]
+        else:
+            want = [number(str(x)) for x in (v if isinstance(v, list) else [v])]
+            rows = [r for r in rows if r[k] in want]
+    if "rows" in i:
+        seen, first = set(), []
+        for r in rows:
+            if r["patient_id"] not in seen:
+                seen.add(r["patient_id"])
+                first.append(r)
+        rows = first
+    if "dedupe" in i:
+        seen, unique = set(), []
+        for r in rows:
+            t = tuple(r.values())
+            if t not in seen:
+                seen.add(t)
+                unique.append(r)
+        rows = unique
+        if "drop_conflicting" in i["dedupe"]:
+            count = {}
+            for r in rows:
+                count[r["patient_id"]] = count.get(r["patient_id"], 0) + 1
+            rows = [r for r in rows if count[r["patient_id"]] == 1]
+    if "aggregate" in i:
+        how, key = i["aggregate"].split(" by ")
+        groups = {}
+        for r in rows:
+            groups.setdefault(r[key], []).append(r)
+        f = max if how == "max" else lambda x: sum(x) / len(x)
+        rows = [dict(g[0], **{i["score"]: f([r[i["score"]] for r in g])}) for g in groups.values()]
+    return rows
+
+
+def column(rows, name, direction="<"):
+    """A column, a derived 0/1 column ("p_model>=0.5"), or a score turned round."""
+    m = re.match(r"(\w+)>=(\S+)$", name)
+    if m:
+        return [None if r[m[1]] is None else float(r[m[1]] >= float(m[2])) for r in rows]
+    x = [r[name] for r in rows]
+    return [None if v is None else -v for v in x] if direction == ">" else x
+
+
+def truth(i, rows):
+    if "truth_expr" in i or i.get("truth") == "mal":
+        return [None if r["truth"] is None else float(r["truth"] > 0) for r in rows]
+    return column(rows, i["truth"])
+
+
+MAP = {}
+
+
+def stat(*names):
+    def keep(f):
+        for n in names:
+            MAP[n] = f
+        return f
+    return keep
+
+
+def answer(check, data, engine):
+    if check["stat"] not in MAP:
+        raise Unknown(check["stat"])
+    return MAP[check["stat"]](check["input"], data, engine, check)
+
+
+def pick(doc, *names, **renamed):
+    out = {n: doc[n] for n in names}
+    out.update({k: doc[v] for k, v in renamed.items()})
+    return out
+
+
+# ---------------------------------------------------------------- 01 AUC
+
+def one_auc(i, data, e, *args):
+    rows = rows_of(i, data)
+    return e.call("auc_json", [truth(i, rows), column(rows, i["score"], i.get("direction", "<"))], [i.get("conf", 0.95), *args])
+
+
+@stat("auc_delong")
+def _(i, data, e, c):
+    d = one_auc(i, data, e)
+    d["n_excluded"] = d["n_missing"]
+    return d
+
+
+@stat("auc_logit_ci")
+def _(i, data, e, c):
+    return one_auc(i, data, e, "logit")
+
+
+@stat("auc_hanley_mcneil")
+def _(i, data, e, c):
+    return one_auc(i, data, e, "hanley-mcneil")
+
+
+@stat("auc_bootstrap_ci")
+def _(i, data, e, c):
+    return one_auc(i, data, e, "bootstrap", i["boot_n"])
+
+
+@stat("auc_p_vs_half")
+def _(i, data, e, c):
+    return pick(one_auc(i, data, e), "U", p="p_mann_whitney")
+
+
+@stat("partial_auc")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    cols = [truth(i, rows), column(rows, i["score"], i.get("direction", "<"))]
+    return e.call("auc_partial_json", cols, [i["from"], i["to"], i["focus"]])
+
+
+def paired_columns(i, rows):
+    return [truth(i, rows)] + [column(rows, s, i.get("direction", "<")) for s in i["score"]]
+
+
+@stat("auc_delong_paired")
+def _(i, data, e, c):
+    return e.call("auc_diff_json", paired_columns(i, rows_of(i, data)), [])
+
+
+@stat("auc_delong_overall")
+def _(i, data, e, c):
+    return e.call("auc_compare_json", paired_columns(i, rows_of(i, data)), ["none", 0.95], first=True)
+
+
+@stat("auc_delong_pairwise_adjusted")
+def _(i, data, e, c):
+    d = e.call("auc_compare_json", paired_columns(i, rows_of(i, data)), [i["adjust"], 0.95], first=True)
+    s = i["score"]
+    return {"p": {f"{s[r['model1'] - 1]}_vs_{s[r['model2'] - 1]}": r["p_adjusted"] for r in d["rows"]}}
+
+
+@stat("auc_noninferiority")
+def _(i, data, e, c):
+    d = e.call("auc_margin_json", paired_columns(i, rows_of(i, data)), [i["margin"]])
+    return pick(d, "diff", z="noninferiority_z", p="noninferiority_p")
+
+
+@stat("auc_delong_unpaired")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    cols = [truth(i, rows), column(rows, i["score"], i["direction"]), column(rows, i["group"])]
+    return e.call("auc_unpaired_json", cols, [i["g1"], i["g2"]])
+
+
+@stat("auc_clustered")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("auc_clustered_json", [truth(i, rows), column(rows, i["score"], i["direction"]), column(rows, i["cluster"])], [])
+
+
+@stat("auc_clustered_paired")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("auc_diff_clustered_json", paired_columns(i, rows) + [column(rows, i["cluster"])], [])
