@@ -144,7 +144,8 @@ size_t rad_graph_describe(const rad_graph *g, char *buf, size_t cap);
 
 /* ---------------------------------------------------------------- operators */
 
-typedef struct rad_op_attr { const char *name; rad_attr_kind kind; int since, until; /* opsets; until 0 = still valid */ } rad_op_attr;
+/* An attribute that opsets since..until (both included; until 0 = still valid) know. */
+typedef struct rad_op_attr { const char *name; rad_attr_kind kind; int since, until; } rad_op_attr;
 
 struct rad_op_def {
     const char *name;
@@ -153,8 +154,9 @@ struct rad_op_def {
     /* Sets dtype and shape of the outputs in g->value from those of the inputs; may read constant inputs (value.data). Errors: MODEL. */
     rad_status (*infer)(rad_graph *g, const rad_node *n, rad_error *err);
     /* Plain evaluation. in[k] has data NULL for omitted inputs; out[k].data is allocated by the caller to its inferred shape (data NULL =
-     * not wanted). Fused residual and activation are NOT applied here (rad_node_eval does that). */
+     * not wanted). Data need not be aligned. Fused residual and activation are NOT applied here (rad_node_eval does that). */
     rad_status (*eval)(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err);
+    const void *param;                      /* the family's own: which function of it this operator is */
 };
 
 /* NULL when unknown. Table in src/model/ops.c; the list of all, for `radcohort backends`. */
