@@ -100,13 +100,13 @@ CREATE TABLE volume (
     content     TEXT NOT NULL UNIQUE CHECK (length(content) = 32),
     type        TEXT NOT NULL,
     n_dim       INTEGER NOT NULL CHECK (n_dim BETWEEN 1 AND 7),
-    dims        TEXT NOT NULL CHECK (json_valid(dims)),
+    dims        TEXT NOT NULL CHECK (dims LIKE '[%]'),
     nx INTEGER NOT NULL CHECK (nx > 0),
     ny INTEGER NOT NULL CHECK (ny > 0),
     nz INTEGER NOT NULL CHECK (nz > 0),
     spacing_x REAL, spacing_y REAL, spacing_z REAL,
     orientation TEXT NOT NULL,
-    affine      TEXT NOT NULL CHECK (json_valid(affine)),
+    affine      TEXT NOT NULL CHECK (affine LIKE '[%]'),
     file_bytes  INTEGER NOT NULL CHECK (file_bytes >= 0)
 ) STRICT;
 
@@ -141,7 +141,7 @@ CREATE TABLE run (
     backend_version TEXT NOT NULL,
     precision       TEXT NOT NULL,
     radcohort_version TEXT NOT NULL,
-    versions        TEXT CHECK (versions IS NULL OR json_valid(versions)),
+    versions        TEXT CHECK (versions LIKE '{%}'),
     host            TEXT,
     launch_mode     TEXT,
     command_line    TEXT,
