@@ -106,7 +106,7 @@ def main():
                 if worst > 1e-4:
                     sys.exit(f'{name}: scores differ from Python by {worst}: no time is worth printing')
                 if not prefix:
-                    split = con.execute('SELECT sum(read_s), sum(prepare_s), sum(infer_s) FROM work_time').fetchone()
+                    split = con.execute('SELECT sum(read_s), sum(prepare_s), sum(infer_s) FROM time_ledger').fetchone()
         studies = len(base['scores']['resnet'])
         reference = statistics.median(rows['python'])
         print(f'{studies} lesions, four networks, every slice; median of {o.rounds} rounds; scores equal within {worst:.1e}')
