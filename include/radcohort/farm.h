@@ -21,12 +21,24 @@ typedef struct rad_farm_opts {
     const char *command_line;
 } rad_farm_opts;
 
+#define RAD_FARM_REASONS 16
+typedef struct rad_farm_reason {
+    char reason[24];        /* rad_status_reason() */
+    int64_t n;              /* cases with at least one model excluded for it, in this session */
+} rad_farm_reason;
+
 typedef struct rad_farm_outcome {
-    int exit_code;          /* RAD_EXIT_* ; the same on every rank */
+    int exit_code;          /* RAD_EXIT_* on rank 0; on the others RAD_EXIT_OK: a launcher takes rank 0's word, and may kill who is late */
     bool is_root;           /* rank 0: the one that prints */
     int64_t run, n_case, n_scored, n_excluded;
     bool resumed, nothing_to_do;
     double seconds;
+    /* this session: cases whose result came, why some were excluded, and where the time went, summed over ranks and threads */
+    int64_t n_done;
+    rad_farm_reason reason[RAD_FARM_REASONS];
+    int n_reason;
+    double read_s, prepare_s, infer_s, write_s;
+    int64_t read_bytes;
     char database[4096];
 } rad_farm_outcome;
 

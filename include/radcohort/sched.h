@@ -54,6 +54,8 @@ void rad_sched_drain(rad_sched *s);
 
 /* Indices leased to `rank` now, at most `max`; returns how many were written. */
 int64_t rad_sched_held(const rad_sched *s, int rank, int64_t max, int64_t *ret_index);
+/* How many `rank` holds, in constant time. */
+int64_t rad_sched_load(const rad_sched *s, int rank);
 /* True when `rank` can be given work (neither out nor silent), whether or not there is any. */
 bool rad_sched_rank_usable(const rad_sched *s, int rank);
 

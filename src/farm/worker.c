@@ -1,7 +1,9 @@
 /* worker.c: the worker's life, its queues, and the loader threads. */
+#include "transport.h"
 #include "worker_impl.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,11 +202,18 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
     *ret = w;
     w = NULL;
 out:
-    rad_worker_destroy(&w, true);
+    rad_worker_destroy(&w, HUGE_VAL);
     return st;
 }
 
-void rad_worker_destroy(rad_worker **wp, bool wait) {
+static bool busy(rad_worker *w) {
+    pthread_mutex_lock(&w->lock);
+    bool yes = w->n_loading > 0 || w->inferring;
+    pthread_mutex_unlock(&w->lock);
+    return yes;
+}
+
+void rad_worker_destroy(rad_worker **wp, double patience) {
     rad_worker *w = *wp;
     *wp = NULL;
     if (!w)
@@ -214,8 +223,11 @@ void rad_worker_destroy(rad_worker **wp, bool wait) {
     pthread_cond_broadcast(&w->to_load);
     pthread_cond_broadcast(&w->to_infer);
     pthread_mutex_unlock(&w->lock);
-    if (!wait)
-        return;
+    for (double until = rad_clock_seconds() + patience; busy(w);) {
+        if (rad_clock_seconds() > until)
+            return;
+        rad_transport_nap(0.001);
+    }
     for (int i = 0; i < w->n_started; i++)
         pthread_join(w->loader[i], NULL);
     if (w->infer_started)

@@ -88,6 +88,7 @@ struct rad_worker {
     int64_t held;
     size_t prepared_bytes;
     int n_loading;  /* loader threads at work on a case */
+    bool inferring; /* the inference thread is at work on a batch */
     bool quit;
     rad_status fault;
     rad_error fault_error;

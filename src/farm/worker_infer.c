@@ -255,6 +255,7 @@ void *rad_worker_infer_main(void *worker) {
         if (w->quit || w->fault != RAD_OK)
             break;
         gather(w, model, b);
+        w->inferring = true;
         pthread_mutex_unlock(&w->lock);
         double t = rad_clock_seconds();
         rad_status st = run_batch(w, b, &err);
@@ -265,6 +266,7 @@ void *rad_worker_infer_main(void *worker) {
                 guilty[k] = b->part[k].m->work;
             rad_worker_fail(w, st, &err, guilty, b->n_part);
             pthread_mutex_lock(&w->lock);
+            w->inferring = false;
             break;
         }
         struct work *finished = NULL;
@@ -276,6 +278,7 @@ void *rad_worker_infer_main(void *worker) {
             rad_work_finish(w, finished);
         }
         pthread_mutex_lock(&w->lock);
+        w->inferring = false;
     }
     pthread_mutex_unlock(&w->lock);
     free(b);

@@ -319,6 +319,10 @@ bool rad_sched_rank_usable(const rad_sched *s, int rank) {
     return rank_valid(s, rank) && !s->rank[rank].out && !s->rank[rank].silent;
 }
 
+int64_t rad_sched_load(const rad_sched *s, int rank) {
+    return rank_valid(s, rank) ? s->rank[rank].held : 0;
+}
+
 rad_sched_counts rad_sched_count(const rad_sched *s) {
     return s->count;
 }

@@ -1,0 +1,130 @@
+/* cmd_run.c: `radcohort run`: the main job, alone or as one of the ranks that a launcher started. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "radcohort/farm.h"
+
+static rad_status parse_count(const char *option, const char *text, int *ret, rad_error *err) {
+    int64_t v = 0;
+    if (text && (!rad_parse_int(text, &v) || v < 1 || v > 65536))
+        return rad_error_set(err, RAD_E_USAGE, "%s '%s': a whole number from 1 to 65536 was expected", option, text);
+    *ret = (int)v;
+    return RAD_OK;
+}
+
+/* The command as it was given, for the record. */
+static rad_status join(int argc, char **argv, rad_buf *b, rad_error *err) {
+    rad_status st = rad_buf_printf(b, err, "radcohort");
+    for (int i = 0; i < argc && st == RAD_OK; i++)
+        st = rad_buf_printf(b, err, " %s", argv[i]);
+    return st;
+}
+
+static json_t *outcome_json(const rad_farm_outcome *o) {
+    json_t *reasons = json_object();
+    for (int i = 0; i < o->n_reason; i++)
+        json_object_set_new(reasons, o->reason[i].reason, json_integer(o->reason[i].n));
+    return json_pack("{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I}}", "database", o->database, "run",
+                     (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed, "nothing_to_do", o->nothing_to_do, "cases",
+                     (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded", (json_int_t)o->n_excluded, "excluded_in_session",
+                     reasons, "session", "cases", (json_int_t)o->n_done, "seconds", o->seconds, "read_s", o->read_s, "prepare_s", o->prepare_s,
+                     "infer_s", o->infer_s, "write_s", o->write_s, "read_bytes", (json_int_t)o->read_bytes);
+}
+
+static void print_outcome(const rad_farm_outcome *o) {
+    if (o->nothing_to_do)
+        printf("run %" PRId64 " is finished: every case has its result already, nothing was computed\n", o->run);
+    printf("%" PRId64 " cases: %" PRId64 " scored, %" PRId64 " excluded", o->n_case, o->n_scored, o->n_excluded);
+    for (int i = 0; i < o->n_reason; i++)
+        printf("%s%s %" PRId64, i ? ", " : " (in this session: ", o->reason[i].reason, o->reason[i].n);
+    printf("%s", o->n_reason > 0 ? ")" : "");
+    int64_t left = o->n_case - o->n_scored - o->n_excluded;
+    if (left > 0)
+        printf(", %" PRId64 " still to be done", left);
+    if (o->n_done > 0)
+        printf("; %.1f s, %.1f cases/s (read %.1f s, prepare %.1f s, infer %.1f s, write %.1f s, summed over threads)", o->seconds,
+               o->seconds > 0 ? (double)o->n_done / o->seconds : 0.0, o->read_s, o->prepare_s, o->infer_s, o->write_s);
+    printf("\n");
+    if (left > 0) {
+        printf("stopped; the same command goes on where it stopped\n");
+        return;
+    }
+    printf("results: %s\nnext:    radcohort stats %s\n         sqlite3 %s 'SELECT * FROM v_case_score LIMIT 10'\n", o->database, o->database,
+           o->database);
+}
+
+static int run(int argc, char **argv) {
+    const rad_command *self = &rad_command_run;
+    const char *job = NULL, *database = NULL, *backend = NULL, *precision = NULL, *batch = NULL, *threads = NULL;
+    bool allow_outside = false, quiet = false, as_json = false;
+    const rad_option option[] = {
+        {"--db", false, &database, NULL},
+        {"--backend", false, &backend, NULL},
+        {"--precision", false, &precision, NULL},
+        {"--batch", false, &batch, NULL},
+        {"--threads", false, &threads, NULL},
+        {"--allow-outside", true, NULL, &allow_outside},
+        {"--quiet", true, NULL, &quiet},
+        {"--json", true, NULL, &as_json},
+        {NULL, false, NULL, NULL},
+    };
+    int n = 0;
+    rad_error err = {0};
+    rad_buf line;
+    rad_buf_init(&line, 1 << 20);
+    rad_farm_outcome o = {.is_root = true, .exit_code = RAD_EXIT_FAILED};
+    rad_status st = rad_cli_parse(self, argc, argv, option, &job, 1, &n);
+    if (st != RAD_OK)
+        return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
+    rad_farm_opts opts = {.job_path = job, .database = database, .backend = backend, .precision = precision, .allow_outside = allow_outside,
+                          .quiet = quiet};
+    if (n < 1)
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "no job file given"));
+    RAD_TRY(parse_count("--batch", batch, &opts.batch, &err));
+    RAD_TRY(parse_count("--threads", threads, &opts.threads, &err));
+    RAD_TRY(join(argc, argv, &line, &err));
+    opts.command_line = line.data;
+    RAD_TRY(rad_farm_run(&opts, &o, &err));
+    if (o.is_root && as_json) {
+        json_t *j = outcome_json(&o);
+        if (!j || json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) != 0)
+            st = rad_error_set(&err, RAD_E_IO, "cannot write the outcome as JSON");
+        printf("\n");
+        json_decref(j);
+    } else if (o.is_root) {
+        print_outcome(&o);
+    }
+out:
+    rad_buf_release(&line);
+    if (st != RAD_OK && o.is_root)
+        return rad_cli_fail(self, st, &err);
+    if (st != RAD_OK)
+        rad_log(RAD_LOG_ERROR, "%s", err.text);
+    return o.exit_code;
+}
+
+const rad_command rad_command_run = {
+    .name = "run",
+    .usage = "JOB [--db FILE] [--backend NAME] [--precision P] [--batch N] [--threads N] [--allow-outside] [--quiet] [--json]",
+    .summary = "scores every case of a job's cohort into one SQLite file",
+    .help = "Works alone, under 'mpirun -n N' and under 'srun --mpi=pmix'. With several ranks, rank 0 hands out the work and writes the database,\n"
+            "the others score. The scores do not depend on the number of ranks, the batch or the threads. Whatever was interrupted goes on where it\n"
+            "stopped when the same command is given again.\n\n"
+            "  --db FILE         database (default: the job's, else results/NAME.sqlite)\n"
+            "  --backend NAME    engine for the networks (default: the job's; 'radcohort backends' lists them)\n"
+            "  --precision P     fp32, tf32, fp16 or bf16 (default: the job's)\n"
+            "  --batch N         samples per call of a network, at most (default: the job's)\n"
+            "  --threads N       threads per rank (default: cores of the node / ranks of the node)\n"
+            "  --allow-outside   image paths may leave the cohort folder\n"
+            "  --quiet           no progress\n"
+            "  --json            the outcome as JSON on standard output\n\n"
+            "Ctrl-C (or SIGTERM, SIGUSR1) once: finish what is in work, write, exit 4. Twice: leave at once; what was written stays.\n"
+            "Exit status: 0 done, 1 failed, 2 invalid input, 3 done with exclusions, 4 stopped and resumable.\n\n"
+            "examples:\n"
+            "  radcohort run jobs/demo/job.yaml\n"
+            "  mpirun -n 3 radcohort run jobs/demo/job.yaml --db results/demo.sqlite\n",
+    .run = run,
+};

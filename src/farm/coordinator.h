@@ -1,0 +1,28 @@
+/* coordinator.h (private to src/farm): rank 0: hands out leases, takes results, writes the database. Fed with messages and time by farm.c;
+ * knows nothing of how messages travel beyond rad_transport_send. */
+#ifndef RAD_FARM_COORDINATOR_H
+#define RAD_FARM_COORDINATOR_H
+
+#include "plan.h"
+#include "progress.h"
+#include "transport.h"
+
+typedef struct rad_coordinator rad_coordinator;
+
+/* Opens the database and begins (or takes up) the run. *ret_nothing: it was finished before, or has nothing pending. */
+rad_status rad_coordinator_create(const rad_farm_opts *o, rad_plan *plan, rad_transport *t, int threads, rad_farm_outcome *outcome,
+                                  rad_coordinator **ret, bool *ret_nothing, rad_error *err) RAD_MUST_CHECK;
+void rad_coordinator_destroy(rad_coordinator **c);
+
+/* One message from a worker. Errors: run scope only. */
+rad_status rad_coordinator_handle(rad_coordinator *c, int from, const rad_buf *message, rad_error *err) RAD_MUST_CHECK;
+/* Leases, deadlines, commits, progress, requests to stop. *ret_over: all is done, or stopped. Errors: run scope. */
+rad_status rad_coordinator_tick(rad_coordinator *c, bool stop, bool *ret_over, rad_error *err) RAD_MUST_CHECK;
+/* Ends it: `st` is how the run went. Completes or stops the run in the database and fills the outcome's exit code. */
+rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *err) RAD_MUST_CHECK;
+/* Sends QUIT to all ranks that are not gone. */
+rad_status rad_coordinator_dismiss(rad_coordinator *c, rad_error *err) RAD_MUST_CHECK;
+/* True when every other rank has said good-bye. */
+bool rad_coordinator_alone(const rad_coordinator *c);
+
+#endif

@@ -1,0 +1,258 @@
+/* farm.c: the run as a whole: who is who, the configuration that all must share, the two loops, and the end. */
+#include "radcohort/farm.h"
+
+#include "agent.h"
+#include "coordinator.h"
+#include "signals.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NAP_SHORT 0.0005   /* after something happened */
+#define NAP_LONG 0.005     /* when nothing happens */
+#define QUIT_PATIENCE 10.0 /* seconds for a worker to end what it is at when told to leave */
+#define BYE_PATIENCE 60.0  /* seconds for all workers to say good-bye */
+
+struct farm {
+    const rad_farm_opts *opts;
+    rad_farm_outcome *out;
+    rad_transport *t;
+    rad_plan plan;
+    int rank, size, threads;
+    bool abandon; /* somebody is lost: leave without waiting for all */
+};
+
+/* ---------------------------------------------------------------- configuration */
+
+/* Rank 0 tells all what the run is, or that there is none. */
+static rad_status announce(struct farm *f, rad_status st, bool quit, rad_error *err) {
+    rad_error why = {0};
+    rad_buf b;
+    rad_buf_init(&b, RAD_MAX_MESSAGE);
+    bool ok = st == RAD_OK;
+    rad_wire_config m = {.status = st, .text = ok || !err ? "" : err->text, .quit = quit};
+    if (ok) {
+        m.job_sha256 = f->plan.job->sha256;
+        m.backend = f->plan.backend;
+        m.backend_version = f->plan.backend_version;
+        m.precision = rad_precision_name(f->plan.precision);
+        m.batch = f->plan.batch;
+        m.n_model = f->plan.job->n_model;
+        m.model_sha256 = f->plan.sha256;
+        m.graph_hash = f->plan.graph_hash;
+    }
+    rad_status sent = rad_wire_put_config(&b, &m, &why);
+    if (sent == RAD_OK)
+        sent = rad_transport_broadcast(f->t, &b, &why);
+    rad_buf_release(&b);
+    if (ok && sent != RAD_OK)
+        return rad_error_set(err, sent, "%s", why.text);
+    return st;
+}
+
+static rad_worker_opts worker_opts(const struct farm *f, const rad_wire_config *m) {
+    return (rad_worker_opts){.job = f->plan.job,
+                             .backend = m->backend,
+                             .backend_version = m->backend_version,
+                             .model_sha256 = m->model_sha256,
+                             .graph_hash = m->graph_hash,
+                             .precision = f->plan.precision,
+                             .batch = (int)m->batch,
+                             .threads = f->threads};
+}
+
+/* ---------------------------------------------------------------- workers */
+
+static rad_status say_bye(struct farm *f, rad_error *err) {
+    rad_buf b;
+    rad_buf_init(&b, RAD_MAX_MESSAGE);
+    rad_status st = rad_wire_put_signal(&b, RAD_WIRE_BYE, err);
+    if (st != RAD_OK) {
+        rad_buf_release(&b);
+        return st;
+    }
+    st = rad_transport_send(f->t, 0, &b, err);
+    if (st == RAD_OK && !rad_transport_flush(f->t, BYE_PATIENCE))
+        f->abandon = true;
+    return st;
+}
+
+static rad_status worker_loop(struct farm *f, rad_agent *a, rad_error *err) {
+    while (!a->quit) {
+        int from;
+        rad_buf b;
+        bool got = true;
+        while (got) {
+            rad_status st = rad_transport_poll(f->t, &from, &b, &got, err);
+            if (st == RAD_OK && got) {
+                st = rad_agent_handle(a, &b, err);
+                rad_buf_release(&b);
+            }
+            if (st != RAD_OK)
+                return st;
+        }
+        rad_status st = rad_agent_pump(a, NAP_LONG, rad_signals_asked() != 0, err);
+        if (st != RAD_OK)
+            return st;
+    }
+    return RAD_OK;
+}
+
+/* Rejects what would make scores of two runs look like one: another job text on this rank. */
+static rad_status same_job(const struct farm *f, const rad_wire_config *m, rad_error *err) {
+    if (strcmp(f->plan.job->sha256, m->job_sha256) == 0 && f->plan.job->n_model == m->n_model)
+        return RAD_OK;
+    return rad_error_set(err, RAD_E_CONFIG, "'%s' is another file here than on rank 0; all ranks must see the same folder", f->opts->job_path);
+}
+
+static rad_status run_worker(struct farm *f, rad_error *err) {
+    rad_wire_arena arena = {0};
+    rad_wire_config m = {0};
+    rad_agent a = {.t = f->t};
+    rad_buf b;
+    rad_buf_init(&b, RAD_MAX_MESSAGE);
+    rad_status st = RAD_OK;
+    RAD_TRY(rad_transport_broadcast(f->t, &b, err));
+    RAD_TRY(rad_wire_get_config(b.data, b.size, &arena, &m, err));
+    if (m.status != RAD_OK || m.quit)
+        goto out; /* rank 0 says why */
+    rad_error why = {0};
+    st = rad_plan_read_job(f->opts, false, &f->plan, &why);
+    if (st == RAD_OK)
+        st = same_job(f, &m, &why);
+    if (st != RAD_OK) {
+        RAD_TRY(rad_agent_refuse(&a, f->t, st, why.text, err));
+    } else {
+        rad_worker_opts o = worker_opts(f, &m);
+        RAD_TRY(rad_agent_start(&a, f->t, &o, err));
+    }
+    RAD_TRY(worker_loop(f, &a, err));
+    rad_agent_end(&a, QUIT_PATIENCE);
+    RAD_TRY(say_bye(f, err));
+out:
+    rad_agent_end(&a, QUIT_PATIENCE);
+    rad_buf_release(&b);
+    rad_wire_arena_release(&arena);
+    return st;
+}
+
+/* ---------------------------------------------------------------- rank 0 */
+
+/* Takes what has come. Messages to a worker in this process (alone) go to its agent. */
+static rad_status take_messages(struct farm *f, rad_coordinator *c, rad_agent *a, bool *ret_any, rad_error *err) {
+    *ret_any = false;
+    for (;;) {
+        int from;
+        rad_buf b;
+        bool got;
+        rad_wire_kind kind;
+        rad_status st = rad_transport_poll(f->t, &from, &b, &got, err);
+        if (st != RAD_OK || !got)
+            return st;
+        *ret_any = true;
+        st = rad_wire_peek(b.data, b.size, &kind, err);
+        if (st == RAD_OK && (kind == RAD_WIRE_LEASE || kind == RAD_WIRE_DRAIN || kind == RAD_WIRE_QUIT))
+            st = rad_agent_handle(a, &b, err);
+        else if (st == RAD_OK)
+            st = rad_coordinator_handle(c, from, &b, err);
+        rad_buf_release(&b);
+        if (st != RAD_OK)
+            return st;
+    }
+}
+
+static rad_status coordinate(struct farm *f, rad_coordinator *c, rad_agent *a, rad_error *err) {
+    bool over = false, any = false;
+    for (;;) {
+        bool stop = rad_signals_asked() != 0;
+        rad_status st = take_messages(f, c, a, &any, err);
+        if (st == RAD_OK)
+            st = rad_coordinator_tick(c, stop, &over, err);
+        if (st != RAD_OK || over)
+            return st;
+        double nap = any ? NAP_SHORT : NAP_LONG;
+        if (a->w)
+            st = rad_agent_pump(a, nap, false, err);
+        else
+            rad_transport_nap(nap);
+        if (st != RAD_OK)
+            return st;
+    }
+}
+
+/* Sends everybody home; those who do not answer are left behind. */
+static void dismiss(struct farm *f, rad_coordinator *c, rad_agent *a) {
+    rad_error err = {0};
+    bool any;
+    if (f->size == 1)
+        return;
+    double until = rad_clock_seconds() + BYE_PATIENCE;
+    rad_status st = rad_coordinator_dismiss(c, &err);
+    while (st == RAD_OK && !rad_coordinator_alone(c) && rad_clock_seconds() < until) {
+        st = take_messages(f, c, a, &any, &err);
+        if (st != RAD_E_COMM)
+            st = RAD_OK; /* late faults change nothing any more */
+        rad_transport_nap(NAP_SHORT);
+    }
+    if (!rad_coordinator_alone(c)) {
+        f->abandon = true;
+        rad_log(RAD_LOG_WARN, "not every rank answers any more; leaving without them");
+    }
+}
+
+static rad_status run_root(struct farm *f, rad_error *err) {
+    rad_coordinator *c = NULL;
+    rad_agent a = {.t = f->t};
+    bool nothing = false;
+    rad_status st = rad_plan_read_job(f->opts, true, &f->plan, err);
+    if (st == RAD_OK)
+        st = rad_plan_complete(f->opts, &f->plan, err);
+    if (st == RAD_OK)
+        st = rad_coordinator_create(f->opts, &f->plan, f->t, f->threads, f->out, &c, &nothing, err);
+    st = announce(f, st, nothing, err);
+    if (!c)
+        return st;
+    if (st == RAD_OK && !nothing) {
+        if (f->size == 1) {
+            rad_wire_config m = {.backend = f->plan.backend, .backend_version = f->plan.backend_version, .batch = f->plan.batch,
+                                 .model_sha256 = f->plan.sha256, .graph_hash = f->plan.graph_hash};
+            rad_worker_opts o = worker_opts(f, &m);
+            st = rad_agent_start(&a, f->t, &o, err);
+        }
+        if (st == RAD_OK)
+            st = coordinate(f, c, &a, err);
+        dismiss(f, c, &a);
+        rad_agent_end(&a, QUIT_PATIENCE);
+    }
+    st = rad_coordinator_finish(c, st, err);
+    rad_coordinator_destroy(&c);
+    return st;
+}
+
+rad_status rad_farm_run(const rad_farm_opts *opts, rad_farm_outcome *ret, rad_error *err) {
+    rad_farm_outcome out = {.is_root = true, .exit_code = RAD_EXIT_FAILED};
+    struct farm f = {.opts = opts, .out = &out};
+    rad_status st = rad_transport_open(&f.t, err);
+    if (st != RAD_OK) {
+        *ret = out;
+        return st;
+    }
+    f.rank = rad_transport_rank(f.t);
+    f.size = rad_transport_size(f.t);
+    f.threads = opts->threads > 0 ? opts->threads : rad_transport_cores(f.t);
+    out.is_root = f.rank == 0;
+    if (f.size > 1) {
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "rank %d", f.rank);
+        rad_log_configure(RAD_LOG_WARN, prefix);
+    }
+    rad_signals_install();
+    st = out.is_root ? run_root(&f, err) : run_worker(&f, err);
+    rad_signals_restore();
+    rad_plan_release(&f.plan);
+    rad_transport_close(&f.t, f.abandon || st == RAD_E_COMM);
+    if (!out.is_root && st == RAD_OK)
+        out.exit_code = RAD_EXIT_OK;
+    *ret = out;
+    return st;
+}

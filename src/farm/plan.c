@@ -1,0 +1,315 @@
+/* plan.c: job, cohort and models read and checked once, on rank 0, before anything is sent. */
+#include "plan.h"
+
+#include "radcohort/prepare.h"
+#include "worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static rad_status no_memory(rad_error *err) {
+    return rad_error_set(err, RAD_E_NOMEM, "out of memory while the run is planned");
+}
+
+rad_status rad_plan_read_job(const rad_farm_opts *o, bool loud, rad_plan *ret, rad_error *err) {
+    rad_issues issues = {0};
+    rad_plan p = {0};
+    rad_status st = rad_job_read(o->job_path, &p.job, &issues, err);
+    if (loud)
+        rad_issues_print(&issues, stderr);
+    rad_issues_release(&issues);
+    if (st != RAD_OK)
+        goto out;
+    p.batch = o->batch > 0 ? o->batch : p.job->batch > 0 ? p.job->batch : 1;
+    p.backend = rad_strdup(o->backend ? o->backend : p.job->backend);
+    p.database = o->database        ? rad_strdup(o->database)
+                 : p.job->database ? rad_strdup(p.job->database)
+                                   : rad_asprintf("results/%s.sqlite", p.job->name);
+    if (!p.backend || !p.database) {
+        st = no_memory(err);
+        goto out;
+    }
+    RAD_TRY(rad_precision_parse(o->precision ? o->precision : p.job->precision, &p.precision, err));
+    *ret = p;
+    p = (rad_plan){0};
+out:
+    rad_plan_release(&p);
+    return st;
+}
+
+void rad_plan_release(rad_plan *p) {
+    for (int i = 0; p->model && i < p->job->n_model; i++) {
+        free(p->model[i].summary);
+        free(p->model[i].input_shape);
+        free(p->model[i].output_shape);
+    }
+    free(p->model);
+    free(p->run_model);
+    free(p->sha256);
+    free(p->graph_hash);
+    free(p->backend);
+    free(p->backend_version);
+    free(p->database);
+    free(p->cost);
+    rad_manifest_destroy(&p->manifest);
+    rad_cohort_destroy(&p->cohort);
+    rad_job_destroy(&p->job);
+    *p = (rad_plan){0};
+}
+
+/* ---------------------------------------------------------------- models */
+
+static char *sample_text(const rad_shape *s) {
+    char text[160];
+    rad_shape one = *s;
+    if (one.rank > 0) { /* without the batch */
+        one.rank--;
+        memmove(one.dim, one.dim + 1, sizeof one.dim - sizeof *one.dim);
+    }
+    return rad_strdup(rad_shape_text(&one, text, sizeof text));
+}
+
+/* The output that scores come from: the named one, else the first; NULL when the graph has no such output. */
+static const rad_value *find_output(const rad_graph *g, const char *name) {
+    for (int i = 0; i < g->n_output; i++)
+        if (!name || strcmp(g->value[g->output[i]].name, name) == 0)
+            return &g->value[g->output[i]];
+    return NULL;
+}
+
+static rad_status refuse(rad_backend *be, const rad_graph *g, const rad_plan *p, const char *name, rad_error *err) {
+    rad_buf why;
+    rad_buf_init(&why, 1 << 20);
+    int n = rad_backend_refusals(be, g, p->precision, &why);
+    rad_status st = RAD_OK;
+    if (n > 0)
+        st = rad_error_set(err, RAD_E_MODEL, "model '%s': backend '%s' cannot run %d of its nodes at %s: %s", name, p->backend, n,
+                           rad_precision_name(p->precision), why.data ? why.data : "");
+    rad_buf_release(&why);
+    return st;
+}
+
+static rad_status check_graph(rad_plan *p, int i, rad_backend *be, rad_model *m, rad_error *err) {
+    const rad_model_spec *spec = &p->job->model[i];
+    rad_plan_model *r = &p->model[i];
+    rad_graph *g = NULL;
+    int64_t chw[3];
+    bool known = rad_prepare_sample_shape(&p->job->input[spec->input], chw);
+    rad_shape shape = {4, {1, chw[0], chw[1], chw[2]}};
+    rad_graph_opts o = {.batch = 1, .n_shape = known ? 1 : 0, .shape = known ? &shape : NULL};
+    rad_status st = rad_graph_build(m, &o, &g, err);
+    if (st == RAD_E_MODEL && !known) { /* the file leaves its input open and so does the job: each image will decide */
+        memcpy(r->graph_hash, r->sha256, sizeof r->graph_hash);
+        r->summary = rad_strdup("");
+        r->input_shape = rad_strdup("open");
+        r->output_shape = rad_strdup("open");
+        return r->summary && r->input_shape && r->output_shape ? RAD_OK : no_memory(err);
+    }
+    if (st != RAD_OK)
+        goto out;
+    char text[4096];
+    rad_graph_describe(g, text, sizeof text);
+    memcpy(r->graph_hash, g->hash, sizeof r->graph_hash);
+    const rad_value *out = find_output(g, spec->output);
+    r->summary = rad_strdup(text);
+    r->input_shape = sample_text(&g->value[g->input[0]].shape);
+    r->output_shape = out ? sample_text(&out->shape) : rad_strdup("open");
+    if (!r->summary || !r->input_shape || !r->output_shape) {
+        st = no_memory(err);
+        goto out;
+    }
+    RAD_TRY(refuse(be, g, p, spec->name, err));
+    if (out && known)
+        RAD_TRY(rad_worker_check_outputs(p->job, i, rad_shape_count(&out->shape), err));
+out:
+    rad_graph_destroy(&g);
+    return st;
+}
+
+static rad_status check_model(rad_plan *p, int i, rad_backend *be, rad_error *err) {
+    const rad_model_spec *spec = &p->job->model[i];
+    rad_plan_model *r = &p->model[i];
+    rad_model *m = NULL;
+    rad_status st = rad_model_open(spec->path, &m, err);
+    if (st != RAD_OK) /* whatever is wrong with it, it is no study's fault */
+        return rad_error_prefix(err, rad_status_scope(st) == RAD_SCOPE_STUDY ? RAD_E_MODEL : st, "model '%s': ", spec->name);
+    memcpy(r->sha256, rad_model_sha256(m), sizeof r->sha256);
+    if (spec->sha256 && strcmp(spec->sha256, r->sha256) != 0) {
+        st = rad_error_set(err, RAD_E_MODEL, "model '%s': '%s' has SHA-256 %s, the job wants %s; it is another file", spec->name, spec->path,
+                           r->sha256, spec->sha256);
+        goto out;
+    }
+    if (rad_model_input_count(m) != 1) {
+        st = rad_error_set(err, RAD_E_MODEL, "model '%s': %d inputs, expected 1", spec->name, rad_model_input_count(m));
+        goto out;
+    }
+    st = check_graph(p, i, be, m, err);
+    if (st != RAD_OK) {
+        if (!strstr(err ? err->text : "", spec->name))
+            st = rad_error_prefix(err, st, "model '%s': ", spec->name);
+        goto out;
+    }
+    p->run_model[i] = (rad_run_model){.sha256 = r->sha256, .graph_hash = r->graph_hash, .summary = r->summary, .opset = rad_model_opset(m),
+                                      .parameters = rad_model_parameter_count(m), .input_shape = r->input_shape, .output_shape = r->output_shape};
+    p->sha256[i] = r->sha256;
+    p->graph_hash[i] = r->graph_hash;
+out:
+    rad_model_close(&m);
+    return st;
+}
+
+rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err) {
+    rad_status st = RAD_OK;
+    rad_backend *be = NULL;
+    rad_issues issues = {0};
+    rad_cohort_opts co = {.allow_outside = o->allow_outside};
+    size_t n_model = (size_t)p->job->n_model;
+    st = rad_cohort_read(p->job->cohort_dir, &co, &p->cohort, &issues, err);
+    if (st == RAD_OK)
+        st = rad_manifest_build(p->cohort, p->job, &p->manifest, &issues, err);
+    if (!o->quiet || issues.n_error > 0)
+        rad_issues_print(&issues, stderr);
+    if (st != RAD_OK)
+        goto out;
+    p->model = rad_calloc(n_model, sizeof *p->model);
+    p->run_model = rad_calloc(n_model, sizeof *p->run_model);
+    p->sha256 = rad_calloc(n_model, sizeof *p->sha256);
+    p->graph_hash = rad_calloc(n_model, sizeof *p->graph_hash);
+    if (!p->model || !p->run_model || !p->sha256 || !p->graph_hash) {
+        st = no_memory(err);
+        goto out;
+    }
+    RAD_TRY(rad_backend_open(p->backend, &be, err));
+    p->backend_version = rad_strdup(rad_backend_version(be));
+    if (!p->backend_version) {
+        st = no_memory(err);
+        goto out;
+    }
+    for (int i = 0; i < p->job->n_model; i++)
+        RAD_TRY(check_model(p, i, be, err));
+out:
+    rad_backend_close(&be);
+    rad_issues_release(&issues);
+    return st;
+}
+
+/* ---------------------------------------------------------------- costs */
+
+static double file_size(const rad_plan *p, int64_t image) {
+    struct stat s;
+    char *path = rad_path_join(p->cohort->dir, p->cohort->image[image].path);
+    double size = path && stat(path, &s) == 0 ? (double)s.st_size : 0;
+    free(path);
+    return size;
+}
+
+rad_status rad_plan_costs(rad_plan *p, const rad_pending_case *pending, int64_t n, rad_error *err) {
+    double *size = rad_calloc((size_t)p->cohort->n_image + 1, sizeof *size), sum = 0;
+    p->cost = rad_calloc((size_t)p->manifest->n_case + 1, sizeof *p->cost);
+    if (!size || !p->cost) {
+        free(size);
+        return no_memory(err);
+    }
+    double until = rad_clock_seconds() + RAD_COST_SECONDS;
+    int64_t k = 0;
+    for (; k < n && rad_clock_seconds() < until; k++) {
+        const rad_case *c = &p->manifest->item[pending[k].manifest_index];
+        double cost = 1;
+        for (int i = 0; i < p->job->n_input; i++)
+            for (int ch = 0; c->input[i].status == RAD_OK && ch < p->job->input[i].n_channel; ch++) {
+                int64_t image = c->input[i].image[ch];
+                bool seen = ch > 0 && image == c->input[i].image[ch - 1];
+                if (size[image] == 0)
+                    size[image] = 1 + file_size(p, image);
+                cost += seen ? 0 : size[image];
+            }
+        p->cost[pending[k].manifest_index] = cost;
+        sum += cost;
+    }
+    for (int64_t rest = k; rest < n; rest++)
+        p->cost[pending[rest].manifest_index] = k > 0 ? sum / (double)k : 1;
+    free(size);
+    return RAD_OK;
+}
+
+/* ---------------------------------------------------------------- leases */
+
+/* One case as bytes' source; `image`, `input` and `channel` are room for the largest case. */
+struct room {
+    rad_wire_image image[RAD_MAX_CASE_IMAGES];
+    rad_wire_input input[RAD_MAX_INPUTS];
+    int64_t channel[RAD_MAX_INPUTS][RAD_MAX_CHANNELS];
+    char *path[RAD_MAX_CASE_IMAGES + 1]; /* owned; the mask's last */
+    int64_t n_path;
+};
+
+static int64_t add_image(const rad_plan *p, struct room *r, rad_wire_case *c, int64_t image) {
+    for (int64_t i = 0; i < c->n_image; i++)
+        if (r->image[i].image == image)
+            return i;
+    char *path = rad_path_join(p->cohort->dir, p->cohort->image[image].path);
+    if (!path)
+        return -1;
+    r->path[r->n_path++] = path;
+    r->image[c->n_image] = (rad_wire_image){image, path};
+    return c->n_image++;
+}
+
+static rad_status describe(const rad_plan *p, const rad_pending_case *pending, int64_t index, struct room *r, rad_wire_case *ret, rad_error *err) {
+    const rad_case *mc = &p->manifest->item[pending[index].manifest_index];
+    rad_wire_case c = {.index = index, .case_id = pending[index].case_id, .image = r->image, .n_input = p->job->n_input, .input = r->input};
+    for (int i = 0; i < p->job->n_input; i++) {
+        const rad_case_input *in = &mc->input[i];
+        r->input[i] = (rad_wire_input){.status = in->status, .why = in->why ? in->why : "", .channel = r->channel[i]};
+        for (int ch = 0; in->status == RAD_OK && ch < p->job->input[i].n_channel; ch++) {
+            int64_t at = add_image(p, r, &c, in->image[ch]);
+            if (at < 0)
+                return no_memory(err);
+            r->channel[i][ch] = at;
+            r->input[i].n_channel++;
+        }
+    }
+    if (mc->lesion >= 0) {
+        const rad_lesion *l = &p->cohort->lesion[mc->lesion];
+        c.has_box = l->has_box;
+        c.has_point = l->has_point;
+        memcpy(c.box, l->box, sizeof c.box);
+        memcpy(c.point, l->point, sizeof c.point);
+        if (l->has_mask) {
+            char *path = rad_path_join(p->cohort->dir, l->mask);
+            if (!path)
+                return no_memory(err);
+            r->path[r->n_path++] = path;
+            c.mask = path;
+        }
+    }
+    *ret = c;
+    return RAD_OK;
+}
+
+rad_status rad_plan_pack_lease(const rad_plan *p, const rad_pending_case *pending, const int64_t *index, int64_t n, rad_buf *ret, rad_error *err) {
+    rad_status st = RAD_OK;
+    struct room *room = rad_calloc((size_t)n + 1, sizeof *room);
+    rad_wire_case *item = rad_calloc((size_t)n + 1, sizeof *item);
+    rad_buf b;
+    rad_buf_init(&b, RAD_MAX_MESSAGE);
+    if (!room || !item) {
+        st = no_memory(err);
+        goto out;
+    }
+    for (int64_t k = 0; k < n; k++)
+        RAD_TRY(describe(p, pending, index[k], &room[k], &item[k], err));
+    rad_wire_lease lease = {n, item};
+    RAD_TRY(rad_wire_put_lease(&b, &lease, err));
+    *ret = b;
+    rad_buf_init(&b, RAD_MAX_MESSAGE);
+out:
+    rad_buf_release(&b);
+    for (int64_t k = 0; room && k < n; k++)
+        for (int64_t i = 0; i < room[k].n_path; i++)
+            free(room[k].path[i]);
+    free(room);
+    free(item);
+    return st;
+}

@@ -1,0 +1,44 @@
+/* plan.h (private to src/farm): what rank 0 knows before the first lease: job, cohort, manifest, models checked against the backend, and how
+ * a case becomes a self-contained lease. */
+#ifndef RAD_FARM_PLAN_H
+#define RAD_FARM_PLAN_H
+
+#include "radcohort/farm.h"
+#include "radcohort/infer.h"
+#include "wire.h"
+
+#define RAD_COST_SECONDS 30.0 /* looking up file sizes stops after that long: the order of work is a convenience */
+
+typedef struct rad_plan_model {
+    char *summary, *input_shape, *output_shape;
+    char sha256[RAD_SHA256_HEX], graph_hash[RAD_SHA256_HEX];
+} rad_plan_model;
+
+typedef struct rad_plan {
+    rad_job *job;
+    rad_cohort *cohort;
+    rad_manifest *manifest;
+    rad_plan_model *model;    /* [job->n_model] */
+    rad_run_model *run_model; /* the same as the store wants it */
+    const char **sha256, **graph_hash;
+    char *backend, *backend_version;
+    rad_precision precision;
+    int batch;
+    char *database;
+    double *cost; /* [manifest->n_case], bytes of the case's files; filled by rad_plan_costs */
+} rad_plan;
+
+/* The job alone, with the options on top of it: what every rank does. Issues go to stderr when `loud`. Errors: CONFIG, USAGE, NOTFOUND. */
+rad_status rad_plan_read_job(const rad_farm_opts *o, bool loud, rad_plan *ret, rad_error *err) RAD_MUST_CHECK;
+/* Cohort, manifest, models and backend: rank 0 only. Errors: CONFIG, MODEL (names the model, the node, the reason), DEVICE, USAGE. */
+rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err) RAD_MUST_CHECK;
+void rad_plan_release(rad_plan *p);
+
+/* One pass over the files of the pending cases, each looked up once; cases that were not reached get the mean. */
+rad_status rad_plan_costs(rad_plan *p, const rad_pending_case *pending, int64_t n, rad_error *err) RAD_MUST_CHECK;
+
+/* Packs cases as one LEASE message into *ret. index[k] is the position in `pending`. */
+rad_status rad_plan_pack_lease(const rad_plan *p, const rad_pending_case *pending, const int64_t *index, int64_t n, rad_buf *ret, rad_error *err)
+    RAD_MUST_CHECK;
+
+#endif
