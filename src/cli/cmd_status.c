@@ -1,0 +1,129 @@
+/* cmd_status.c: `radcohort status`: how far a run is, at what rate, and what was excluded. Reads while the writer works. */
+#include "cli.h"
+
+#include "radcohort/store.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include <jansson.h>
+
+static double rate_of(const rad_run_status *r) {
+    int64_t done = r->n_done - r->session_done;
+    return done > 0 && r->session_s > 0 ? (double)done / r->session_s : 0;
+}
+
+static void print_duration(double s) {
+    int64_t t = (int64_t)(s + 0.5);
+    if (t >= 3600)
+        printf("%" PRId64 " h %02" PRId64 " min", t / 3600, t / 60 % 60);
+    else if (t >= 60)
+        printf("%" PRId64 " min %02" PRId64 " s", t / 60, t % 60);
+    else
+        printf("%" PRId64 " s", t);
+}
+
+static int print_exclusion(const rad_exclusion_count *c, void *payload) {
+    bool *first = payload;
+    if (*first)
+        printf("exclusions\n");
+    *first = false;
+    printf("  %6" PRId64 " %s%s  %s: %s, e.g. %s\n", c->n, c->unit, c->n == 1 ? "" : "s", c->stage, c->reason, c->example);
+    return 0;
+}
+
+static rad_status print_text(rad_store *db, const rad_run_status *r, rad_error *err) {
+    bool going = strcmp(r->state, "running") == 0, first = true;
+    double rate = rate_of(r);
+    printf("run %" PRId64 " of job %s on %s %s: %s\n", r->run, r->job, r->backend, r->precision,
+           going && !r->writer ? "interrupted; start the job again to go on where it stopped" : r->state);
+    printf("started %s%s%s, %" PRId64 " session%s\n", r->started, r->finished[0] ? ", finished " : "", r->finished, r->sessions,
+           r->sessions == 1 ? "" : "s");
+    printf("cases %" PRId64 " of %" PRId64 " (%.1f %%), %" PRId64 " in work, %" PRId64 " waiting, %" PRId64 " with exclusions, %" PRId64
+           " warning%s\n",
+           r->n_done, r->n_case, r->n_case ? 100.0 * (double)r->n_done / (double)r->n_case : 100.0, r->n_leased, r->n_pending, r->n_excluded,
+           r->n_warning, r->n_warning == 1 ? "" : "s");
+    if (rate > 0) {
+        printf("rate %.2f cases/s", rate);
+        if (going && r->writer && r->n_done < r->n_case) {
+            printf(", about ");
+            print_duration((double)(r->n_case - r->n_done) / rate);
+            printf(" left");
+        }
+        printf("\n");
+    }
+    printf("time over all ranks: read %.1f s, prepare %.1f s, infer %.1f s\n", r->read_s, r->prepare_s, r->infer_s);
+    return rad_store_each_exclusion(db, r->run, print_exclusion, &first, err);
+}
+
+static int json_exclusion(const rad_exclusion_count *c, void *payload) {
+    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:s}", "unit", c->unit, "stage", c->stage, "reason", c->reason, "n", (json_int_t)c->n, "example",
+                          c->example);
+    return o && json_array_append_new(payload, o) == 0 ? 0 : -1;
+}
+
+static rad_status print_json(rad_store *db, const rad_run_status *r, rad_error *err) {
+    json_t *list = json_array();
+    double rate = rate_of(r);
+    bool going = strcmp(r->state, "running") == 0 && r->writer;
+    rad_status st = rad_store_each_exclusion(db, r->run, json_exclusion, list, err);
+    json_t *root = json_pack(
+        "{s:I, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:o}", "run",
+        (json_int_t)r->run, "job", r->job, "state", r->state, "writer", (int)r->writer, "backend", r->backend, "precision", r->precision,
+        "case_unit", r->case_unit, "started", r->started, "finished", r->finished, "sessions", (json_int_t)r->sessions, "n_case",
+        (json_int_t)r->n_case, "n_done", (json_int_t)r->n_done, "n_leased", (json_int_t)r->n_leased, "n_pending", (json_int_t)r->n_pending,
+        "n_excluded", (json_int_t)r->n_excluded, "n_warning", (json_int_t)r->n_warning, "read_s", r->read_s, "prepare_s", r->prepare_s,
+        "infer_s", r->infer_s, "cases_per_s", rate, "eta_s",
+        going && rate > 0 ? json_real((double)(r->n_case - r->n_done) / rate) : json_null(), "exclusions", list);
+    if (st == RAD_OK && (!root || json_dumpf(root, stdout, JSON_INDENT(2)) != 0))
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the JSON text");
+    if (st == RAD_OK)
+        putchar('\n');
+    json_decref(root);
+    return st;
+}
+
+static int run(int argc, char **argv) {
+    const rad_command *self = &rad_command_status;
+    const char *run_text = NULL, *path = NULL;
+    bool json = false;
+    const rad_option option[] = {
+        {"--run", false, &run_text, NULL},
+        {"--json", true, NULL, &json},
+        {NULL, false, NULL, NULL},
+    };
+    int n = 0;
+    int64_t id = 0;
+    rad_error err = {0};
+    rad_store *db = NULL;
+    rad_run_status status;
+    rad_status st = rad_cli_parse(self, argc, argv, option, &path, 1, &n);
+    if (st != RAD_OK)
+        return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
+    if (n != 1)
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one result file is needed: radcohort status %s", self->usage));
+    if (run_text && (!rad_parse_int(run_text, &id) || id < 1))
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--run '%s': the number of a run was expected, from 1", run_text));
+    RAD_TRY(rad_store_open(path, RAD_STORE_READ, &db, &err));
+    if (!run_text)
+        RAD_TRY(rad_store_last_run(db, &id, &err));
+    RAD_TRY(rad_store_run_status(db, id, &status, &err));
+    RAD_TRY(json ? print_json(db, &status, &err) : print_text(db, &status, &err));
+    if (fflush(stdout) != 0)
+        st = rad_error_set(&err, RAD_E_IO, "cannot write the output");
+out:
+    rad_store_close(&db);
+    return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
+}
+
+const rad_command rad_command_status = {
+    .name = "status",
+    .usage = "DB [--run N] [--json]",
+    .summary = "progress, rate, ETA and exclusions of a running or finished run",
+    .help = "  --run N   the run, by number; default: the newest\n"
+            "  --json    for programs; eta_s is null when nothing can be said\n"
+            "\n"
+            "Example:\n"
+            "  watch radcohort status results/demo.sqlite\n",
+    .run = run,
+};
