@@ -20,6 +20,7 @@ typedef struct fold {
     bool mean;           /* divide by the number of inputs at the end */
     bool divides;        /* an integer zero on the right is an error */
     bool one_way;        /* the second operand is broadcast to the first, never the other way round */
+    bool chain;          /* takes any number of inputs */
 } fold;
 
 #define FN(name, expression)                                                                                                               \
@@ -78,6 +79,26 @@ static int64_t int_mod(int64_t a, int64_t b, bool u64)
     return !u64 && r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 
+/* ---------------------------------------------------------------- before opset 7 */
+
+/* Until opset 6 only the second operand was broadcast, on request, and `axis` said where it starts; PRelu's slope belonged to the channels.
+ * Gives it the ones that place it by today's rule. False when it does not fit. */
+static bool place_operand(const rad_node *n, const fold *f, const rad_shape *a, rad_shape *b)
+{
+    if (n->opset >= 7 || n->n_input != 2)
+        return true;
+    const bool list = f->one_way && b->rank == 1 && b->dim[0] != 1;
+    if (!f->one_way && rad_node_attr_int(n, "broadcast", 0) == 0)
+        return f->chain || rad_shape_equal(a, b);
+    const int64_t axis = list ? 1 : (f->one_way ? a->rank - b->rank : rad_node_attr_int(n, "axis", a->rank - b->rank));
+    if (axis < 0 || axis > a->rank - b->rank)
+        return false;
+    for (int i = b->rank; i < a->rank - (int)axis; i++)
+        b->dim[i] = 1;
+    b->rank = a->rank - (int)axis;
+    return true;
+}
+
 /* ---------------------------------------------------------------- shape rule */
 
 static unsigned operand_types(const fold *f)
@@ -98,7 +119,9 @@ static rad_status infer_fold(rad_graph *g, const rad_node *n, rad_error *err)
         st = rad_op_input(g, n, k, RAD_T(x0->dtype), &x, err);
         if (st != RAD_OK)
             return rad_error_prefix(err, st, "operands must all be %s: ", rad_dtype_name(x0->dtype));
-        if (!rad_op_broadcast(&shape, &x->shape) || (f->one_way && !rad_shape_equal(&shape, &x0->shape)))
+        rad_shape placed = x->shape;
+        if (!place_operand(n, f, &x0->shape, &placed) || !rad_op_broadcast(&shape, &placed) ||
+            (f->one_way && !rad_shape_equal(&shape, &x0->shape)))
             return rad_op_error(n, err, "shapes %s and %s cannot be broadcast", rad_shape_text(&x0->shape, a, sizeof a),
                                 rad_shape_text(&x->shape, b, sizeof b));
     }
@@ -160,6 +183,12 @@ static bool fold_row_int(const fold *f, const rad_walk *w, const rad_tensor *in,
 static rad_status run_fold(const rad_node *n, const fold *f, const rad_tensor *in, rad_tensor *out, rad_error *err)
 {
     rad_walk w;
+    rad_tensor pair[2];
+    if (n->opset < 7 && n->n_input == 2) {
+        memcpy(pair, in, sizeof pair);
+        (void)place_operand(n, f, &in[0].shape, &pair[1].shape);
+        in = pair;
+    }
     rad_status st = rad_walk_init(&w, n, &out[0].shape, n->n_input, in, err);
     const bool real = rad_op_type_in(in[0].dtype, RAD_T_FLOAT);
     while (st == RAD_OK && rad_walk_next(&w)) {
@@ -288,27 +317,28 @@ static rad_status eval_where(const rad_node *n, const rad_tensor *in, rad_tensor
 
 /* ---------------------------------------------------------------- table */
 
+static const rad_op_attr attr_broadcast[] = {{"axis", RAD_ATTR_INT, 1, 6}, {"broadcast", RAD_ATTR_INT, 1, 6}, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_mod[] = {{"fmod", RAD_ATTR_INT, 10, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 
-#define FOLD(name, min, max, ...)                                                                                                          \
-    const rad_op_def rad_op_##name = {#name, min, max, 1, 1, rad_op_no_attr, infer_fold, eval_fold, &(const fold){__VA_ARGS__}};
-FOLD(Add, 2, 2, .f = fn_add, .fi = int_add)
-FOLD(And, 2, 2, .fi = int_and, .logic = true, .to_bool = true)
-FOLD(Div, 2, 2, .f = fn_div, .fi = int_div, .divides = true)
-FOLD(Equal, 2, 2, .f = fn_equal, .fi = int_equal, .logic = true, .to_bool = true)
-FOLD(Greater, 2, 2, .f = fn_greater, .fi = int_greater, .to_bool = true)
-FOLD(GreaterOrEqual, 2, 2, .f = fn_greater_equal, .fi = int_greater_equal, .to_bool = true)
-FOLD(Less, 2, 2, .f = fn_less, .fi = int_less, .to_bool = true)
-FOLD(LessOrEqual, 2, 2, .f = fn_less_equal, .fi = int_less_equal, .to_bool = true)
-FOLD(Max, 1, -1, .f = fn_max, .fi = int_max)
-FOLD(Mean, 1, -1, .f = fn_add, .mean = true)
-FOLD(Min, 1, -1, .f = fn_min, .fi = int_min)
-FOLD(Mul, 2, 2, .f = fn_mul, .fi = int_mul)
-FOLD(Or, 2, 2, .fi = int_or, .logic = true, .to_bool = true)
-FOLD(PRelu, 2, 2, .f = fn_prelu, .fi = int_prelu, .one_way = true)
-FOLD(Sub, 2, 2, .f = fn_sub, .fi = int_sub)
-FOLD(Sum, 1, -1, .f = fn_add)
-FOLD(Xor, 2, 2, .fi = int_xor, .logic = true, .to_bool = true)
+#define FOLD(name, min, max, attributes, ...)                                                                                              \
+    const rad_op_def rad_op_##name = {#name, min, max, 1, 1, attributes, infer_fold, eval_fold, &(const fold){__VA_ARGS__}};
+FOLD(Add, 2, 2, attr_broadcast, .f = fn_add, .fi = int_add)
+FOLD(And, 2, 2, attr_broadcast, .fi = int_and, .logic = true, .to_bool = true)
+FOLD(Div, 2, 2, attr_broadcast, .f = fn_div, .fi = int_div, .divides = true)
+FOLD(Equal, 2, 2, attr_broadcast, .f = fn_equal, .fi = int_equal, .logic = true, .to_bool = true)
+FOLD(Greater, 2, 2, attr_broadcast, .f = fn_greater, .fi = int_greater, .to_bool = true)
+FOLD(GreaterOrEqual, 2, 2, rad_op_no_attr, .f = fn_greater_equal, .fi = int_greater_equal, .to_bool = true)
+FOLD(Less, 2, 2, attr_broadcast, .f = fn_less, .fi = int_less, .to_bool = true)
+FOLD(LessOrEqual, 2, 2, rad_op_no_attr, .f = fn_less_equal, .fi = int_less_equal, .to_bool = true)
+FOLD(Max, 1, -1, rad_op_no_attr, .f = fn_max, .fi = int_max, .chain = true)
+FOLD(Mean, 1, -1, rad_op_no_attr, .f = fn_add, .mean = true, .chain = true)
+FOLD(Min, 1, -1, rad_op_no_attr, .f = fn_min, .fi = int_min, .chain = true)
+FOLD(Mul, 2, 2, attr_broadcast, .f = fn_mul, .fi = int_mul)
+FOLD(Or, 2, 2, attr_broadcast, .fi = int_or, .logic = true, .to_bool = true)
+FOLD(PRelu, 2, 2, rad_op_no_attr, .f = fn_prelu, .fi = int_prelu, .one_way = true)
+FOLD(Sub, 2, 2, attr_broadcast, .f = fn_sub, .fi = int_sub)
+FOLD(Sum, 1, -1, rad_op_no_attr, .f = fn_add, .chain = true)
+FOLD(Xor, 2, 2, attr_broadcast, .fi = int_xor, .logic = true, .to_bool = true)
 #undef FOLD
 
 static const fold mod_as_python = {.f = fn_fmod, .fi = int_mod, .divides = true};

@@ -128,11 +128,13 @@ static rad_status infer_dropout(rad_graph *g, const rad_node *n, rad_error *err)
     RAD_TRY(rad_op_input(g, n, 0, RAD_T_FLOAT, &x, err));
     if (n->opset < 7 && rad_node_attr_int(n, "is_test", 0) == 0)
         return rad_op_error(n, err, "training mode: outputs would be random; export the network in eval mode");
+    if (rad_op_has_input(n, 2) && (g->value[n->input[2]].data == NULL || (rad_op_has_input(n, 1) && g->value[n->input[1]].data == NULL)))
+        return rad_op_error(n, err, "ratio and training_mode must be constants; export the network in eval mode");
     if (rad_op_has_input(n, 2)) {
         double ratio = 0.5;
         RAD_TRY(rad_op_const(g, n, 2, &t, err));
         const bool training = rad_op_scalar(&t) != 0;
-        if (training && rad_op_has_input(n, 1)) {
+        if (rad_op_has_input(n, 1)) {
             RAD_TRY(rad_op_const(g, n, 1, &t, err));
             ratio = rad_op_scalar(&t);
         }
