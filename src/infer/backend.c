@@ -17,7 +17,11 @@ static const struct entry {
     const char *absent;
 } entries[] = {
     {"cudnn", NULL, "not built: it needs the CUDA Toolkit and cuDNN 9, and this source tree does not hold the module yet; use 'onednn'"},
+#if defined(RAD_HAVE_ONEDNN)
     {"onednn", &rad_backend_onednn, NULL},
+#else
+    {"onednn", NULL, "not built: install oneDNN 2 (Debian: libdnnl-dev) and configure again"},
+#endif
     {"ref", &rad_backend_ref, NULL},
     {"checked", &rad_backend_checked, NULL},
 };

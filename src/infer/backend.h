@@ -32,7 +32,7 @@ typedef struct rad_backend_ops {
 
 extern const rad_backend_ops rad_backend_ref;
 extern const rad_backend_ops rad_backend_checked;
-extern const rad_backend_ops rad_backend_onednn; /* when built without: its open says so */
+extern const rad_backend_ops rad_backend_onednn; /* only when built with it (RAD_HAVE_ONEDNN) */
 
 /* The table and state behind an open backend. */
 const rad_backend_ops *rad_backend_get_ops(const rad_backend *be, void **ret_state);

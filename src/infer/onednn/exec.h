@@ -1,0 +1,13 @@
+/* exec.h (private to onednn/): what one thread needs to run a plan. */
+#ifndef RAD_ONEDNN_EXEC_H
+#define RAD_ONEDNN_EXEC_H
+
+#include "plan.h"
+
+struct dn_exec;
+rad_status dn_exec_create(const struct dn_plan *plan, struct dn_exec **ret, rad_error *err) RAD_MUST_CHECK;
+void dn_exec_destroy(struct dn_exec *x);
+/* Host tensors in graph order. Errors: DEVICE, and whatever an evaluated node says. */
+rad_status dn_exec_run(struct dn_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err) RAD_MUST_CHECK;
+
+#endif
