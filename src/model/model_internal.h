@@ -53,7 +53,7 @@ void rad_onnx_read_fixed(const onnx_field *f, size_t width, uint8_t *out);
 #define RAD_MAX_NODE_ATTRS 256
 #define RAD_MAX_ATTR_VALUES ((int64_t)1 << 20)
 /* Oldest and newest version of the standard whose operator versions the table knows how to tell apart. */
-#define RAD_MIN_OPSET 6
+#define RAD_MIN_OPSET 1
 #define RAD_MAX_OPSET 25
 
 typedef enum value_kind { VALUE_UNDEFINED, VALUE_INPUT, VALUE_CONSTANT, VALUE_NODE } value_kind;

@@ -14,6 +14,7 @@ typedef struct unary {
     int64_t (*fi)(int64_t x);      /* NULL: floats only */
     const char *attr[2];
     double missing[2];
+    double missing_before_6[2];    /* {0, 0}: the same */
 } unary;
 
 double rad_fn_sigmoid(double x)
@@ -150,8 +151,9 @@ static rad_status eval_unary(const rad_node *n, const rad_tensor *in, rad_tensor
     (void)err;
     if (!rad_op_type_in(in[0].dtype, RAD_T_FLOAT))
         return map_int(&in[0], &out[0], u->fi);
+    const double *missing = n->opset < 6 && u->missing_before_6[0] != 0 ? u->missing_before_6 : u->missing;
     for (int i = 0; i < 2 && u->attr[i] != NULL; i++)
-        p[i] = rad_node_attr_float(n, u->attr[i], u->missing[i]);
+        p[i] = rad_node_attr_float(n, u->attr[i], missing[i]);
     return map_real(&in[0], &out[0], u->f, p);
 }
 
@@ -266,7 +268,8 @@ UNARY(Not, rad_op_no_attr, .fi = int_not)
 UNARY(Reciprocal, rad_op_no_attr, .f = fn_reciprocal)
 UNARY(Relu, rad_op_no_attr, .f = fn_relu, .fi = int_relu)
 UNARY(Round, rad_op_no_attr, .f = fn_round)
-UNARY(Selu, attr_alpha_gamma, .f = fn_selu, .attr = {"alpha", "gamma"}, .missing = {1.67326319217681884765625, 1.05070102214813232421875})
+UNARY(Selu, attr_alpha_gamma, .f = fn_selu, .attr = {"alpha", "gamma"}, .missing = {1.67326319217681884765625, 1.05070102214813232421875},
+      .missing_before_6 = {1.6732, 1.0507})
 UNARY(Sigmoid, rad_op_no_attr, .f = fn_sigmoid)
 UNARY(Sign, rad_op_no_attr, .f = fn_sign, .fi = int_sign)
 UNARY(Sin, rad_op_no_attr, .f = fn_sin)
