@@ -1,0 +1,268 @@
+/* prepare.c: one input of one case, in this order:
+ *
+ * 1. Reorient every image (orient.c). The first channel entry's image is the reference; the others must lie on its grid.
+ * 2. Slices and region, from the lesion in the reference image (region.c).
+ * 3. Planes: for scored slice k, channel entries in order, their offsets in order: plane (c, o) is slice k + offset[o] of image c. Beyond the
+ *    first or last slice: `replicate` takes that slice, `zero` makes a plane of zeros (step 4's zero).
+ * 4. Values: float32(slope * stored + inter), rgb24 as luma. Window: v = (value - low) / (high - low), below 0 to 0, above 1 to 1.
+ *    NaN or Inf at any pixel of the region of a slice that is used ends the case (NONFINITE).
+ * 5. Crop the region. Pixels outside the slice: `replicate` the nearest pixel of the slice, `zero` 0 after the window (black), before
+ *    the normalisation.
+ * 6. Resize (resize.c), x then y, from the region's pixels alone.
+ * 7. Normalise: (v - mean[p]) / std[p] for plane p.
+ *
+ * Steps 4 to 7 are in double; the result is rounded once to float32. A slice that several planes use is cut and resized once. Only rows of
+ * the region are read.
+ */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GRID_TOLERANCE 0.1 /* of the smallest spacing: rounding of two exports of one grid; more would be another position */
+
+typedef struct maker { /* what the steps share */
+    const rad_input_spec *spec;
+    rad_view view[RAD_MAX_CHANNELS];
+    rad_cut cut;
+    rad_filter fx, fy;
+    int64_t *slot;       /* [slices of the volume] position in cut.slice, or -1 */
+    float *line;         /* one row of the region as read */
+    double *row;         /* the same, windowed and padded */
+    double *narrow;      /* [region rows, output width] */
+    double *plane;       /* [output height, output width] */
+    rad_prepared out;
+} maker;
+
+static void maker_release(maker *m) {
+    rad_filter_release(&m->fx);
+    rad_filter_release(&m->fy);
+    free(m->cut.slice);
+    free(m->slot);
+    free(m->line);
+    free(m->row);
+    free(m->narrow);
+    free(m->plane);
+    rad_prepared_release(&m->out);
+}
+
+void rad_prepared_release(rad_prepared *p) {
+    free(p->data);
+    free(p->slice);
+    free(p->stored_slice);
+    free(p->box);
+    *p = (rad_prepared){0};
+}
+
+bool rad_prepare_sample_shape(const rad_input_spec *spec, int64_t ret_chw[3]) {
+    if (spec->resize.method == RAD_RESIZE_NONE)
+        return false;
+    ret_chw[0] = spec->n_plane;
+    ret_chw[1] = spec->resize.height;
+    ret_chw[2] = spec->resize.width;
+    return true;
+}
+
+static rad_status check_spec(const rad_input_spec *s, rad_error *err) {
+    int64_t planes = 0;
+    for (int c = 0; c < s->n_channel; c++)
+        planes += s->channel[c].n_offset;
+    if (s->n_channel < 1 || s->n_channel > RAD_MAX_CHANNELS || planes != s->n_plane || planes < 1 || planes > RAD_MAX_PLANES)
+        return rad_error_set(err, RAD_E_CONFIG, "input '%s' has %d channel entries and %d planes", s->name, s->n_channel, s->n_plane);
+    if (s->window.on && !(s->window.high > s->window.low))
+        return rad_error_set(err, RAD_E_CONFIG, "input '%s': window from %g to %g is empty", s->name, s->window.low, s->window.high);
+    if (s->normalise.n != 0 && s->normalise.n != 1 && s->normalise.n != s->n_plane)
+        return rad_error_set(err, RAD_E_CONFIG, "input '%s': %d means for %d planes", s->name, s->normalise.n, s->n_plane);
+    if (s->resize.method != RAD_RESIZE_NONE && (s->resize.height < 1 || s->resize.width < 1))
+        return rad_error_set(err, RAD_E_CONFIG, "input '%s': resize to %" PRId64 "x%" PRId64, s->name, s->resize.height, s->resize.width);
+    return RAD_OK;
+}
+
+/* Views of all channel entries; every one on the reference's grid. Where sequences on different grids will be resampled, it is here. */
+static rad_status make_views(maker *m, const rad_volume *const *volume, rad_error *err) {
+    char what[160], reference[160];
+    snprintf(reference, sizeof reference, "image of sequence '%s'", m->spec->channel[0].sequence);
+    for (int c = 0; c < m->spec->n_channel; c++) {
+        snprintf(what, sizeof what, "image of sequence '%s'", m->spec->channel[c].sequence);
+        rad_status st = rad_view_make(volume[c], m->spec->orientation, what, &m->view[c], err);
+        if (st == RAD_OK && volume[c] != volume[0])
+            st = rad_view_same_grid(&m->view[0], reference, &m->view[c], what, GRID_TOLERANCE, err);
+        if (st != RAD_OK)
+            return st;
+    }
+    return RAD_OK;
+}
+
+/* Sizes, limits, memory. */
+static rad_status make_room(maker *m, rad_error *err) {
+    const rad_input_spec *s = m->spec;
+    int64_t w = m->cut.box[2] - m->cut.box[0], h = m->cut.box[3] - m->cut.box[1];
+    rad_prepared *p = &m->out;
+    p->n_slice = m->cut.n_slice;
+    p->n_plane = s->n_plane;
+    p->width = s->resize.method == RAD_RESIZE_NONE ? w : s->resize.width;
+    p->height = s->resize.method == RAD_RESIZE_NONE ? h : s->resize.height;
+    size_t pixels = 0, sample = 0, all = 0, narrow = 0;
+    if (w > RAD_MAX_REGION || h > RAD_MAX_REGION)
+        return rad_error_set(err, RAD_E_LIMIT, "region of %" PRId64 "x%" PRId64 " pixels; the limit is %d (RAD_MAX_REGION)", w, h, RAD_MAX_REGION);
+    if (!rad_mul_size((size_t)p->width, (size_t)p->height, &pixels) || !rad_mul_size(pixels, (size_t)p->n_plane * sizeof(float), &sample) ||
+        !rad_mul_size(sample, (size_t)p->n_slice, &all) || all > RAD_MAX_PREPARED_BYTES)
+        return rad_error_set(err, RAD_E_LIMIT, "%" PRId64 " samples of %" PRId64 "x%" PRId64 "x%" PRId64 " pass %zu bytes (RAD_MAX_PREPARED_BYTES); resize, or score fewer slices",
+                             p->n_slice, p->n_plane, p->height, p->width, RAD_MAX_PREPARED_BYTES);
+    rad_status st = rad_filter_make(s->resize.method, s->resize.antialias, w, p->width, &m->fx, err);
+    if (st == RAD_OK)
+        st = rad_filter_make(s->resize.method, s->resize.antialias, h, p->height, &m->fy, err);
+    if (st != RAD_OK)
+        return st;
+    int64_t nz = m->view[0].dim[2];
+    p->data = rad_aligned(all);
+    p->slice = rad_calloc((size_t)p->n_slice, sizeof *p->slice);
+    p->stored_slice = rad_calloc((size_t)p->n_slice, sizeof *p->stored_slice);
+    p->box = rad_calloc((size_t)p->n_slice, sizeof *p->box);
+    m->slot = rad_calloc((size_t)nz, sizeof *m->slot);
+    m->line = rad_calloc((size_t)w, sizeof *m->line);
+    m->row = rad_calloc((size_t)w, sizeof *m->row);
+    m->narrow = rad_mul_size((size_t)h, (size_t)p->width, &narrow) ? rad_calloc(narrow, sizeof *m->narrow) : NULL;
+    m->plane = rad_calloc(pixels, sizeof *m->plane);
+    if (!p->data || !p->slice || !p->stored_slice || !p->box || !m->slot || !m->line || !m->row || !m->narrow || !m->plane)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for %" PRId64 " prepared slices", p->n_slice);
+    for (int64_t z = 0; z < nz; z++)
+        m->slot[z] = -1;
+    const rad_view *ref = &m->view[0];
+    p->stored_axis = ref->axis[2];
+    for (int64_t i = 0; i < p->n_slice; i++) {
+        int64_t z = m->cut.slice[i];
+        m->slot[z] = i;
+        p->slice[i] = z;
+        p->stored_slice[i] = ref->flip[2] ? nz - 1 - z : z;
+        memcpy(p->box[i], m->cut.box, sizeof p->box[i]);
+    }
+    return RAD_OK;
+}
+
+/* Row y of slice z of the region, windowed and padded, into m->row. */
+static rad_status read_row(maker *m, const rad_view *v, int64_t z, int64_t y, const char *sequence, rad_error *err) {
+    const rad_window_spec *win = &m->spec->window;
+    int64_t x0 = m->cut.box[0], x1 = m->cut.box[2], from = x0 > 0 ? x0 : 0, to = x1 < v->dim[0] ? x1 : v->dim[0];
+    rad_volume_get(v->volume, v->first + from * v->step[0] + y * v->step[1] + z * v->step[2], v->step[0], to - from, m->line);
+    double *row = m->row + (from - x0), span = win->high - win->low;
+    for (int64_t i = 0; i < to - from; i++) {
+        double d = (double)m->line[i];
+        if (!isfinite(d))
+            return rad_error_set(err, RAD_E_NONFINITE, "image of sequence '%s' has NaN or Inf at reoriented voxel (%" PRId64 ", %" PRId64 ", %" PRId64 "), inside the region",
+                                 sequence, from + i, y, z);
+        if (win->on) {
+            d = (d - win->low) / span;
+            d = d < 0 ? 0 : d > 1 ? 1 : d;
+        }
+        row[i] = d;
+    }
+    bool zero = m->spec->edge == RAD_EDGE_ZERO;
+    for (int64_t x = x0; x < from; x++)
+        m->row[x - x0] = zero ? 0 : row[0];
+    for (int64_t x = to; x < x1; x++)
+        m->row[x - x0] = zero ? 0 : row[to - from - 1];
+    return RAD_OK;
+}
+
+/* Slice z of one image: cut, windowed and resized, into m->plane. */
+static rad_status make_plane(maker *m, const rad_view *v, int64_t z, const char *sequence, rad_error *err) {
+    int64_t y0 = m->cut.box[1], h = m->cut.box[3] - y0, w = m->out.width;
+    for (int64_t r = 0; r < h; r++) {
+        int64_t y = y0 + r, inside = y < 0 ? 0 : y >= v->dim[1] ? v->dim[1] - 1 : y;
+        double *to = m->narrow + r * w;
+        if (y != inside && m->spec->edge == RAD_EDGE_ZERO) {
+            memset(to, 0, (size_t)w * sizeof *to);
+            continue;
+        }
+        rad_status st = read_row(m, v, z, inside, sequence, err);
+        if (st != RAD_OK)
+            return st;
+        rad_filter_row(&m->fx, m->row, to);
+    }
+    rad_filter_columns(&m->fy, m->narrow, w, m->plane);
+    return RAD_OK;
+}
+
+/* m->plane (or zeros), normalised, as plane `p` of sample `i`. */
+static void put_plane(maker *m, const double *plane, int64_t i, int64_t p) {
+    const rad_normalise_spec *norm = &m->spec->normalise;
+    int64_t pixels = m->out.height * m->out.width;
+    float *to = m->out.data + (i * m->out.n_plane + p) * pixels;
+    double mean = 0, std = 1;
+    if (norm->n > 0) {
+        mean = norm->mean[norm->n == 1 ? 0 : p];
+        std = norm->std[norm->n == 1 ? 0 : p];
+    }
+    for (int64_t k = 0; k < pixels; k++)
+        to[k] = (float)(((plane ? plane[k] : 0) - mean) / std);
+}
+
+/* All planes that show slice z of channel c. With `write` false only tells whether there is one. */
+static bool each_use(maker *m, int c, int64_t first_plane, int64_t z, bool write) {
+    const rad_channel_spec *ch = &m->spec->channel[c];
+    int64_t nz = m->view[c].dim[2];
+    bool used = false, replicate = m->spec->edge == RAD_EDGE_REPLICATE;
+    for (int o = 0; o < ch->n_offset; o++) {
+        int64_t from = z - ch->offset[o], to = from; /* scored slices whose plane o this is: one, and at the ends those that reach beyond */
+        if (replicate && z == 0)
+            from = 0;
+        if (replicate && z == nz - 1)
+            to = nz - 1;
+        for (int64_t k = from < 0 ? 0 : from; k <= to && k < nz; k++) {
+            if (m->slot[k] < 0)
+                continue;
+            used = true;
+            if (write)
+                put_plane(m, m->plane, m->slot[k], first_plane + o);
+        }
+    }
+    return used;
+}
+
+static rad_status fill_channel(maker *m, int c, int64_t first_plane, rad_error *err) {
+    const rad_channel_spec *ch = &m->spec->channel[c];
+    int64_t nz = m->view[c].dim[2];
+    for (int64_t z = 0; z < nz; z++) {
+        if (!each_use(m, c, first_plane, z, false))
+            continue;
+        rad_status st = make_plane(m, &m->view[c], z, ch->sequence, err);
+        if (st != RAD_OK)
+            return st;
+        each_use(m, c, first_plane, z, true);
+    }
+    if (m->spec->edge == RAD_EDGE_ZERO)
+        for (int64_t i = 0; i < m->out.n_slice; i++)
+            for (int o = 0; o < ch->n_offset; o++) {
+                int64_t z = m->cut.slice[i] + ch->offset[o];
+                if (z < 0 || z >= nz)
+                    put_plane(m, NULL, i, first_plane + o);
+            }
+    return RAD_OK;
+}
+
+rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, rad_prepared *ret, rad_error *err) {
+    int64_t first_plane = 0;
+    rad_status st = check_spec(spec, err);
+    if (st != RAD_OK)
+        return st;
+    maker *m = rad_calloc(1, sizeof *m);
+    if (!m)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory to prepare input '%s'", spec->name);
+    m->spec = spec;
+    RAD_TRY(make_views(m, volume, err));
+    RAD_TRY(rad_cut_make(spec, &m->view[0], roi, &m->cut, err));
+    RAD_TRY(make_room(m, err));
+    for (int c = 0; c < spec->n_channel; c++) {
+        RAD_TRY(fill_channel(m, c, first_plane, err));
+        first_plane += spec->channel[c].n_offset;
+    }
+    *ret = m->out;
+    m->out = (rad_prepared){0};
+out:
+    maker_release(m);
+    free(m);
+    return st;
+}

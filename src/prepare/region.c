@@ -1,0 +1,255 @@
+/* region.c: which slices are scored, and which rectangle of pixels is cut out of each.
+ *
+ * All indices are those of the reoriented reference image (the image of the first channel entry): x along a row, y along a column,
+ * z along the slices. Intervals are first inclusive, last exclusive. Positions: the centre of pixel i is at i.
+ *
+ * Source. `region.from` names it; `auto` takes the lesion's mask, else its box, else its point. For `whole` the slices still follow the
+ * lesion where there is one (mask, else box, else point); the region is then all of the slice, and shape and margins are not used.
+ *
+ * Slices
+ * - lesion: mask: the slice with the most non-zero voxels, the lowest z on ties. Box z0..z1: floor((z0 + z1 - 1) / 2). Point:
+ *   ceil(z - 1/2), the nearest slice, the lower one on ties. No lesion (whole only): floor((nz - 1) / 2).
+ * - lesion-all: every z with a non-zero mask voxel; z0 .. z1 - 1 of a box; the point's slice.
+ * - all: 0 .. nz - 1.
+ *
+ * Extent of the lesion, the same for all slices of a case so that they are cut alike:
+ * - mask: the smallest x0..x1, y0..y1 that holds all its non-zero voxels of all slices; box: its x0..x1, y0..y1. Centre
+ *   cx = (x0 + x1 - 1) / 2, width wx = x1 - x0 pixels; y likewise.
+ * - point: centre at the point, width wx = size_mm / sx pixels (real), sx the distance of neighbouring pixel centres in mm.
+ *
+ * Region
+ * 1. Margins on both sides: ex = wx + 2 (margin_mm / sx + margin_px); ey likewise.
+ * 2. Rectangle: n_x = ceil(ex - 1e-6), n_y = ceil(ey - 1e-6), at least 1. (1e-6 pixels: a margin that is a whole number of pixels up to
+ *    rounding must not add a pixel.)
+ *    Square: the smallest square IN MILLIMETRES: with pixels as wide as high (|sx - sy| <= 0.001 max(sx, sy)) n_x = n_y =
+ *    ceil(max(ex, ey) - 1e-6); otherwise side = max(ex sx, ey sy), n_x = ceil(side / sx - 1e-6), n_y = ceil(side / sy - 1e-6), so that a
+ *    resize to a square input does not distort anatomy.
+ * 3. Place: x0 = ceil(cx - n_x / 2): centred; when that falls between two pixels the odd pixel is on the low side.
+ * 4. Borders: x0 is moved by the least amount that puts the region inside the slice, or, when it is wider than the slice, the slice inside the
+ *    region: min(0, nx - n_x) <= x0 <= max(0, nx - n_x). Pixels outside the slice are filled by the edge rule. y likewise.
+ */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CEIL_SLACK 1e-6          /* pixels */
+#define SQUARE_PIXELS 0.001      /* relative difference of sx and sy that is rounding, not anisotropy */
+#define MASK_TOLERANCE 0.5       /* of the smallest spacing: a mask half a voxel off still marks the right voxels */
+
+typedef struct extent { /* of the lesion */
+    double centre[2], width[2]; /* x, y in pixels */
+    int64_t n_slice, *slice;    /* every slice it touches, ascending; owned */
+    int64_t main_slice;
+} extent;
+
+/* The mask in the order it is stored: non-zero voxels per reoriented slice, and the smallest reoriented box (x0 y0 x1 y1) around them. `row`: as
+ * long as the first stored axis. */
+static rad_status scan_mask(const rad_view *m, float *row, int64_t *count, int64_t box[4], rad_error *err) {
+    const int64_t *dim = m->volume->info.dim;
+    int64_t low[3] = {INT64_MAX, INT64_MAX, INT64_MAX}, high[3] = {-1, -1, -1}, at[3], nz = m->dim[2];
+    for (at[2] = 0; at[2] < dim[2]; at[2]++)
+        for (at[1] = 0; at[1] < dim[1]; at[1]++) {
+            rad_volume_get(m->volume, (at[2] * dim[1] + at[1]) * dim[0], 1, dim[0], row);
+            for (at[0] = 0; at[0] < dim[0]; at[0]++) {
+                if (row[at[0]] == 0)
+                    continue;
+                if (isnan(row[at[0]]))
+                    return rad_error_set(err, RAD_E_NONFINITE, "mask has NaN at stored voxel (%" PRId64 ", %" PRId64 ", %" PRId64 ")", at[0], at[1],
+                                         at[2]);
+                int64_t z = at[m->axis[2]];
+                count[m->flip[2] ? nz - 1 - z : z]++;
+                for (int c = 0; c < 3; c++) {
+                    low[c] = at[c] < low[c] ? at[c] : low[c];
+                    high[c] = at[c] > high[c] ? at[c] : high[c];
+                }
+            }
+        }
+    for (int t = 0; t < 2; t++) {
+        int c = m->axis[t];
+        box[t] = m->flip[t] ? dim[c] - 1 - high[c] : low[c];
+        box[t + 2] = m->flip[t] ? dim[c] - low[c] : high[c] + 1;
+    }
+    return RAD_OK;
+}
+
+static void set_plane(extent *e, const int64_t box[4]) {
+    for (int a = 0; a < 2; a++) {
+        e->centre[a] = (double)(box[a] + box[a + 2] - 1) / 2;
+        e->width[a] = (double)(box[a + 2] - box[a]);
+    }
+}
+
+/* Slices first .. last - 1. */
+static rad_status set_slices(extent *e, int64_t first, int64_t last, rad_error *err) {
+    e->slice = rad_calloc((size_t)(last - first), sizeof *e->slice);
+    if (!e->slice)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for %" PRId64 " slices", last - first);
+    e->n_slice = last - first;
+    for (int64_t i = 0; i < e->n_slice; i++)
+        e->slice[i] = first + i;
+    return RAD_OK;
+}
+
+static rad_status from_mask(const rad_input_spec *spec, const rad_view *ref, const rad_volume *mask, extent *e, rad_error *err) {
+    rad_status st = RAD_OK;
+    rad_view m;
+    float *row = NULL;
+    int64_t *count = NULL, box[4];
+    if (mask->info.sform_code <= 0 && mask->info.qform_code <= 0) { /* a mask that says nothing of space is laid on the image voxel by voxel */
+        if (memcmp(mask->info.dim, ref->volume->info.dim, 3 * sizeof(int64_t)) != 0)
+            return rad_error_set(err, RAD_E_SHAPE, "mask of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels does not fit the image of %" PRId64 "x%" PRId64
+                                 "x%" PRId64, mask->info.dim[0], mask->info.dim[1], mask->info.dim[2], ref->volume->info.dim[0],
+                                 ref->volume->info.dim[1], ref->volume->info.dim[2]);
+        m = *ref;
+        m.volume = mask;
+    } else {
+        RAD_TRY(rad_view_make(mask, spec->orientation, "mask", &m, err));
+        RAD_TRY(rad_view_same_grid(ref, "the image", &m, "mask", MASK_TOLERANCE, err));
+    }
+    row = rad_calloc((size_t)mask->info.dim[0], sizeof *row);
+    count = rad_calloc((size_t)m.dim[2], sizeof *count);
+    e->slice = rad_calloc((size_t)m.dim[2], sizeof *e->slice);
+    if (!row || !count || !e->slice) {
+        st = rad_error_set(err, RAD_E_NOMEM, "no memory to read a mask");
+        goto out;
+    }
+    RAD_TRY(scan_mask(&m, row, count, box, err));
+    for (int64_t z = 0; z < m.dim[2]; z++) {
+        if (count[z] == 0)
+            continue;
+        if (e->n_slice == 0 || count[z] > count[e->main_slice])
+            e->main_slice = z;
+        e->slice[e->n_slice++] = z;
+    }
+    if (e->n_slice == 0) {
+        st = rad_error_set(err, RAD_E_REGION, "mask is empty: no voxel differs from 0");
+        goto out;
+    }
+    set_plane(e, box);
+out:
+    free(row);
+    free(count);
+    return st;
+}
+
+static rad_status from_box(const rad_view *ref, const int64_t stored[6], extent *e, rad_error *err) {
+    const int64_t *dim = ref->volume->info.dim;
+    int64_t box[6];
+    for (int c = 0; c < 3; c++)
+        if (stored[c] < 0 || stored[c] >= stored[c + 3] || stored[c + 3] > dim[c])
+            return rad_error_set(err, RAD_E_REGION, "box %" PRId64 "..%" PRId64 " along stored axis %d is empty or outside the image's 0..%" PRId64
+                                 " (last index exclusive)", stored[c], stored[c + 3], c, dim[c]);
+    for (int t = 0; t < 3; t++) {
+        int c = ref->axis[t];
+        box[t] = ref->flip[t] ? dim[c] - stored[c + 3] : stored[c];
+        box[t + 3] = ref->flip[t] ? dim[c] - stored[c] : stored[c + 3];
+    }
+    set_plane(e, (const int64_t[4]){box[0], box[1], box[3], box[4]});
+    e->main_slice = (box[2] + box[5] - 1) / 2;
+    return set_slices(e, box[2], box[5], err);
+}
+
+static rad_status from_point(const rad_input_spec *spec, const rad_view *ref, const double stored[3], extent *e, rad_error *err) {
+    double p[3];
+    rad_view_position(ref, stored, p);
+    for (int t = 0; t < 3; t++)
+        if (!(p[t] >= -0.5 && p[t] <= (double)ref->dim[t] - 0.5))
+            return rad_error_set(err, RAD_E_REGION, "point (%g, %g, %g) lies outside the image of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels",
+                                 stored[0], stored[1], stored[2], ref->volume->info.dim[0], ref->volume->info.dim[1], ref->volume->info.dim[2]);
+    if (spec->region.from != RAD_REGION_WHOLE && !(spec->region.size_mm > 0))
+        return rad_error_set(err, RAD_E_REGION, "the lesion has only a point and the job no 'size_mm' for the square around it");
+    for (int a = 0; a < 2; a++) {
+        e->centre[a] = p[a];
+        e->width[a] = spec->region.size_mm / ref->spacing[a];
+    }
+    e->main_slice = (int64_t)fmax(0, ceil(p[2] - 0.5));
+    return set_slices(e, e->main_slice, e->main_slice + 1, err);
+}
+
+/* The lesion's extent; *ret_found false when there is none and none is needed. */
+static rad_status find_lesion(const rad_input_spec *spec, const rad_view *ref, const rad_roi *roi, extent *e, bool *ret_found, rad_error *err) {
+    static const rad_roi nothing = {0};
+    const rad_roi *r = roi ? roi : &nothing;
+    rad_region_from from = spec->region.from;
+    if (from == RAD_REGION_AUTO || from == RAD_REGION_WHOLE) {
+        if (r->mask)
+            from = RAD_REGION_MASK;
+        else if (r->has_box)
+            from = RAD_REGION_BOX;
+        else if (r->has_point)
+            from = RAD_REGION_POINT;
+    }
+    *ret_found = true;
+    if (from == RAD_REGION_MASK && r->mask)
+        return from_mask(spec, ref, r->mask, e, err);
+    if (from == RAD_REGION_BOX && r->has_box)
+        return from_box(ref, r->box, e, err);
+    if (from == RAD_REGION_POINT && r->has_point)
+        return from_point(spec, ref, r->point, e, err);
+    *ret_found = false;
+    if (from == RAD_REGION_WHOLE && spec->slices != RAD_SLICES_LESION_ALL)
+        return RAD_OK;
+    static const char *const name[] = {"mask, box or point", "mask, box or point", "box", "mask", "point"};
+    return rad_error_set(err, RAD_E_REGION, "the lesion has no %s, which the input needs", name[from]);
+}
+
+static int64_t up(double pixels) {
+    double n = ceil(pixels - CEIL_SLACK);
+    return n < 1 ? 1 : n > 1e9 ? 1000000000 : (int64_t)n;
+}
+
+static void place(const rad_input_spec *spec, const rad_view *ref, const extent *e, int64_t box[4]) {
+    const double *s = ref->spacing;
+    double want[2];
+    int64_t n[2];
+    for (int a = 0; a < 2; a++)
+        want[a] = e->width[a] + 2 * (spec->region.margin_mm / s[a] + spec->region.margin_px);
+    if (spec->region.shape == RAD_SHAPE_RECTANGLE) {
+        n[0] = up(want[0]);
+        n[1] = up(want[1]);
+    } else if (fabs(s[0] - s[1]) <= SQUARE_PIXELS * fmax(s[0], s[1]))
+        n[0] = n[1] = up(fmax(want[0], want[1]));
+    else {
+        double side = fmax(want[0] * s[0], want[1] * s[1]);
+        n[0] = up(side / s[0]);
+        n[1] = up(side / s[1]);
+    }
+    for (int a = 0; a < 2; a++) {
+        int64_t room = ref->dim[a] - n[a], low = room < 0 ? room : 0, high = room > 0 ? room : 0;
+        int64_t at = (int64_t)ceil(e->centre[a] - (double)n[a] / 2);
+        box[a] = at < low ? low : at > high ? high : at;
+        box[a + 2] = box[a] + n[a];
+    }
+}
+
+rad_status rad_cut_make(const rad_input_spec *spec, const rad_view *reference, const rad_roi *roi, rad_cut *ret, rad_error *err) {
+    extent e = {0};
+    rad_cut cut = {0};
+    bool found = false;
+    int64_t one;
+    rad_status st = find_lesion(spec, reference, roi, &e, &found, err);
+    if (st != RAD_OK)
+        goto out;
+    if (spec->region.from == RAD_REGION_WHOLE) {
+        cut.box[2] = reference->dim[0];
+        cut.box[3] = reference->dim[1];
+    } else
+        place(spec, reference, &e, cut.box);
+    if (spec->slices != RAD_SLICES_LESION_ALL) {
+        bool all = spec->slices == RAD_SLICES_VOLUME_ALL;
+        one = found ? e.main_slice : (reference->dim[2] - 1) / 2;
+        free(e.slice);
+        e.slice = NULL;
+        RAD_TRY(set_slices(&e, all ? 0 : one, all ? reference->dim[2] : one + 1, err));
+    }
+    cut.n_slice = e.n_slice;
+    cut.slice = e.slice;
+    e.slice = NULL;
+    *ret = cut;
+out:
+    free(e.slice);
+    return st;
+}
