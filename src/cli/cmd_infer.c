@@ -1,0 +1,243 @@
+/* cmd_infer.c: one raw tensor through one network. For parity checks with other runtimes, and for the cost of a precision. */
+#include "cli.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "radcohort/infer.h"
+
+#define RAD_MAX_INFER_BYTES ((size_t)16 << 30)
+
+struct request {
+    const char *model, *input, *output, *shape, *backend, *precision, *threads, *tap, *tap_output, *result, *compare, *threshold;
+    bool verbose;
+};
+
+struct job {
+    struct request r;
+    rad_engine_opts opts;
+    int64_t declared_n; /* from --shape; 0 = not given */
+    double threshold;
+    rad_model *model;
+    rad_backend *backend;
+    rad_engine *engine;
+    rad_map input;
+    int64_t n;                /* samples */
+    size_t out_count, tap_count; /* elements of one sample */
+    float *out, *tap;
+};
+
+static rad_status parse_shape(struct job *j, rad_error *err)
+{
+    const char *at = j->r.shape;
+    for (int i = 0; at != NULL; i++) {
+        char word[24] = "";
+        const char *comma = strchr(at, ',');
+        const size_t length = comma != NULL ? (size_t)(comma - at) : strlen(at);
+        int64_t dim = 0;
+        if (length < sizeof word)
+            memcpy(word, at, length);
+        if (!rad_parse_int(word, &dim) || dim < 1)
+            return rad_error_set(err, RAD_E_USAGE, "--shape '%s': expected positive integers with commas, batch first, e.g. 2,3,224,224", j->r.shape);
+        if (i >= RAD_MAX_RANK)
+            return rad_error_set(err, RAD_E_USAGE, "--shape '%s': more than %d dims", j->r.shape, RAD_MAX_RANK);
+        if (i == 0)
+            j->declared_n = dim;
+        else
+            j->opts.sample[i - 1] = dim;
+        at = comma != NULL ? comma + 1 : NULL;
+    }
+    return RAD_OK;
+}
+
+static rad_status parse_request(struct job *j, rad_error *err)
+{
+    rad_status st = RAD_OK;
+    int64_t threads = 1;
+    if (j->r.input == NULL || j->r.output == NULL)
+        return rad_error_set(err, RAD_E_USAGE, "%s is missing: raw little-endian float32 comes in and goes out", j->r.input == NULL ? "--input" : "--output");
+    if ((j->r.tap == NULL) != (j->r.tap_output == NULL))
+        return rad_error_set(err, RAD_E_USAGE, "--tap NAME and --tap-output FILE go together");
+    if (j->r.compare != NULL && strcmp(j->r.compare, "fp32") != 0)
+        return rad_error_set(err, RAD_E_USAGE, "--compare '%s': only fp32 can be compared with", j->r.compare);
+    if (j->r.threads != NULL && (!rad_parse_int(j->r.threads, &threads) || threads < 1 || threads > 1024))
+        return rad_error_set(err, RAD_E_USAGE, "--threads '%s': expected 1 to 1024", j->r.threads);
+    if (j->r.threshold != NULL && !rad_parse_double(j->r.threshold, &j->threshold))
+        return rad_error_set(err, RAD_E_USAGE, "--threshold '%s': expected a number", j->r.threshold);
+    RAD_TRY(parse_shape(j, err));
+    RAD_TRY(rad_precision_parse(j->r.precision, &j->opts.precision, err));
+    j->opts.threads = (int)threads;
+    j->opts.tap = j->r.tap;
+    j->opts.output = j->r.result;
+out:
+    return st;
+}
+
+static rad_status load_input(struct job *j, rad_error *err)
+{
+    rad_shape in, out, tap;
+    char text[128];
+    rad_engine_get_shapes(j->engine, &in, &out, &tap);
+    rad_status st = rad_map_open(j->r.input, RAD_MAX_INFER_BYTES, &j->input, err);
+    if (st != RAD_OK)
+        return st;
+    const size_t sample = (size_t)rad_shape_count(&in) * sizeof(float);
+    j->n = sample > 0 ? (int64_t)(j->input.size / sample) : 0;
+    if (j->n < 1 || j->input.size % sample != 0)
+        return rad_error_set(err, RAD_E_SHAPE, "'%s' holds %zu bytes, which is not a whole number of float32 samples of shape %s (%zu bytes each)", j->r.input,
+                             j->input.size, rad_shape_text(&in, text, sizeof text), sample);
+    if (j->declared_n != 0 && j->n != j->declared_n)
+        return rad_error_set(err, RAD_E_SHAPE, "'%s' holds %lld samples, --shape says %lld", j->r.input, (long long)j->n, (long long)j->declared_n);
+    j->out_count = (size_t)rad_shape_count(&out);
+    j->tap_count = j->r.tap != NULL ? (size_t)rad_shape_count(&tap) : 0;
+    size_t bytes = 0, tap_bytes = 0;
+    if (!rad_mul_size((size_t)j->n * sizeof(float), j->out_count, &bytes) || !rad_mul_size((size_t)j->n * sizeof(float), j->tap_count, &tap_bytes) ||
+        bytes > RAD_MAX_INFER_BYTES || tap_bytes > RAD_MAX_INFER_BYTES)
+        return rad_error_set(err, RAD_E_LIMIT, "the result would be larger than %zu bytes; split the input", RAD_MAX_INFER_BYTES);
+    j->out = rad_malloc(bytes);
+    j->tap = rad_malloc(tap_bytes);
+    if (j->out == NULL || j->tap == NULL)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for %zu bytes of results", bytes + tap_bytes);
+    return RAD_OK;
+}
+
+static const float *input_data(const struct job *j)
+{
+    return (const float *)(const void *)j->input.data; /* mapped at a page boundary */
+}
+
+static void print_plan(const rad_engine *e)
+{
+    char passes[1024] = "";
+    (void)rad_graph_describe(rad_engine_graph(e), passes, sizeof passes);
+    const size_t n = rad_engine_describe(e, NULL, 0);
+    char *text = rad_malloc(n + 1);
+    if (text != NULL) {
+        (void)rad_engine_describe(e, text, n + 1);
+        (void)fprintf(stderr, "%s\n%s", passes, text);
+    }
+    free(text);
+}
+
+static size_t largest_of(const float *p, size_t n)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (p[i] > p[best])
+            best = i;
+    return best;
+}
+
+/* The same input at fp32 on the same backend: largest difference, and calls that change sides. */
+static rad_status compare(struct job *j, rad_error *err)
+{
+    rad_engine *e = NULL;
+    rad_status st = RAD_OK;
+    const size_t total = (size_t)j->n * j->out_count;
+    rad_engine_opts opts = j->opts;
+    opts.precision = RAD_PREC_FP32;
+    opts.tap = NULL;
+    float *want = rad_malloc(total * sizeof *want);
+    if (want == NULL)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for the comparison");
+    RAD_TRY(rad_engine_create(j->backend, j->model, &opts, &e, err));
+    RAD_TRY(rad_engine_run(e, input_data(j), j->n, want, NULL, err));
+    double difference = 0.0, size = 0.0;
+    int64_t flips = 0, calls = 0;
+    for (size_t i = 0; i < total; i++) {
+        difference = fmax(difference, fabs((double)want[i] - (double)j->out[i]));
+        size = fmax(size, fabs((double)want[i]));
+    }
+    if (j->r.threshold != NULL) {
+        calls = (int64_t)total;
+        for (size_t i = 0; i < total; i++)
+            flips += ((double)want[i] >= j->threshold) != ((double)j->out[i] >= j->threshold);
+    } else {
+        calls = j->n;
+        for (size_t s = 0; s < (size_t)j->n; s++)
+            flips += largest_of(want + s * j->out_count, j->out_count) != largest_of(j->out + s * j->out_count, j->out_count);
+    }
+    (void)printf("%s against fp32: largest difference %.9g, relative to the largest output %.3g\n", rad_precision_name(j->opts.precision), difference,
+                 size > 0.0 ? difference / size : 0.0);
+    (void)printf("calls that flip %s%s: %lld of %lld\n", j->r.threshold != NULL ? "at threshold " : "(largest output)",
+                 j->r.threshold != NULL ? j->r.threshold : "", (long long)flips, (long long)calls);
+out:
+    rad_engine_destroy(&e);
+    free(want);
+    return st;
+}
+
+static rad_status infer(struct job *j, rad_error *err)
+{
+    rad_status st = RAD_OK;
+    RAD_TRY(parse_request(j, err));
+    RAD_TRY(rad_backend_open(j->r.backend, &j->backend, err));
+    RAD_TRY(rad_model_open(j->r.model, &j->model, err));
+    RAD_TRY(rad_engine_create(j->backend, j->model, &j->opts, &j->engine, err));
+    if (j->r.verbose)
+        print_plan(j->engine);
+    RAD_TRY(load_input(j, err));
+    const double start = rad_clock_seconds();
+    RAD_TRY(rad_engine_run(j->engine, input_data(j), j->n, j->out, j->r.tap != NULL ? j->tap : NULL, err));
+    if (j->r.verbose) {
+        const double seconds = rad_clock_seconds() - start;
+        (void)fprintf(stderr, "%lld samples in %.3f s: %.1f per second (%s)\n", (long long)j->n, seconds, (double)j->n / seconds,
+                      rad_backend_version(j->backend));
+    }
+    RAD_TRY(rad_file_write_atomic(j->r.output, j->out, (size_t)j->n * j->out_count * sizeof *j->out, err));
+    if (j->r.tap != NULL)
+        RAD_TRY(rad_file_write_atomic(j->r.tap_output, j->tap, (size_t)j->n * j->tap_count * sizeof *j->tap, err));
+    if (j->r.compare != NULL)
+        RAD_TRY(compare(j, err));
+out:
+    rad_engine_destroy(&j->engine);
+    rad_model_close(&j->model);
+    rad_backend_close(&j->backend);
+    rad_map_close(&j->input);
+    free(j->out);
+    free(j->tap);
+    return st;
+}
+
+static int run(int argc, char **argv)
+{
+    struct job j = {.r = {.backend = "onednn", .precision = "fp32"}};
+    const rad_option option[] = {
+        {"--input", false, &j.r.input, NULL},         {"--output", false, &j.r.output, NULL},       {"--shape", false, &j.r.shape, NULL},
+        {"--backend", false, &j.r.backend, NULL},     {"--precision", false, &j.r.precision, NULL}, {"--threads", false, &j.r.threads, NULL},
+        {"--tap", false, &j.r.tap, NULL},             {"--tap-output", false, &j.r.tap_output, NULL}, {"--result", false, &j.r.result, NULL},
+        {"--compare", false, &j.r.compare, NULL},     {"--threshold", false, &j.r.threshold, NULL}, {"--verbose", true, NULL, &j.r.verbose},
+        {NULL, false, NULL, NULL},
+    };
+    rad_error err = {0};
+    int n = 0;
+    rad_status st = rad_cli_parse(&rad_command_infer, argc, argv, option, &j.r.model, 1, &n);
+    if (st != RAD_OK)
+        return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
+    if (n != 1)
+        return rad_cli_fail(&rad_command_infer, rad_error_set(&err, RAD_E_USAGE, "the network is missing: name an ONNX file"), &err);
+    st = infer(&j, &err);
+    return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(&rad_command_infer, st, &err);
+}
+
+const rad_command rad_command_infer = {
+    .name = "infer",
+    .usage = "MODEL.onnx --input F32 --output F32 [options]",
+    .summary = "runs one raw float32 tensor through a network",
+    .help = "  --input FILE        raw little-endian float32, [N, ...sample], row-major\n"
+            "  --output FILE       the network's output, [N, ...], same form\n"
+            "  --shape N,C,H,W     dims, needed when the file leaves them open; N is checked against the input\n"
+            "  --backend NAME      cudnn, onednn (default), ref, checked\n"
+            "  --precision P       fp32 (default), tf32, fp16, bf16\n"
+            "  --threads N         samples computed at the same time, one thread each (default 1); never changes a bit\n"
+            "  --result NAME       the output to take when the network has several (default: its first)\n"
+            "  --tap NAME          also take this inner tensor; written to --tap-output FILE\n"
+            "  --compare fp32      run again in fp32; print the largest difference and how many calls flip\n"
+            "  --threshold T       a call is output >= T (without it: the largest output)\n"
+            "  --verbose           what was folded and fused, the implementation of each node, the rate\n\n"
+            "examples:\n"
+            "  radcohort infer resnet50.onnx --input x.f32 --output y.f32\n"
+            "  radcohort infer resnet50.onnx --input x.f32 --output y.f32 --precision bf16 --compare fp32 --threshold 0.5\n",
+    .run = run,
+};
