@@ -1,0 +1,172 @@
+/* check_models.c: would every network of the job run, and does it take what the job's inputs make? */
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "radcohort/infer.h"
+#include "radcohort/model.h"
+#include "radcohort/prepare.h"
+
+static rad_status no_memory(rad_error *err) {
+    return rad_error_set(err, RAD_E_NOMEM, "no memory to check the models");
+}
+
+#define MISTAKE(k, spec, ...) rad_issues_add(&(k)->issues, RAD_SEVERITY_ERROR, (spec)->path, 0, NULL, __VA_ARGS__)
+
+/* One sample: the shape without its batch. */
+static char *sample_text(const rad_shape *s) {
+    char text[160];
+    rad_shape one = *s;
+    if (one.rank > 0) {
+        one.rank--;
+        memmove(one.dim, one.dim + 1, (RAD_MAX_RANK - 1) * sizeof *one.dim);
+    }
+    return rad_strdup(rad_shape_text(&one, text, sizeof text));
+}
+
+static const rad_value *find_output(const rad_graph *g, const char *name) {
+    for (int i = 0; i < g->n_output; i++)
+        if (!name || strcmp(g->value[g->output[i]].name, name) == 0)
+            return &g->value[g->output[i]];
+    return NULL;
+}
+
+static void check_output(check *k, const rad_model_spec *spec, const rad_graph *g) {
+    const rad_value *out = find_output(g, spec->output);
+    if (!out) {
+        const char *known[64 + 1];
+        int n = 0;
+        for (; n < g->n_output && n < 64; n++)
+            known[n] = g->value[g->output[n]].name;
+        known[n] = NULL;
+        const char *wanted = spec->output ? spec->output : "", *near = rad_nearest_word(wanted, known);
+        MISTAKE(k, spec, "model '%s' has no output '%s': did you mean '%s'?", spec->name, wanted, near ? near : n ? known[0] : "");
+        return;
+    }
+    int64_t n = rad_shape_count(&out->shape);
+    bool one = k->job->n_class == 2 && spec->activation != RAD_ACT_SOFTMAX;
+    if (n != k->job->n_class && !(one && n == 1))
+        MISTAKE(k, spec, "model '%s' gives %lld numbers per sample, expected %d (one per class)%s: correct 'classes', or name another 'output'",
+                spec->name, (long long)n, k->job->n_class, one ? " or 1 (the second class)" : "");
+}
+
+/* The declared input against what the job makes of a case. False when they cannot fit. */
+static bool check_input(check *k, const rad_model_spec *spec, const rad_model *m, const rad_input_spec *in) {
+    const char *name = NULL;
+    rad_dtype type = RAD_DT_NONE;
+    rad_shape s = {0};
+    if (rad_model_input_count(m) != 1) {
+        MISTAKE(k, spec, "model '%s' has %d inputs, expected 1", spec->name, rad_model_input_count(m));
+        return false;
+    }
+    rad_model_get_input(m, 0, &name, &type, &s);
+    char text[160];
+    if (s.rank >= 0 && s.rank != 4) {
+        MISTAKE(k, spec, "model '%s' takes %s, expected [N, C, H, W]", spec->name, rad_shape_text(&s, text, sizeof text));
+        return false;
+    }
+    if (s.rank == 4 && s.dim[1] > 0 && s.dim[1] != in->n_plane) {
+        MISTAKE(k, spec, "model '%s' takes %lld planes, input '%s' makes %d (channels times offsets)", spec->name, (long long)s.dim[1], in->name,
+                in->n_plane);
+        return false;
+    }
+    if (s.rank == 4 && in->resize.method != RAD_RESIZE_NONE &&
+        ((s.dim[2] > 0 && s.dim[2] != in->resize.height) || (s.dim[3] > 0 && s.dim[3] != in->resize.width))) {
+        MISTAKE(k, spec, "model '%s' takes %s, input '%s' is resized to %lld x %lld: correct 'resize'", spec->name,
+                rad_shape_text(&s, text, sizeof text), in->name, (long long)in->resize.height, (long long)in->resize.width);
+        return false;
+    }
+    return true;
+}
+
+static rad_status check_graph(check *k, int which, rad_model *m, rad_backend *be, rad_precision precision, rad_error *err) {
+    const rad_model_spec *spec = &k->job->model[which];
+    check_model *out = &k->model[which];
+    rad_graph *g = NULL;
+    rad_error why = {0};
+    int64_t chw[3] = {0};
+    bool known = rad_prepare_sample_shape(&k->job->input[spec->input], chw);
+    rad_shape shape = {.rank = 4, .dim = {1, chw[0], chw[1], chw[2]}};
+    rad_graph_opts o = {.batch = 1, .n_shape = known ? 1 : 0, .shape = known ? &shape : NULL};
+    rad_status st = rad_graph_build(m, &o, &g, &why);
+    if (st == RAD_E_NOMEM)
+        return no_memory(err);
+    if (st != RAD_OK && !known) { /* neither file nor job fixes the size: each image decides */
+        rad_issues_add(&k->issues, RAD_SEVERITY_WARNING, spec->path, 0, NULL, "model '%s' takes any size and the job has no 'resize': whether it "
+                       "runs shows only with each image", spec->name);
+        out->ok = true;
+        return RAD_OK;
+    }
+    if (st != RAD_OK) {
+        MISTAKE(k, spec, "model '%s': %s", spec->name, why.text);
+        return RAD_OK;
+    }
+    int64_t before = k->issues.n_error;
+    out->n_node = g->n_node;
+    out->input_shape = sample_text(&g->value[g->input[0]].shape);
+    const rad_value *value = find_output(g, spec->output);
+    out->output_shape = value ? sample_text(&value->shape) : rad_strdup("");
+    check_output(k, spec, g);
+    rad_buf nodes;
+    rad_buf_init(&nodes, (size_t)1 << 20);
+    int refused = be ? rad_backend_refusals(be, g, precision, &nodes) : 0;
+    if (refused > 0)
+        MISTAKE(k, spec, "model '%s': backend '%s' cannot run %d of %d nodes at %s: %.600s", spec->name, k->job->backend, refused, g->n_node,
+                k->job->precision, nodes.data ? nodes.data : "");
+    rad_buf_release(&nodes);
+    rad_graph_destroy(&g);
+    out->ok = k->issues.n_error == before;
+    return out->input_shape && out->output_shape ? RAD_OK : no_memory(err);
+}
+
+static rad_status check_one(check *k, int which, rad_backend *be, rad_precision precision, rad_error *err) {
+    const rad_model_spec *spec = &k->job->model[which];
+    check_model *out = &k->model[which];
+    rad_model *m = NULL;
+    rad_error why = {0};
+    rad_status st = rad_model_open(spec->path, &m, &why);
+    if (st == RAD_E_NOMEM)
+        return no_memory(err);
+    if (st != RAD_OK) {
+        MISTAKE(k, spec, "model '%s': %s", spec->name, why.text);
+        return RAD_OK;
+    }
+    out->opset = rad_model_opset(m);
+    out->parameters = rad_model_parameter_count(m);
+    if (spec->sha256 && strcmp(spec->sha256, rad_model_sha256(m)) != 0)
+        MISTAKE(k, spec, "model '%s' has SHA-256 %s, the job pins %s: it is another file", spec->name, rad_model_sha256(m), spec->sha256);
+    if (check_input(k, spec, m, &k->job->input[spec->input]))
+        st = check_graph(k, which, m, be, precision, err);
+    rad_model_close(&m);
+    return st;
+}
+
+rad_status check_models(check *k, rad_error *err) {
+    const rad_job *job = k->job;
+    rad_backend *be = NULL;
+    rad_precision precision = RAD_PREC_FP32;
+    rad_error why = {0};
+    rad_status st = RAD_OK;
+    k->model = rad_calloc((size_t)job->n_model, sizeof *k->model);
+    if (!k->model)
+        return no_memory(err);
+    bool known = rad_precision_parse(job->precision, &precision, &why) == RAD_OK;
+    if (!known)
+        rad_issues_add(&k->issues, RAD_SEVERITY_ERROR, k->job_path, 0, "precision", "%s", why.text);
+    st = rad_backend_open(job->backend, &be, &why);
+    if (st == RAD_E_NOMEM)
+        return no_memory(err);
+    /* A login node has no device: there the job may still be right. The run itself takes no other backend instead. */
+    if (st != RAD_OK)
+        rad_issues_add(&k->issues, strcmp(job->backend, "cudnn") == 0 ? RAD_SEVERITY_WARNING : RAD_SEVERITY_ERROR, k->job_path, 0, "backend",
+                       "%s; its operators were not checked", why.text);
+    else if (known && rad_backend_check_precision(be, precision, &why) != RAD_OK)
+        rad_issues_add(&k->issues, RAD_SEVERITY_ERROR, k->job_path, 0, "precision", "%s", why.text);
+    if (be)
+        k->backend = rad_strdup(rad_backend_version(be));
+    st = RAD_OK;
+    for (int i = 0; st == RAD_OK && i < job->n_model; i++)
+        st = check_one(k, i, be, precision, err);
+    rad_backend_close(&be);
+    return st;
+}
