@@ -4,6 +4,10 @@
 static const rad_stat_topic *const topics[] = {
     &rad_topic_roc,
     &rad_topic_compare,
+    &rad_topic_cluster,
+    &rad_topic_proportion,
+    &rad_topic_cutoff,
+    &rad_topic_special,
     &rad_topic_multiplicity,
 };
 enum { N_TOPIC = sizeof topics / sizeof *topics };

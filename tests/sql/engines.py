@@ -31,7 +31,7 @@ class Sql:
         try:
             if self.kind[name] == "scalar":
                 (doc,) = self.db.execute(f"SELECT {name}({q})", args).fetchone()
-                return json.loads(doc)
+                return json.loads(doc) if isinstance(doc, str) else {"value": doc}
             names = [f"c{i}" for i in range(len(columns))]
             self.db.execute("DROP TABLE IF EXISTS t")
             self.db.execute(f"CREATE TABLE t({','.join(names)})")

@@ -195,3 +195,124 @@ def _(i, data, e, c):
 def _(i, data, e, c):
     rows = rows_of(i, data)
     return e.call("auc_diff_clustered_json", paired_columns(i, rows) + [column(rows, i["cluster"])], [])
+
+
+@stat("patient_any_confusion")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("diagnostic_json", [truth(i, rows), column(rows, i["score"])], [i["threshold"]])
+
+
+@stat("cutoff_youden_simple")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    d = e.call("cutoff_json", [truth(i, rows), column(rows, i["score"])], [])
+    return d["cutoffs"][0]
+
+
+# ---------------------------------------------------------------- 03 cut-offs and proportions
+
+def table2x2(i, data, e, *args):
+    (r,) = rows_of(i, data)
+    return e.call("table2x2_json", [], [r["tp"], r["fp"], r["fn"], r["tn"], *args])
+
+
+@stat("binary_metrics", "lr_dor_ci")
+def _(i, data, e, c):
+    return table2x2(i, data, e)
+
+
+@stat("proportion_ci")
+def _(i, data, e, c):
+    return e.call("proportion_json", [], [i["x"], i["n"], i.get("conf", 0.95)])
+
+
+@stat("ppv_npv_at_prevalence")
+def _(i, data, e, c):
+    return table2x2(i, data, e, 0.95, i["prevalence"])["at_prevalence"]
+
+
+@stat("dor_haldane")
+def _(i, data, e, c):
+    return table2x2(i, data, e)["haldane"]
+
+
+def label_score(i, data):
+    rows = rows_of(i, data)
+    return [truth(i, rows), column(rows, i["score"], i.get("direction", "<"))]
+
+
+@stat("cutoff_youden", "cutoff_closest_topleft")
+def _(i, data, e, c):
+    d = e.call("cutoff_json", label_score(i, data), ["youden" if c["stat"] == "cutoff_youden" else "closest"])
+    d["n_listed_by_pROC"] = len(d["cutoffs"])
+    return d
+
+
+@stat("metrics_at_threshold")
+def _(i, data, e, c):
+    return e.call("diagnostic_json", label_score(i, data), [i["threshold"]])
+
+
+@stat("sens_at_fixed_spec")
+def _(i, data, e, c):
+    return e.call("sens_at_spec_json", label_score(i, data), [i["spec"]])
+
+
+@stat("spec_at_fixed_sens")
+def _(i, data, e, c):
+    return e.call("spec_at_sens_json", label_score(i, data), [i["sens"]])
+
+
+@stat("sens_at_fixed_spec_boot")
+def _(i, data, e, c):
+    return e.call("sens_at_spec_json", label_score(i, data), [i["spec"], 0.95, i["boot_n"]])
+
+
+@stat("roc_points")
+def _(i, data, e, c):
+    rows = e.call("roc_json", label_score(i, data), [])["rows"]
+    return {"threshold": [r["threshold"] for r in rows[1:]], "tpr": [r["tpr"] for r in rows], "fpr": [r["fpr"] for r in rows]}
+
+
+@stat("average_precision")
+def _(i, data, e, c):
+    return e.call("precision_recall_json", label_score(i, data), [])
+
+
+# ---------------------------------------------------------------- 14 clusters
+
+@stat("clustered_proportion")
+def _(i, data, e, c):
+    rows = [r for r in rows_of(i, data) if r[i["truth"]] is not None and r[i["score"]] is not None]
+    if i["metric"] == "sens":
+        rows = [r for r in rows if r[i["truth"]] == 1]
+    elif i["metric"] == "spec":
+        rows = [r for r in rows if r[i["truth"]] == 0]
+    right = [float((r[i["score"]] >= i["threshold"]) == (r[i["truth"]] == 1)) for r in rows]
+    return e.call("proportion_clustered_json", [right, column(rows, i["cluster"])], [0.95, 4000])
+
+
+@stat("auc_cluster_bootstrap")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("auc_cluster_bootstrap_json", [truth(i, rows), column(rows, i["score"]), column(rows, i["cluster"])], [0.95, i["boot_n"]])
+
+
+@stat("clopper_pearson_exact")
+def _(i, data, e, c):
+    d = e.call("proportion_json", [], [i["x"], i["n"], i.get("conf", 0.95)])
+    return {"lower": d["cp_lower"], "upper": d["cp_upper"]}
+
+
+@stat("p_adjust")
+def _(i, data, e, c):
+    p = i["p"] if "p" in i else column(rows_of(i, data), i["column"])
+    d = e.call("p_adjust", [[str(k) for k in range(len(p))], p], [i["method"]])
+    return {"adjusted": [r["p_adjusted"] for r in d["rows"]]}
+
+
+@stat("special_function")
+def _(i, data, e, c):
+    takes_tail = i["fn"] in ("pnorm", "pt", "pchisq", "pf", "pbeta", "kolmogorov")
+    return {"value": e.call(i["fn"], [], i["args"] + ([i["tail"]] if takes_tail else []))["value"]}
