@@ -1,0 +1,42 @@
+# lib.sh: what every MPI test includes. Makes $tmp (removed at the end) and offers mpi, same, and a tiny job.
+set -eu
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+rad=${RADCOHORT:?set RADCOHORT to the binary}
+python=/usr/bin/python3
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/radcohort-mpi-XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+
+# Many ranks on few cores, also as root, without the network.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
+export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_btl_vader_single_copy_mechanism=none
+export TMPDIR=$tmp # Open MPI's session folders
+unset OMPI_COMM_WORLD_SIZE PMIX_RANK PMI_RANK SLURM_PROCID
+# the OpenMP run-time of a library must not spin on shared cores
+export OMP_WAIT_POLICY=passive
+
+fail() { echo "FAIL: $*" >&2; exit 1; }
+skip() { echo "SKIP: $*"; exit 77; }
+
+need_mpirun() { command -v mpirun >/dev/null || skip "no mpirun"; }
+
+# mpi RANKS COMMAND...: 0 ranks = without a launcher
+mpi() {
+    local n=$1
+    shift
+    if [ "$n" -eq 0 ]; then "$@"; else timeout -k 5 240 mpirun -q -n "$n" "$@"; fi
+}
+
+# want CODE COMMAND...: runs it with its output in $tmp/log and checks the exit code
+want() {
+    local code=$1 rc=0
+    shift
+    "$@" >"$tmp/log" 2>&1 || rc=$?
+    [ "$rc" -eq "$code" ] || { cat "$tmp/log" >&2; fail "exit code $rc, expected $code: $*"; }
+}
+
+# dump DATABASE: every slice score, case score and exclusion in a fixed order, floats to the last bit, without times, ranks, hosts, ids
+dump() { "$python" "$here/dump.py" "$1"; }
+
+# same A B: the two files are equal
+same() { cmp -s "$1" "$2" || { diff "$1" "$2" | head -20 >&2; fail "$3"; }; }

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Promise 4: SIGKILL of the launcher, a worker or the coordinator at a random moment; the same command again; the same bytes.
+. "$(dirname "$0")/lib.sh"
+need_mpirun
+"$python" "$here/fixture.py" "$tmp/job" 60 48
+run=("$rad" run "$tmp/job/job.yaml" --batch 4 --threads 1 --quiet)
+want 3 "${run[@]}" --db "$tmp/whole.sqlite"
+dump "$tmp/whole.sqlite" >"$tmp/whole.txt"
+RANDOM=${SEED:-4711}
+killed=0
+# kill_one ROUND: starts the job on three ranks, kills somebody after a random time, waits for the end
+kill_one() {
+    local whom=$1 wait_ms=$2 pid ranks victim rc=0
+    mpirun -q -n 3 "${run[@]}" --db "$tmp/db.sqlite" >"$tmp/log" 2>&1 &
+    pid=$!
+    sleep "$(printf '0.%03d' "$wait_ms")"
+    ranks=$(pgrep -P "$pid" -f "$tmp/db.sqlite" | sort -n || true)
+    case $whom in
+        launcher) victim=$pid ;;
+        coordinator) victim=$(echo "$ranks" | sed -n 1p) ;;
+        worker) victim=$(echo "$ranks" | sed -n 2p) ;;
+    esac
+    [ -z "$victim" ] || kill -KILL "$victim" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || rc=$?
+    # ranks whose launcher was killed notice it a little later
+    for _ in $(seq 100); do
+        pgrep -f "$tmp/db.sqlite" >/dev/null || break
+        sleep 0.1
+    done
+    pgrep -f "$tmp/db.sqlite" >/dev/null && fail "ranks outlive their launcher"
+    [ "$rc" -eq 3 ] || killed=$((killed + 1))
+}
+for round in 1 2; do
+    rm -f "$tmp/db.sqlite"*
+    for whom in launcher worker coordinator; do
+        kill_one $whom $((RANDOM % 700 + 250))
+    done
+    for _ in 1 2 3; do # what is left
+        rc=0
+        mpi 3 "${run[@]}" --db "$tmp/db.sqlite" >"$tmp/log" 2>&1 || rc=$?
+        [ "$rc" -eq 3 ] && break
+    done
+    [ "$rc" -eq 3 ] || { cat "$tmp/log"; fail "round $round: the run does not come to its end (exit $rc)"; }
+    dump "$tmp/db.sqlite" >"$tmp/db.txt"
+    same "$tmp/whole.txt" "$tmp/db.txt" "round $round: a killed and resumed run differs from an undisturbed one"
+done
+echo "$killed kills in mid-run"
+[ "$killed" -ge 2 ] || fail "only $killed of 6 kills hit a running job: the fixture is too small for this machine"
