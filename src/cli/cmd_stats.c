@@ -183,8 +183,8 @@ static int print_row(const rad_statistic_row *r, void *payload) {
 
 static rad_status print_text(rad_store *db, const rad_run_status *run, rad_error *err) {
     summary s = {.first = true};
-    printf("run %" PRId64 " of job %s, %s %s, finished %s: %" PRId64 " cases (unit %s), %" PRId64 " with exclusions\n\n", run->run, run->job,
-           run->backend, run->precision, run->finished, run->n_case, run->case_unit, run->n_excluded);
+    printf("run %" PRId64 " of job %s, %s %s, finished %s: %" PRId64 " cases (unit %s), %" PRId64 " with exclusions\n\n", run->run,
+           run->job, run->backend, run->precision, run->finished, run->n_case, run->case_unit, run->n_excluded);
     rad_status st = rad_store_each_statistic(db, run->run, print_row, &s, err);
     if (s.t.failed)
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the table");
@@ -244,13 +244,13 @@ static json_t *number_or_null(double v) {
 }
 
 static int json_row(const rad_statistic_row *r, void *payload) {
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:s}", "model",
-                          r->model, "class", r->class_name, "unit", r->unit, "stratum_kind", r->stratum_kind, "stratum", r->stratum, "cohort",
-                          r->cohort, "point", r->point, "name", r->name, "method", r->method, "n", (json_int_t)r->n, "n_pos",
-                          (json_int_t)r->n_pos, "n_missing", (json_int_t)r->n_missing, "n_cluster", (json_int_t)r->n_cluster, "est",
-                          number_or_null(r->est), "se", number_or_null(r->se), "lower", number_or_null(r->lower), "upper",
-                          number_or_null(r->upper), "level", number_or_null(r->level), "p", number_or_null(r->p), "reason", r->reason,
-                          "query", r->query);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:s}", "model",
+                  r->model, "class", r->class_name, "unit", r->unit, "stratum_kind", r->stratum_kind, "stratum", r->stratum, "cohort",
+                  r->cohort, "point", r->point, "name", r->name, "method", r->method, "n", (json_int_t)r->n, "n_pos", (json_int_t)r->n_pos,
+                  "n_missing", (json_int_t)r->n_missing, "n_cluster", (json_int_t)r->n_cluster, "est", number_or_null(r->est), "se",
+                  number_or_null(r->se), "lower", number_or_null(r->lower), "upper", number_or_null(r->upper), "level",
+                  number_or_null(r->level), "p", number_or_null(r->p), "reason", r->reason, "query", r->query);
     return o && json_array_append_new(payload, o) == 0 ? 0 : -1;
 }
 

@@ -179,9 +179,11 @@ rad_status rad_tx_commit(struct rad_store *st, rad_error *err) {
 }
 
 rad_status rad_tx_end(struct rad_store *st, rad_status status) {
-    if (status != RAD_OK && !sqlite3_get_autocommit(st->db)) {
+    if (status == RAD_OK)
+        return RAD_OK;
+    /* SQLite may have rolled back by itself (full disk, I/O): then this does nothing. */
+    if (!sqlite3_get_autocommit(st->db))
         (void)sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
-        st->failed = true;
-    }
+    st->failed = true;
     return status;
 }

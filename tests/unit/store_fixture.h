@@ -87,8 +87,13 @@ static inline void fx_job(fixture *f) {
         char sha[RAD_SHA256_HEX];
         if (rad_sha256(j->model[i].name, strlen(j->model[i].name), sha, NULL) != RAD_OK)
             fail();
-        f->model[i] = (rad_run_model){.sha256 = fx_text(f, "%s", sha), .graph_hash = "g", .summary = "a net", .opset = 13,
-                                      .parameters = 10, .input_shape = "1,8,8", .output_shape = "2"};
+        f->model[i] = (rad_run_model){.sha256 = fx_text(f, "%s", sha),
+                                      .graph_hash = "g",
+                                      .summary = "a net",
+                                      .opset = 13,
+                                      .parameters = 10,
+                                      .input_shape = "1,8,8",
+                                      .output_shape = "2"};
     }
     j->lesion_rule = RAD_AGG_MAX;
     j->patient_rule = f->shape.n_lesion ? RAD_AGG_MEAN : RAD_AGG_MAX;
@@ -123,7 +128,10 @@ static inline void fx_cohort(fixture *f) {
         p->covariate = calloc(1, sizeof *p->covariate);
         p->covariate[0] = (rad_covariate){"bmi", fx_text(f, "%d.5", 20 + i % 9)};
         for (int k = 0; k < 2; k++)
-            c->image[2 * i + k] = (rad_image){.patient = i, .lesion = -1, .study = fx_text(f, "s1"), .sequence = fx_text(f, "T%d", k + 1),
+            c->image[2 * i + k] = (rad_image){.patient = i,
+                                              .lesion = -1,
+                                              .study = fx_text(f, "s1"),
+                                              .sequence = fx_text(f, "T%d", k + 1),
                                               .path = fx_text(f, "img/%s_T%d.nii.gz", p->id, k + 1)};
         for (int l = 0; l < nl; l++) {
             rad_lesion *le = &c->lesion[i * nl + l];
@@ -131,10 +139,10 @@ static inline void fx_cohort(fixture *f) {
             le->label = f->job.class_name[fx_hash(fx_text(f, "%s/%d", p->id, l)) % (uint64_t)f->job.n_class];
         }
     }
-    c->image[c->n_image - 1] = (rad_image){.patient = 0, .lesion = -1, .study = fx_text(f, "s1"), .sequence = fx_text(f, "FLAIR"),
-                                           .path = fx_text(f, "img/flair.nii.gz")};
-    c->reading[0] = (rad_reading){.reader = fx_text(f, "R1"), .patient = 0, .lesion = -1, .call = f->job.class_name[0], .rating = 3,
-                                  .experience_years = NAN};
+    c->image[c->n_image - 1] = (rad_image){
+        .patient = 0, .lesion = -1, .study = fx_text(f, "s1"), .sequence = fx_text(f, "FLAIR"), .path = fx_text(f, "img/flair.nii.gz")};
+    c->reading[0] = (rad_reading){
+        .reader = fx_text(f, "R1"), .patient = 0, .lesion = -1, .call = f->job.class_name[0], .rating = 3, .experience_years = NAN};
 }
 
 static inline void fx_manifest(fixture *f) {
@@ -170,9 +178,19 @@ static inline void fx_create(fixture *f, fx_shape shape) {
     fx_job(f);
     fx_cohort(f);
     fx_manifest(f);
-    f->info = (rad_run_info){.job = &f->job, .cohort = &f->cohort, .manifest = &f->manifest, .model = f->model, .backend = "ref",
-                             .backend_version = "ref 1", .precision = "fp32", .host = "node1", .launch_mode = "single",
-                             .command_line = "radcohort run fixture.yaml", .versions_json = "{\"sqlite\":\"3\"}", .n_rank = 1, .threads = 1};
+    f->info = (rad_run_info){.job = &f->job,
+                             .cohort = &f->cohort,
+                             .manifest = &f->manifest,
+                             .model = f->model,
+                             .backend = "ref",
+                             .backend_version = "ref 1",
+                             .precision = "fp32",
+                             .host = "node1",
+                             .launch_mode = "single",
+                             .command_line = "radcohort run fixture.yaml",
+                             .versions_json = "{\"sqlite\":\"3\"}",
+                             .n_rank = 1,
+                             .threads = 1};
 }
 
 static inline void fx_destroy(fixture *f) {
@@ -239,8 +257,13 @@ static inline rad_case_result *fx_make(const fixture *f, int64_t index, int64_t 
     }
     for (int i = 0; i < 2; i++) {
         rad_image_record *im = &b->image[i];
-        *im = (rad_image_record){.image = k->input[i].image[0], .n_dim = 3, .dim = {8, 8, 41, 1, 1, 1, 1}, .spacing = {1, 1, 3},
-                                 .orientation = "LAS", .type = "int16", .file_bytes = 1000 + source};
+        *im = (rad_image_record){.image = k->input[i].image[0],
+                                 .n_dim = 3,
+                                 .dim = {8, 8, 41, 1, 1, 1, 1},
+                                 .spacing = {1, 1, 3},
+                                 .orientation = "LAS",
+                                 .type = "int16",
+                                 .file_bytes = 1000 + source};
         im->affine[0][0] = -1;
         snprintf(im->content, sizeof im->content, "%016llx%016d", (unsigned long long)fx_hash(who), i);
         im->warning = source % 11 == 0 ? "sform and qform disagree by 2.5 mm" : NULL;
@@ -268,8 +291,17 @@ static inline rad_case_result *fx_make(const fixture *f, int64_t index, int64_t 
         r->box = (const int64_t(*)[4])b->box;
         r->score = b->score[m];
     }
-    b->r = (rad_case_result){.case_id = case_id, .rank = 1, .host = "node1", .device = "cpu", .n_image = 2, .image = b->image,
-                             .n_model = f->job.n_model, .model = b->model, .read_s = 0.1, .prepare_s = 0.2, .infer_s = 0.3,
+    b->r = (rad_case_result){.case_id = case_id,
+                             .rank = 1,
+                             .host = "node1",
+                             .device = "cpu",
+                             .n_image = 2,
+                             .image = b->image,
+                             .n_model = f->job.n_model,
+                             .model = b->model,
+                             .read_s = 0.1,
+                             .prepare_s = 0.2,
+                             .infer_s = 0.3,
                              .read_bytes = 2000};
     return &b->r;
 }
@@ -293,11 +325,11 @@ static inline void fx_sql(const char *path, const char *sql) {
         fail_msg("%s: %s", sql, sqlite3_errmsg(db));
     sqlite3_close(db);
 }
-#define assert_number(path, sql, want)                                                  \
-    do {                                                                                \
-        double got_ = fx_number(path, sql);                                             \
-        if (got_ != (double)(want))                                                     \
-            fail_msg("%s: got %.17g, want %.17g", sql, got_, (double)(want));           \
+#define assert_number(path, sql, want)                                                                                                     \
+    do {                                                                                                                                   \
+        double got_ = fx_number(path, sql);                                                                                                \
+        if (got_ != (double)(want))                                                                                                        \
+            fail_msg("%s: got %.17g, want %.17g", sql, got_, (double)(want));                                                              \
     } while (0)
 
 /* The whole job in one go, cases in manifest order. */

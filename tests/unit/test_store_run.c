@@ -29,8 +29,10 @@ static void everything_is_scored_or_excluded(void **state) {
     assert_int_equal(strlen(hash), 64);
     assert_number(path, "SELECT state = 'finished' FROM run", 1);
     assert_number(path, "SELECT count(*) FROM manifest", 120);
-    assert_number(path, "SELECT count(*) FROM v_manifest_check WHERE n_case = n_scored + n_excluded AND n_neither = 0 AND n_both = 0"
-                        " AND n_patient = n_patient_scored + n_patient_excluded", 2);
+    assert_number(path,
+                  "SELECT count(*) FROM v_manifest_check WHERE n_case = n_scored + n_excluded AND n_neither = 0 AND n_both = 0"
+                  " AND n_patient = n_patient_scored + n_patient_excluded",
+                  2);
     /* cases 5, 22, ... fail at intake: odd ones for both models (one row), even ones for net0 */
     assert_number(path, "SELECT count(*) FROM exclusion WHERE stage = 'intake' AND run_model_id IS NULL", 4);
     assert_number(path, "SELECT count(*) FROM exclusion WHERE stage = 'intake' AND run_model_id IS NOT NULL", 3);
@@ -49,8 +51,10 @@ static void everything_is_scored_or_excluded(void **state) {
     assert_number(path, "SELECT count(*) FROM v_slice_score WHERE length(model_sha256) <> 64 OR length(result_key) <> 64", 0);
     assert_number(path, "SELECT count(*) FROM v_source WHERE result_key IS NOT NULL AND content IS NULL", 0);
     /* a patient is positive when one lesion is */
-    assert_number(path, "SELECT count(*) FROM v_case_score p WHERE unit = 'patient' AND label <> (SELECT max(k.class_index = 1) FROM manifest k"
-                        " JOIN patient q ON q.patient_id = k.patient_id WHERE q.patient = p.patient)", 0);
+    assert_number(path,
+                  "SELECT count(*) FROM v_case_score p WHERE unit = 'patient' AND label <> (SELECT max(k.class_index = 1) FROM manifest k"
+                  " JOIN patient q ON q.patient_id = k.patient_id WHERE q.patient = p.patient)",
+                  0);
     fx_destroy(&f);
 }
 
@@ -60,10 +64,14 @@ static void aggregation_follows_the_rules(void **state) {
     char hash[RAD_SHA256_HEX];
     fx_create(&f, SHAPE);
     fx_run_all(&f, path, hash);
-    assert_number(path, "SELECT count(*) FROM v_case_score s WHERE unit = 'lesion' AND score <> (SELECT max(score) FROM v_slice_score v"
-                        " WHERE v.model = s.model AND v.patient = s.patient AND v.lesion = s.lesion)", 0);
-    assert_number(path, "SELECT count(*) FROM v_case_score s WHERE unit = 'patient' AND abs(score - (SELECT avg(score) FROM v_case_score v"
-                        " WHERE v.model = s.model AND v.patient = s.patient AND v.unit = 'lesion')) > 1e-15", 0);
+    assert_number(path,
+                  "SELECT count(*) FROM v_case_score s WHERE unit = 'lesion' AND score <> (SELECT max(score) FROM v_slice_score v"
+                  " WHERE v.model = s.model AND v.patient = s.patient AND v.lesion = s.lesion)",
+                  0);
+    assert_number(path,
+                  "SELECT count(*) FROM v_case_score s WHERE unit = 'patient' AND abs(score - (SELECT avg(score) FROM v_case_score v"
+                  " WHERE v.model = s.model AND v.patient = s.patient AND v.unit = 'lesion')) > 1e-15",
+                  0);
     assert_number(path, "SELECT count(*) FROM case_score WHERE unit = 'patient' AND n_part + n_missing <> 2", 0);
     assert_true(fx_number(path, "SELECT count(*) FROM case_score WHERE unit = 'patient' AND n_missing = 1") > 0);
     fx_destroy(&f);
