@@ -106,8 +106,17 @@ static int input_names(onnx_span graph, onnx_span *ret)
     return n;
 }
 
-/* The model with inputs from `first` on turned into initializers with the data set's contents. */
-static rad_status with_constants(const rad_map *model, const data_set *d, int first, rad_buf *ret, rad_error *err)
+/* The standard's test data keep bfloat16 as uint16. */
+static rad_tensor as_declared(const rad_tensor *t, rad_dtype declared)
+{
+    rad_tensor ret = *t;
+    if (t->dtype == RAD_DT_U16 && declared == RAD_DT_BF16)
+        ret.dtype = RAD_DT_BF16;
+    return ret;
+}
+
+/* The model with inputs from `first` on turned into initializers with the data set's contents. In a message, what comes last counts. */
+static rad_status with_constants(const rad_map *model, const rad_model *m, const data_set *d, int first, rad_buf *ret, rad_error *err)
 {
     onnx_span all = {model->data, model->data + model->size, 0}, name[MAX_TENSORS];
     rad_buf graph, tensor;
@@ -128,7 +137,13 @@ static rad_status with_constants(const rad_map *model, const data_set *d, int fi
         for (int i = first; i < n && i < d->n_in; i++) {
             rad_buf_clear(&tensor);
             RAD_TRY(rad_buf_put(&tensor, d->in_file[i].data, d->in_file[i].size, err));
-            RAD_TRY(put_bytes(&tensor, 8, name[i].p, (size_t)(name[i].end - name[i].p), err)); /* the last name counts */
+            const char *declared_name;
+            rad_dtype declared;
+            rad_shape shape;
+            rad_model_get_input(m, i, &declared_name, &declared, &shape);
+            RAD_TRY(put_bytes(&tensor, 8, name[i].p, (size_t)(name[i].end - name[i].p), err));
+            RAD_TRY(put_varint(&tensor, 2 << 3 | ONNX_VARINT, err));
+            RAD_TRY(put_varint(&tensor, (uint64_t)as_declared(&d->in[i], declared).dtype, err));
             RAD_TRY(put_bytes(&graph, 5, tensor.data, tensor.size, err));
         }
         RAD_TRY(put_bytes(ret, 7, graph.data, graph.size, err));
@@ -137,15 +152,6 @@ out:
     rad_buf_release(&graph);
     rad_buf_release(&tensor);
     return st;
-}
-
-/* The standard's test data keep bfloat16 as uint16. */
-static rad_tensor as_declared(const rad_tensor *t, rad_dtype declared)
-{
-    rad_tensor ret = *t;
-    if (t->dtype == RAD_DT_U16 && declared == RAD_DT_BF16)
-        ret.dtype = RAD_DT_BF16;
-    return ret;
 }
 
 /* ---------------------------------------------------------------- comparison */
@@ -300,7 +306,7 @@ static bool run_data_set(rad_backend *be, const char *folder, int set, const tol
         if ((variant == 1 && d->n_in < 2) || (variant == 2 && (d->n_in == 0 || v->passed > 0 || v->failure[0] != '\0')))
             continue;
         rad_buf_clear(&bytes);
-        RAD_TRY(with_constants(&model, d, n_live, &bytes, &err));
+        RAD_TRY(with_constants(&model, opened, d, n_live, &bytes, &err));
         for (int no_fold = 0; no_fold < 2; no_fold++)
             run_variant(be, &bytes, d, n_live, no_fold != 0, tol, v);
     }
