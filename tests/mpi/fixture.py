@@ -114,7 +114,7 @@ def main():
             values = [int(draw.gauss(400 + 60 * label, 100)) for _ in range(n)]
             if p == 5:
                 values = [float(v) for v in values]
-                values[n // 2:n // 2 + 2 * side] = [math.nan] * (2 * side)
+                values[2 * dims[0] * dims[1]:3 * dims[0] * dims[1]] = [math.nan] * (dims[0] * dims[1])
             if p != 4:
                 nifti(os.path.join(cohort, path), dims, spacing, values, F32 if p == 5 else I16)
             if p == 2 and sequence == "A":

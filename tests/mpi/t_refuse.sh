@@ -11,14 +11,14 @@ once() {
 }
 for ranks in 0 3; do
     want 2 mpi $ranks "$rad" run "$tmp/none.yaml"
-    once "none.yaml"
+    once "cannot open.*none.yaml"
     sed 's/^positive: .*/positive: maligant/' "$tmp/job/job.yaml" >"$tmp/job/typo.yaml"
     want 2 mpi $ranks "$rad" run "$tmp/job/typo.yaml" --db "$tmp/x.sqlite"
-    once "maligant"
+    once "error: .*maligant"
     sed 's/one\.onnx/gone.onnx/' "$tmp/job/job.yaml" >"$tmp/job/gone.yaml"
     want 2 mpi $ranks "$rad" run "$tmp/job/gone.yaml" --db "$tmp/x.sqlite"
     once "gone.onnx"
-    sed 's/classes: .*/classes: [benign, malignant, other]/' "$tmp/job/job.yaml" >"$tmp/job/classes.yaml"
+    sed 's/classes: .*/classes: [benign, malignant, other]/; /^positive/d; /^operating/d' "$tmp/job/job.yaml" >"$tmp/job/classes.yaml"
     want 2 mpi $ranks "$rad" run "$tmp/job/classes.yaml" --db "$tmp/x.sqlite"
     once "outputs per sample"
     want 2 mpi $ranks "$rad" run "$tmp/job/job.yaml" --backend nonesuch --db "$tmp/x.sqlite"
