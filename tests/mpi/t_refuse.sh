@@ -26,5 +26,5 @@ for ranks in 0 3; do
     [ ! -e "$tmp/x.sqlite" ] || fail "a database was made for a job that cannot run"
     : >"$tmp/file"
     want 1 mpi $ranks "$rad" run "$tmp/job/job.yaml" --db "$tmp/file/x.sqlite"
-    once "tmp\|file"
+    once "run: error: .*file"
 done
