@@ -152,8 +152,9 @@ out:
     return st;
 }
 
-/* A target shape that the exporter froze at its own batch: when the data input and the output both had that batch as dim 0 in the file
- * and the data input now has another, dim 0 of the target follows. Exact: dim 0 is outermost, so each sample keeps its own elements. */
+/* A target shape that the exporter froze at its own batch: when dim 0 of the data input counts whole samples (it grew with the batch), a
+ * frozen dim 0 of the target grows alike. Exact: dim 0 is outermost, so each sample keeps its own elements. A frozen dim 0 that is no
+ * multiple of the file's batch would mix samples; that network has no other batch. */
 static rad_status rebatch(rad_build *b, rad_node *n, const rad_shape *shape0, int64_t batch0, int64_t batch, rad_error *err)
 {
     int at = rad_node_is(n, "Reshape") || rad_node_is(n, "Expand") ? 1 : rad_node_is(n, "Resize") ? 3 : -1;
@@ -162,16 +163,26 @@ static rad_status rebatch(rad_build *b, rad_node *n, const rad_shape *shape0, in
     const rad_value *target = &b->g->value[n->input[at]];
     const rad_shape *x0 = &shape0[n->input[0]], *y0 = &shape0[n->output[0]], *x = &b->g->value[n->input[0]].shape;
     int64_t count = target->data && target->dtype == RAD_DT_I64 ? rad_shape_count(&target->shape) : 0;
-    if (count < 1 || x0->rank < 1 || y0->rank < 1 || x->rank < 1)
+    if (count < 1 || x0->rank < 1 || y0->rank < 1 || x->rank < 1 || x0->dim[0] % batch0 || x->dim[0] % batch ||
+        x->dim[0] / batch != x0->dim[0] / batch0)
         return RAD_OK;
     const int64_t *dim = target->data;
-    if (dim[0] != batch0 || x0->dim[0] != batch0 || y0->dim[0] != batch0 || x->dim[0] != batch)
+    if (dim[0] != y0->dim[0]) /* open (-1, 0), or made from the shape of an input */
         return RAD_OK;
+    if (y0->dim[0] % batch0) {
+        if (y0->dim[0] == 1) /* all samples side by side: the other dims decide */
+            return RAD_OK;
+        return rad_onnx_fail(b->model, err, "node '%.100s' (%s): its target shape, frozen for batch %lld, starts with %lld, which mixes samples; "
+                             "export the network with a dynamic batch", n->name, n->op->name, (long long)batch0, (long long)dim[0]);
+    }
+    int64_t per_sample = dim[0] / batch0;
+    if (per_sample > (int64_t)RAD_MAX_TENSOR_BYTES / batch)
+        return RAD_OK; /* the shape rule refuses it */
     int64_t *copy = rad_arena_block(b->arena, (size_t)count * sizeof *copy);
     if (!copy)
         return rad_onnx_nomem(b->model, err);
     memcpy(copy, dim, (size_t)count * sizeof *copy);
-    copy[0] = batch;
+    copy[0] = per_sample * batch;
     int v;
     rad_shape s = target->shape;
     rad_status st = rad_build_add_const(b, target->name, RAD_DT_I64, &s, copy, &v, err);
