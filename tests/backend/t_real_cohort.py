@@ -96,7 +96,7 @@ def independent(cohort, rows):
     """Scores by nibabel, numpy and PyTorch, written from src/prepare/README.md; None where the volume cannot be read."""
     import nibabel as nib
     import numpy as np
-    import onnx
+    import onnx.numpy_helper
     import torch
     sys.path.insert(0, os.path.join(SHARED, 'models'))
     from networks import build
@@ -125,22 +125,33 @@ def independent(cohort, rows):
             m = o.apply_orientation(np.asanyarray(nib.load(os.path.join(cohort, r['mask'])).dataobj) != 0, to)
         else:
             m = np.ones(vol.shape, bool)
-        if r['mask']:
-            z = int(m.sum((0, 1)).argmax())
-        else:
-            z = (vol.shape[2] - 1) // 2 if to[list(to[:, 0]).index(2), 1] == 1 or True else 0
-        x, y = np.flatnonzero(m[:, :, z].any(1)), np.flatnonzero(m[:, :, z].any(0))
-        x0, y0, x1, y1 = x[0] - MARGIN, y[0] - MARGIN, x[-1] + 1 + MARGIN, y[-1] + 1 + MARGIN
-        out[r['lesion']] = vol, z, (x0, y0, x1, y1), img, to, net
+        z = int(m.sum((0, 1)).argmax()) if r['mask'] else (vol.shape[2] - 1) // 2
+        x, y = np.flatnonzero(m.any((1, 2))), np.flatnonzero(m.any((0, 2)))
+        spacing = np.linalg.norm(img.affine[:3, :3], axis=0)[np.argsort(to[:, 0])][:2]
+        out[r['lesion']] = vol, z, square((x[0], y[0], x[-1] + 1, y[-1] + 1), spacing, vol.shape), net
     return out
 
 
+def square(box, spacing, shape):
+    """Smallest square in mm with MARGIN pixels on every side, moved inside the slice where it fits (src/prepare/README.md)."""
+    import math
+    e = [box[2] - box[0] + 2 * MARGIN, box[3] - box[1] + 2 * MARGIN]
+    if abs(spacing[0] - spacing[1]) <= 0.001 * max(spacing):
+        n = [math.ceil(max(e) - 1e-6)] * 2
+    else:
+        side = max(e[0] * spacing[0], e[1] * spacing[1])
+        n = [math.ceil(side / spacing[a] - 1e-6) for a in (0, 1)]
+    at = [math.ceil((box[a] + box[a + 2] - 1) / 2 - n[a] / 2) for a in (0, 1)]
+    at = [min(max(at[a], min(0, shape[a] - n[a])), max(0, shape[a] - n[a])) for a in (0, 1)]
+    return at[0], at[1], at[0] + n[0], at[1] + n[1]
+
+
 def reference_scores(ref, box, z):
-    """Softmax scores of one volume for the region that radcohort recorded (reoriented pixels) and slice z."""
+    """Softmax scores of one volume for a region (reoriented pixels) of slice z and its neighbours."""
     import numpy as np
     import torch
     import torch.nn.functional as F
-    vol, _, _, _, _, net = ref
+    vol, _, _, net = ref
     x0, y0, x1, y1 = box
     vol = np.clip((vol - LOW) / (HIGH - LOW), 0, 1)
     xi, yi = np.clip(np.arange(x0, x1), 0, vol.shape[0] - 1), np.clip(np.arange(y0, y1), 0, vol.shape[1] - 1)
@@ -188,12 +199,9 @@ def main():
         for lesion, z, x0, y0, x1, y1 in con.execute('SELECT DISTINCT lesion, slice, x0, y0, x1, y1 FROM v_slice_score'):
             if lesion not in ref:
                 continue
-            vol, want_z, tight = ref[lesion][:3]
-            side = max(tight[2] - tight[0], tight[3] - tight[1])
-            row = next(r for r in rows if r['lesion'] == lesion)
-            if row['mask']:
-                assert z == want_z, f'{path[lesion]}: slice {z}, {want_z} was expected'
-            assert x0 <= tight[0] and y0 <= tight[1] and x1 >= tight[2] and y1 >= tight[3] or max(vol.shape[:2]) < side, path[lesion]
+            _, want_z, want_box, _ = ref[lesion]
+            assert z == want_z, f'{path[lesion]}: slice {z}, {want_z} was expected'
+            assert (x0, y0, x1, y1) == want_box, f'{path[lesion]}: region {(x0, y0, x1, y1)}, {want_box} was expected'
             got = [s for _, s in sorted(con.execute("SELECT class, score FROM v_case_score WHERE unit = 'lesion' AND lesion = ?", [lesion]))]
             want = reference_scores(ref[lesion], (x0, y0, x1, y1), z)
             difference = float(np.abs(np.array(got) - want).max())
