@@ -134,6 +134,15 @@ int64_t rad_column_builder_count(const rad_column_builder *b);
 /* Borrowed view of what was put so far; valid until the next change. */
 rad_status rad_column_builder_view(rad_column_builder *b, rad_column *ret, rad_error *err) RAD_MUST_CHECK;
 
+/* ---------------------------------------------------------------- aggregation: slices to lesions, lesions to patients */
+
+/* True for the rules of the job file: "max", "mean", "median". */
+bool rad_aggregate_is_rule(const char *rule);
+/* One score out of `score` [n], all finite. `score` is put into ascending order, so that the result does not depend on the order in
+ * which the parts are given: the mean adds in that order, in double. The median of an even number is the mean of the two middle ones
+ * (as numpy.median). NaN when n is 0 or the rule is unknown. Thread-safe for distinct `score`. */
+double rad_aggregate_scores(const char *rule, double *score, int64_t n);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,24 +1,41 @@
 /* aggregate.c: max, mean and median of scores, independent of their order. */
-#include "radcohort/aggregate.h"
+#include "radcohort/stats.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const NAME[] = {[RAD_AGG_MAX] = "max", [RAD_AGG_MEAN] = "mean", [RAD_AGG_MEDIAN] = "median"};
-#define N_RULE (sizeof NAME / sizeof NAME[0])
-
-const char *rad_aggregate_name(rad_aggregate rule) {
-    return NAME[rule];
+static double largest(const double *sorted, int64_t n) {
+    return sorted[n - 1];
 }
 
-bool rad_aggregate_parse(const char *name, rad_aggregate *ret) {
-    for (size_t i = 0; i < N_RULE; i++)
-        if (strcmp(NAME[i], name) == 0) {
-            *ret = (rad_aggregate)i;
-            return true;
-        }
-    return false;
+static double mean(const double *sorted, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += sorted[i];
+    return sum / (double)n;
+}
+
+static double median(const double *sorted, int64_t n) {
+    return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+}
+
+typedef struct aggregate_rule {
+    const char *name;
+    double (*of)(const double *sorted, int64_t n);
+} aggregate_rule;
+
+static const aggregate_rule RULE[] = {{"max", largest}, {"mean", mean}, {"median", median}};
+
+static const aggregate_rule *find(const char *name) {
+    for (size_t i = 0; i < sizeof RULE / sizeof RULE[0]; i++)
+        if (strcmp(RULE[i].name, name) == 0)
+            return &RULE[i];
+    return NULL;
+}
+
+bool rad_aggregate_is_rule(const char *rule) {
+    return find(rule) != NULL;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -28,21 +45,10 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-double rad_aggregate_scores(rad_aggregate rule, double *score, int64_t n) {
-    if (n <= 0)
-        return NAN;
+double rad_aggregate_scores(const char *rule, double *score, int64_t n) {
+    const aggregate_rule *r = find(rule);
+    if (!r || n <= 0)
+        return (double)NAN;
     qsort(score, (size_t)n, sizeof *score, by_value);
-    switch (rule) {
-    case RAD_AGG_MEAN: {
-        double sum = 0;
-        for (int64_t i = 0; i < n; i++)
-            sum += score[i];
-        return sum / (double)n;
-    }
-    case RAD_AGG_MEDIAN:
-        return n % 2 ? score[n / 2] : (score[n / 2 - 1] + score[n / 2]) / 2;
-    case RAD_AGG_MAX:
-        break;
-    }
-    return score[n - 1];
+    return r->of(score, n);
 }

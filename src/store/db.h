@@ -20,9 +20,10 @@
 #define RAD_STORE_BUSY_MS 60000 /* how long a commit waits for readers */
 #define RAD_STORE_MAX_STATEMENTS 128
 /* A case that was on lease when the coordinator died is suspected only when that session finished nothing at all; after this many such
- * sessions in a row it counts as having taken its rank down RAD_MAX_ATTEMPTS times. A scheduler that kills a job again and again does
- * not condemn cases as long as each session finishes one. */
+ * sessions in a row it is handed out as having no attempt left, which the scheduler quarantines. A cluster that kills a job again and
+ * again does not condemn cases as long as each session finishes one. */
 #define RAD_STORE_MAX_FRUITLESS 3
+#define RAD_STORE_ATTEMPTS_SPENT 1000
 #define RAD_STORE_LEVEL 0.95
 
 struct rad_lock;

@@ -3,7 +3,7 @@
  * run can be worked on without its job. */
 #include "db.h"
 
-#include "radcohort/aggregate.h"
+#include "radcohort/stats.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -78,7 +78,7 @@ typedef struct aggregation {
     struct rad_store *st;
     int64_t run, run_model;
     bool lesions; /* the case is a lesion: its score is a row of its own */
-    rad_aggregate case_rule, patient_rule;
+    char case_rule[16], patient_rule[16];
     score_list list;
     case_part *part;
     int64_t n_part, cap_part;
@@ -194,7 +194,6 @@ static rad_status run_sql(struct rad_store *st, const char *sql, int64_t run, ra
 
 static rad_status read_rules(struct rad_store *st, int64_t run, aggregation *a, rad_error *err) {
     bool row = false;
-    rad_aggregate lesion_rule;
     rad_query q = rad_query_start(st, SQL_RULES);
     rad_bind_int(&q, run);
     rad_status s = rad_query_row(&q, &row, err);
@@ -203,12 +202,13 @@ static rad_status read_rules(struct rad_store *st, int64_t run, aggregation *a, 
     if (!row)
         return rad_error_set(err, RAD_E_STORE, "'%s' has no run %" PRId64, st->path, run);
     a->lesions = strcmp(rad_column_text(&q, 0), "lesion") == 0;
-    if (!rad_aggregate_parse(rad_column_text(&q, 1), &lesion_rule) || !rad_aggregate_parse(rad_column_text(&q, 2), &a->patient_rule))
-        s = rad_error_set(err, RAD_E_STORE, "'%s': run %" PRId64 " has an unknown aggregation rule", st->path, run);
-    else /* without lesions the slices go straight to the patient */
-        a->case_rule = a->lesions ? lesion_rule : a->patient_rule;
+    /* Without lesions the slices go straight to the patient. */
+    snprintf(a->case_rule, sizeof a->case_rule, "%s", rad_column_text(&q, a->lesions ? 1 : 2));
+    snprintf(a->patient_rule, sizeof a->patient_rule, "%s", rad_column_text(&q, 2));
     rad_query_end(&q);
-    return s;
+    if (!rad_aggregate_is_rule(a->case_rule) || !rad_aggregate_is_rule(a->patient_rule))
+        return rad_error_set(err, RAD_E_STORE, "'%s': run %" PRId64 " has an unknown aggregation rule", st->path, run);
+    return RAD_OK;
 }
 
 static rad_status next_model(struct rad_store *st, int64_t run, int position, int64_t *ret_run_model, rad_error *err) {

@@ -2,8 +2,6 @@
  * labels that count, the manifest, the cases that intake excludes, and the images nobody needs. */
 #include "db.h"
 
-#include "radcohort/aggregate.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +34,11 @@ static const char SQL_NO_CASE[] =
     "   FROM run_patient rp WHERE rp.run_id = ?1"
     "    AND NOT EXISTS (SELECT 1 FROM manifest m WHERE m.run_id = rp.run_id AND m.patient_id = rp.patient_id)";
 
+static const char *aggregate_name(rad_aggregate a) {
+    static const char *const NAME[] = {[RAD_AGG_MAX] = "max", [RAD_AGG_MEAN] = "mean", [RAD_AGG_MEDIAN] = "median"};
+    return NAME[a];
+}
+
 static const char *activation_name(rad_activation a) {
     static const char *const NAME[] = {[RAD_ACT_NONE] = "none", [RAD_ACT_SOFTMAX] = "softmax", [RAD_ACT_SIGMOID] = "sigmoid"};
     return NAME[a];
@@ -56,8 +59,8 @@ static rad_status put_run(struct rad_store *st, const rad_run_info *info, const 
     rad_bind_text(&q, info->cohort->sha256);
     rad_bind_text(&q, job->cohort_dir);
     rad_bind_text(&q, rad_unit_name(job->case_unit));
-    rad_bind_text(&q, rad_aggregate_name(job->lesion_rule));
-    rad_bind_text(&q, rad_aggregate_name(job->patient_rule));
+    rad_bind_text(&q, aggregate_name(job->lesion_rule));
+    rad_bind_text(&q, aggregate_name(job->patient_rule));
     rad_bind_index(&q, job->n_class == 2 ? job->positive : -1);
     rad_bind_text(&q, strata);
     rad_bind_text(&q, info->backend);

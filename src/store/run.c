@@ -1,8 +1,6 @@
 /* run.c: the life of a run: begin or take up again, leases, stop. */
 #include "db.h"
 
-#include "radcohort/sched.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,7 +126,7 @@ static rad_status read_pending(struct rad_store *st, int64_t run, rad_pending_ca
     q = rad_query_start(st, SQL_PENDING);
     rad_bind_int(&q, run);
     rad_bind_int(&q, RAD_STORE_MAX_FRUITLESS);
-    rad_bind_int(&q, RAD_MAX_ATTEMPTS);
+    rad_bind_int(&q, RAD_STORE_ATTEMPTS_SPENT);
     while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row && i < n) {
         p[i].case_id = sqlite3_column_int64(q.stmt, 0);
         p[i].manifest_index = sqlite3_column_int64(q.stmt, 1);
