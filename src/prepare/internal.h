@@ -23,6 +23,8 @@ rad_status rad_view_make(const rad_volume *v, const char orientation[4], const c
 /* SHAPE unless both views have the same dims and no corner of `b` lies farther than `tolerance` times a's smallest spacing from a's. */
 rad_status rad_view_same_grid(const rad_view *a, const char *what_a, const rad_view *b, const char *what_b, double tolerance, rad_error *err)
     RAD_MUST_CHECK;
+#define GRID_TOLERANCE 0.1 /* of the smallest spacing: rounding of two exports of one grid; more would be another position */
+#define MASK_TOLERANCE 0.5 /* of the smallest spacing: a mask half a voxel off still marks the right voxels */
 /* A stored voxel position (centre = integer) as a position along the reoriented axes. */
 void rad_view_position(const rad_view *v, const double stored[3], double ret[3]);
 

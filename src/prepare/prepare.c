@@ -21,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GRID_TOLERANCE 0.1 /* of the smallest spacing: rounding of two exports of one grid; more would be another position */
 
 typedef struct maker { /* what the steps share */
     const rad_input_spec *spec;

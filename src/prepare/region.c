@@ -37,7 +37,6 @@
 
 #define CEIL_SLACK 1e-6          /* pixels */
 #define SQUARE_PIXELS 0.001      /* relative difference of sx and sy that is rounding, not anisotropy */
-#define MASK_TOLERANCE 0.5       /* of the smallest spacing: a mask half a voxel off still marks the right voxels */
 
 typedef struct extent { /* of the lesion */
     double centre[2], width[2]; /* x, y in pixels */
