@@ -46,6 +46,7 @@ double rad_p_two_sided(double z);
 double rad_p_chisq(double x, double df); /* upper tail; NaN for df <= 0 */
 double rad_p_f(double x, double df1, double df2);
 double rad_p_t_two_sided(double t, double df);
+double rad_t_tail(double t, double df); /* P(T > t), finite df */
 double rad_q_t(double p, double df); /* lower-tail quantile, df = infinity allowed */
 double rad_p_binomial(int64_t k, int64_t n, double p); /* P(X <= k) */
 double rad_d_binomial(int64_t k, int64_t n, double p);
@@ -81,5 +82,15 @@ rad_status rad_spd_inverse(const double *a, int64_t k, double *ret_inverse, doub
 void rad_labels(const rad_column *c, int64_t n, int8_t *ret);
 /* keep[0..*ret_n): rows where columns [from, to) are all present. */
 int64_t rad_complete(const rad_frame *f, int64_t from, int64_t to, int64_t *ret_keep);
+/* One scale for category columns [from, to): the words of `list` ("a,b,c", their order kept) or, when it is NULL, all levels sorted.
+ * code[c * n + i] is the place on the scale, -1 for missing or not on it. Everything is released with rad_scale_release. */
+typedef struct rad_scale {
+    int64_t n_level;
+    char **level;
+    int64_t *code;
+} rad_scale;
+rad_status rad_scale_init(const rad_frame *f, int64_t from, int64_t to, const char *list, rad_scale *ret, rad_error *err) RAD_MUST_CHECK;
+void rad_scale_release(rad_scale *s);
+#define RAD_SCALE_MAX 1000
 
 #endif

@@ -8,6 +8,7 @@ static const rad_stat_topic *const topics[] = {
     &rad_topic_proportion,
     &rad_topic_cutoff,
     &rad_topic_special,
+    &rad_topic_paired,
     &rad_topic_multiplicity,
 };
 enum { N_TOPIC = sizeof topics / sizeof *topics };

@@ -1,8 +1,6 @@
 /* special: distribution functions, so that a p value in SQL can be checked in SQL. */
 #include "impl.h"
 
-#include <gsl/gsl_sf_erf.h>
-
 enum { LOWER, UPPER };
 static const char *const tails[] = {"lower", "upper", NULL};
 
@@ -11,7 +9,6 @@ static rad_status tail_of(const rad_arg *arg, int n_arg, int i, int *ret, rad_er
     return rad_arg_word(rad_arg_text(arg, n_arg, i, "lower"), "tail", tails, ret, err);
 }
 
-/* exp(log erfc) keeps 15 digits far out, where gsl_cdf_ugaussian loses some to its range reduction. */
 static double normal_tail(double x) /* P(X > x) */
 {
     return isnan(x) ? NAN : 0.5 * erfc(x / 1.4142135623730950488);
@@ -50,8 +47,8 @@ static rad_status pt_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_
     if (st != RAD_OK)
         return st;
     const double t = rad_arg_num(arg, n_arg, 0, NAN), df = rad_arg_num(arg, n_arg, 1, NAN);
-    const bool ok = !isnan(t) && df > 0;
-    return put(doc, !ok ? NAN : tail == UPPER ? gsl_cdf_tdist_Q(t, df) : gsl_cdf_tdist_P(t, df), ok, "df must be above 0");
+    const bool ok = isfinite(t) && df > 0 && isfinite(df);
+    return put(doc, !ok ? NAN : rad_t_tail(tail == UPPER ? t : -t, df), ok, "t must be finite, df above 0");
 }
 
 static rad_status qt_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)

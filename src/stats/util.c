@@ -1,10 +1,7 @@
 #include "impl.h"
 
 #include <gsl/gsl_eigen.h>
-#include <gsl/gsl_errno.h>
-#include <gsl/gsl_linalg.h>
 #include <gsl/gsl_randist.h>
-#include <gsl/gsl_sf_erf.h>
 
 double rad_arg_num(const rad_arg *arg, int n_arg, int i, double otherwise)
 {
@@ -110,7 +107,14 @@ double rad_p_t_two_sided(double t, double df)
         return NAN;
     if (isinf(df))
         return rad_p_two_sided(t);
-    return isinf(t) ? 0 : 2 * gsl_cdf_tdist_Q(fabs(t), df);
+    return isinf(t) ? 0 : 2 * rad_t_tail(fabs(t), df);
+}
+
+/* gsl_cdf_tdist_Q loses seven digits far out; the incomplete beta function does not. */
+double rad_t_tail(double t, double df)
+{
+    const double q = t * t, half = q < df ? gsl_cdf_beta_Q(q / (df + q), 0.5, df / 2) / 2 : gsl_cdf_beta_P(df / (df + q), df / 2, 0.5) / 2;
+    return t >= 0 ? half : 1 - half;
 }
 
 double rad_q_t(double p, double df)

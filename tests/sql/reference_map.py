@@ -290,7 +290,7 @@ def _(i, data, e, c):
     elif i["metric"] == "spec":
         rows = [r for r in rows if r[i["truth"]] == 0]
     right = [float((r[i["score"]] >= i["threshold"]) == (r[i["truth"]] == 1)) for r in rows]
-    return e.call("proportion_clustered_json", [right, column(rows, i["cluster"])], [0.95, 4000])
+    return e.call("proportion_clustered_json", [right, column(rows, i["cluster"])], [])
 
 
 @stat("auc_cluster_bootstrap")
@@ -316,3 +316,29 @@ def _(i, data, e, c):
 def _(i, data, e, c):
     takes_tail = i["fn"] in ("pnorm", "pt", "pchisq", "pf", "pbeta", "kolmogorov")
     return {"value": e.call(i["fn"], [], i["args"] + ([i["tail"]] if takes_tail else []))["value"]}
+
+
+# ---------------------------------------------------------------- 04 agreement
+
+def calls_table(i, data, e):
+    rows = rows_of(i, data)
+    y, t1, t2 = truth(i, rows), column(rows, i["test1"]), column(rows, i["test2"])
+    if i["metric"] != "accuracy":
+        want = 1 if i["metric"] == "sens" else 0
+        y, t1, t2 = zip(*[r for r in zip(y, t1, t2) if r[0] == want])
+    right = [[None if a is None else float(a == b) for a, b in zip(t, y)] for t in (t1, t2)]
+    return e.call("mcnemar_json", right, [])
+
+
+@stat("mcnemar", "paired_proportion_diff_ci")
+def _(i, data, e, c):
+    if "test1" in i:
+        return calls_table(i, data, e)
+    (r,) = rows_of(i, data)
+    return e.call("mcnemar_table_json", [], [r["a"], r["b"], r["c"], r["d"]])
+
+
+@stat("paired_pv_comparison", "paired_sesp")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("paired_tests_json", [truth(i, rows), column(rows, i["test1"]), column(rows, i["test2"])], [])
