@@ -223,6 +223,24 @@ static void a_square_is_square_in_millimetres(void **state) {
     check(&s, &m, &roi, &p);
     box_is(&p, 9, 6, 15, 18);
     rad_prepared_release(&p);
+    roi = (rad_roi){.has_box = true, .box = {10, 10, 0, 12, 30, 1}}; /* 2 x 10 mm, with margin 4 x 12 mm */
+    check(&s, &m, &roi, &p);
+    box_is(&p, 5, 8, 17, 32);
+    rad_prepared_release(&p);
+    roi = (rad_roi){.has_point = true, .point = {10.6, 20.4, 0}};
+    s.region = (rad_region_spec){.size_mm = 3};
+    check(&s, &m, &roi, &p);
+    box_is(&p, 10, 18, 13, 24); /* around pixels 11 and 20.4 */
+    rad_prepared_release(&p);
+    make(&m, 30, 40, 1);
+    m.v.info.affine[0][0] = m.v.info.affine[1][1] = 0.7;
+    roi.point[0] = roi.point[1] = 20;
+    s.region.size_mm = 2.1; /* 2.1 / 0.7 is 3.0000000000000004 in double: still 3 pixels */
+    check(&s, &m, &roi, &p);
+    box_is(&p, 19, 19, 22, 22);
+    rad_prepared_release(&p);
+    make(&m, 30, 40, 1);
+    m.v.info.affine[1][1] = 0.5;
     roi = (rad_roi){.has_point = true, .point = {10, 20, 0}};
     s.region = (rad_region_spec){.size_mm = 5};
     check(&s, &m, &roi, &p);
