@@ -6,12 +6,13 @@
 
 #include "check.h"
 #include "radcohort/load.h"
+#include "radcohort/prepare.h"
 
 /* The header of one file, read once. */
 typedef struct header {
     bool looked;
     rad_status status;
-    int64_t dim[3];
+    rad_image_info info;
     char *why;
 } header;
 
@@ -116,13 +117,10 @@ static rad_status read_header(walk *w, header *h, const char *path, bool missing
         h->why = rad_asprintf("file cannot be read: %s (%s)", rad_status_reason(h->status), why.text);
         return h->why ? RAD_OK : no_memory(err);
     }
-    memcpy(h->dim, info.dim, sizeof h->dim);
-    rad_image_info_release(&info);
+    rad_image_info_release(&info); /* its warning; the rest is plain data */
+    info.warning = NULL;
+    h->info = info;
     return RAD_OK;
-}
-
-static bool same_shape(const header *a, const header *b) {
-    return memcmp(a->dim, b->dim, sizeof a->dim) == 0;
 }
 
 /* ---------------------------------------------------------------- one input of one case */
@@ -130,7 +128,7 @@ static bool same_shape(const header *a, const header *b) {
 typedef struct verdict {
     rad_status status;
     const char *stage;
-    char text[512];
+    char text[700];
 } verdict;
 
 static void refuse(verdict *v, rad_status st, const char *stage, const char *fmt, ...) RAD_PRINTF(4, 5);
@@ -143,62 +141,58 @@ static void refuse(verdict *v, rad_status st, const char *stage, const char *fmt
     v->stage = stage;
 }
 
-/* Does the region need the lesion's mask? The order of RAD_REGION_AUTO: mask, box, point. */
-static bool needs_mask(const rad_input_spec *spec, const rad_lesion *l) {
-    if (!l->has_mask)
-        return false;
-    return spec->region.from == RAD_REGION_MASK || spec->region.from == RAD_REGION_AUTO;
-}
-
-static bool needs_box(const rad_input_spec *spec, const rad_lesion *l) {
-    return l->has_box && (spec->region.from == RAD_REGION_BOX || (spec->region.from == RAD_REGION_AUTO && !l->has_mask));
-}
-
 static rad_status check_lesion(walk *w, const rad_input_spec *spec, int64_t lesion, const header *ref, verdict *v, rad_error *err) {
     const rad_lesion *l = &w->k->cohort->lesion[lesion];
-    if (needs_mask(spec, l)) {
-        header *m = &w->mask[lesion];
+    /* the order in which prepare looks: the mask counts unless the job names another source */
+    bool uses_mask = l->has_mask && spec->region.from != RAD_REGION_BOX && spec->region.from != RAD_REGION_POINT;
+    header *m = &w->mask[lesion];
+    if (uses_mask) {
         rad_status st = read_header(w, m, l->mask, l->mask_missing, err);
         if (st != RAD_OK)
             return st;
         if (m->status != RAD_OK)
             refuse(v, m->status, "load", "mask: %s", m->why);
-        else if (!w->k->no_headers && !same_shape(m, ref))
-            refuse(v, RAD_E_SHAPE, "prepare", "the mask has another shape than the image (%" PRId64 " x %" PRId64 " x %" PRId64 ", image %" PRId64
-                   " x %" PRId64 " x %" PRId64 ")", m->dim[0], m->dim[1], m->dim[2], ref->dim[0], ref->dim[1], ref->dim[2]);
     }
-    if (v->status != RAD_OK || w->k->no_headers || !needs_box(spec, l))
+    if (v->status != RAD_OK || w->k->no_headers)
         return RAD_OK;
-    for (int a = 0; a < 3; a++)
-        if (l->box[a] >= ref->dim[a] && v->status == RAD_OK)
-            refuse(v, RAD_E_REGION, "prepare", "the box lies outside the image (%c from %" PRId64 ", image has %" PRId64 ")", "ijk"[a], l->box[a],
-                   ref->dim[a]);
+    rad_roi roi = {.has_box = l->has_box, .has_point = l->has_point};
+    rad_error why = {0};
+    memcpy(roi.box, l->box, sizeof roi.box);
+    memcpy(roi.point, l->point, sizeof roi.point);
+    rad_status st = rad_prepare_check_lesion(spec, &ref->info, uses_mask ? &m->info : NULL, &roi, &why);
+    if (st == RAD_E_NOMEM)
+        return no_memory(err);
+    if (st != RAD_OK)
+        refuse(v, st, "prepare", "%s (%s)", st == RAD_E_SHAPE ? "the mask is not on the image's grid" : "the lesion lies outside the image", why.text);
     return RAD_OK;
 }
 
 static rad_status check_case_input(walk *w, const rad_case *c, int which, verdict *v, rad_error *err) {
     const rad_input_spec *spec = &w->k->job->input[which];
     const rad_case_input *in = &c->input[which];
+    const rad_image_info *info[RAD_MAX_CHANNELS];
     *v = (verdict){.status = RAD_OK};
     if (in->status != RAD_OK) {
         refuse(v, in->status, "intake", "%s", in->why);
         return RAD_OK;
     }
-    const header *ref = &w->image[in->image[0]];
     for (int ch = 0; ch < spec->n_channel && v->status == RAD_OK; ch++) {
         const rad_image *image = &w->k->cohort->image[in->image[ch]];
         header *h = &w->image[in->image[ch]];
         rad_status st = read_header(w, h, image->path, image->missing, err);
         if (st != RAD_OK)
             return st;
+        info[ch] = &h->info;
         if (h->status != RAD_OK)
             refuse(v, h->status, "load", "%s", h->why);
-        else if (!w->k->no_headers && !same_shape(h, ref))
-            refuse(v, RAD_E_SHAPE, "prepare", "its images have different shapes (%s: %" PRId64 " x %" PRId64 " x %" PRId64 ", %s: %" PRId64
-                   " x %" PRId64 " x %" PRId64 ")", spec->channel[0].sequence, ref->dim[0], ref->dim[1], ref->dim[2], image->sequence, h->dim[0],
-                   h->dim[1], h->dim[2]);
     }
-    return v->status == RAD_OK && c->lesion >= 0 ? check_lesion(w, spec, c->lesion, ref, v, err) : RAD_OK;
+    rad_error why = {0};
+    if (v->status == RAD_OK && !w->k->no_headers) {
+        rad_status st = rad_prepare_check_grid(spec, info, &why);
+        if (st != RAD_OK)
+            refuse(v, st, "prepare", "%s (%s)", st == RAD_E_SHAPE ? "its images are not on one grid" : "its geometry is not supported", why.text);
+    }
+    return v->status == RAD_OK && c->lesion >= 0 ? check_lesion(w, spec, c->lesion, &w->image[in->image[0]], v, err) : RAD_OK;
 }
 
 /* ---------------------------------------------------------------- all */

@@ -4,6 +4,8 @@
 #include "check.h"
 #include "cli.h"
 
+enum { MAX_WARNINGS = 20 };
+
 static rad_status gather(check *k, rad_error *err) {
     rad_status st = rad_job_read(k->job_path, &k->job, &k->issues, err);
     if (st != RAD_OK)
@@ -19,6 +21,21 @@ static rad_status gather(check *k, rad_error *err) {
         st = check_cases(k, err);
 out:
     return st;
+}
+
+/* All errors; of the warnings the first few: thousands of missing files are better told by the table of exclusions. */
+static void print_issues(const check *k) {
+    rad_issues shown = k->issues;
+    rad_issue *item = rad_calloc(k->issues.n, sizeof *item);
+    if (item) {
+        shown.item = item;
+        shown.n = 0;
+        for (size_t i = 0, warnings = 0; i < k->issues.n; i++)
+            if (k->issues.item[i].severity == RAD_SEVERITY_ERROR || warnings++ < MAX_WARNINGS)
+                item[shown.n++] = k->issues.item[i];
+    }
+    rad_issues_print(&shown, stderr);
+    free(item);
 }
 
 static void release(check *k) {
@@ -61,7 +78,7 @@ static int run(int argc, char **argv) {
                : k.n_excluded > 0     ? RAD_EXIT_EXCLUSIONS
                                       : RAD_EXIT_OK;
     if (st == RAD_OK) {
-        rad_issues_print(&k.issues, stderr);
+        print_issues(&k);
         if (!json)
             check_print_text(&k);
         else if (check_print_json(&k, code, &err) != RAD_OK)

@@ -94,8 +94,8 @@ static scalar_kind number_kind(const char *s) {
 static scalar_kind kind_of(const yaml_node_t *node) {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
     static const char *const bools[] = {"true", "True", "TRUE", "false", "False", "FALSE", NULL};
-    static const char *const unclear[] = {"yes", "Yes", "YES", "no",  "No",  "NO",  "on",  "On",  "ON",  "off",  "Off",  "OFF", "y", "Y",
-                                          "n",   "N",   "=",   ".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN", "+.inf", "-.inf", NULL};
+    static const char *const unclear[] = {"yes", "Yes", "YES", "no",  "No",  "NO",  "on",  "On",  "ON",  "off",  "Off",  "OFF", "=",
+                                            ".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN", "+.inf", "-.inf", NULL};
     if (node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
         return SCALAR_TEXT;
     const char *s = text_of(node);
@@ -133,7 +133,8 @@ static void describe_range(const key_def *key, const char *what, char *buf, size
         snprintf(buf, cap, "%s from %.10g to %.10g", what, key->min, key->max);
 }
 
-static void describe_expected(const key_def *key, char *buf, size_t cap) {
+/* `item`: one entry of a list is meant, not the list. */
+static void describe_expected(const key_def *key, bool item, char *buf, size_t cap) {
     char words[160] = "";
     if (key->words)
         describe_words(key, words, sizeof words);
@@ -146,20 +147,24 @@ static void describe_expected(const key_def *key, char *buf, size_t cap) {
     case KEY_BOOL: snprintf(buf, cap, "true or false"); break;
     case KEY_INT: describe_range(key, "a whole number", buf, cap); break;
     case KEY_NUMBER: describe_range(key, "a number", buf, cap); break;
-    case KEY_INTS: describe_range(key, "a list of whole numbers, each", buf, cap); break;
-    case KEY_NUMBERS: describe_range(key, "a number or a list of numbers, each", buf, cap); break;
-    case KEY_TEXTS: snprintf(buf, cap, "a list of texts"); break;
-    case KEY_WORDS: snprintf(buf, cap, "a list of words out of %s", words); break;
+    case KEY_INTS: describe_range(key, item ? "a whole number" : "a whole number or a list of them, each", buf, cap); break;
+    case KEY_NUMBERS: describe_range(key, item ? "a number" : "a number or a list of them, each", buf, cap); break;
+    case KEY_TEXTS: snprintf(buf, cap, item ? "text" : "a list of texts"); break;
+    case KEY_WORDS: snprintf(buf, cap, "%s %s", item ? "one of" : "a list of words out of", words); break;
     case KEY_MAP: snprintf(buf, cap, "keys with values (a mapping)"); break;
-    case KEY_MAPS: snprintf(buf, cap, "a list of mappings"); break;
-    case KEY_NAMED: snprintf(buf, cap, "a mapping from names to mappings"); break;
+    case KEY_MAPS: snprintf(buf, cap, item ? "keys with values (a mapping)" : "a list of mappings"); break;
+    case KEY_NAMED: snprintf(buf, cap, item ? "keys with values (a mapping)" : "a mapping from names to mappings"); break;
     }
 }
 
 /* "'batch' must be a whole number from 1 to 4096, got text 'abc'; for example: batch: 16" */
 static void wrong_value(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where) {
     char expected[320], value[SHOWN + 4] = "", got[SHOWN + 120];
-    describe_expected(key, expected, sizeof expected);
+    size_t end = strlen(where->text);
+    bool item = end > 0 && where->text[end - 1] == ']';
+    if (key->kind == KEY_NAMED)
+        item = strcmp(where->text, key->name) != 0; /* inputs.mri */
+    describe_expected(key, item, expected, sizeof expected);
     if (node->type == YAML_SCALAR_NODE)
         show(text_of(node), value);
     const char *what = node->type == YAML_SEQUENCE_NODE ? "a list" : node->type == YAML_MAPPING_NODE ? "a mapping" : NULL;

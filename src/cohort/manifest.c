@@ -233,12 +233,13 @@ static void list_sequences(const builder *b, int64_t from, int64_t to, char *buf
         append(buf, cap, "...");
 }
 
-/* "2 images of sequence 'T2'" and the lines of the first two. */
+/* "2 images of sequence 'T2'", and in detail the lines of the first three. */
 static void describe_ambiguous(const builder *b, int s, int64_t n, bool own, const rad_case *k, char *text, size_t cap, char *detail,
                                size_t detail_cap) {
     const rad_cohort *c = b->c;
-    snprintf(text, cap, "%" PRId64 " images of sequence '%.60s'", n, b->sequence[s]);
     int64_t from = lower_bound(b->image, c->n_image, k->patient, INT64_MIN), listed = 0;
+    char lines[120] = "";
+    snprintf(text, cap, "%" PRId64 " images of sequence '%.60s'", n, b->sequence[s]);
     for (int64_t i = from; i < c->n_image && b->image[i].patient == k->patient && listed < 3; i++) {
         int64_t image = b->image[i].index;
         if (b->image_sequence[image] != s || strcmp(c->image[image].study, k->study) != 0)
@@ -246,10 +247,15 @@ static void describe_ambiguous(const builder *b, int s, int64_t n, bool own, con
         if (k->lesion >= 0 && c->image[image].lesion != (own ? k->lesion : -1))
             continue;
         char line[40];
-        snprintf(line, sizeof line, "line %" PRId64, c->image[image].line);
-        append(detail, detail_cap, line);
+        snprintf(line, sizeof line, "%s%" PRId64, listed ? "" : "lines ", c->image[image].line);
+        append(lines, sizeof lines, line);
         listed++;
     }
+    append(lines, sizeof lines, n > listed ? "... of the images table" : "");
+    size_t at = strlen(lines);
+    if (n == listed && at >= 2)
+        snprintf(lines + at - 2, sizeof lines - at + 2, " of the images table");
+    append(detail, detail_cap, lines);
 }
 
 static bool set_why(builder *b, rad_case_input *in, rad_status st, const char *text, const char *detail) {
