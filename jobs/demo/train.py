@@ -116,13 +116,14 @@ def rows(folder, name):
         return list(csv.DictReader(f, delimiter='\t'))
 
 
-def square(box, spacing, margin_mm):
-    """Smallest square around x0 y0 x1 y1 with a margin on every side: see src/prepare/README.md."""
-    m = int(np.ceil(margin_mm / spacing - 1e-9))
-    x0, y0, x1, y1 = box[0] - m, box[1] - m, box[2] + m, box[3] + m
-    side = max(x1 - x0, y1 - y0)
-    gx, gy = side - (x1 - x0), side - (y1 - y0)
-    return x0 - gx // 2, y0 - gy // 2, x0 - gx // 2 + side, y0 - gy // 2 + side
+def square(box, spacing, margin_mm, shape):
+    """Smallest square around x0 y0 x1 y1 with a margin, moved inside the slice where it fits: see src/prepare/README.md."""
+    side = int(np.ceil(max(box[2] - box[0], box[3] - box[1]) + 2 * margin_mm / spacing - 1e-6))
+    start = []
+    for lo, hi, n in ((box[0], box[2], shape[0]), (box[1], box[3], shape[1])):
+        at = int(np.ceil((lo + hi - 1) / 2 - side / 2))
+        start.append(min(max(at, min(0, n - side)), max(0, n - side)))
+    return start[0], start[1], start[0] + side, start[1] + side
 
 
 def stacks(folder, lesion, image):
@@ -140,9 +141,9 @@ def stacks(folder, lesion, image):
     spacing = np.abs(nib.affines.voxel_sizes(img.affine))[np.argsort(to_lps[:, 0])][0]
     vol = np.clip((vol - LOW) / (HIGH - LOW), 0, 1)
     out = []
+    x, y = np.flatnonzero(mask.any((1, 2))), np.flatnonzero(mask.any((0, 2)))
+    x0, y0, x1, y1 = square((x[0], y[0], x[-1] + 1, y[-1] + 1), spacing, MARGIN_MM, vol.shape)
     for z in np.flatnonzero(mask.any((0, 1))):
-        x, y = np.flatnonzero(mask[:, :, z].any(1)), np.flatnonzero(mask[:, :, z].any(0))
-        x0, y0, x1, y1 = square((x[0], y[0], x[-1] + 1, y[-1] + 1), spacing, MARGIN_MM)
         xi = np.clip(np.arange(x0, x1), 0, vol.shape[0] - 1)
         yi = np.clip(np.arange(y0, y1), 0, vol.shape[1] - 1)
         zi = np.clip([z - 1, z, z + 1], 0, vol.shape[2] - 1)
