@@ -16,7 +16,7 @@ NETWORKS = {'resnet': 'resnet', 'inception': 'inception', 'inception-resnet': 'i
 
 def baseline(cohort, out):
     """The Python pipeline; runs in its own process. Writes {model: {patient/lesion: score}} and its own seconds."""
-    import numpy as np, onnx, torch
+    import numpy as np, onnx.numpy_helper, torch
     import train
     torch.set_num_threads(2)
     nets = {}
