@@ -10,8 +10,8 @@
 
 #define FOLD_BYTES ((size_t)16 << 20)      /* an output up to this size is always folded */
 #define FOLD_GROWTH 4                      /* larger ones only up to this multiple of their inputs' bytes (uint8 -> float32) */
-#define FOLD_TOTAL ((size_t)4 << 30)       /* all folded constants together */
-#define FOLD_WORK ((int64_t)1 << 34)       /* output elements times elements of the largest input, for sums of products */
+#define FOLD_TOTAL ((size_t)64 << 20)      /* all folded constants together, beside FOLD_GROWTH times the file */
+#define FOLD_WORK ((int64_t)1 << 32)       /* multiply-adds of all folded sums together: seconds */
 #define FOLD_SHAPE_COUNT 1024              /* what "only what shapes need" folds */
 
 static rad_status node_error(const rad_build *b, const rad_node *n, rad_error *err, rad_status st)
@@ -38,28 +38,44 @@ static rad_status check_outputs(const rad_build *b, const rad_node *n, rad_error
     return RAD_OK;
 }
 
-/* Sums of products cost far more than the size of their output. */
-static bool is_heavy(const rad_node *n)
+/* Multiply-adds per output element, from above. */
+static int64_t work_per_output(const rad_build *b, const rad_node *n)
 {
-    return rad_node_is(n, "Conv") || rad_node_is(n, "ConvTranspose") || rad_node_is(n, "MatMul") || rad_node_is(n, "Gemm") ||
-           strstr(n->op->name, "Pool") || strncmp(n->op->name, "Reduce", 6) == 0 || rad_node_is(n, "Resize");
+    bool window = strstr(n->op->name, "Pool") || strncmp(n->op->name, "Reduce", 6) == 0 || rad_node_is(n, "LRN") || rad_node_is(n, "Resize");
+    bool conv = rad_node_is(n, "Conv") || rad_node_is(n, "ConvTranspose"), matmul = rad_node_is(n, "MatMul") || rad_node_is(n, "Gemm");
+    if ((!window && !conv && !matmul) || n->n_input < 1 || n->input[0] < 0)
+        return 1;
+    if (!matmul) {
+        const rad_shape *s = &b->g->value[n->input[conv ? 1 : 0]].shape;
+        int64_t count = rad_shape_count(s);
+        return count > 0 ? count : 1;
+    }
+    const rad_shape *s = &b->g->value[n->input[0]].shape;
+    int64_t most = 1;
+    for (int i = 0; i < s->rank; i++)
+        most = s->dim[i] > most ? s->dim[i] : most;
+    return most;
 }
 
-static bool can_fold(const rad_build *b, const rad_node *n, bool all, size_t total)
+/* What folding has used up so far. */
+typedef struct fold_budget {
+    size_t bytes;
+    int64_t work;
+} fold_budget;
+
+static bool can_fold(const rad_build *b, const rad_node *n, bool all, fold_budget *budget)
 {
     const rad_graph *g = b->g;
     bool of_shape = rad_node_is(n, "Shape") || rad_node_is(n, "Size");
     size_t in_bytes = 0, out_bytes = 0;
-    int64_t in_max = 1, out_count = 0;
+    int64_t out_count = 0;
     for (int k = 0; k < n->n_input; k++) {
         if (n->input[k] < 0)
             continue;
         const rad_value *v = &g->value[n->input[k]];
         if (!v->data && !of_shape)
             return false;
-        int64_t count = rad_shape_count(&v->shape);
-        in_bytes += (size_t)count * rad_dtype_size(v->dtype);
-        in_max = count > in_max ? count : in_max;
+        in_bytes += (size_t)rad_shape_count(&v->shape) * rad_dtype_size(v->dtype);
     }
     for (int k = 0; k < n->n_output; k++) {
         if (n->output[k] < 0)
@@ -73,11 +89,16 @@ static bool can_fold(const rad_build *b, const rad_node *n, bool all, size_t tot
         out_count += count;
         out_bytes += (size_t)count * rad_dtype_size(v->dtype);
     }
-    if (of_shape)
-        return true;
-    if (is_heavy(n) && out_count > FOLD_WORK / in_max)
-        return false;
-    return (out_bytes <= FOLD_BYTES || out_bytes / FOLD_GROWTH <= in_bytes) && out_bytes <= FOLD_TOTAL - total;
+    if (!of_shape) {
+        int64_t per = work_per_output(b, n);
+        size_t most = FOLD_TOTAL + FOLD_GROWTH * b->model->size;
+        if (out_count > (FOLD_WORK - budget->work) / per || out_bytes > most - budget->bytes ||
+            (out_bytes > FOLD_BYTES && out_bytes / FOLD_GROWTH > in_bytes))
+            return false;
+        budget->work += out_count * per;
+    }
+    budget->bytes += out_bytes;
+    return true;
 }
 
 /* Aligned contents of constant v: itself, or a copy in *ret_copy (free()). */
@@ -96,7 +117,7 @@ static bool aligned(const rad_value *v, void **ret_data, void **ret_copy)
     return true;
 }
 
-static rad_status fold(rad_build *b, rad_node *n, size_t *total, rad_error *err)
+static rad_status fold(rad_build *b, rad_node *n, rad_error *err)
 {
     rad_graph *g = b->g;
     rad_status st = RAD_OK;
@@ -127,7 +148,6 @@ static rad_status fold(rad_build *b, rad_node *n, size_t *total, rad_error *err)
             st = rad_onnx_nomem(b->model, err);
             goto out;
         }
-        *total += bytes;
     }
     st = rad_node_eval(n, in, NULL, out, err);
     if (st != RAD_OK) {
@@ -195,7 +215,7 @@ static rad_status rebatch(rad_build *b, rad_node *n, const rad_shape *shape0, in
 
 rad_status rad_build_infer(rad_build *b, bool all, const rad_shape *shape0, int64_t batch0, int64_t batch, rad_error *err)
 {
-    size_t total = 0;
+    fold_budget budget = {0};
     for (int i = 0; i < b->g->n_node; i++) {
         rad_node *n = &b->g->node[i];
         rad_status st = shape0 ? rebatch(b, n, shape0, batch0, batch, err) : RAD_OK;
@@ -206,7 +226,7 @@ rad_status rad_build_infer(rad_build *b, bool all, const rad_shape *shape0, int6
             return node_error(b, n, err, st);
         if ((st = check_outputs(b, n, err)) != RAD_OK)
             return st;
-        if (can_fold(b, n, all, total) && (st = fold(b, n, &total, err)) != RAD_OK)
+        if (can_fold(b, n, all, &budget) && (st = fold(b, n, err)) != RAD_OK)
             return st;
     }
     return RAD_OK;
