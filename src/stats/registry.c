@@ -9,6 +9,8 @@ static const rad_stat_topic *const topics[] = {
     &rad_topic_cutoff,
     &rad_topic_special,
     &rad_topic_paired,
+    &rad_topic_agreement,
+    &rad_topic_multiclass,
     &rad_topic_multiplicity,
 };
 enum { N_TOPIC = sizeof topics / sizeof *topics };

@@ -9,7 +9,7 @@ import subprocess
 def cell(x):
     if x is None or (isinstance(x, float) and math.isnan(x)):
         return "\\N"
-    return repr(x) if isinstance(x, float) else str(x)
+    return "%.17g" % x if isinstance(x, float) else str(x)
 
 
 class Failed(Exception):

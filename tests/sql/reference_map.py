@@ -342,3 +342,98 @@ def _(i, data, e, c):
 def _(i, data, e, c):
     rows = rows_of(i, data)
     return e.call("paired_tests_json", [truth(i, rows), column(rows, i["test1"]), column(rows, i["test2"])], [])
+
+
+def pair_or_counts(i, data):
+    """Columns of two raters, or of (r1, r2, n)."""
+    rows = rows_of(i, data)
+    names = ["r1", "r2", "n"] if "format" in i else i["columns"]
+    return [column(rows, n) for n in names]
+
+
+@stat("cohen_kappa")
+def _(i, data, e, c):
+    cols = pair_or_counts(i, data)
+    cats = [",".join(str(x) for x in i["categories"])] if "categories" in i else []
+    return e.call("kappa_counts_json" if len(cols) == 3 else "kappa_json", cols, [i["weights"]] + cats)
+
+
+@stat("bowker", "stuart_maxwell")
+def _(i, data, e, c):
+    cols = pair_or_counts(i, data)
+    d = e.call("bowker_counts_json" if len(cols) == 3 else "bowker_json", cols, [])
+    if c["stat"] == "stuart_maxwell":
+        d = {k: d["stuart_maxwell_" + k] for k in ("chi2", "df", "p")}
+    return d
+
+
+@stat("cochran_q")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    cols = [column(rows, n) for n in i["columns"]]
+    if "truth" in i:
+        y = truth(i, rows)
+        cols = [[None if a is None or b is None else float(a == b) for a, b in zip(x, y)] for x in cols]
+    return e.call("cochran_q_json", cols, [], first=True)
+
+
+@stat("fleiss_kappa")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("fleiss_kappa_json", [column(rows, n) for n in i["columns"]], [None], first=True)
+
+
+@stat("krippendorff_alpha")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    d = e.call("krippendorff_alpha_json", [column(rows, n) for n in i["columns"]], [i["level"], None], first=True)
+    return {"alpha": d["alpha_irr"]}
+
+
+# ---------------------------------------------------------------- 02 multi-class
+
+def multiclass(i, data, e):
+    rows = rows_of(i, data)
+    names = i.get("classes") if i["data"] == "liver.csv" else i["scores"]
+    cols = [column(rows, i["truth"])] + [column(rows, s) for s in i["scores"]]
+    return e.call("multiclass_json", cols, [",".join(str(k) for k in names), 0.95], first=True)
+
+
+@stat("multiclass_ovr")
+def _(i, data, e, c):
+    d = multiclass(i, data, e)
+    out = {f"class{k}": v for k, v in d["class"].items()}
+    out.update(pick(d, "macro", "weighted"))
+    return out
+
+
+@stat("hand_till_auc")
+def _(i, data, e, c):
+    d = multiclass(i, data, e)
+    return {"M": d["hand_till"], "pairs": d["pairs"]}
+
+
+@stat("multiclass_confusion")
+def _(i, data, e, c):
+    if "pred" not in i:
+        return multiclass(i, data, e)
+    rows = rows_of(i, data)
+    return e.call("confusion_json", [column(rows, i["truth"]), column(rows, i["pred"])], [",".join(str(k) for k in i["classes"])])
+
+
+@stat("multiclass_univariate")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("multiclass_univariate_json", [column(rows, i["truth"]), column(rows, i["score"], i["direction"])], [])
+
+
+@stat("multiclass_auc_sklearn")
+def _(i, data, e, c):
+    d = multiclass(i, data, e)
+    return pick(d, "micro", "macro", "weighted", "ovo_weighted", per_class="auc_per_class", ovo_macro="hand_till",
+                ap_per_class="average_precision_per_class")
+
+
+@stat("multiclass_label_metrics", "multiclass_proper_scores")
+def _(i, data, e, c):
+    return multiclass(i, data, e)
