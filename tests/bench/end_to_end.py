@@ -22,8 +22,10 @@ def baseline(cohort, out):
     nets = {}
     for name, file in NETWORKS.items():
         net = train.NETWORKS[file]()
-        init = onnx.load(os.path.join(ROOT, 'jobs', 'demo', 'models', file + '.onnx')).graph.initializer
-        w = {i.name: torch.from_numpy(onnx.numpy_helper.to_array(i).copy()) for i in init}
+        graph = onnx.load(os.path.join(ROOT, 'jobs', 'demo', 'models', file + '.onnx')).graph
+        w = {i.name: torch.from_numpy(onnx.numpy_helper.to_array(i).copy()) for i in graph.initializer}
+        # the exporter stores equal tensors once and names the others by Identity nodes
+        w.update({n.output[0]: w[n.input[0]] for n in graph.node if n.op_type == 'Identity' and n.input[0] in w})
         net.load_state_dict({k: w.get(k, v) for k, v in net.state_dict().items()})
         nets[name] = net.eval()
     images = {i['patient']: i for i in train.rows(cohort, 'images.tsv')}
