@@ -87,4 +87,4 @@ for _ in range(300):
     node = field(5, field(6, field(1, node)))
 model = onnx.ModelProto(ir_version=8, opset_import=[h.make_opsetid("", 17)]).SerializeToString()
 with open(d + "nested", "wb") as f:
-    f.write(model + field(7, field(1, node)))
+    f.write(model + field(7, field(1, node) + field(12, field(1, b"y"))))
