@@ -23,7 +23,7 @@ typedef struct rad_roi {
     bool has_box, has_point;
     int64_t box[6];          /* as rad_lesion.box */
     double point[3];
-    const rad_volume *mask;  /* or NULL; on the reference image's grid (stored in any order), or without sform and qform and of its stored dims */
+    const rad_volume *mask;  /* or NULL; on the reference image's grid (stored in any order), or without sform and qform but of its dims */
 } rad_roi;
 
 /* One input of one case, prepared: n_slice samples of [n_plane, height, width] float32. */
@@ -38,9 +38,9 @@ typedef struct rad_prepared {
 
 /* volume[c]: the volume of channel entry c of `spec` (entries may share one). 2-D images count as one slice; for 4-D images the first
  * frame is used. roi: NULL = no lesion. Errors: SHAPE (a mask or a second sequence is not on the reference image's grid; both grids are
- * named), REGION (empty mask, box or point outside the image, no region where one is needed), NONFINITE (NaN or Inf in the region of a slice
- * that is used), UNSUPPORTED (5-D and more, degenerate affine, an orientation that would cut a 2-D image into lines), LIMIT (RAD_MAX_REGION,
- * RAD_MAX_PREPARED_BYTES), CONFIG (a spec that no job reader makes), NOMEM. `ret` is released by rad_prepared_release. */
+ * named), REGION (empty mask, box or point outside the image, no region where one is needed), NONFINITE (NaN or Inf in the region of a
+ * slice that is used), UNSUPPORTED (5-D and more, degenerate affine, an orientation that would cut a 2-D image into lines), LIMIT
+ * (RAD_MAX_REGION, RAD_MAX_PREPARED_BYTES), CONFIG (a spec that no job reader makes), NOMEM. `ret` is released by rad_prepared_release. */
 rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, rad_prepared *ret,
                             rad_error *err) RAD_MUST_CHECK;
 void rad_prepared_release(rad_prepared *p);

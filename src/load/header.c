@@ -62,7 +62,8 @@ static rad_status identify(const char *path, const uint8_t *head, size_t n, bool
             ret->version = 2, order = o;
     }
     if (order < 0)
-        return rad_error_set(err, RAD_E_FORMAT, "'%s' is not NIfTI: its first four bytes are neither 348 nor 540 in either byte order", path);
+        return rad_error_set(err, RAD_E_FORMAT, "'%s' is not NIfTI: its first four bytes are neither 348 nor 540 in either byte order",
+                             path);
     size_t want = ret->version == 1 ? RAD_NIFTI1_BYTES : RAD_NIFTI2_BYTES;
     if (n < want)
         return rad_error_set(err, RAD_E_TRUNCATED, "'%s' holds %zu bytes, a NIfTI-%d header has %zu", path, n, ret->version, want);
@@ -74,13 +75,14 @@ static rad_status identify(const char *path, const uint8_t *head, size_t n, bool
     if (is_nifti && ret->version == 2)
         is_nifti = memcmp(magic + 4, "\r\n\032\n", 4) == 0;
     if (!is_nifti && ret->version == 1)
-        return rad_error_set(err, RAD_E_UNSUPPORTED, "'%s' has no NIfTI magic: ANALYZE 7.5 does not define left and right; convert it to NIfTI",
-                             path);
+        return rad_error_set(err, RAD_E_UNSUPPORTED,
+                             "'%s' has no NIfTI magic: ANALYZE 7.5 does not define left and right; convert it to NIfTI", path);
     if (!is_nifti)
-        return rad_error_set(err, RAD_E_FORMAT, "'%s' has the size of a NIfTI-2 header but not its magic: damaged, or changed by a text-mode copy",
-                             path);
+        return rad_error_set(err, RAD_E_FORMAT,
+                             "'%s' has the size of a NIfTI-2 header but not its magic: damaged, or changed by a text-mode copy", path);
     if (pair && magic[1] == '+')
-        return rad_error_set(err, RAD_E_FORMAT, "'%s' is named as half of a .hdr/.img pair, but its magic says single file; rename it to .nii", path);
+        return rad_error_set(err, RAD_E_FORMAT,
+                             "'%s' is named as half of a .hdr/.img pair, but its magic says single file; rename it to .nii", path);
     if (!pair && magic[1] == 'i')
         return rad_error_set(err, RAD_E_FORMAT, "'%s' has the magic of a .hdr/.img pair; name the two files .hdr and .img", path);
     return RAD_OK;
@@ -115,17 +117,24 @@ static void to_native(const uint8_t *head, raw_header *h) {
 }
 
 static rad_status voxel_type(const char *path, int code, rad_voxel_type *ret, rad_error *err) {
-    static const struct { int code; rad_voxel_type type; } known[] = {
-        {NIFTI_TYPE_UINT8, RAD_VOX_U8},   {NIFTI_TYPE_INT8, RAD_VOX_I8},     {NIFTI_TYPE_UINT16, RAD_VOX_U16},   {NIFTI_TYPE_INT16, RAD_VOX_I16},
-        {NIFTI_TYPE_UINT32, RAD_VOX_U32}, {NIFTI_TYPE_INT32, RAD_VOX_I32},   {NIFTI_TYPE_UINT64, RAD_VOX_U64},   {NIFTI_TYPE_INT64, RAD_VOX_I64},
-        {NIFTI_TYPE_FLOAT32, RAD_VOX_F32}, {NIFTI_TYPE_FLOAT64, RAD_VOX_F64}, {NIFTI_TYPE_RGB24, RAD_VOX_RGB24},
+    static const struct {
+        int code;
+        rad_voxel_type type;
+    } known[] = {
+        {NIFTI_TYPE_UINT8, RAD_VOX_U8},    {NIFTI_TYPE_INT8, RAD_VOX_I8},     {NIFTI_TYPE_UINT16, RAD_VOX_U16},
+        {NIFTI_TYPE_INT16, RAD_VOX_I16},   {NIFTI_TYPE_UINT32, RAD_VOX_U32},  {NIFTI_TYPE_INT32, RAD_VOX_I32},
+        {NIFTI_TYPE_UINT64, RAD_VOX_U64},  {NIFTI_TYPE_INT64, RAD_VOX_I64},   {NIFTI_TYPE_FLOAT32, RAD_VOX_F32},
+        {NIFTI_TYPE_FLOAT64, RAD_VOX_F64}, {NIFTI_TYPE_RGB24, RAD_VOX_RGB24},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].code == code) {
             *ret = known[i].type;
             return RAD_OK;
         }
-    static const struct { int code; const char *name; } refused[] = {
+    static const struct {
+        int code;
+        const char *name;
+    } refused[] = {
         {NIFTI_TYPE_COMPLEX64, "complex64"}, {NIFTI_TYPE_COMPLEX128, "complex128"}, {NIFTI_TYPE_COMPLEX256, "complex256"},
         {NIFTI_TYPE_FLOAT128, "float128"},   {NIFTI_TYPE_RGBA32, "rgba32"},         {DT_BINARY, "1-bit"},
     };
@@ -133,8 +142,8 @@ static rad_status voxel_type(const char *path, int code, rad_voxel_type *ret, ra
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (refused[i].code == code)
             name = refused[i].name;
-    return rad_error_set(err, RAD_E_UNSUPPORTED, "'%s' has voxels of NIfTI datatype %d (%s); taken are int8 to uint64, float32, float64, rgb24",
-                         path, code, name);
+    return rad_error_set(err, RAD_E_UNSUPPORTED,
+                         "'%s' has voxels of NIfTI datatype %d (%s); taken are int8 to uint64, float32, float64, rgb24", path, code, name);
 }
 
 /* dims, voxel count, bytes: everything that decides an allocation. */
@@ -151,7 +160,8 @@ static rad_status check_dims(const char *path, const raw_header *h, rad_image_in
         if (d < 1)
             return rad_error_set(err, RAD_E_SHAPE, "'%s' has dim[%d] = %" PRId64 ", expected at least 1", path, i + 1, d);
         if (d > RAD_MAX_DIM)
-            return rad_error_set(err, RAD_E_LIMIT, "'%s' has dim[%d] = %" PRId64 ", the limit is %d (RAD_MAX_DIM)", path, i + 1, d, RAD_MAX_DIM);
+            return rad_error_set(err, RAD_E_LIMIT, "'%s' has dim[%d] = %" PRId64 ", the limit is %d (RAD_MAX_DIM)", path, i + 1, d,
+                                 RAD_MAX_DIM);
         if (d > RAD_MAX_VOXELS / n)
             return rad_error_set(err, RAD_E_LIMIT, "'%s' promises more than %" PRId64 " voxels (RAD_MAX_VOXELS)", path, RAD_MAX_VOXELS);
         n *= d;
@@ -159,7 +169,8 @@ static rad_status check_dims(const char *path, const raw_header *h, rad_image_in
     }
     size_t bytes = 0;
     if (!rad_mul_size((size_t)n, rad_voxel_size(info->type), &bytes) || bytes > RAD_MAX_IMAGE_BYTES)
-        return rad_error_set(err, RAD_E_LIMIT, "'%s' promises more than %zu bytes of voxels (RAD_MAX_IMAGE_BYTES)", path, RAD_MAX_IMAGE_BYTES);
+        return rad_error_set(err, RAD_E_LIMIT, "'%s' promises more than %zu bytes of voxels (RAD_MAX_IMAGE_BYTES)", path,
+                             RAD_MAX_IMAGE_BYTES);
     *ret_bytes = bytes;
     return RAD_OK;
 }
@@ -170,13 +181,15 @@ static rad_status check_offset(const char *path, const raw_header *h, bool pair,
     if (!(off >= 0) || off != floor(off))
         return rad_error_set(err, RAD_E_FORMAT, "'%s' has vox_offset %g, expected a whole number of bytes", path, off);
     if (off > (double)RAD_MAX_FILE_BYTES)
-        return rad_error_set(err, RAD_E_LIMIT, "'%s' has vox_offset %g, the limit is %zu (RAD_MAX_FILE_BYTES)", path, off, RAD_MAX_FILE_BYTES);
+        return rad_error_set(err, RAD_E_LIMIT, "'%s' has vox_offset %g, the limit is %zu (RAD_MAX_FILE_BYTES)", path, off,
+                             RAD_MAX_FILE_BYTES);
     *ret_offset = (size_t)off;
     if (pair || *ret_offset >= least)
         return RAD_OK;
     if (*ret_offset > 0)
-        return rad_error_set(err, RAD_E_FORMAT, "'%s' has vox_offset %zu, inside its own header; a single file has its voxels at %zu or later",
-                             path, *ret_offset, least);
+        return rad_error_set(err, RAD_E_FORMAT,
+                             "'%s' has vox_offset %zu, inside its own header; a single file has its voxels at %zu or later", path,
+                             *ret_offset, least);
     *ret_offset = least;
     return rad_header_warn(warning, err, "vox_offset is 0; voxels are taken from byte %zu", least);
 }
@@ -272,7 +285,8 @@ rad_status rad_header_parse(const char *path, const uint8_t *head, size_t n, boo
     info.nifti_version = h.version;
     info.swapped = h.swapped;
     if (h.version == 2 && h.intent >= 3000 && h.intent < 3100)
-        return rad_error_set(err, RAD_E_UNSUPPORTED, "'%s' is CIFTI-2 (intent %d): connectivity or surface data, not a volume", path, h.intent);
+        return rad_error_set(err, RAD_E_UNSUPPORTED, "'%s' is CIFTI-2 (intent %d): connectivity or surface data, not a volume", path,
+                             h.intent);
     RAD_TRY(voxel_type(path, h.datatype, &info.type, err));
     RAD_TRY(check_dims(path, &h, &info, &bytes, err));
     RAD_TRY(check_offset(path, &h, pair, &offset, warning, err));

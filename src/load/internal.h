@@ -22,7 +22,8 @@ size_t rad_stream_file_bytes(const rad_stream *s);
 /* The next `n` bytes; *ret_n is smaller only when the data end there. Errors: IO, TRUNCATED (the gzip stream stops in its middle),
  * FORMAT (damaged gzip data, wrong CRC, other bytes behind it), NOMEM. */
 rad_status rad_stream_read(rad_stream *s, void *out, size_t n, size_t *ret_n, rad_error *err) RAD_MUST_CHECK;
-/* Reads and drops up to `n` bytes; SIZE_MAX = to the end, which verifies the last CRC. LIMIT when more than RAD_MAX_IMAGE_BYTES come out. */
+/* Reads and drops up to `n` bytes; SIZE_MAX = to the end, which verifies the last CRC. LIMIT when more than RAD_MAX_IMAGE_BYTES come out.
+ */
 rad_status rad_stream_skip(rad_stream *s, size_t n, size_t *ret_n, rad_error *err) RAD_MUST_CHECK;
 
 /* ---------------------------------------------------------------- header.c: what the first bytes mean, by nifticlib */

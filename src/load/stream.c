@@ -15,8 +15,8 @@
 #include <isa-l/igzip_lib.h>
 
 #define WINDOW_BYTES ((size_t)256 << 10)
-#define READ_BYTES ((size_t)1 << 20)  /* of a plain file at a time, so that the hash finds them in cache */
-#define OUT_BYTES ((size_t)1 << 30)   /* at most per isal_inflate call, whose counters are 32 bits wide */
+#define READ_BYTES ((size_t)1 << 20) /* of a plain file at a time, so that the hash finds them in cache */
+#define OUT_BYTES ((size_t)1 << 30)  /* at most per isal_inflate call, whose counters are 32 bits wide */
 #define SKIP_BYTES ((size_t)64 << 10)
 
 struct rad_stream {
@@ -25,10 +25,10 @@ struct rad_stream {
     size_t file_bytes, file_read; /* size when opened; read so far */
     XXH3_state_t *hash;
     bool gzip;
-    bool eof;                     /* read(2) returned 0 */
-    bool inside;                  /* in the middle of a gzip member */
-    bool started;                 /* at least one member was begun */
-    uint8_t *window;              /* WINDOW_BYTES of the file as it lies on disk */
+    bool eof;        /* read(2) returned 0 */
+    bool inside;     /* in the middle of a gzip member */
+    bool started;    /* at least one member was begun */
+    uint8_t *window; /* WINDOW_BYTES of the file as it lies on disk */
     struct inflate_state *z;
 };
 
@@ -179,7 +179,8 @@ static rad_status next_member(rad_stream *s, bool *ret_end, rad_error *err) {
         s->z->avail_in--;
     }
     if (s->z->next_in[0] != 0x1f)
-        return rad_error_set(err, RAD_E_FORMAT, "'%s' has other bytes behind its gzip data: damaged or wrongly joined; copy it again", s->path);
+        return rad_error_set(err, RAD_E_FORMAT, "'%s' has other bytes behind its gzip data: damaged or wrongly joined; copy it again",
+                             s->path);
     if (s->started)
         isal_inflate_reset(s->z);
     s->started = true;
@@ -189,10 +190,10 @@ static rad_status next_member(rad_stream *s, bool *ret_end, rad_error *err) {
 }
 
 static rad_status inflate_error(rad_stream *s, int rc, rad_error *err) {
-    const char *why = rc == ISAL_INCORRECT_CHECKSUM    ? "its CRC is wrong"
-                      : rc == ISAL_INVALID_WRAPPER     ? "a gzip header is invalid"
-                      : rc == ISAL_UNSUPPORTED_METHOD  ? "its compression method is not deflate"
-                                                       : "the deflate data are invalid";
+    const char *why = rc == ISAL_INCORRECT_CHECKSUM   ? "its CRC is wrong"
+                      : rc == ISAL_INVALID_WRAPPER    ? "a gzip header is invalid"
+                      : rc == ISAL_UNSUPPORTED_METHOD ? "its compression method is not deflate"
+                                                      : "the deflate data are invalid";
     return rad_error_set(err, RAD_E_FORMAT, "'%s' is damaged gzip data: %s (near byte %zu of the file); copy it again", s->path, why,
                          s->file_read - s->z->avail_in);
 }

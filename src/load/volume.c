@@ -7,11 +7,11 @@
 #include <string.h>
 #include <strings.h>
 
-typedef struct opened { /* zero-initialised = nothing open */
+typedef struct opened {        /* zero-initialised = nothing open */
     rad_stream *header, *data; /* the same stream for a single file */
     char *other;               /* path of the .img, for a pair */
     rad_image_info info;
-    size_t offset, bytes;      /* of the voxels in the inflated data file */
+    size_t offset, bytes; /* of the voxels in the inflated data file */
     uint8_t head[RAD_NIFTI2_BYTES];
     size_t n_head;
     rad_buf warning;
@@ -50,7 +50,8 @@ static char *half_of_pair(const char *path, const char *ext, bool gz) {
     return rad_asprintf("%.*s%s%s", (int)(n - 4), path, name, gz ? ".gz" : "");
 }
 
-/* Opens the half `ext` of a pair, compressed or not: like `path` first, then the other. *ret_path is what was opened, owned by the caller. */
+/* Opens the half `ext` of a pair, compressed or not: like `path` first, then the other. *ret_path is what was opened, owned by the caller.
+ */
 static rad_status open_half(const char *path, const char *ext, XXH3_state_t *hash, rad_stream **ret, char **ret_path, rad_error *err) {
     bool gz = ends_with(path, strlen(path), ".gz");
     rad_status st = RAD_OK;
@@ -67,8 +68,8 @@ static rad_status open_half(const char *path, const char *ext, XXH3_state_t *has
             first = second;
             second = t;
         } else if (st == RAD_E_NOTFOUND)
-            st = rad_error_set(err, st, "'%s' is half of a .hdr/.img pair, and its other half is missing: neither '%s' nor '%s' exists", path,
-                               first, second);
+            st = rad_error_set(err, st, "'%s' is half of a .hdr/.img pair, and its other half is missing: neither '%s' nor '%s' exists",
+                               path, first, second);
     }
     if (st == RAD_OK) {
         *ret_path = first;
@@ -108,13 +109,14 @@ static rad_status open_image(const char *path, XXH3_state_t *hash, opened *o, ra
         goto out;
     }
     if (o->info.gzip && need / RAD_MAX_GZIP_RATIO > have) {
-        st = rad_error_set(err, RAD_E_LIMIT, "'%s' has %zu bytes, its header promises %zu: more than gzip can hold (RAD_MAX_GZIP_RATIO)", data_path,
-                           have, need);
+        st = rad_error_set(err, RAD_E_LIMIT, "'%s' has %zu bytes, its header promises %zu: more than gzip can hold (RAD_MAX_GZIP_RATIO)",
+                           data_path, have, need);
         goto out;
     }
     if (ends_with(data_path, strlen(data_path), ".gz") != o->info.gzip)
-        RAD_TRY(rad_header_warn(&o->warning, err, o->info.gzip ? "file is gzip but its name does not end in .gz"
-                                                               : "file is not gzip although its name ends in .gz"));
+        RAD_TRY(rad_header_warn(&o->warning, err,
+                                o->info.gzip ? "file is gzip but its name does not end in .gz"
+                                             : "file is not gzip although its name ends in .gz"));
 out:
     free(header_path);
     return st;
@@ -159,7 +161,8 @@ static rad_status read_voxels(const char *path, opened *o, uint8_t *voxel, rad_e
             return st;
         at += got;
         if (at < o->offset)
-            return rad_error_set(err, RAD_E_TRUNCATED, "'%s' ends at byte %zu, before its voxels at byte %zu; copy it again", path, at, o->offset);
+            return rad_error_set(err, RAD_E_TRUNCATED, "'%s' ends at byte %zu, before its voxels at byte %zu; copy it again", path, at,
+                                 o->offset);
     }
     rad_status st = rad_stream_read(o->data, voxel + done, o->bytes - done, &got, err);
     if (st == RAD_OK && done + got < o->bytes)

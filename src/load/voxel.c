@@ -52,11 +52,11 @@ const char *rad_voxel_type_name(rad_voxel_type t) {
 }
 
 /* One loop per type, so that each is vectorised on its own; arithmetic in double, rounded once. */
-#define GET_AS(type)                                                   \
-    do {                                                               \
-        const type *p = v->voxel;                                      \
-        for (int64_t i = 0; i < n; i++)                                \
-            out[i] = (float)(slope * (double)p[first + i * stride] + inter); \
+#define GET_AS(type)                                                                                                                       \
+    do {                                                                                                                                   \
+        const type *p = v->voxel;                                                                                                          \
+        for (int64_t i = 0; i < n; i++)                                                                                                    \
+            out[i] = (float)(slope * (double)p[first + i * stride] + inter);                                                               \
     } while (0)
 
 void rad_volume_get(const rad_volume *v, int64_t first, int64_t stride, int64_t n, float *out) {

@@ -90,8 +90,8 @@ static void set_forms(nifti_1_header *h, const rad_image_info *info) {
 }
 
 static rad_status make_header(const char *path, const rad_image_info *info, nifti_1_header *h, size_t *ret_bytes, rad_error *err) {
-    *h = (nifti_1_header){.sizeof_hdr = RAD_NIFTI1_BYTES, .regular = 'r', .vox_offset = VOX_OFFSET, .magic = "n+1",
-                          .xyzt_units = NIFTI_UNITS_MM};
+    *h = (nifti_1_header){
+        .sizeof_hdr = RAD_NIFTI1_BYTES, .regular = 'r', .vox_offset = VOX_OFFSET, .magic = "n+1", .xyzt_units = NIFTI_UNITS_MM};
     if (info->n_dim < 1 || info->n_dim > 4)
         return rad_error_set(err, RAD_E_UNSUPPORTED, "cannot write '%s': %d dimensions, expected 1 to 4", path, info->n_dim);
     size_t bytes = rad_voxel_size(info->type);

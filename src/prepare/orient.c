@@ -1,9 +1,9 @@
 /* orient.c: a volume seen along named axes, without moving a voxel.
  *
- * Rule. Every stored axis has a world axis and a direction: the nearest one by nibabel's io_orientation (rad_affine_axes). The three letters of
- * the wanted orientation name the directions in which x, y and z of the reoriented volume run: L, P, S for "LPS". Each reoriented axis is
- * the stored axis with the same world axis, run backwards when its direction is the opposite. Nothing is interpolated: an oblique volume
- * keeps its own grid. nibabel: as_reoriented(ornt_transform(io_orientation(affine), axcodes2ornt("LPS"))).
+ * Rule. Every stored axis has a world axis and a direction: the nearest one by nibabel's io_orientation (rad_affine_axes). The three
+ * letters of the wanted orientation name the directions in which x, y and z of the reoriented volume run: L, P, S for "LPS". Each
+ * reoriented axis is the stored axis with the same world axis, run backwards when its direction is the opposite. Nothing is interpolated:
+ * an oblique volume keeps its own grid. nibabel: as_reoriented(ornt_transform(io_orientation(affine), axcodes2ornt("LPS"))).
  *
  * Two volumes are on one grid when, both reoriented, their dims are equal and none of the eight corner voxels' centres differ by more
  * than a stated share of the smallest spacing. How the voxels are stored does not matter.
@@ -31,16 +31,19 @@ rad_status rad_view_make(const rad_volume *v, const char orientation[4], const c
     int axis[3], sign[3];
     for (int d = 4; d < 7; d++)
         if (info->dim[d] > 1)
-            return rad_error_set(err, RAD_E_UNSUPPORTED, "%s has %d dimensions, expected at most 4 (x, y, z, frame); extract the volume that the network takes",
+            return rad_error_set(err, RAD_E_UNSUPPORTED,
+                                 "%s has %d dimensions, expected at most 4 (x, y, z, frame); extract the volume that the network takes",
                                  what, info->n_dim);
     if (!rad_affine_axes(info->affine, axis, sign))
-        return rad_error_set(err, RAD_E_UNSUPPORTED, "%s has a degenerate affine: its axes do not span space; repair its sform or qform", what);
+        return rad_error_set(err, RAD_E_UNSUPPORTED, "%s has a degenerate affine: its axes do not span space; repair its sform or qform",
+                             what);
     int64_t stride[3] = {1, info->dim[0], info->dim[0] * info->dim[1]};
     bool seen[3] = {false, false, false};
     for (int t = 0; t < 3; t++) {
         int want_sign = 0, world = world_axis(orientation[t], &want_sign);
         if (world < 0 || seen[world])
-            return rad_error_set(err, RAD_E_CONFIG, "orientation '%.3s' is not three letters with one of R/L, one of A/P and one of S/I", orientation);
+            return rad_error_set(err, RAD_E_CONFIG, "orientation '%.3s' is not three letters with one of R/L, one of A/P and one of S/I",
+                                 orientation);
         seen[world] = true;
         for (int c = 0; c < 3; c++)
             if (axis[c] == world) {
@@ -67,9 +70,10 @@ rad_status rad_view_make(const rad_volume *v, const char orientation[4], const c
     }
     if (w.dim[2] > 1 && (w.dim[0] == 1 || w.dim[1] == 1))
         return rad_error_set(err, RAD_E_UNSUPPORTED,
-                             "%s is one slice of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels stored as %s; orientation '%.3s' would cut it into lines: "
-                             "name one whose last letter is the direction across the slice", what, info->dim[0], info->dim[1], info->dim[2],
-                             info->orientation, orientation);
+                             "%s is one slice of %" PRId64 "x%" PRId64 "x%" PRId64
+                             " voxels stored as %s; orientation '%.3s' would cut it into lines: "
+                             "name one whose last letter is the direction across the slice",
+                             what, info->dim[0], info->dim[1], info->dim[2], info->orientation, orientation);
     *ret = w;
     return RAD_OK;
 }
@@ -79,7 +83,8 @@ static void describe(const rad_view *v, char *out, size_t n) {
              v->spacing[0], v->spacing[1], v->spacing[2], v->affine[0][3], v->affine[1][3], v->affine[2][3]);
 }
 
-rad_status rad_view_same_grid(const rad_view *a, const char *what_a, const rad_view *b, const char *what_b, double tolerance, rad_error *err) {
+rad_status rad_view_same_grid(const rad_view *a, const char *what_a, const rad_view *b, const char *what_b, double tolerance,
+                              rad_error *err) {
     bool same = memcmp(a->dim, b->dim, sizeof a->dim) == 0;
     double limit = tolerance * fmin(a->spacing[0], fmin(a->spacing[1], a->spacing[2])), most = 0;
     for (int corner = 0; same && corner < 8; corner++) {
@@ -100,8 +105,8 @@ rad_status rad_view_same_grid(const rad_view *a, const char *what_a, const rad_v
     describe(b, grid_b, sizeof grid_b);
     if (same)
         snprintf(apart, sizeof apart, ", up to %.2f mm apart", most);
-    return rad_error_set(err, RAD_E_SHAPE, "%s is not on the grid of %s: %s, against %s (reoriented)%s; resample it to that grid first", what_b,
-                         what_a, grid_b, grid_a, apart);
+    return rad_error_set(err, RAD_E_SHAPE, "%s is not on the grid of %s: %s, against %s (reoriented)%s; resample it to that grid first",
+                         what_b, what_a, grid_b, grid_a, apart);
 }
 
 void rad_view_position(const rad_view *v, const double stored[3], double ret[3]) {

@@ -2,8 +2,8 @@
  *
  * 1. Reorient every image (orient.c). The first channel entry's image is the reference; the others must lie on its grid.
  * 2. Slices and region, from the lesion in the reference image (region.c).
- * 3. Planes: for scored slice k, channel entries in order, their offsets in order: plane (c, o) is slice k + offset[o] of image c. Beyond the
- *    first or last slice: `replicate` takes that slice, `zero` makes a plane of zeros (step 4's zero).
+ * 3. Planes: for scored slice k, channel entries in order, their offsets in order: plane (c, o) is slice k + offset[o] of image c. Beyond
+ *    the first or last slice: `replicate` takes that slice, `zero` makes a plane of zeros (step 4's zero).
  * 4. Values: float32(slope * stored + inter), rgb24 as luma. Window: v = (value - low) / (high - low), below 0 to 0, above 1 to 1.
  *    NaN or Inf at any pixel of the region of a slice that is used ends the case (NONFINITE).
  * 5. Crop the region. Pixels outside the slice: `replicate` the nearest pixel of the slice, `zero` 0 after the window (black), before
@@ -16,22 +16,22 @@
  */
 #include "internal.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
 
 typedef struct maker { /* what the steps share */
     const rad_input_spec *spec;
     rad_view view[RAD_MAX_CHANNELS];
     rad_cut cut;
     rad_filter fx, fy;
-    int64_t *slot;       /* [slices of the volume] position in cut.slice, or -1 */
-    float *line;         /* one row of the region as read */
-    double *row;         /* the same, windowed and padded */
-    double *narrow;      /* [region rows, output width] */
-    double *plane;       /* [output height, output width] */
+    int64_t *slot;  /* [slices of the volume] position in cut.slice, or -1 */
+    float *line;    /* one row of the region as read */
+    double *row;    /* the same, windowed and padded */
+    double *narrow; /* [region rows, output width] */
+    double *plane;  /* [output height, output width] */
     rad_prepared out;
 } maker;
 
@@ -105,10 +105,13 @@ static rad_status make_room(maker *m, rad_error *err) {
     p->height = s->resize.method == RAD_RESIZE_NONE ? h : s->resize.height;
     size_t pixels = 0, sample = 0, all = 0, narrow = 0;
     if (w > RAD_MAX_REGION || h > RAD_MAX_REGION)
-        return rad_error_set(err, RAD_E_LIMIT, "region of %" PRId64 "x%" PRId64 " pixels; the limit is %d (RAD_MAX_REGION)", w, h, RAD_MAX_REGION);
+        return rad_error_set(err, RAD_E_LIMIT, "region of %" PRId64 "x%" PRId64 " pixels; the limit is %d (RAD_MAX_REGION)", w, h,
+                             RAD_MAX_REGION);
     if (!rad_mul_size((size_t)p->width, (size_t)p->height, &pixels) || !rad_mul_size(pixels, (size_t)p->n_plane * sizeof(float), &sample) ||
         !rad_mul_size(sample, (size_t)p->n_slice, &all) || all > RAD_MAX_PREPARED_BYTES)
-        return rad_error_set(err, RAD_E_LIMIT, "%" PRId64 " samples of %" PRId64 "x%" PRId64 "x%" PRId64 " pass %zu bytes (RAD_MAX_PREPARED_BYTES); resize, or score fewer slices",
+        return rad_error_set(err, RAD_E_LIMIT,
+                             "%" PRId64 " samples of %" PRId64 "x%" PRId64 "x%" PRId64
+                             " pass %zu bytes (RAD_MAX_PREPARED_BYTES); resize, or score fewer slices",
                              p->n_slice, p->n_plane, p->height, p->width, RAD_MAX_PREPARED_BYTES);
     rad_status st = rad_filter_make(s->resize.method, s->resize.antialias, w, p->width, &m->fx, err);
     if (st == RAD_OK)
@@ -146,23 +149,30 @@ static rad_status read_row(maker *m, const rad_view *v, int64_t z, int64_t y, co
     const rad_window_spec *win = &m->spec->window;
     int64_t x0 = m->cut.box[0], x1 = m->cut.box[2], from = x0 > 0 ? x0 : 0, to = x1 < v->dim[0] ? x1 : v->dim[0];
     rad_volume_get(v->volume, v->first + from * v->step[0] + y * v->step[1] + z * v->step[2], v->step[0], to - from, m->line);
-    double *row = m->row + (from - x0), span = win->high - win->low;
-    for (int64_t i = 0; i < to - from; i++) {
-        double d = (double)m->line[i];
-        if (!isfinite(d))
-            return rad_error_set(err, RAD_E_NONFINITE, "image of sequence '%s' has NaN or Inf at reoriented voxel (%" PRId64 ", %" PRId64 ", %" PRId64 "), inside the region",
+    int64_t n = to - from, bad = 0;
+    double *row = m->row + (from - x0), low = win->low, span = win->high - win->low;
+    for (int64_t i = 0; i < n; i++) /* no early way out: these loops are vectorised */
+        bad += !(fabsf(m->line[i]) <= FLT_MAX);
+    for (int64_t i = 0; bad && i < n; i++)
+        if (!isfinite(m->line[i]))
+            return rad_error_set(err, RAD_E_NONFINITE,
+                                 "image of sequence '%s' has NaN or Inf at reoriented voxel (%" PRId64 ", %" PRId64 ", %" PRId64
+                                 "), inside the region",
                                  sequence, from + i, y, z);
-        if (win->on) {
-            d = (d - win->low) / span;
-            d = d < 0 ? 0 : d > 1 ? 1 : d;
+    if (win->on)
+        for (int64_t i = 0; i < n; i++) {
+            double d = ((double)m->line[i] - low) / span;
+            d = d < 0 ? 0 : d;
+            row[i] = d > 1 ? 1 : d;
         }
-        row[i] = d;
-    }
+    else
+        for (int64_t i = 0; i < n; i++)
+            row[i] = (double)m->line[i];
     bool zero = m->spec->edge == RAD_EDGE_ZERO;
     for (int64_t x = x0; x < from; x++)
         m->row[x - x0] = zero ? 0 : row[0];
     for (int64_t x = to; x < x1; x++)
-        m->row[x - x0] = zero ? 0 : row[to - from - 1];
+        m->row[x - x0] = zero ? 0 : row[n - 1];
     return RAD_OK;
 }
 
@@ -242,7 +252,8 @@ static rad_status fill_channel(maker *m, int c, int64_t first_plane, rad_error *
     return RAD_OK;
 }
 
-rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, rad_prepared *ret, rad_error *err) {
+rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, rad_prepared *ret,
+                            rad_error *err) {
     int64_t first_plane = 0;
     rad_status st = check_spec(spec, err);
     if (st != RAD_OK)

@@ -25,8 +25,8 @@
  *    ceil(max(ex, ey) - 1e-6); otherwise side = max(ex sx, ey sy), n_x = ceil(side / sx - 1e-6), n_y = ceil(side / sy - 1e-6), so that a
  *    resize to a square input does not distort anatomy.
  * 3. Place: x0 = ceil(cx - n_x / 2): centred; when that falls between two pixels the odd pixel is on the low side.
- * 4. Borders: x0 is moved by the least amount that puts the region inside the slice, or, when it is wider than the slice, the slice inside the
- *    region: min(0, nx - n_x) <= x0 <= max(0, nx - n_x). Pixels outside the slice are filled by the edge rule. y likewise.
+ * 4. Borders: x0 is moved by the least amount that puts the region inside the slice, or, when it is wider than the slice, the slice inside
+ *    the region: min(0, nx - n_x) <= x0 <= max(0, nx - n_x). Pixels outside the slice are filled by the edge rule. y likewise.
  */
 #include "internal.h"
 
@@ -35,17 +35,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CEIL_SLACK 1e-6          /* pixels */
-#define SQUARE_PIXELS 0.001      /* relative difference of sx and sy that is rounding, not anisotropy */
+#define CEIL_SLACK 1e-6     /* pixels */
+#define SQUARE_PIXELS 0.001 /* relative difference of sx and sy that is rounding, not anisotropy */
 
-typedef struct extent { /* of the lesion */
+typedef struct extent {         /* of the lesion */
     double centre[2], width[2]; /* x, y in pixels */
     int64_t n_slice, *slice;    /* every slice it touches, ascending; owned */
     int64_t main_slice;
 } extent;
 
-/* The mask in the order it is stored: non-zero voxels per reoriented slice, and the smallest reoriented box (x0 y0 x1 y1) around them. `row`: as
- * long as the first stored axis. */
+/* The mask in the order it is stored: non-zero voxels per reoriented slice, and the smallest reoriented box (x0 y0 x1 y1) around them.
+ * `row`: as long as the first stored axis. */
 static rad_status scan_mask(const rad_view *m, float *row, int64_t *count, int64_t box[4], rad_error *err) {
     const int64_t *dim = m->volume->info.dim;
     int64_t low[3] = {INT64_MAX, INT64_MAX, INT64_MAX}, high[3] = {-1, -1, -1}, at[3], nz = m->dim[2];
@@ -56,8 +56,8 @@ static rad_status scan_mask(const rad_view *m, float *row, int64_t *count, int64
                 if (row[at[0]] == 0)
                     continue;
                 if (isnan(row[at[0]]))
-                    return rad_error_set(err, RAD_E_NONFINITE, "mask has NaN at stored voxel (%" PRId64 ", %" PRId64 ", %" PRId64 ")", at[0], at[1],
-                                         at[2]);
+                    return rad_error_set(err, RAD_E_NONFINITE, "mask has NaN at stored voxel (%" PRId64 ", %" PRId64 ", %" PRId64 ")",
+                                         at[0], at[1], at[2]);
                 int64_t z = at[m->axis[2]];
                 count[m->flip[2] ? nz - 1 - z : z]++;
                 for (int c = 0; c < 3; c++) {
@@ -97,10 +97,12 @@ static rad_status from_mask(const rad_input_spec *spec, const rad_view *ref, con
     rad_view m;
     float *row = NULL;
     int64_t *count = NULL, box[4];
-    if (mask->info.sform_code <= 0 && mask->info.qform_code <= 0) { /* a mask that says nothing of space is laid on the image voxel by voxel */
+    if (mask->info.sform_code <= 0 && mask->info.qform_code <= 0) { /* says nothing of space: laid on the image voxel by voxel */
         if (memcmp(mask->info.dim, ref->volume->info.dim, 3 * sizeof(int64_t)) != 0)
-            return rad_error_set(err, RAD_E_SHAPE, "mask of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels does not fit the image of %" PRId64 "x%" PRId64
-                                 "x%" PRId64, mask->info.dim[0], mask->info.dim[1], mask->info.dim[2], ref->volume->info.dim[0],
+            return rad_error_set(err, RAD_E_SHAPE,
+                                 "mask of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels does not fit the image of %" PRId64 "x%" PRId64
+                                 "x%" PRId64,
+                                 mask->info.dim[0], mask->info.dim[1], mask->info.dim[2], ref->volume->info.dim[0],
                                  ref->volume->info.dim[1], ref->volume->info.dim[2]);
         m = *ref;
         m.volume = mask;
@@ -139,8 +141,10 @@ static rad_status from_box(const rad_view *ref, const int64_t stored[6], extent 
     int64_t box[6];
     for (int c = 0; c < 3; c++)
         if (stored[c] < 0 || stored[c] >= stored[c + 3] || stored[c + 3] > dim[c])
-            return rad_error_set(err, RAD_E_REGION, "box %" PRId64 "..%" PRId64 " along stored axis %d is empty or outside the image's 0..%" PRId64
-                                 " (last index exclusive)", stored[c], stored[c + 3], c, dim[c]);
+            return rad_error_set(err, RAD_E_REGION,
+                                 "box %" PRId64 "..%" PRId64 " along stored axis %d is empty or outside the image's 0..%" PRId64
+                                 " (last index exclusive)",
+                                 stored[c], stored[c + 3], c, dim[c]);
     for (int t = 0; t < 3; t++) {
         int c = ref->axis[t];
         box[t] = ref->flip[t] ? dim[c] - stored[c + 3] : stored[c];
@@ -156,8 +160,9 @@ static rad_status from_point(const rad_input_spec *spec, const rad_view *ref, co
     rad_view_position(ref, stored, p);
     for (int t = 0; t < 3; t++)
         if (!(p[t] >= -0.5 && p[t] <= (double)ref->dim[t] - 0.5))
-            return rad_error_set(err, RAD_E_REGION, "point (%g, %g, %g) lies outside the image of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels",
-                                 stored[0], stored[1], stored[2], ref->volume->info.dim[0], ref->volume->info.dim[1], ref->volume->info.dim[2]);
+            return rad_error_set(err, RAD_E_REGION,
+                                 "point (%g, %g, %g) lies outside the image of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels", stored[0],
+                                 stored[1], stored[2], ref->volume->info.dim[0], ref->volume->info.dim[1], ref->volume->info.dim[2]);
     if (spec->region.from != RAD_REGION_WHOLE && !(spec->region.size_mm > 0))
         return rad_error_set(err, RAD_E_REGION, "the lesion has only a point and the job no 'size_mm' for the square around it");
     for (int a = 0; a < 2; a++) {
@@ -169,7 +174,8 @@ static rad_status from_point(const rad_input_spec *spec, const rad_view *ref, co
 }
 
 /* The lesion's extent; *ret_found false when there is none and none is needed. */
-static rad_status find_lesion(const rad_input_spec *spec, const rad_view *ref, const rad_roi *roi, extent *e, bool *ret_found, rad_error *err) {
+static rad_status find_lesion(const rad_input_spec *spec, const rad_view *ref, const rad_roi *roi, extent *e, bool *ret_found,
+                              rad_error *err) {
     static const rad_roi nothing = {0};
     const rad_roi *r = roi ? roi : &nothing;
     rad_region_from from = spec->region.from;

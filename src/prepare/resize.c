@@ -1,6 +1,7 @@
 /* resize.c: one-dimensional filters; an image is resized along x, then along y.
  *
- * Pixel i covers [i, i + 1) of its axis, its centre is at i + 1/2 (half-pixel centres, PyTorch's align_corners=False). s = in / out, in double.
+ * Pixel i covers [i, i + 1) of its axis, its centre is at i + 1/2 (half-pixel centres, PyTorch's align_corners=False). s = in / out, in
+ * double.
  *
  * none        out = in.
  * nearest     out[i] = in[floor((2 i + 1) in / (2 out))], in integers (PyTorch's "nearest-exact").

@@ -1,8 +1,8 @@
 /* dump_prepare: prepares inputs as told on stdin, one per line, for comparison with an independent implementation:
  *   OUT orientation slices edge from shape margin_mm margin_px size_mm window low high method height width antialias
  *   norm_n mean.. std.. roi box[6] point[3] mask n_channel (path n_offset offset..)..
- * Words are numbers of the enums except orientation and paths; window and roi bits are 0/1; a mask of "-" is none. Answers one line per input:
- * status|text, or ok n_slice n_plane height width stored_axis x0 y0 x1 y1 slice.. stored.. ; the floats go to OUT. */
+ * Words are numbers of the enums except orientation and paths; window and roi bits are 0/1; a mask of "-" is none. Answers one line per
+ * input: status|text, or ok n_slice n_plane height width stored_axis x0 y0 x1 y1 slice.. stored.. ; the floats go to OUT. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* dump_volume OUT_DIR FILE...: what load/ reads from each file, one JSON line per file to stdout; the scaled float32 voxels go to OUT_DIR/N.f32
- * (N = 0, 1, ... in order). Also checks that probe and load agree. */
+/* dump_volume OUT_DIR FILE...: what load/ reads from each file, one JSON line per file to stdout; the scaled float32 voxels go to
+ * OUT_DIR/N.f32 (N = 0, 1, ... in order). Also checks that probe and load agree. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,9 +24,10 @@ static void put_info(const rad_image_info *i) {
     printf("], \"spacing\": [%.17g, %.17g, %.17g], \"affine\": [", i->spacing[0], i->spacing[1], i->spacing[2]);
     for (int r = 0; r < 4; r++)
         printf("%s[%.17g, %.17g, %.17g, %.17g]", r ? ", " : "", i->affine[r][0], i->affine[r][1], i->affine[r][2], i->affine[r][3]);
-    printf("], \"sform\": %d, \"qform\": %d, \"disagreement\": %.17g, \"orientation\": \"%s\", \"type\": \"%s\", ", i->sform_code, i->qform_code,
-           i->form_disagreement_mm, i->orientation, rad_voxel_type_name(i->type));
-    printf("\"slope\": %.17g, \"inter\": %.17g, \"swapped\": %s, \"gzip\": %s, \"version\": %d, \"pair\": %s, \"file_bytes\": %zu, \"warning\": ",
+    printf("], \"sform\": %d, \"qform\": %d, \"disagreement\": %.17g, \"orientation\": \"%s\", \"type\": \"%s\", ", i->sform_code,
+           i->qform_code, i->form_disagreement_mm, i->orientation, rad_voxel_type_name(i->type));
+    printf("\"slope\": %.17g, \"inter\": %.17g, \"swapped\": %s, \"gzip\": %s, \"version\": %d, \"pair\": %s, \"file_bytes\": %zu, "
+           "\"warning\": ",
            i->slope, i->inter, i->swapped ? "true" : "false", i->gzip ? "true" : "false", i->nifti_version, i->pair ? "true" : "false",
            i->file_bytes);
     if (i->warning)

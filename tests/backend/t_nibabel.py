@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every NIfTI of the shared data: what load/ reads equals what nibabel reads now and what the index recorded; the broken ones fail, each for its reason."""
+"""Every NIfTI of the shared data: what load/ reads equals what nibabel reads now and what the index recorded; the broken ones fail,
+each for its reason."""
 import csv, itertools, json, os, subprocess, sys, tempfile
 
 try:
@@ -36,6 +37,7 @@ failures = []
 def check(file, what, ok, detail=""):
     if not ok:
         failures.append(f"{file}: {what} {detail}")
+
 
 with tempfile.TemporaryDirectory() as tmp:
     out = subprocess.run([dump, tmp] + [os.path.join(data, r["file"]) for r in rows], capture_output=True, text=True, check=True)
@@ -91,9 +93,10 @@ with tempfile.TemporaryDirectory() as tmp:
         else:
             check(f, "slope 0 means none", (g["slope"], g["inter"]) == (1, 0))
         if r["qform_sform_max_diff_mm"]:
-            # The index has the largest single coordinate, load/ the distance. nibabel takes a quaternion within float32 rounding of 180 degrees
-            # as exactly 180, nifticlib does not: up to 0.05 mm at the corners.
-            corner = np.array([[i * (d - 1) for i, d in zip(c, (shape + [1, 1])[:3])] + [1] for c in itertools.product((0, 1), repeat=3)])
+            # The index has the largest single coordinate, load/ the distance. nibabel takes a quaternion within float32 rounding of
+            # 180 degrees as exactly 180, nifticlib does not: up to 0.05 mm at the corners.
+            last = [d - 1 for d in (shape + [1, 1])[:3]]
+            corner = np.array([[i * d for i, d in zip(c, last)] + [1] for c in itertools.product((0, 1), repeat=3)])
             diff = (corner @ (img.get_sform() - img.get_qform()).T)[:, :3]
             check(f, "index form disagreement", abs(np.abs(diff).max() - float(r["qform_sform_max_diff_mm"])) < 1e-3, np.abs(diff).max())
             check(f, "form disagreement", abs(g["disagreement"] - np.linalg.norm(diff, axis=1).max()) < 0.05, g["disagreement"])

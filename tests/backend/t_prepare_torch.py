@@ -163,22 +163,22 @@ def prepare(spec):
 
 def encode(out, s):
     num = lambda v: repr(float(v))
-    f = [out, s["orientation"], SLICES.index(s["slices"]), EDGE.index(s["edge"]), FROM.index(s["from"]), SHAPE.index(s["shape"]), num(s["margin_mm"]),
-         num(s["margin_px"]), num(s["size_mm"])]
+    f = [out, s["orientation"], SLICES.index(s["slices"]), EDGE.index(s["edge"]), FROM.index(s["from"]), SHAPE.index(s["shape"])]
+    f += [num(s["margin_mm"]), num(s["margin_px"]), num(s["size_mm"])]
     f += [1] + [num(v) for v in s["window"]] if s["window"] else [0, 0, 0]
     f += [METHOD.index(s["method"]), s["height"], s["width"], int(s["antialias"])]
     f += [len(s["norm"][0])] + [num(v) for part in s["norm"] for v in part] if s["norm"] else [0]
-    f += [(1 if s["box"] else 0) + (2 if s["point"] else 0)] + list(s["box"] or [0] * 6) + [num(v) for v in (s["point"] or [0] * 3)] + [s["mask"] or "-"]
-    f += [len(s["channels"])]
+    f += [(1 if s["box"] else 0) + (2 if s["point"] else 0)] + list(s["box"] or [0] * 6) + [num(v) for v in (s["point"] or [0] * 3)]
+    f += [s["mask"] or "-", len(s["channels"])]
     for path, offsets in s["channels"]:
         f += [path, len(offsets)] + list(offsets)
     return "\t".join(str(x) for x in f)
 
 
 def base(path, **change):
-    s = {"orientation": "LPS", "slices": "lesion", "edge": "replicate", "from": "auto", "shape": "square", "margin_mm": 0, "margin_px": 0, "size_mm": 0,
-         "window": None, "method": "bilinear", "height": 32, "width": 32, "antialias": False, "norm": None, "box": None, "point": None, "mask": None,
-         "channels": [(os.path.join(data, path), [0])]}
+    s = {"orientation": "LPS", "slices": "lesion", "edge": "replicate", "from": "auto", "shape": "square", "margin_mm": 0,
+         "margin_px": 0, "size_mm": 0, "window": None, "method": "bilinear", "height": 32, "width": 32, "antialias": False,
+         "norm": None, "box": None, "point": None, "mask": None, "channels": [(os.path.join(data, path), [0])]}
     s.update(change)
     if s["mask"]:
         s["mask"] = os.path.join(data, s["mask"])
@@ -186,7 +186,7 @@ def base(path, **change):
 
 
 random.seed(20260131)
-CT, PCT, PET = "body/mcgill-sts/STS_002_CT_image.nii.gz", "body/munich-tptbox/sub-ct_label-22_ct.nii.gz", "body/mcgill-sts/STS_025_PET_image.nii.gz"
+CT, PCT = "body/mcgill-sts/STS_002_CT_image.nii.gz", "body/munich-tptbox/sub-ct_label-22_ct.nii.gz"
 T1, MASK = "body/mcgill-sts/STS_012_MR_T1_image.nii.gz", "body/mcgill-sts/STS_012_MR_T1_mask.nii.gz"
 RENAL, OBLIQUE, RGB = "body/nottingham-renal/test_sub_01.nii.gz", "quirks/niivue/shear.nii.gz", "quirks/niivue/ct_perfusion.nii.gz"
 SPACES = [f"quirks/niivue-space/{o}.nii.gz" for o in "RAS LAS LPS RPI ASR PSR AIL SLA IPR PIR SRP LSP".split()]
@@ -194,41 +194,46 @@ jobs = []
 # the same head in twelve storage orders, every wanted orientation kind, box and point
 for path in SPACES:
     for letters in ("LPS", "RAS", "PIR", "SRA", "ILP"):
-        jobs.append(base(path, orientation=letters, **{"from": "whole"}, slices="lesion", window=(0, 92), channels=[(os.path.join(data, path), [-1, 0, 1])]))
+        jobs.append(base(path, orientation=letters, **{"from": "whole"}, window=(0, 92), channels=[(os.path.join(data, path), [-1, 0, 1])]))
     jobs.append(base(path, box=[20, 11, 30, 33, 30, 41], slices="lesion-all", margin_px=3))
     jobs.append(base(path, point=[30.25, 40.5, 33.5], size_mm=51, edge="zero"))
 # masks: three modalities, neighbours at volume ends, margins beyond the borders
 for n in ("002", "003", "008", "012", "019", "025", "035", "042", "047"):
     p = f"body/mcgill-sts/STS_{n}_MR_T1_"
     for edge in EDGE:
-        jobs.append(base(p + "image.nii.gz", mask=p + "mask.nii.gz", slices="lesion-all", edge=edge, margin_mm=4.5, window=(0, 900), height=24, width=20,
+        pair = {"mask": p + "mask.nii.gz", "edge": edge}
+        jobs.append(base(p + "image.nii.gz", **pair, slices="lesion-all", margin_mm=4.5, window=(0, 900), height=24, width=20,
                          channels=[(os.path.join(data, p + "image.nii.gz"), [-2, 0, 40])], norm=([0.5, 0.4, 0.3], [0.25, 0.5, 2.0])))
-        jobs.append(base(p + "image.nii.gz", mask=p + "mask.nii.gz", edge=edge, margin_px=60.4, method="none", window=(100, 700)))
+        jobs.append(base(p + "image.nii.gz", **pair, margin_px=60.4, method="none", window=(100, 700)))
 for n in ("002", "008", "019", "025"):
     for kind in ("CT", "PET"):
         p = f"body/mcgill-sts/STS_{n}_{kind}_"
         jobs.append(base(p + "image.nii.gz", mask=p + "mask.nii.gz", slices="all", **{"from": "mask"}, height=16, width=16))
-        jobs.append(base(p + "image.nii.gz", mask=p + "mask.nii.gz", shape="rectangle", margin_mm=7.3, antialias=True, height=11, width=29))
+        jobs.append(base(p + "image.nii.gz", mask=p + "mask.nii.gz", shape="rectangle", margin_mm=7.3, antialias=True, height=11,
+                         width=29))
 # sizes up and down, each method, odd numbers
 for h, w in ((1, 1), (2, 3), (7, 5), (31, 64), (90, 109), (98, 109), (128, 257), (224, 224), (300, 40)):
     for method, aa in (("bilinear", False), ("bilinear", True), ("nearest", False)):
         jobs.append(base(T1, **{"from": "whole"}, height=h, width=w, method=method, antialias=aa, window=(-10.5, 1200)))
         jobs.append(base(T1, mask=MASK, margin_px=2, height=h, width=w, method=method, antialias=aa, orientation="SPL"))
 # anisotropic in-plane pixels: sagittal and coronal cuts; oblique and sheared grids; int32, uint16 with slope, rgb, big-endian, 4-D, NIfTI-2
-for path in (RENAL, OBLIQUE, PCT, "body/basel-totalseg/example_ct_sm.nii.gz", "quirks/nibabel/anatomical.nii", "quirks/nibabel/example_nifti2.nii.gz",
-             "neuro/canon-paris/8000_DTI_PA-ALL_20d_cl.nii.gz", "quirks/nifti-reader-js/air2.hdr.gz", RGB, "quirks/niivue/CT_pitch.nii.gz"):
+for path in (RENAL, OBLIQUE, PCT, "body/basel-totalseg/example_ct_sm.nii.gz", "quirks/nibabel/anatomical.nii",
+             "quirks/nibabel/example_nifti2.nii.gz", "neuro/canon-paris/8000_DTI_PA-ALL_20d_cl.nii.gz",
+             "quirks/nifti-reader-js/air2.hdr.gz", RGB, "quirks/niivue/CT_pitch.nii.gz"):
     for letters in ("LPS", "PIR", "LIP", "ASL", "RSP"):
         shape = nib.load(os.path.join(data, path)).shape[:3]
         lo = [random.randrange(d // 2 + 1) for d in shape]
         box = lo + [random.randrange(a + 1, d + 1) for a, d in zip(lo, shape)]
         for shape_word in SHAPE:
-            jobs.append(base(path, orientation=letters, box=box, shape=shape_word, margin_mm=random.choice([0, 2.2, 30]), edge=random.choice(EDGE), height=19, width=23))
-        jobs.append(base(path, orientation=letters, point=[random.uniform(-0.5, d - 0.5) for d in shape], size_mm=random.uniform(1, 200), margin_px=0.5,
-                         edge=random.choice(EDGE), height=19, width=23))
+            jobs.append(base(path, orientation=letters, box=box, shape=shape_word, margin_mm=random.choice([0, 2.2, 30]),
+                             edge=random.choice(EDGE), height=19, width=23))
+        jobs.append(base(path, orientation=letters, point=[random.uniform(-0.5, d - 0.5) for d in shape], margin_px=0.5,
+                         size_mm=random.uniform(1, 200), edge=random.choice(EDGE), height=19, width=23))
 # two images on one grid; one stored in another order; not on one grid; exclusions
 jobs.append(base(T1, mask=MASK, channels=[(os.path.join(data, T1), [0]), (os.path.join(data, MASK), [-1, 1])]))
 p = "quirks/niivue-space/"
-jobs.append(base(p + "RAS.nii.gz", **{"from": "whole"}, channels=[(os.path.join(data, p + x), [0]) for x in ("RAS.nii.gz", "LPS.nii.gz", "PIR.nii.gz")]))
+jobs.append(base(p + "RAS.nii.gz", **{"from": "whole"},
+                 channels=[(os.path.join(data, p + f"{x}.nii.gz"), [0]) for x in ("RAS", "LPS", "PIR")]))
 jobs.append(base(T1, **{"from": "whole"}, channels=[(os.path.join(data, T1), [0]), (os.path.join(data, CT), [0])]))
 jobs.append(base(T1, mask="body/mcgill-sts/STS_008_MR_T1_mask.nii.gz"))
 jobs.append(base(T1, box=[0, 0, 0, 200, 5, 5]))
@@ -267,7 +272,8 @@ with tempfile.TemporaryDirectory() as tmp:
         worst = max(worst, diff)
         if not diff <= 1e-6:
             failures.append(f"{what}: largest difference {diff}")
-print(f"{len(jobs)} inputs, of which excluded by both: {excluded}; largest difference {worst:.2e} of the largest value; {len(failures)} failures")
+print(f"{len(jobs)} inputs, of which excluded by both: {excluded}; largest difference {worst:.2e} of the largest value; "
+      f"{len(failures)} failures")
 for f in failures[:20]:
     print("FAIL", f)
 sys.exit(1 if failures else 0)

@@ -1,6 +1,5 @@
-/* fuzz_nifti: hostile bytes as NIfTI files. The first byte chooses the container: 0 the bytes as they are (plain or gzip), 1 the bytes gzipped here
- * (so that the header behind the CRC is reached), 2 a pair, cut at twice the second byte plus 340.
- * RAD_TEST_LINK: rad_load */
+/* fuzz_nifti: hostile bytes as NIfTI files. The first byte chooses the container: 0 the bytes as they are (plain or gzip), 1 the bytes
+ * gzipped here (so that the header behind the CRC is reached), 2 a pair, cut at twice the second byte plus 340. RAD_TEST_LINK: rad_load */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,7 +9,21 @@
 
 #include "radcohort/load.h"
 
-enum fx_field { FX_DIM, FX_DATATYPE, FX_PIXDIM, FX_OFFSET, FX_SLOPE, FX_INTER, FX_QFORM, FX_SFORM, FX_QUATERN, FX_QOFFSET, FX_SROW, FX_INTENT, FX_UNITS };
+enum fx_field {
+    FX_DIM,
+    FX_DATATYPE,
+    FX_PIXDIM,
+    FX_OFFSET,
+    FX_SLOPE,
+    FX_INTER,
+    FX_QFORM,
+    FX_SFORM,
+    FX_QUATERN,
+    FX_QOFFSET,
+    FX_SROW,
+    FX_INTENT,
+    FX_UNITS
+};
 
 typedef struct fx { /* what to write */
     int version;
@@ -37,11 +51,18 @@ static inline void fx_put_float(uint8_t *at, double v, int bytes, bool big) {
 
 /* Sets element `i` of a field. */
 static inline void fx_set(fx *x, enum fx_field f, int i, double v) {
-    static const struct { int at1, size1; bool float1; int at2, size2; bool float2; } where[] = {
-        [FX_DIM] = {40, 2, false, 16, 8, false},     [FX_DATATYPE] = {70, 2, false, 12, 2, false}, [FX_PIXDIM] = {76, 4, true, 104, 8, true},
-        [FX_OFFSET] = {108, 4, true, 168, 8, false}, [FX_SLOPE] = {112, 4, true, 176, 8, true},    [FX_INTER] = {116, 4, true, 184, 8, true},
-        [FX_QFORM] = {252, 2, false, 344, 4, false}, [FX_SFORM] = {254, 2, false, 348, 4, false},  [FX_QUATERN] = {256, 4, true, 352, 8, true},
-        [FX_QOFFSET] = {268, 4, true, 376, 8, true}, [FX_SROW] = {280, 4, true, 400, 8, true},     [FX_INTENT] = {68, 2, false, 504, 4, false},
+    static const struct {
+        int at1, size1;
+        bool float1;
+        int at2, size2;
+        bool float2;
+    } where[] = {
+        [FX_DIM] = {40, 2, false, 16, 8, false},     [FX_DATATYPE] = {70, 2, false, 12, 2, false},
+        [FX_PIXDIM] = {76, 4, true, 104, 8, true},   [FX_OFFSET] = {108, 4, true, 168, 8, false},
+        [FX_SLOPE] = {112, 4, true, 176, 8, true},   [FX_INTER] = {116, 4, true, 184, 8, true},
+        [FX_QFORM] = {252, 2, false, 344, 4, false}, [FX_SFORM] = {254, 2, false, 348, 4, false},
+        [FX_QUATERN] = {256, 4, true, 352, 8, true}, [FX_QOFFSET] = {268, 4, true, 376, 8, true},
+        [FX_SROW] = {280, 4, true, 400, 8, true},    [FX_INTENT] = {68, 2, false, 504, 4, false},
         [FX_UNITS] = {123, 1, false, 500, 4, false},
     };
     bool one = x->version == 1, is_float = one ? where[f].float1 : where[f].float2;
@@ -76,7 +97,10 @@ static inline fx fx_make(int version, bool big, bool pair, int datatype, int n_d
     return x;
 }
 
-typedef struct fx_bytes { uint8_t *p; size_t n; } fx_bytes; /* free p */
+typedef struct fx_bytes {
+    uint8_t *p;
+    size_t n;
+} fx_bytes; /* free p */
 
 static inline fx_bytes fx_gzip(const uint8_t *p, size_t n) {
     struct libdeflate_compressor *z = libdeflate_alloc_compressor(6);

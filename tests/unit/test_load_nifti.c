@@ -5,10 +5,15 @@
 
 static char path[128], path2[128];
 
-static const struct { int code, size; rad_voxel_type type; bool is_signed, is_float; } KIND[] = {
-    {2, 1, RAD_VOX_U8, false, false},  {256, 1, RAD_VOX_I8, true, false},  {512, 2, RAD_VOX_U16, false, false}, {4, 2, RAD_VOX_I16, true, false},
-    {768, 4, RAD_VOX_U32, false, false}, {8, 4, RAD_VOX_I32, true, false}, {1280, 8, RAD_VOX_U64, false, false}, {1024, 8, RAD_VOX_I64, true, false},
-    {16, 4, RAD_VOX_F32, true, true},  {64, 8, RAD_VOX_F64, true, true},
+static const struct {
+    int code, size;
+    rad_voxel_type type;
+    bool is_signed, is_float;
+} KIND[] = {
+    {2, 1, RAD_VOX_U8, false, false},     {256, 1, RAD_VOX_I8, true, false},   {512, 2, RAD_VOX_U16, false, false},
+    {4, 2, RAD_VOX_I16, true, false},     {768, 4, RAD_VOX_U32, false, false}, {8, 4, RAD_VOX_I32, true, false},
+    {1280, 8, RAD_VOX_U64, false, false}, {1024, 8, RAD_VOX_I64, true, false}, {16, 4, RAD_VOX_F32, true, true},
+    {64, 8, RAD_VOX_F64, true, true},
 };
 
 /* The i-th voxel's value: in range of every type, negative where the type allows. */
@@ -146,7 +151,9 @@ static void load_changed(const char *dir, fx *x, rad_image_info *ret) {
 static const int64_t CUBE[3] = {2, 2, 2};
 
 static void slope_zero_or_not_finite_means_none(void **state) {
-    static const struct { double slope, inter, want_slope, want_inter; } row[] = {
+    static const struct {
+        double slope, inter, want_slope, want_inter;
+    } row[] = {
         {0, 5, 1, 0}, {NAN, 5, 1, 0}, {INFINITY, 5, 1, 0}, {1, 0, 1, 0}, {0.5, -1024, 0.5, -1024}, {-2, 3, -2, 3}, {0, NAN, 1, 0},
     };
     for (int version = 1; version <= 2; version++)
@@ -171,7 +178,7 @@ static void sform_then_qform_then_spacing(void **state) {
         assert_null(info.warning);
 
         fx_set(&x, FX_QOFFSET, 1, 1.5);
-        fx_set(&x, FX_PIXDIM, 0, -1);  /* qfac: z runs down in the qform */
+        fx_set(&x, FX_PIXDIM, 0, -1); /* qfac: z runs down in the qform */
         load_changed(*state, &x, &info);
         assert_true(info.affine[1][3] == 0 && info.affine[2][2] == 2);
         assert_true(fabs(info.form_disagreement_mm - sqrt(1.5 * 1.5 + 4 * 4)) < 1e-9);
@@ -262,7 +269,14 @@ static void extensions_are_skipped(void **state) {
             }
 }
 
-typedef struct hostile { const char *what; enum fx_field field; int i; double v; rad_status want; const char *text; } hostile;
+typedef struct hostile {
+    const char *what;
+    enum fx_field field;
+    int i;
+    double v;
+    rad_status want;
+    const char *text;
+} hostile;
 
 static void hostile_headers_are_refused_for_their_reason(void **state) {
     static const hostile row[] = {

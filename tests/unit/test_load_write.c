@@ -12,7 +12,7 @@ static rad_image_info oblique(rad_voxel_type type) {
 }
 
 static void what_is_written_is_read_back(void **state) {
-    static const rad_voxel_type types[] = {RAD_VOX_U8, RAD_VOX_I8, RAD_VOX_U16, RAD_VOX_I16, RAD_VOX_U32, RAD_VOX_I32,
+    static const rad_voxel_type types[] = {RAD_VOX_U8,  RAD_VOX_I8,  RAD_VOX_U16, RAD_VOX_I16, RAD_VOX_U32,  RAD_VOX_I32,
                                            RAD_VOX_U64, RAD_VOX_I64, RAD_VOX_F32, RAD_VOX_F64, RAD_VOX_RGB24};
     rad_error err;
     uint8_t voxel[60 * 8];
@@ -125,7 +125,10 @@ static void orientation_is_the_nearest_axis(void **state) {
                 }
             }
     /* sheared and turned so that two axes would choose the same one; answers of nibabel 5.0's io_orientation */
-    static const struct { double m[9]; int axis[3], sign[3]; } row[] = {
+    static const struct {
+        double m[9];
+        int axis[3], sign[3];
+    } row[] = {
         {{1.62, -0.66, 1.05, -0.64, -0.96, -0.71, -1.19, 0.15, 1.03}, {2, 1, 0}, {-1, -1, 1}},
         {{0.41, -0.12, -0.52, -0.24, 0.86, -0.27, 1.08, 0.58, 1.35}, {0, 1, 2}, {1, 1, 1}},
         {{-0.94, 1.36, 0.16, -0.49, -1.33, -0.15, 1.44, 0.46, -0.72}, {0, 1, 2}, {-1, -1, -1}},
@@ -141,7 +144,8 @@ static void orientation_is_the_nearest_axis(void **state) {
         assert_memory_equal(got_sign, row[i].sign, sizeof got_sign);
     }
     int axis[3] = {7, 7, 7}, sign[3];
-    const double flat[4][4] = {{1, 2, 0, 0}, {1, 2, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}}, nan[4][4] = {{NAN, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}};
+    const double flat[4][4] = {{1, 2, 0, 0}, {1, 2, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}},
+                 nan[4][4] = {{NAN, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}};
     assert_false(rad_affine_axes(flat, axis, sign));
     assert_false(rad_affine_axes(nan, axis, sign));
     assert_int_equal(axis[0], 7);

@@ -14,7 +14,8 @@ typedef struct image { /* a volume on the test's stack */
 
 /* nx * ny * nz int16 voxels in RAS at 1 mm; value = 100 z + 10 y + x. */
 static void make(image *m, int64_t nx, int64_t ny, int64_t nz) {
-    *m = (image){.v.info = {.n_dim = 3, .dim = {nx, ny, nz, 1, 1, 1, 1}, .spacing = {1, 1, 1}, .sform_code = 1, .type = RAD_VOX_I16, .slope = 1}};
+    *m = (image){
+        .v.info = {.n_dim = 3, .dim = {nx, ny, nz, 1, 1, 1, 1}, .spacing = {1, 1, 1}, .sform_code = 1, .type = RAD_VOX_I16, .slope = 1}};
     for (int i = 0; i < 4; i++)
         m->v.info.affine[i][i] = 1;
     m->v.voxel = m->voxel;
@@ -129,7 +130,14 @@ static void window_clips_and_normalise_follows(void **state) {
 
 static void resize_by_hand(void **state) {
     (void)state;
-    static const struct { int n_in; double in[5]; int n_out; rad_resize_method method; bool aa; double want[6]; } row[] = {
+    static const struct {
+        int n_in;
+        double in[5];
+        int n_out;
+        rad_resize_method method;
+        bool aa;
+        double want[6];
+    } row[] = {
         {2, {0, 4}, 4, RAD_RESIZE_BILINEAR, false, {0, 1, 3, 4}},
         {4, {0, 4, 8, 100}, 2, RAD_RESIZE_BILINEAR, false, {2, 54}},
         {5, {0, 10, 20, 30, 40}, 2, RAD_RESIZE_BILINEAR, false, {7.5, 32.5}},
@@ -149,7 +157,9 @@ static void resize_by_hand(void **state) {
             make(&m, vertical ? 1 : row[r].n_in, vertical ? row[r].n_in : 1, 1);
             for (int i = 0; i < row[r].n_in; i++)
                 m.voxel[i] = (int16_t)row[r].in[i];
-            s.resize = (rad_resize_spec){.method = row[r].method, .antialias = row[r].aa, .width = vertical ? 1 : row[r].n_out,
+            s.resize = (rad_resize_spec){.method = row[r].method,
+                                         .antialias = row[r].aa,
+                                         .width = vertical ? 1 : row[r].n_out,
                                          .height = vertical ? row[r].n_out : 1};
             check(&s, &m, NULL, &p);
             for (int i = 0; i < row[r].n_out; i++)
@@ -159,21 +169,27 @@ static void resize_by_hand(void **state) {
         }
 }
 
-typedef struct place { int64_t box[6]; double margin_mm, margin_px; rad_region_shape shape; int64_t want[4]; } place;
+typedef struct place {
+    int64_t box[6];
+    double margin_mm, margin_px;
+    rad_region_shape shape;
+    int64_t want[4];
+} place;
 
 static void smallest_square_odd_sizes_and_borders(void **state) {
     (void)state;
-    static const place row[] = { /* slice of 20 x 16 pixels of 1 mm */
+    static const place row[] = {
+        /* slice of 20 x 16 pixels of 1 mm */
         {{5, 5, 0, 8, 8, 1}, 0, 0, RAD_SHAPE_SQUARE, {5, 5, 8, 8}},
-        {{5, 5, 0, 9, 8, 1}, 0, 0, RAD_SHAPE_SQUARE, {5, 4, 9, 8}},       /* 4 x 3: the odd row above (low side) */
-        {{5, 5, 0, 10, 8, 1}, 0, 0, RAD_SHAPE_SQUARE, {5, 4, 10, 9}},     /* 5 x 3: one row on each side */
+        {{5, 5, 0, 9, 8, 1}, 0, 0, RAD_SHAPE_SQUARE, {5, 4, 9, 8}},   /* 4 x 3: the odd row above (low side) */
+        {{5, 5, 0, 10, 8, 1}, 0, 0, RAD_SHAPE_SQUARE, {5, 4, 10, 9}}, /* 5 x 3: one row on each side */
         {{5, 5, 0, 10, 8, 1}, 0, 0, RAD_SHAPE_RECTANGLE, {5, 5, 10, 8}},
         {{5, 5, 0, 8, 8, 1}, 0, 2, RAD_SHAPE_SQUARE, {3, 3, 10, 10}},
         {{5, 5, 0, 8, 8, 1}, 1, 1, RAD_SHAPE_SQUARE, {3, 3, 10, 10}},
-        {{5, 5, 0, 8, 8, 1}, 0.25, 0, RAD_SHAPE_SQUARE, {4, 4, 8, 8}},    /* 3.5 -> 4 */
-        {{0, 0, 0, 3, 3, 1}, 0, 2, RAD_SHAPE_SQUARE, {0, 0, 7, 7}},       /* moved inside */
+        {{5, 5, 0, 8, 8, 1}, 0.25, 0, RAD_SHAPE_SQUARE, {4, 4, 8, 8}}, /* 3.5 -> 4 */
+        {{0, 0, 0, 3, 3, 1}, 0, 2, RAD_SHAPE_SQUARE, {0, 0, 7, 7}},    /* moved inside */
         {{18, 14, 0, 20, 16, 1}, 0, 2, RAD_SHAPE_SQUARE, {14, 10, 20, 16}},
-        {{1, 1, 0, 19, 4, 1}, 0, 0, RAD_SHAPE_SQUARE, {1, -2, 19, 16}},   /* higher than the slice: holds all of it */
+        {{1, 1, 0, 19, 4, 1}, 0, 0, RAD_SHAPE_SQUARE, {1, -2, 19, 16}}, /* higher than the slice: holds all of it */
         {{1, 12, 0, 19, 15, 1}, 0, 0, RAD_SHAPE_SQUARE, {1, 0, 19, 18}},
         {{1, 7, 0, 19, 9, 1}, 0, 0, RAD_SHAPE_SQUARE, {1, -1, 19, 17}},
         {{8, 7, 0, 12, 9, 1}, 0, 10, RAD_SHAPE_SQUARE, {-2, -4, 22, 20}},
