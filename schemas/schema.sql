@@ -215,6 +215,7 @@ CREATE TABLE work (
     case_id     INTEGER PRIMARY KEY REFERENCES manifest,
     state       TEXT NOT NULL CHECK (state IN ('pending', 'leased', 'done', 'quarantined')),
     attempts    INTEGER NOT NULL CHECK (attempts >= 0),
+    lost        INTEGER NOT NULL CHECK (lost >= 0),
     interrupted INTEGER NOT NULL CHECK (interrupted >= 0),
     rank        INTEGER
 ) STRICT;

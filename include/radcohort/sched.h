@@ -4,8 +4,9 @@
  * its deadline passes; after RAD_MAX_ATTEMPTS leases that never came back it is quarantined. Results are idempotent: the second one for a
  * case is ignored. Single-threaded.
  *
- * Suspects (cases of which a lease was lost before) go last and alone: a rank that holds one holds nothing else, so that a second loss
- * condemns the right case and not its neighbours, and so that a case which takes ranks down cannot keep the others from being scored.
+ * Suspects (cases of which a lease was lost before, by whatever cause) go last, and the more often the more alone: lost once, a case is held
+ * alone on its rank; lost twice, it is alone in the whole farm. So the next loss condemns the right case and not its neighbours, and a
+ * case which takes ranks down cannot keep the others from being scored.
  */
 #ifndef RADCOHORT_SCHED_H
 #define RADCOHORT_SCHED_H
@@ -25,7 +26,7 @@ typedef struct rad_sched_case {
     int64_t id;          /* caller's identity of the case (database id) */
     double cost;         /* any unit; larger = earlier */
     int attempts;        /* leases that never came back, from the database */
-    bool suspect;        /* was lost before, though not surely by its own fault: last and alone. Implied by attempts > 0 */
+    int lost;            /* times it was lost although that may not have been its fault (the whole job died, say) */
 } rad_sched_case;
 
 typedef struct rad_sched_opts {

@@ -43,7 +43,11 @@ typedef struct rad_run_info {
     int n_rank, threads;
 } rad_run_info;
 
-typedef struct rad_pending_case { int64_t case_id; int64_t manifest_index; int attempts; } rad_pending_case;
+typedef struct rad_pending_case {
+    int64_t case_id, manifest_index;
+    int attempts; /* leases lost by what is surely its own fault */
+    int lost;     /* sessions that died while it was leased */
+} rad_pending_case;
 
 /* In one transaction: upserts the cohort tables, finds an unfinished run of the same identity (job text, tables, models, backend version,
  * precision) and takes it up again, or makes a new one with its manifest, intake exclusions and unused images.

@@ -4,6 +4,7 @@
  * (what was not is leased again by the next session); the run is marked finished when everything is in. */
 #include "coordinator.h"
 
+#include "crash.h"
 #include "radcohort/sched.h"
 
 #include <inttypes.h>
@@ -67,17 +68,29 @@ static rad_status begin_run(rad_coordinator *c, int threads, bool *ret_finished,
 }
 
 static rad_status make_schedule(rad_coordinator *c, rad_error *err) {
-    rad_status st = rad_plan_costs(c->plan, c->pending, c->n_pending, err);
-    if (st != RAD_OK)
-        return st;
+    rad_status st = RAD_OK;
     rad_sched_case *item = rad_calloc((size_t)c->n_pending + 1, sizeof *item);
-    if (!item)
-        return rad_error_set(err, RAD_E_NOMEM, "out of memory for %" PRId64 " cases", c->n_pending);
+    int64_t *id = rad_calloc((size_t)c->n_pending + 1, sizeof *id);
+    int *crashes = rad_calloc((size_t)c->n_pending + 1, sizeof *crashes);
+    if (!item || !id || !crashes) {
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory for %" PRId64 " cases", c->n_pending);
+        goto out;
+    }
     for (int64_t i = 0; i < c->n_pending; i++)
-        item[i] = (rad_sched_case){.id = c->pending[i].case_id, .cost = c->plan->cost[c->pending[i].manifest_index], .attempts = c->pending[i].attempts};
+        id[i] = c->pending[i].case_id;
+    RAD_TRY(rad_plan_costs(c->plan, c->pending, c->n_pending, err));
+    RAD_TRY(rad_crash_read(c->plan->database, id, c->n_pending, crashes, err));
+    for (int64_t i = 0; i < c->n_pending; i++)
+        item[i] = (rad_sched_case){.id = id[i],
+                                   .cost = c->plan->cost[c->pending[i].manifest_index],
+                                   .attempts = c->pending[i].attempts + crashes[i],
+                                   .lost = c->pending[i].lost};
     rad_sched_opts o = {DEADLINE_BASE, DEADLINE_PER_BYTE};
-    st = rad_sched_create(item, c->n_pending, c->n_rank, &o, &c->sched, err);
+    RAD_TRY(rad_sched_create(item, c->n_pending, c->n_rank, &o, &c->sched, err));
+out:
     free(item);
+    free(id);
+    free(crashes);
     return st;
 }
 
@@ -471,6 +484,8 @@ rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *
             int64_t excluded = 0;
             st = rad_store_finish_run(c->store, c->run, c->plan->job, &excluded, err);
             o->exit_code = excluded > 0 ? RAD_EXIT_EXCLUSIONS : RAD_EXIT_OK;
+            if (st == RAD_OK)
+                rad_crash_forget(c->plan->database);
         }
     } else if (st != RAD_OK) {
         best_effort(rad_store_stop_run(c->store, c->run, NULL));

@@ -3,6 +3,7 @@
 
 #include "agent.h"
 #include "coordinator.h"
+#include "crash.h"
 #include "signals.h"
 
 #include <stdlib.h>
@@ -48,6 +49,12 @@ static rad_status announce(struct farm *f, rad_status st, bool quit, rad_error *
     if (ok && sent != RAD_OK)
         return rad_error_set(err, sent, "%s", why.text);
     return st;
+}
+
+/* The worker of this process, its crash notes on. */
+static rad_status start_agent(struct farm *f, rad_agent *a, const rad_worker_opts *o, rad_error *err) {
+    rad_status st = rad_crash_install(f->plan.database, err);
+    return st == RAD_OK ? rad_agent_start(a, f->t, o, err) : st;
 }
 
 static rad_worker_opts worker_opts(const struct farm *f, const rad_wire_config *m) {
@@ -124,7 +131,7 @@ static rad_status run_worker(struct farm *f, rad_error *err) {
         RAD_TRY(rad_agent_refuse(&a, f->t, st, why.text, err));
     } else {
         rad_worker_opts o = worker_opts(f, &m);
-        RAD_TRY(rad_agent_start(&a, f->t, &o, err));
+        RAD_TRY(start_agent(f, &a, &o, err));
     }
     RAD_TRY(worker_loop(f, &a, err));
     rad_agent_end(&a, QUIT_PATIENCE);
@@ -217,7 +224,7 @@ static rad_status run_root(struct farm *f, rad_error *err) {
             rad_wire_config m = {.backend = f->plan.backend, .backend_version = f->plan.backend_version, .batch = f->plan.batch,
                                  .model_sha256 = f->plan.sha256, .graph_hash = f->plan.graph_hash};
             rad_worker_opts o = worker_opts(f, &m);
-            st = rad_agent_start(&a, f->t, &o, err);
+            st = start_agent(f, &a, &o, err);
         }
         if (st == RAD_OK)
             st = coordinate(f, c, &a, err);
@@ -249,6 +256,7 @@ rad_status rad_farm_run(const rad_farm_opts *opts, rad_farm_outcome *ret, rad_er
     rad_signals_install();
     st = out.is_root ? run_root(&f, err) : run_worker(&f, err);
     rad_signals_restore();
+    rad_crash_restore();
     rad_plan_release(&f.plan);
     rad_transport_close(&f.t, f.abandon || st == RAD_E_COMM);
     if (!out.is_root && st == RAD_OK)

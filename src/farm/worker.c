@@ -1,4 +1,5 @@
 /* worker.c: the worker's life, its queues, and the loader threads. */
+#include "crash.h"
 #include "transport.h"
 #include "worker_impl.h"
 
@@ -92,6 +93,7 @@ static bool join_lines(rad_worker *w, struct work *k) {
 static void *loader_main(void *worker) {
     rad_worker *w = worker;
     pthread_mutex_lock(&w->lock);
+    int slot = ++w->n_slot;
     for (;;) {
         while (!w->quit && w->fault == RAD_OK && (!w->first || w->prepared_bytes >= RAD_PREPARED_BUDGET))
             pthread_cond_wait(&w->to_load, &w->lock);
@@ -105,7 +107,9 @@ static void *loader_main(void *worker) {
         w->n_loading++;
         pthread_mutex_unlock(&w->lock);
         rad_error err = {0};
+        rad_crash_at(slot, &k->c->case_id, 1);
         rad_status st = rad_work_load(w, k, &err);
+        rad_crash_at(slot, NULL, 0);
         bool finished = false;
         pthread_mutex_lock(&w->lock);
         if (st == RAD_OK)

@@ -87,6 +87,7 @@ struct rad_worker {
     struct message *out_first, **out_end;
     int64_t held;
     size_t prepared_bytes;
+    int n_slot;     /* loader threads so far: their places in crash.h */
     int n_loading;  /* loader threads at work on a case */
     bool inferring; /* the inference thread is at work on a batch */
     bool quit;

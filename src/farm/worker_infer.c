@@ -1,5 +1,6 @@
 /* worker_infer.c: the inference thread. Batches are filled across cases: a model's line hands out samples until the batch limit, whatever
  * case they belong to. It waits for a fuller batch only while loader threads can still bring one. */
+#include "crash.h"
 #include "worker_impl.h"
 
 #include <stdlib.h>
@@ -257,9 +258,15 @@ void *rad_worker_infer_main(void *worker) {
         gather(w, model, b);
         w->inferring = true;
         pthread_mutex_unlock(&w->lock);
+        int64_t at[RAD_CRASH_CASES];
+        int64_t n_at = b->n_part < RAD_CRASH_CASES ? b->n_part : RAD_CRASH_CASES;
+        for (int64_t k = 0; k < n_at; k++)
+            at[k] = b->part[k].m->work->c->case_id;
+        rad_crash_at(0, at, n_at);
         double t = rad_clock_seconds();
         rad_status st = run_batch(w, b, &err);
         t = rad_clock_seconds() - t;
+        rad_crash_at(0, NULL, 0);
         if (st != RAD_OK) {
             const struct work *guilty[RAD_MAX_LEASE_CASES];
             for (int64_t k = 0; k < b->n_part; k++)

@@ -4,8 +4,8 @@
  *      ^                  |
  *      +--return, lost----+--lost for the RAD_MAX_ATTEMPTS-th time--> QUARANTINED
  *
- * Pending cases stand in one binary heap. Its key is the position in the order (cost descending, index ascending), with all suspects
- * behind all others. Leased cases stand in one doubly linked list, so that what is done on a loss or a time-out costs by the number of
+ * Pending cases stand in one binary heap. Its key is the position in the order (cost descending, index ascending), with the tiers of
+ * suspicion one behind the other. Leased cases stand in one doubly linked list, so that what is done on a loss or a time-out costs by the number of
  * leases, not of cases. A case that is completed while pending leaves a stale heap entry, which the next lease throws away.
  */
 #include "radcohort/sched.h"
@@ -14,13 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TIER_FREE, TIER_ALONE_ON_RANK, TIER_ALONE };
+
 struct node {
     double deadline; /* HUGE_VAL: none */
     int64_t pos;     /* place in the order */
     int64_t prev, next;
     int rank, attempts;
+    int lost; /* attempts included; its tier is this, at most TIER_ALONE */
     rad_lease_state state;
-    bool suspect;
 };
 
 struct rank {
@@ -38,13 +40,18 @@ struct rad_sched {
     int64_t *quarantine, n_quarantine, taken; /* in order of condemnation */
     rad_sched_opts opts;
     rad_sched_counts count;
+    bool alone; /* a case is out that must be alone */
     bool draining;
 };
 
 /* ---------------------------------------------------------------- heap of pending cases */
 
+static int tier_of(const rad_sched *s, int64_t i) {
+    return s->node[i].lost < TIER_ALONE ? s->node[i].lost : TIER_ALONE;
+}
+
 static int64_t key_of(const rad_sched *s, int64_t i) {
-    return s->node[i].pos + (s->node[i].suspect ? s->n : 0);
+    return s->node[i].pos + tier_of(s, i) * s->n;
 }
 
 static void heap_push(rad_sched *s, int64_t i) {
@@ -150,7 +157,9 @@ rad_status rad_sched_create(const rad_sched_case *item, int64_t n, int n_rank, c
         d->rank = -1;
         d->prev = d->next = -1;
         d->attempts = item[i].attempts;
-        d->suspect = item[i].suspect || item[i].attempts > 0;
+        d->lost = item[i].lost > item[i].attempts ? item[i].lost : item[i].attempts;
+        if (d->lost < 0)
+            d->lost = 0;
         if (d->attempts >= RAD_MAX_ATTEMPTS)
             quarantine(s, i);
         else
@@ -189,7 +198,8 @@ static void link_lease(rad_sched *s, int64_t i, int rank, double now) {
         s->node[s->leased_head].prev = i;
     s->leased_head = i;
     s->rank[rank].held++;
-    s->rank[rank].has_suspect = d->suspect;
+    s->rank[rank].has_suspect = d->lost > 0;
+    s->alone = tier_of(s, i) == TIER_ALONE;
     s->count.pending--;
     s->count.leased++;
 }
@@ -204,6 +214,7 @@ static void unlink_lease(rad_sched *s, int64_t i) {
         s->node[d->next].prev = d->prev;
     s->rank[d->rank].held--;
     s->rank[d->rank].has_suspect = false; /* a suspect is held alone: whatever leaves, none is left */
+    s->alone = false;
     d->rank = -1;
     d->prev = d->next = -1;
     s->count.leased--;
@@ -214,7 +225,7 @@ static void drop(rad_sched *s, int64_t i, bool guilty) {
     unlink_lease(s, i);
     if (guilty) {
         s->node[i].attempts++;
-        s->node[i].suspect = true;
+        s->node[i].lost++;
     }
     if (s->node[i].attempts >= RAD_MAX_ATTEMPTS)
         quarantine(s, i);
@@ -223,20 +234,20 @@ static void drop(rad_sched *s, int64_t i, bool guilty) {
 }
 
 int64_t rad_sched_lease(rad_sched *s, int rank, int64_t max, double now, int64_t *ret_index) {
-    if (s->draining || !rad_sched_rank_usable(s, rank) || s->rank[rank].has_suspect)
+    if (s->draining || s->alone || !rad_sched_rank_usable(s, rank) || s->rank[rank].has_suspect)
         return 0;
     int64_t got = 0;
     while (got < max) {
         int64_t i = heap_top(s);
         if (i < 0)
             break;
-        bool suspect = s->node[i].suspect;
-        if (suspect && s->rank[rank].held > 0)
+        int tier = tier_of(s, i);
+        if ((tier >= TIER_ALONE_ON_RANK && s->rank[rank].held > 0) || (tier == TIER_ALONE && s->count.leased > 0))
             break;
         heap_pop(s);
         link_lease(s, i, rank, now);
         ret_index[got++] = i;
-        if (suspect)
+        if (tier > TIER_FREE)
             break;
     }
     return got;

@@ -6,13 +6,16 @@
 
 static const char SQL_FIND_RUN[] = "SELECT run_id, state FROM run WHERE identity = ?1 ORDER BY state = 'finished', run_id DESC LIMIT 1";
 static const char SQL_RUN_MODELS[] = "SELECT run_model_id, model_id FROM run_model WHERE run_id = ?1 ORDER BY position";
-/* Leases left over from a session that died: forgiven when it finished anything, else counted towards RAD_STORE_MAX_FRUITLESS. */
+/* Leases left over from a session that died count as lost, which makes the next session careful with them (sched.h). They condemn a case
+ * only when nothing else can have been the reason: the session finished nothing and held nothing but this case. */
 static const char SQL_TAKE_UP[] =
-    "UPDATE work SET state = 'pending', rank = NULL, attempts = max(attempts - 1, 0), interrupted = interrupted + ?2"
+    "UPDATE work SET state = 'pending', rank = NULL, attempts = max(attempts - 1, 0), lost = lost + 1, interrupted = interrupted + ?2"
     " WHERE state = 'leased' AND case_id IN (SELECT case_id FROM manifest WHERE run_id = ?1)";
 static const char SQL_FRUITLESS[] =
     "SELECT (SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id"
-    "         WHERE m.run_id = r.run_id AND w.state IN ('done', 'quarantined')) <= r.session_done FROM run r WHERE r.run_id = ?1";
+    "         WHERE m.run_id = r.run_id AND w.state IN ('done', 'quarantined')) <= r.session_done"
+    "   AND (SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id"
+    "         WHERE m.run_id = r.run_id AND w.state = 'leased') = 1 FROM run r WHERE r.run_id = ?1";
 /* A run that failed its final check has cases that are neither scored nor excluded: they are done again. */
 static const char SQL_REOPEN[] =
     "UPDATE work SET state = 'pending' WHERE state = 'done' AND case_id IN (SELECT m.case_id FROM manifest m"
@@ -28,7 +31,7 @@ static const char SQL_SESSION[] =
 static const char SQL_COUNT_PENDING[] =
     "SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id WHERE m.run_id = ?1 AND w.state = 'pending'";
 static const char SQL_PENDING[] =
-    "SELECT m.case_id, m.position, max(w.attempts, iif(w.interrupted >= ?2, ?3, 0)) FROM manifest m JOIN work w ON w.case_id = m.case_id"
+    "SELECT m.case_id, m.position, max(w.attempts, iif(w.interrupted >= ?2, ?3, 0)), w.lost FROM manifest m JOIN work w ON w.case_id = m.case_id"
     " WHERE m.run_id = ?1 AND w.state = 'pending' ORDER BY m.position";
 static const char SQL_LEASE[] =
     "UPDATE work SET state = 'leased', rank = ?2, attempts = attempts + 1 WHERE case_id = ?1 AND state IN ('pending', 'leased')"
@@ -131,6 +134,7 @@ static rad_status read_pending(struct rad_store *st, int64_t run, rad_pending_ca
         p[i].case_id = sqlite3_column_int64(q.stmt, 0);
         p[i].manifest_index = sqlite3_column_int64(q.stmt, 1);
         p[i].attempts = sqlite3_column_int(q.stmt, 2);
+        p[i].lost = sqlite3_column_int(q.stmt, 3);
         i++;
     }
     rad_query_end(&q);

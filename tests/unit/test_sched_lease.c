@@ -79,6 +79,33 @@ static void quarantined_after_two_losses(void **state) {
     rad_sched_destroy(&s);
 }
 
+static void lost_twice_goes_alone_in_the_farm(void **state) {
+    (void)state;
+    rad_sched_case item[] = {{.id = 1, .cost = 9, .lost = 2}, {.id = 2, .cost = 5, .lost = 1}, {.id = 3, .cost = 1}, {.id = 4, .cost = 8, .lost = 7},
+                             {.id = 5, .cost = 4, .lost = 1}};
+    rad_sched *s = NULL;
+    rad_error err = {0};
+    int64_t got[5];
+    assert_int_equal(rad_sched_create(item, 5, 2, &NO_DEADLINE, &s, &err), RAD_OK);
+    assert_int_equal(rad_sched_lease(s, 0, 5, 0, got), 1);
+    assert_int_equal(got[0], 2);                           /* the one that was never lost */
+    assert_int_equal(rad_sched_lease(s, 1, 5, 0, got), 1); /* lost once: alone on its rank */
+    assert_int_equal(got[0], 1);
+    assert_true(rad_sched_complete(s, 2, 0));
+    assert_int_equal(rad_sched_lease(s, 0, 5, 0, got), 1);
+    assert_int_equal(got[0], 4);
+    assert_true(rad_sched_complete(s, 4, 0));
+    assert_int_equal(rad_sched_lease(s, 0, 5, 0, got), 0); /* lost twice: nobody else may hold anything */
+    assert_true(rad_sched_complete(s, 1, 1));
+    assert_int_equal(rad_sched_lease(s, 0, 5, 0, got), 1);
+    assert_int_equal(got[0], 0);
+    assert_int_equal(rad_sched_lease(s, 1, 5, 0, got), 0);
+    assert_int_equal(rad_sched_rank_lost(s, 0, false), 1); /* and for no longer than it is out */
+    assert_int_equal(rad_sched_lease(s, 1, 5, 0, got), 1);
+    assert_int_equal(got[0], 0);
+    rad_sched_destroy(&s);
+}
+
 static void given_back_does_not_count(void **state) {
     (void)state;
     double cost[] = {4, 3, 2};
@@ -167,7 +194,7 @@ enum { CASES = 60, RANKS = 5 };
 
 struct shadow {
     rad_lease_state state[CASES];
-    int rank[CASES], losses[CASES], stored[CASES], condemned[CASES];
+    int rank[CASES], losses[CASES], lost[CASES], stored[CASES], condemned[CASES];
     bool out[RANKS];
 };
 
@@ -187,6 +214,7 @@ static void check(rad_sched *s, const struct shadow *m, int n) {
 
 static void lose(struct shadow *m, int i, bool guilty) {
     m->losses[i] += guilty;
+    m->lost[i] += guilty;
     m->state[i] = m->losses[i] >= RAD_MAX_ATTEMPTS ? RAD_LEASE_QUARANTINED : RAD_LEASE_PENDING;
     m->rank[i] = -1;
 }
@@ -199,18 +227,22 @@ static void take_condemned(rad_sched *s, struct shadow *m) {
 }
 
 static void leased(struct shadow *m, int rank, const int64_t *got, int64_t k, int n) {
-    int held = 0, suspects = 0;
+    int held = 0, suspects = 0, all = 0, alone = 0;
     for (int64_t j = 0; j < k; j++) {
         assert_int_equal(m->state[got[j]], RAD_LEASE_PENDING);
         m->state[got[j]] = RAD_LEASE_LEASED;
         m->rank[got[j]] = rank;
     }
-    for (int i = 0; i < n; i++)
-        if (m->state[i] == RAD_LEASE_LEASED && m->rank[i] == rank) {
-            held++;
-            suspects += m->losses[i] > 0;
-        }
-    assert_true(suspects == 0 || held == 1); /* suspects are held alone */
+    for (int i = 0; i < n; i++) {
+        if (m->state[i] != RAD_LEASE_LEASED)
+            continue;
+        all++;
+        alone += m->lost[i] > 1;
+        held += m->rank[i] == rank;
+        suspects += m->rank[i] == rank && m->lost[i] > 0;
+    }
+    assert_true(suspects == 0 || held == 1); /* alone on the rank */
+    assert_true(alone == 0 || all == 1);     /* alone in the farm */
 }
 
 static void walk(uint64_t seed) {
@@ -218,14 +250,16 @@ static void walk(uint64_t seed) {
     int n = (int)draw(CASES) + 1, n_rank = (int)draw(RANKS) + 1;
     rad_sched_case item[CASES] = {{0}};
     for (int i = 0; i < n; i++)
-        item[i] = (rad_sched_case){.id = i, .cost = (double)draw(10)};
+        item[i] = (rad_sched_case){.id = i, .cost = (double)draw(10), .lost = (int)(draw(3) * draw(2))};
     rad_sched_opts o = {.deadline_base_s = 20, .deadline_per_cost_s = 1};
     rad_sched *s = NULL;
     rad_error err = {0};
     assert_int_equal(rad_sched_create(item, n, n_rank, &o, &s, &err), RAD_OK);
     struct shadow m = {0};
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         m.rank[i] = -1;
+        m.lost[i] = item[i].lost;
+    }
     double now = 0;
     int64_t got[CASES];
     for (int step = 0; step < 400; step++) {
@@ -303,7 +337,7 @@ static void random_walks(void **state) {
 int main(void) {
     const struct CMUnitTest t[] = {
         cmocka_unit_test(largest_first_then_index), cmocka_unit_test(second_result_is_ignored),
-        cmocka_unit_test(quarantined_after_two_losses), cmocka_unit_test(given_back_does_not_count),
+        cmocka_unit_test(quarantined_after_two_losses), cmocka_unit_test(lost_twice_goes_alone_in_the_farm), cmocka_unit_test(given_back_does_not_count),
         cmocka_unit_test(deadline_grows_with_cost), cmocka_unit_test(bad_sizes_and_memory), cmocka_unit_test(random_walks)};
     return cmocka_run_group_tests(t, NULL, NULL);
 }
