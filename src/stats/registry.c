@@ -11,6 +11,7 @@ static const rad_stat_topic *const topics[] = {
     &rad_topic_paired,
     &rad_topic_agreement,
     &rad_topic_multiclass,
+    &rad_topic_mrmc,
     &rad_topic_multiplicity,
 };
 enum { N_TOPIC = sizeof topics / sizeof *topics };

@@ -437,3 +437,26 @@ def _(i, data, e, c):
 @stat("multiclass_label_metrics", "multiclass_proper_scores")
 def _(i, data, e, c):
     return multiclass(i, data, e)
+
+
+# ---------------------------------------------------------------- 10 MRMC
+
+def mrmc(i, data, e, cov):
+    rows = rows_of(i, data)
+    return e.call("mrmc_json", [column(rows, n) for n in ("modality", "reader", "case", "truth", "rating")], [cov])
+
+
+@stat("mrmc_or")
+def _(i, data, e, c):
+    d = mrmc(i, data, e, i["cov"])
+    d.update(d[i["analysis"]])
+    return d
+
+
+@stat("mrmc_rjafroc")
+def _(i, data, e, c):
+    d = mrmc(i, data, e, "jackknife")
+    t = d["RRRC"]["test"]
+    return {"or_rrrc_F": t["F"], "or_rrrc_ddf": t["df2"], "or_rrrc_p": t["p"], "dbm_rrrc_F": t["F"], "dbm_rrrc_p": t["p"],
+            "dbm_frrc_F": d["FRRC"]["test"]["dbm_F"], "dbm_frrc_p": d["FRRC"]["test"]["dbm_p"], "rrfc_p": d["RRFC"]["test"]["p"],
+            "diff": d["RRRC"]["differences"][0]["estimate"], "dbm_varcom": d["dbm_varcom"]}
