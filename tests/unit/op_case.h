@@ -26,6 +26,7 @@ typedef struct op_case {
     rad_node node;
     int input[OP_CASE_MAX], output[OP_CASE_MAX], n_value;
     rad_attr attr[OP_CASE_MAX];
+    int64_t list[OP_CASE_MAX][2 * RAD_MAX_RANK];
     rad_tensor in[OP_CASE_MAX], out[OP_CASE_MAX];
     void *owned[2 * OP_CASE_MAX + 1];
     rad_error err;
@@ -118,12 +119,14 @@ static inline void op_text(op_case *c, const char *name, const char *v)
     op_attr(c, name, RAD_ATTR_STRING)->s = v;
 }
 
-/* `v` must outlive the case. */
 static inline void op_ints(op_case *c, const char *name, int64_t n, const int64_t *v)
 {
+    int64_t *copy = c->list[c->node.n_attr];
     rad_attr *a = op_attr(c, name, RAD_ATTR_INTS);
+    assert_true(n <= 2 * RAD_MAX_RANK);
+    memcpy(copy, v, (size_t)n * sizeof *v);
     a->n = n;
-    a->ints = v;
+    a->ints = copy;
 }
 
 static inline rad_status op_infer(op_case *c, int n_out)
