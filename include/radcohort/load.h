@@ -32,7 +32,7 @@ typedef struct rad_image_info {
     int n_dim;              /* 1..7 as stored */
     int64_t dim[7];         /* 1 beyond n_dim */
     double spacing[3];      /* mm, positive */
-    double affine[4][4];    /* voxel -> RAS+ mm: sform when its code > 0, else qform when its code > 0, else spacing only (NIfTI-1 "method 1") */
+    double affine[4][4];    /* voxel -> RAS+ mm: sform when its code > 0, else qform when its code > 0, else spacing only ("method 1") */
     int sform_code, qform_code;
     double form_disagreement_mm; /* largest distance over the corners between sform and qform when both are set; 0 otherwise */
     char orientation[4];    /* closest axis codes of +x +y +z, e.g. "LAS" (nibabel aff2axcodes); "???" when degenerate */

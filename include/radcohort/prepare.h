@@ -45,11 +45,11 @@ rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const 
                             rad_error *err) RAD_MUST_CHECK;
 void rad_prepared_release(rad_prepared *p);
 
-/* What of rad_prepare_case can be told from headers alone, with the same errors: `radcohort check` looks before a run. `image`: one per channel
- * entry; `mask`: of the lesion, or NULL; roi->mask is not looked at. */
+/* What of rad_prepare_case can be told from headers alone, with the same errors: `radcohort check` looks before a run. `image`: one per
+ * channel entry; `mask`: of the lesion, or NULL; roi->mask is not looked at. */
 rad_status rad_prepare_check_grid(const rad_input_spec *spec, const rad_image_info *const *image, rad_error *err) RAD_MUST_CHECK;
-rad_status rad_prepare_check_lesion(const rad_input_spec *spec, const rad_image_info *reference, const rad_image_info *mask, const rad_roi *roi,
-                                    rad_error *err) RAD_MUST_CHECK;
+rad_status rad_prepare_check_lesion(const rad_input_spec *spec, const rad_image_info *reference, const rad_image_info *mask,
+                                    const rad_roi *roi, rad_error *err) RAD_MUST_CHECK;
 
 /* Shape of one sample of an input as far as the job alone decides it: false when it depends on the image (no resize). */
 bool rad_prepare_sample_shape(const rad_input_spec *spec, int64_t ret_chw[3]);

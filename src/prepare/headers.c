@@ -37,8 +37,8 @@ static rad_status check_mask(const rad_input_spec *spec, const rad_view *ref, co
     return st == RAD_OK ? rad_view_same_grid(ref, "the image", &m, "mask", MASK_TOLERANCE, err) : st;
 }
 
-rad_status rad_prepare_check_lesion(const rad_input_spec *spec, const rad_image_info *reference, const rad_image_info *mask, const rad_roi *roi,
-                                    rad_error *err) {
+rad_status rad_prepare_check_lesion(const rad_input_spec *spec, const rad_image_info *reference, const rad_image_info *mask,
+                                    const rad_roi *roi, rad_error *err) {
     rad_volume v = {.info = *reference};
     rad_view ref;
     rad_status st = rad_view_make(&v, spec->orientation, "image", &ref, err);
