@@ -65,9 +65,13 @@ static void print_models(const check *k) {
         pad(job->input[spec->input].name, input);
         (void)printf("  ");
         pad(m->input_shape ? m->input_shape : "?", shape);
+        char weights[40];
+        if (m->parameters < 100000)
+            snprintf(weights, sizeof weights, "%" PRId64, m->parameters);
+        else
+            snprintf(weights, sizeof weights, "%.1f million", (double)m->parameters / 1e6);
         if (m->ok && m->output_shape)
-            (void)printf(" -> %s, %s, %.1f million weights, %d nodes\n", m->output_shape, activation[spec->activation],
-                         (double)m->parameters / 1e6, m->n_node);
+            (void)printf(" -> %s, %s, %s weights, %d nodes\n", m->output_shape, activation[spec->activation], weights, m->n_node);
         else
             (void)printf(" %s\n", m->ok ? "(decided by each image)" : "NOT USABLE, see above");
     }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "arena.h"
 #include "radcohort/cohort.h"
@@ -500,7 +501,11 @@ static rad_status add_cases(builder *b, rad_error *err) {
 static char *unused_why(builder *b, int64_t image) {
     const rad_image *i = &b->c->image[image];
     if (b->image_sequence[image] < 0) {
-        const char *near = rad_nearest_word(i->sequence, b->sequence);
+        const char *near = NULL;
+        for (int k = 0; k < b->n_sequence && !near; k++)
+            near = strcasecmp(i->sequence, b->sequence[k]) == 0 ? b->sequence[k] : NULL;
+        if (!near)
+            near = rad_nearest_word(i->sequence, b->sequence);
         return near ? arena_printf(b->arena, "no input takes sequence '%.60s' (the job has '%.60s')", i->sequence, near)
                     : arena_printf(b->arena, "no input takes sequence '%.60s'", i->sequence);
     }
