@@ -234,7 +234,7 @@ INSERT INTO data_dictionary (object, column_name, description) VALUES
     ('statistic', 'stratum', 'all; internal or external; the center; or the two strata of a contrast'),
     ('statistic', 'cohort', 'cohort of the stratum, NULL when it holds both'),
     ('statistic', 'point', 'operating point, NULL when the number needs none'),
-    ('statistic', 'name', 'auc, auc_difference, sensitivity, specificity, accuracy; with the suffix _clustered the variance takes patients as clusters'),
+    ('statistic', 'name', 'auc, auc_difference, sensitivity, specificity, accuracy; suffix _clustered: patients are the clusters'),
     ('statistic', 'method', 'how estimate and interval were computed, with its assumption about clustering'),
     ('statistic', 'n', 'units used'),
     ('statistic', 'n_pos', 'positives among n (for sensitivity, specificity and accuracy: correct calls among n)'),

@@ -12,7 +12,7 @@
 
 /* ---------------------------------------------------------------- a table of text */
 
-enum { MAX_COLUMNS = 10 };
+enum { MAX_COLUMNS = 12 };
 
 typedef struct table {
     int n_column;
@@ -57,32 +57,42 @@ static void table_row(table *t) {
     t->n_row++;
 }
 
-/* Takes `text` (may be NULL when memory is out) into the last row. */
+/* Takes `text` (may be NULL when memory is out) into the last row, in place of what is there. */
 static void table_put(table *t, int column, char *text) {
     if (!text || t->failed || t->n_row == 0) {
         t->failed = true;
         free(text);
         return;
     }
-    t->cell[(t->n_row - 1) * (size_t)t->n_column + (size_t)column] = text;
+    char **cell = &t->cell[(t->n_row - 1) * (size_t)t->n_column + (size_t)column];
+    free(*cell);
+    *cell = text;
 }
 
+static const char *table_cell(const table *t, size_t row, int column) {
+    return t->cell[row * (size_t)t->n_column + (size_t)column];
+}
+
+/* The first row is the heading; columns with nothing below it are left out. */
 static void table_print(const table *t, FILE *to) {
     int width[MAX_COLUMNS] = {0};
-    for (size_t i = 0; i < t->n_row * (size_t)t->n_column; i++) {
-        int *w = &width[i % (size_t)t->n_column], own = t->cell[i] ? text_width(t->cell[i]) : 0;
-        *w = own > *w ? own : *w;
-    }
+    bool used[MAX_COLUMNS] = {false};
+    for (size_t r = 0; r < t->n_row; r++)
+        for (int c = 0; c < t->n_column; c++) {
+            const char *s = table_cell(t, r, c);
+            int w = s ? text_width(s) : 0;
+            width[c] = w > width[c] ? w : width[c];
+            used[c] = used[c] || (r > 0 && w > 0);
+        }
     for (size_t r = 0; r < t->n_row; r++) {
         int last = t->n_column - 1;
-        while (last > 0 && !t->cell[r * (size_t)t->n_column + (size_t)last])
+        while (last > 0 && !(used[last] && table_cell(t, r, last)))
             last--;
         for (int c = 0; c <= last; c++) {
-            const char *s = t->cell[r * (size_t)t->n_column + (size_t)c];
+            const char *s = table_cell(t, r, c);
             int pad = width[c] - (s ? text_width(s) : 0);
-            fprintf(to, "%s%*s%s", c ? "  " : "", t->right[c] ? pad : 0, "", s ? s : "");
-            if (!t->right[c] && c < last)
-                fprintf(to, "%*s", pad, "");
+            if (used[c])
+                fprintf(to, "%s%*s%s%*s", c ? "  " : "", t->right[c] ? pad : 0, "", s ? s : "", t->right[c] || c == last ? 0 : pad, "");
         }
         fputc('\n', to);
     }
@@ -97,88 +107,154 @@ static void table_release(table *t) {
 
 /* ---------------------------------------------------------------- text */
 
-enum { COL_STRATUM, COL_COHORT, COL_N, COL_POS, COL_MISSING, COL_EST, COL_INTERVAL, COL_P, COL_NOTE, N_COL };
+enum { COL_STRATUM, COL_COHORT, COL_N, COL_POS, COL_MISSING, COL_EST, COL_NAIVE, COL_CLUSTERED, COL_P, COL_P_CLUSTERED, COL_NOTE, N_COL };
+enum { OP_STRATUM, OP_COHORT, OP_POINT, OP_SENS, OP_SENS_INTERVAL, OP_SPEC, OP_SPEC_INTERVAL, OP_ACC, OP_ACC_INTERVAL, N_OP };
 
-/* One block of the printed summary: a model, a unit and a class. */
+/* One block of the printed summary: a model, a unit and a class; its AUCs, and its operating points. */
 typedef struct summary {
-    table t;
-    char *model, *unit, *class_name, *method;
+    table auc, point;
+    char *model, *unit, *class_name;
+    char *stratum, *at; /* of the last row of `point` */
+    bool first, shared; /* shared: several units of one patient */
     int64_t n, n_cluster;
-    bool first;
 } summary;
 
 static const char *plural(const char *unit) {
     return strcmp(unit, "lesion") == 0 ? "lesions" : strcmp(unit, "patient") == 0 ? "patients" : "slices";
 }
 
+static void release_block(summary *s) {
+    table_release(&s->auc);
+    table_release(&s->point);
+    free(s->model);
+    free(s->unit);
+    free(s->class_name);
+    free(s->stratum);
+    free(s->at);
+    *s = (summary){.first = false};
+}
+
 static void end_block(summary *s) {
     if (!s->model)
         return;
     printf("%smodel %s, unit %s, class %s\n", s->first ? "" : "\n", s->model, s->unit, s->class_name);
-    table_print(&s->t, stdout);
-    if (s->method && s->n_cluster < s->n)
-        printf("%s; %" PRId64 " %s of %" PRId64 " patients\n", s->method, s->n, plural(s->unit), s->n_cluster);
-    else if (s->method)
-        printf("%s\n", s->method);
-    s->first = false;
-    table_release(&s->t);
-    free(s->model);
-    free(s->unit);
-    free(s->class_name);
-    free(s->method);
-    s->model = s->unit = s->class_name = s->method = NULL;
+    table_print(&s->auc, stdout);
+    if (s->point.n_row > 1) {
+        fputc('\n', stdout);
+        table_print(&s->point, stdout);
+    }
+    if (s->shared)
+        printf("%" PRId64 " %s of %" PRId64
+               " patients. DeLong takes them for independent; clustered: patients as clusters (AUC: Obuchowski "
+               "1997;\nsensitivity, specificity, accuracy: ratio estimator, Wilson where that has no limits)\n",
+               s->n, plural(s->unit), s->n_cluster);
+    else
+        printf("intervals: DeLong%s\n", s->point.n_row > 1 ? "; Wilson at operating points" : "");
+    release_block(s);
+}
+
+static void heading(table *t, const char *const *title, int n, int first_right, int last_right) {
+    t->n_column = n;
+    for (int i = first_right; i <= last_right; i++)
+        t->right[i] = true;
+    table_row(t);
+    for (int i = 0; i < n; i++)
+        if (title[i])
+            table_put(t, i, rad_strdup(title[i]));
 }
 
 static void begin_block(summary *s, const rad_statistic_row *r) {
-    static const char *const TITLE[N_COL] = {"stratum", "cohort", NULL, "positive", "missing", "AUC", "95 % interval", "p", NULL};
+    const char *const auc[N_COL] = {"stratum",        "cohort", plural(r->unit), "positive", "missing", "AUC", "95 % DeLong",
+                                    "95 % clustered", "p",      "p clustered",   NULL};
+    const char *const point[N_OP] = {"stratum",     "cohort",        "call at",  "sensitivity",  "95 % interval",
+                                     "specificity", "95 % interval", "accuracy", "95 % interval"};
     s->model = rad_strdup(r->model);
     s->unit = rad_strdup(r->unit);
     s->class_name = rad_strdup(r->class_name);
-    s->method = rad_strdup(r->method);
     s->n = r->n;
     s->n_cluster = r->n_cluster;
-    if (!s->model || !s->unit || !s->class_name || !s->method)
-        s->t.failed = true;
-    s->t.n_column = N_COL;
-    for (int i = COL_N; i < COL_NOTE; i++)
-        s->t.right[i] = true;
-    table_row(&s->t);
-    for (int i = 0; i < N_COL && !s->t.failed; i++)
-        if (TITLE[i] || i == COL_N)
-            table_put(&s->t, i, rad_strdup(i == COL_N ? plural(r->unit) : TITLE[i]));
+    heading(&s->auc, auc, N_COL, COL_N, COL_P_CLUSTERED);
+    heading(&s->point, point, N_OP, OP_SENS, OP_ACC_INTERVAL);
+    if (!s->model || !s->unit || !s->class_name)
+        s->auc.failed = true;
 }
 
 static char *p_text(double p) {
     return p < 0.001 ? rad_strdup("< 0.001") : rad_asprintf("%.3f", p);
 }
 
+static char *interval_text(const rad_statistic_row *r, bool sign) {
+    return rad_asprintf(sign ? "%+.3f to %+.3f" : "%.3f to %.3f", r->lower, r->upper);
+}
+
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+/* AUC or difference of AUCs; the clustered row follows its naive one and fills the same line. */
+static void auc_row(summary *s, const rad_statistic_row *r) {
+    table *t = &s->auc;
+    bool contrast = strcmp(r->stratum_kind, "contrast") == 0, clustered = ends_with(r->name, "_clustered");
+    if (!clustered) {
+        table_row(t);
+        table_put(t, COL_STRATUM, contrast ? rad_asprintf("difference %s", r->stratum) : rad_strdup(r->stratum));
+        if (strcmp(r->stratum_kind, "center") == 0)
+            table_put(t, COL_COHORT, rad_strdup(r->cohort));
+        if (!contrast) {
+            table_put(t, COL_N, rad_asprintf("%" PRId64, r->n));
+            table_put(t, COL_POS, rad_asprintf("%" PRId64, r->n_pos));
+            table_put(t, COL_MISSING, rad_asprintf("%" PRId64, r->n_missing));
+        }
+        table_put(t, COL_EST, isnan(r->est) ? rad_strdup("-") : rad_asprintf(contrast ? "%+.3f" : "%.3f", r->est));
+        s->shared = s->shared || r->n_cluster < r->n;
+    }
+    if (!isnan(r->lower) && !isnan(r->upper))
+        table_put(t, clustered ? COL_CLUSTERED : COL_NAIVE, interval_text(r, contrast));
+    if (contrast && !isnan(r->p))
+        table_put(t, clustered ? COL_P_CLUSTERED : COL_P, p_text(r->p));
+    /* That slices have no naive interval is said below the table. */
+    if (r->reason && !t->failed && !table_cell(t, t->n_row - 1, COL_NOTE) &&
+        !(strcmp(r->unit, "slice") == 0 && !clustered && !isnan(r->est)))
+        table_put(t, COL_NOTE, rad_asprintf("(%s)", r->reason));
+}
+
+/* Sensitivity, specificity or accuracy at an operating point; a clustered interval takes the place of the naive one. */
+static void point_row(summary *s, const rad_statistic_row *r) {
+    table *t = &s->point;
+    int column = strncmp(r->name, "sens", 4) == 0 ? OP_SENS : strncmp(r->name, "spec", 4) == 0 ? OP_SPEC : OP_ACC;
+    if (!s->stratum || strcmp(s->stratum, r->stratum) != 0 || strcmp(s->at, r->point) != 0) {
+        free(s->stratum);
+        free(s->at);
+        s->stratum = rad_strdup(r->stratum);
+        s->at = rad_strdup(r->point);
+        if (!s->stratum || !s->at) {
+            t->failed = true;
+            return;
+        }
+        table_row(t);
+        table_put(t, OP_STRATUM, rad_strdup(r->stratum));
+        if (strcmp(r->stratum_kind, "center") == 0)
+            table_put(t, OP_COHORT, rad_strdup(r->cohort));
+        table_put(t, OP_POINT, rad_strdup(r->point));
+    }
+    if (!ends_with(r->name, "_clustered"))
+        table_put(t, column, isnan(r->est) ? rad_strdup("-") : rad_asprintf("%.3f (%" PRId64 "/%" PRId64 ")", r->est, r->n_pos, r->n));
+    if (!isnan(r->lower) && !isnan(r->upper))
+        table_put(t, column + 1, interval_text(r, false));
+}
+
 static int print_row(const rad_statistic_row *r, void *payload) {
     summary *s = payload;
-    bool contrast = strcmp(r->stratum_kind, "contrast") == 0;
-    if (strcmp(r->name, "auc") != 0 && strcmp(r->name, "auc_difference") != 0)
-        return 0;
     if (!s->model || strcmp(s->model, r->model) != 0 || strcmp(s->unit, r->unit) != 0 || strcmp(s->class_name, r->class_name) != 0) {
         end_block(s);
         begin_block(s, r);
     }
-    table *t = &s->t;
-    table_row(t);
-    table_put(t, COL_STRATUM, contrast ? rad_asprintf("difference %s", r->stratum) : rad_strdup(r->stratum));
-    if (strcmp(r->stratum_kind, "center") == 0)
-        table_put(t, COL_COHORT, rad_strdup(r->cohort));
-    if (!contrast) {
-        table_put(t, COL_N, rad_asprintf("%" PRId64, r->n));
-        table_put(t, COL_POS, rad_asprintf("%" PRId64, r->n_pos));
-        table_put(t, COL_MISSING, rad_asprintf("%" PRId64, r->n_missing));
-    }
-    table_put(t, COL_EST, isnan(r->est) ? rad_strdup("-") : rad_asprintf(contrast ? "%+.3f" : "%.3f", r->est));
-    if (!isnan(r->lower) && !isnan(r->upper))
-        table_put(t, COL_INTERVAL, rad_asprintf(contrast ? "%+.3f to %+.3f" : "%.3f to %.3f", r->lower, r->upper));
-    if (contrast && !isnan(r->p))
-        table_put(t, COL_P, p_text(r->p));
-    if (r->reason)
-        table_put(t, COL_NOTE, rad_asprintf("(%s)", r->reason));
-    return t->failed;
+    if (r->point)
+        point_row(s, r);
+    else
+        auc_row(s, r);
+    return s->auc.failed || s->point.failed;
 }
 
 static rad_status print_text(rad_store *db, const rad_run_status *run, rad_error *err) {
@@ -186,14 +262,10 @@ static rad_status print_text(rad_store *db, const rad_run_status *run, rad_error
     printf("run %" PRId64 " of job %s, %s %s, finished %s: %" PRId64 " cases (unit %s), %" PRId64 " with exclusions\n\n", run->run,
            run->job, run->backend, run->precision, run->finished, run->n_case, run->case_unit, run->n_excluded);
     rad_status st = rad_store_each_statistic(db, run->run, print_row, &s, err);
-    if (s.t.failed)
+    if (s.auc.failed || s.point.failed)
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the table");
     if (st != RAD_OK) { /* half a table is not printed */
-        table_release(&s.t);
-        free(s.model);
-        free(s.unit);
-        free(s.class_name);
-        free(s.method);
+        release_block(&s);
         return st;
     }
     if (s.first && !s.model)
@@ -322,7 +394,9 @@ const rad_command rad_command_stats = {
     .usage = "DB [--run N] [--json | --csv]",
     .summary = "computes all statistics of the job into the database and prints the summary",
     .help = "Per model, unit (lesion, patient), class and stratum (all, internal, external, each center): units with a score and a known\n"
-            "label, positives, units without, AUC with DeLong's 95 % interval; internal minus external with its p value.\n"
+            "label, positives, units without, AUC with its 95 % interval; internal minus external with its p value; for two-class jobs\n"
+            "sensitivity, specificity and accuracy at each operating point. Where several units share a patient, intervals that take\n"
+            "patients as clusters stand beside those that do not.\n"
             "\n"
             "  --run N   the run, by number; default: the newest\n"
             "  --json    all rows as JSON, numbers to the last bit\n"

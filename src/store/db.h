@@ -19,12 +19,11 @@
 #define RAD_STORE_BATCH_SECONDS 1.0
 #define RAD_STORE_BUSY_MS 60000 /* how long a commit waits for readers */
 #define RAD_STORE_MAX_STATEMENTS 128
-/* A case that was on lease when the coordinator died is suspected only when that session finished nothing at all; after this many such
- * sessions in a row it is handed out as having no attempt left, which the scheduler quarantines. A cluster that kills a job again and
- * again does not condemn cases as long as each session finishes one. */
+/* A case that was on lease when the coordinator died is condemned only when nothing else can have been the reason: the session finished
+ * nothing and held nothing but this case, this many times. It is then handed out as having no attempt left, which the scheduler
+ * quarantines. A cluster that kills a job again and again condemns nobody. */
 #define RAD_STORE_MAX_FRUITLESS 3
 #define RAD_STORE_ATTEMPTS_SPENT 1000
-#define RAD_STORE_LEVEL 0.95
 
 struct rad_lock;
 

@@ -11,11 +11,10 @@ static const char SQL_RUN_MODELS[] = "SELECT run_model_id, model_id FROM run_mod
 static const char SQL_TAKE_UP[] =
     "UPDATE work SET state = 'pending', rank = NULL, attempts = max(attempts - 1, 0), lost = lost + 1, interrupted = interrupted + ?2"
     " WHERE state = 'leased' AND case_id IN (SELECT case_id FROM manifest WHERE run_id = ?1)";
-static const char SQL_FRUITLESS[] =
-    "SELECT (SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id"
-    "         WHERE m.run_id = r.run_id AND w.state IN ('done', 'quarantined')) <= r.session_done"
-    "   AND (SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id"
-    "         WHERE m.run_id = r.run_id AND w.state = 'leased') = 1 FROM run r WHERE r.run_id = ?1";
+static const char SQL_FRUITLESS[] = "SELECT (SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id"
+                                    "         WHERE m.run_id = r.run_id AND w.state IN ('done', 'quarantined')) <= r.session_done"
+                                    "   AND (SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id"
+                                    "         WHERE m.run_id = r.run_id AND w.state = 'leased') = 1 FROM run r WHERE r.run_id = ?1";
 /* A run that failed its final check has cases that are neither scored nor excluded: they are done again. */
 static const char SQL_REOPEN[] =
     "UPDATE work SET state = 'pending' WHERE state = 'done' AND case_id IN (SELECT m.case_id FROM manifest m"
@@ -31,8 +30,8 @@ static const char SQL_SESSION[] =
 static const char SQL_COUNT_PENDING[] =
     "SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id WHERE m.run_id = ?1 AND w.state = 'pending'";
 static const char SQL_PENDING[] =
-    "SELECT m.case_id, m.position, max(w.attempts, iif(w.interrupted >= ?2, ?3, 0)), w.lost FROM manifest m JOIN work w ON w.case_id = m.case_id"
-    " WHERE m.run_id = ?1 AND w.state = 'pending' ORDER BY m.position";
+    "SELECT m.case_id, m.position, max(w.attempts, iif(w.interrupted >= ?2, ?3, 0)), w.lost"
+    " FROM manifest m JOIN work w ON w.case_id = m.case_id WHERE m.run_id = ?1 AND w.state = 'pending' ORDER BY m.position";
 static const char SQL_LEASE[] =
     "UPDATE work SET state = 'leased', rank = ?2, attempts = attempts + 1 WHERE case_id = ?1 AND state IN ('pending', 'leased')"
     " AND EXISTS (SELECT 1 FROM manifest m WHERE m.case_id = ?1 AND m.run_id = ?3)";

@@ -1,12 +1,12 @@
 /* statistics.c: the numbers of a run into the statistic table.
  *
  * Observations come in the order of patient and lesion names, so that the sums, and with them the last bit, do not depend on the
- * order in which cases arrived. Each row keeps the SQL that returns what it was computed from, its unit, its denominators and, when
- * several units share a patient, a method that says that they were treated as independent (promise 6). Slices get no interval at all:
- * there the naive one would be far too narrow. */
+ * order in which cases arrived. Each row keeps the SQL that returns what it was computed from, its unit and its denominators. When
+ * several units share a patient, the naive row says in its method that they were treated as independent, and a row with the suffix
+ * _clustered beside it takes the patients as clusters (promise 6). The naive row of slices has no interval: it would be far too narrow. */
 #include "db.h"
 
-#include "radcohort/stats.h"
+#include "measure.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -44,11 +44,15 @@ static const char SQL_HAS_STACKS[] =
     "SELECT EXISTS (SELECT 1 FROM run_result rr JOIN manifest m ON m.case_id = rr.case_id JOIN result re ON re.result_id = rr.result_id"
     " WHERE m.run_id = ?1 AND rr.run_model_id = ?2 AND re.n_slice > 1)";
 static const char SQL_INSERT[] =
-    "INSERT INTO statistic (run_id, run_model_id, unit, class_index, stratum_kind, stratum, cohort, name, method, n, n_pos, n_missing,"
+    "INSERT INTO statistic (run_id, run_model_id, unit, class_index, stratum_kind, stratum, cohort, point, name, method, n, n_pos, "
+    "n_missing,"
     " n_cluster, est, se, lower, upper, level, p, reason, query)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
+static const char SQL_POINTS[] =
+    "SELECT o.point, o.threshold FROM operating_point o JOIN run r ON r.run_id = o.run_id AND r.positive_class IS NOT NULL"
+    " WHERE o.run_id = ?1 ORDER BY o.position";
 
-#define NO_SLICE_INTERVAL "slices of one patient are not independent: no interval without a cluster-aware variance"
+#define NO_SLICE_INTERVAL "slices of one patient are not independent: see the clustered row for an interval"
 
 typedef struct observation {
     int64_t center, patient;
@@ -78,22 +82,12 @@ typedef struct computation {
     rad_unit unit;
     observation *obs;
     int64_t n_obs, cap_obs;
-    int8_t *label; /* scratch of cap_scratch */
-    double *score;
+    rad_sample sample; /* room for cap_scratch units */
+    double *x, *x_cluster;
     int64_t cap_scratch;
+    rad_operating_point *point; /* of a two-class job */
+    int n_point;
 } computation;
-
-typedef struct stratum {
-    const char *kind, *name, *cohort; /* cohort NULL: both */
-    int64_t center;                   /* -1: any */
-    int external;                     /* -1: any */
-} stratum;
-
-/* An estimate and what its row needs beside it. */
-typedef struct group {
-    rad_estimate e;
-    int64_t n_cluster;
-} group;
 
 static rad_status out_of_memory(const computation *c, rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "out of memory for the statistics of run %" PRId64, c->run);
@@ -166,6 +160,53 @@ static rad_status read_name(computation *c, const char *sql, int position, int c
     return s;
 }
 
+static void free_scratch(computation *c) {
+    free(c->sample.label);
+    free(c->sample.score);
+    free(c->sample.cluster);
+    free(c->x);
+    free(c->x_cluster);
+    c->sample = (rad_sample){0};
+    c->x = c->x_cluster = NULL;
+    c->cap_scratch = 0;
+}
+
+static rad_status make_scratch(computation *c, rad_error *err) {
+    if (c->cap_scratch >= c->cap_obs)
+        return RAD_OK;
+    free_scratch(c);
+    size_t n = (size_t)c->cap_obs;
+    c->sample.label = rad_calloc(n, sizeof *c->sample.label);
+    c->sample.score = rad_calloc(n, sizeof *c->sample.score);
+    c->sample.cluster = rad_calloc(n, sizeof *c->sample.cluster);
+    c->x = rad_calloc(n, sizeof *c->x);
+    c->x_cluster = rad_calloc(n, sizeof *c->x_cluster);
+    if (!c->sample.label || !c->sample.score || !c->sample.cluster || !c->x || !c->x_cluster)
+        return out_of_memory(c, err);
+    c->cap_scratch = c->cap_obs;
+    return RAD_OK;
+}
+
+static rad_status read_points(computation *c, rad_error *err) {
+    bool row = false;
+    rad_status s;
+    rad_query q = rad_query_start(c->st, SQL_POINTS);
+    rad_bind_int(&q, c->run);
+    while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row && c->n_point < RAD_MAX_POINTS) {
+        char *name = rad_strdup(rad_column_text(&q, 0));
+        rad_operating_point *p = name ? rad_realloc(c->point, (size_t)c->n_point + 1, sizeof *p) : NULL;
+        if (!p) {
+            free(name);
+            s = out_of_memory(c, err);
+            break;
+        }
+        c->point = p;
+        c->point[c->n_point++] = (rad_operating_point){name, sqlite3_column_double(q.stmt, 1)};
+    }
+    rad_query_end(&q);
+    return s;
+}
+
 static rad_status read_observations(computation *c, rad_error *err) {
     bool row = false;
     rad_status s;
@@ -195,106 +236,216 @@ static rad_status read_observations(computation *c, rad_error *err) {
         };
     }
     rad_query_end(&q);
-    if (s == RAD_OK && c->cap_scratch < c->cap_obs) {
-        free(c->label);
-        free(c->score);
-        c->cap_scratch = 0;
-        c->label = rad_calloc((size_t)c->cap_obs, sizeof *c->label);
-        c->score = rad_calloc((size_t)c->cap_obs, sizeof *c->score);
-        if (!c->label || !c->score)
-            return out_of_memory(c, err);
-        c->cap_scratch = c->cap_obs;
-    }
-    return s;
+    return s == RAD_OK ? make_scratch(c, err) : s;
 }
 
 /* ---------------------------------------------------------------- rows */
 
-static const char *method_name(const computation *c, bool contrast, int64_t n, int64_t n_cluster) {
-    if (c->unit == RAD_UNIT_SLICE)
-        return contrast ? "difference of empirical AUCs, no interval" : "empirical AUC, no interval";
-    if (n_cluster < n)
-        return contrast ? "unpaired DeLong, z test (units treated as independent)" : "DeLong (units treated as independent)";
-    return contrast ? "unpaired DeLong, z test" : "DeLong";
+typedef struct stratum {
+    const char *kind, *name, *cohort; /* cohort NULL: both */
+    int64_t center;                   /* -1: any */
+    int external;                     /* -1: any */
+} stratum;
+
+/* What a row says beside its estimate. */
+typedef struct row_text {
+    const char *name, *point, *method;
+    const char *where; /* end of its query */
+    int64_t n_cluster;
+    bool interval; /* false: the one at hand would take dependent units for independent */
+} row_text;
+
+/* An AUC in both ways. `clustered` is set when several units share a patient. */
+typedef struct auc_pair {
+    rad_measure naive, clustered;
+    int64_t n_cluster;
+    bool shared;
+} auc_pair;
+
+/* The SQL behind a row; NULL when memory is out. Released with sqlite3_free. */
+static char *row_query(const computation *c, const stratum *g, const char *end) {
+    const char *unit = c->unit == RAD_UNIT_SLICE ? "" : c->unit == RAD_UNIT_LESION ? " AND unit = 'lesion'" : " AND unit = 'patient'";
+    char *place = g->center >= 0 ? sqlite3_mprintf(" AND center = %Q", g->name)
+                  : g->cohort    ? sqlite3_mprintf(" AND cohort = %Q", g->cohort)
+                                 : sqlite3_mprintf("");
+    char *query = place ? sqlite3_mprintf("SELECT cohort, patient, label, score FROM %s WHERE run_id = %lld AND model = %Q%s"
+                                          " AND class = %Q%s%s",
+                                          c->unit == RAD_UNIT_SLICE ? "v_slice_score" : "v_case_score", (long long)c->run, c->model, unit,
+                                          c->class_name, place, end)
+                        : NULL;
+    sqlite3_free(place);
+    return query;
 }
 
-static rad_status put_row(computation *c, const stratum *g, const char *name, const group *v, rad_error *err) {
-    rad_status s = RAD_OK;
-    bool contrast = strcmp(g->kind, "contrast") == 0, slices = c->unit == RAD_UNIT_SLICE;
-    char *where = NULL;
-    if (g->center >= 0)
-        where = sqlite3_mprintf(" AND center = %Q", g->name);
-    else
-        where = g->cohort ? sqlite3_mprintf(" AND cohort = %Q", g->cohort) : sqlite3_mprintf("");
-    char *query = where
-                      ? sqlite3_mprintf("SELECT %slabel, score FROM %s WHERE run_id = %lld AND model = %Q%s AND class = %Q%s",
-                                        contrast ? "cohort, " : "", slices ? "v_slice_score" : "v_case_score", (long long)c->run, c->model,
-                                        slices                       ? ""
-                                        : c->unit == RAD_UNIT_LESION ? " AND unit = 'lesion'"
-                                                                     : " AND unit = 'patient'",
-                                        c->class_name, where)
-                      : NULL;
+static rad_status put_row(computation *c, const stratum *g, const row_text *t, const rad_measure *v, rad_error *err) {
+    char *query = row_query(c, g, t->where ? t->where : "");
     if (!query)
-        s = out_of_memory(c, err);
-    else {
-        rad_query q = rad_query_start(c->st, SQL_INSERT);
-        rad_bind_int(&q, c->run);
-        rad_bind_int(&q, c->run_model);
-        rad_bind_text(&q, rad_unit_name(c->unit));
-        rad_bind_int(&q, c->class_index);
-        rad_bind_text(&q, g->kind);
-        rad_bind_text(&q, g->name);
-        rad_bind_text(&q, g->cohort);
-        rad_bind_text(&q, name);
-        rad_bind_text(&q, method_name(c, contrast, v->e.n, v->n_cluster));
-        rad_bind_int(&q, v->e.n);
-        rad_bind_int(&q, v->e.n_pos);
-        rad_bind_int(&q, v->e.n_missing);
-        rad_bind_int(&q, v->n_cluster);
-        rad_bind_real(&q, v->e.est);
-        rad_bind_real(&q, slices ? (double)NAN : v->e.se);
-        rad_bind_real(&q, slices ? (double)NAN : v->e.lower);
-        rad_bind_real(&q, slices ? (double)NAN : v->e.upper);
-        rad_bind_real(&q, slices ? (double)NAN : RAD_STORE_LEVEL);
-        rad_bind_real(&q, slices ? (double)NAN : v->e.p);
-        rad_bind_text(&q, v->e.reason ? v->e.reason : slices ? NO_SLICE_INTERVAL : NULL);
-        rad_bind_text(&q, query);
-        s = rad_query_exec(&q, err);
-    }
+        return out_of_memory(c, err);
+    rad_query q = rad_query_start(c->st, SQL_INSERT);
+    rad_bind_int(&q, c->run);
+    rad_bind_int(&q, c->run_model);
+    rad_bind_text(&q, rad_unit_name(c->unit));
+    rad_bind_int(&q, c->class_index);
+    rad_bind_text(&q, g->kind);
+    rad_bind_text(&q, g->name);
+    rad_bind_text(&q, g->cohort);
+    rad_bind_text(&q, t->point);
+    rad_bind_text(&q, t->name);
+    rad_bind_text(&q, t->method);
+    rad_bind_int(&q, v->e.n);
+    rad_bind_int(&q, v->e.n_pos);
+    rad_bind_int(&q, v->e.n_missing);
+    rad_bind_int(&q, t->n_cluster);
+    rad_bind_real(&q, v->e.est);
+    rad_bind_real(&q, t->interval ? v->e.se : (double)NAN);
+    rad_bind_real(&q, t->interval ? v->e.lower : (double)NAN);
+    rad_bind_real(&q, t->interval ? v->e.upper : (double)NAN);
+    rad_bind_real(&q, t->interval ? RAD_STORE_LEVEL : (double)NAN);
+    rad_bind_real(&q, t->interval ? v->e.p : (double)NAN);
+    rad_bind_text(&q, v->reason[0] ? v->reason : t->interval ? NULL : NO_SLICE_INTERVAL);
+    rad_bind_text(&q, query);
+    rad_status s = rad_query_exec(&q, err);
     sqlite3_free(query);
-    sqlite3_free(where);
     return s;
 }
 
-/* ret->e.n + n_missing = 0 when the stratum has no unit at all. Observations of a patient are neighbours. */
-static rad_status estimate(computation *c, const stratum *g, group *ret, rad_error *err) {
-    int64_t n = 0, n_cluster = 0, last = -1;
+/* Naive and clustered row of one number. */
+static rad_status put_pair(computation *c, const stratum *g, const char *const name[2], const char *const method[3], const auc_pair *v,
+                           rad_error *err) {
+    bool slices = c->unit == RAD_UNIT_SLICE;
+    row_text t = {.name = name[0],
+                  .method = method[slices && v->shared ? 0
+                                   : v->shared         ? 2
+                                                       : 1],
+                  .n_cluster = v->n_cluster,
+                  .interval = !(slices && v->shared)};
+    char marked[120];
+    if (v->shared && !slices) {
+        snprintf(marked, sizeof marked, "%s (units treated as independent)", method[1]);
+        t.method = marked;
+    }
+    rad_status s = put_row(c, g, &t, &v->naive, err);
+    if (s == RAD_OK && v->shared) {
+        t = (row_text){.name = name[1], .method = method[2], .n_cluster = v->n_cluster, .interval = true};
+        s = put_row(c, g, &t, &v->clustered, err);
+    }
+    return s;
+}
+
+/* Units of the stratum into c->sample, missing ones too; clusters are numbered in the order of patients, who are neighbours. */
+static int64_t select_units(computation *c, const stratum *g) {
+    int64_t last = -1, used = 0, last_used = -1;
+    rad_sample *m = &c->sample;
+    m->n = m->n_cluster = 0;
     for (int64_t i = 0; i < c->n_obs; i++) {
         const observation *o = &c->obs[i];
         if ((g->center >= 0 && o->center != g->center) || (g->external >= 0 && o->external != (g->external > 0)))
             continue;
-        c->label[n] = o->label;
-        c->score[n] = o->score;
-        n++;
-        if (o->label >= 0 && !isnan(o->score) && o->patient != last) {
-            n_cluster++;
-            last = o->patient;
+        if (o->patient != last)
+            m->n_cluster++;
+        last = o->patient;
+        m->label[m->n] = o->label;
+        m->score[m->n] = o->score;
+        m->cluster[m->n] = (double)(m->n_cluster - 1);
+        m->n++;
+        if (o->label >= 0 && !isnan(o->score) && o->patient != last_used) {
+            last_used = o->patient;
+            used++;
         }
     }
-    ret->n_cluster = n_cluster;
-    return rad_auc(c->label, c->score, n, RAD_STORE_LEVEL, &ret->e, err);
+    return used;
 }
 
-static rad_status put_stratum(computation *c, const stratum *g, group *ret, rad_error *err) {
-    rad_status s = estimate(c, g, ret, err);
-    if (s == RAD_OK && ret->e.n + ret->e.n_missing > 0)
-        s = put_row(c, g, "auc", ret, err);
+static rad_status put_proportion(computation *c, const stratum *g, const rad_operating_point *p, const char *const name[2], int label,
+                                 rad_error *err) {
+    rad_measure v;
+    int64_t n = 0, n_cluster = 0, missing = 0;
+    double last = -1;
+    const rad_sample *m = &c->sample;
+    for (int64_t i = 0; i < m->n; i++) {
+        if (m->label[i] < 0 || isnan(m->score[i])) {
+            missing++;
+            continue;
+        }
+        if (label >= 0 && m->label[i] != label)
+            continue;
+        c->x[n] = (m->score[i] >= p->threshold) == (m->label[i] == 1);
+        if (m->cluster[i] != last)
+            n_cluster++;
+        last = m->cluster[i];
+        c->x_cluster[n] = (double)(n_cluster - 1);
+        n++;
+    }
+    bool shared = n_cluster < n, slices = c->unit == RAD_UNIT_SLICE;
+    row_text t = {.name = name[0],
+                  .point = p->name,
+                  .n_cluster = n_cluster,
+                  .interval = !(shared && slices),
+                  .method = !shared  ? "Wilson"
+                            : slices ? "share, no interval"
+                                     : "Wilson (units treated as independent)",
+                  .where = label < 0 ? ""
+                           : label   ? " AND label = 1"
+                                     : " AND label = 0"};
+    rad_status s = rad_measure_proportion(c->x, n, &v, err);
+    v.e.n_missing = missing;
+    if (s == RAD_OK)
+        s = put_row(c, g, &t, &v, err);
+    if (s == RAD_OK && shared) {
+        s = rad_measure_proportion_clustered(c->x, c->x_cluster, n, n_cluster, &v, err);
+        v.e.n_missing = missing;
+        t.name = name[1];
+        t.method = "ratio estimator, patients as clusters, logit limits";
+        t.interval = true;
+        if (s == RAD_OK)
+            s = put_row(c, g, &t, &v, err);
+    }
     return s;
+}
+
+static rad_status put_points(computation *c, const stratum *g, rad_error *err) {
+    static const char *const NAME[3][2] = {
+        {"sensitivity", "sensitivity_clustered"}, {"specificity", "specificity_clustered"}, {"accuracy", "accuracy_clustered"}};
+    static const int LABEL[3] = {1, 0, -1};
+    rad_status s = RAD_OK;
+    for (int i = 0; i < c->n_point && s == RAD_OK; i++)
+        for (int k = 0; k < 3 && s == RAD_OK; k++)
+            s = put_proportion(c, g, &c->point[i], NAME[k], LABEL[k], err);
+    return s;
+}
+
+/* ret->naive.e.n + n_missing is 0 when the stratum has no unit at all. */
+static rad_status put_stratum(computation *c, const stratum *g, auc_pair *ret, rad_error *err) {
+    static const char *const NAME[2] = {"auc", "auc_clustered"};
+    static const char *const METHOD[3] = {"empirical AUC, no interval", "DeLong", "Obuchowski 1997, patients as clusters"};
+    *ret = (auc_pair){.n_cluster = select_units(c, g)};
+    rad_status s = rad_measure_auc(&c->sample, &ret->naive, err);
+    if (s != RAD_OK || c->sample.n == 0)
+        return s;
+    ret->shared = ret->n_cluster < ret->naive.e.n;
+    if (ret->shared)
+        s = rad_measure_auc_clustered(&c->sample, &ret->clustered, err);
+    if (s == RAD_OK)
+        s = put_pair(c, g, NAME, METHOD, ret, err);
+    return s == RAD_OK ? put_points(c, g, err) : s;
+}
+
+static rad_status put_difference(computation *c, const auc_pair *in, const auc_pair *ex, rad_error *err) {
+    static const char *const NAME[2] = {"auc_difference", "auc_difference_clustered"};
+    static const char *const METHOD[3] = {"difference of empirical AUCs, no interval", "unpaired DeLong, z test",
+                                          "unpaired Obuchowski 1997, patients as clusters, z test"};
+    const stratum g = {"contrast", "internal - external", NULL, -1, -1};
+    auc_pair v = {.n_cluster = in->n_cluster + ex->n_cluster, .shared = in->shared || ex->shared};
+    rad_status s = rad_measure_auc_difference(&in->naive, &ex->naive, &v.naive, err);
+    if (s == RAD_OK && v.shared)
+        s = rad_measure_auc_difference(in->shared ? &in->clustered : &in->naive, ex->shared ? &ex->clustered : &ex->naive, &v.clustered,
+                                       err);
+    return s == RAD_OK ? put_pair(c, &g, NAME, METHOD, &v, err) : s;
 }
 
 static rad_status put_strata(computation *c, rad_error *err) {
     rad_status s = RAD_OK;
-    group v, in = {0}, ex = {0};
+    auc_pair v, in = {0}, ex = {0};
     if (c->all)
         s = put_stratum(c, &(stratum){"all", "all", NULL, -1, -1}, &v, err);
     if (c->cohorts && s == RAD_OK)
@@ -305,12 +456,8 @@ static rad_status put_strata(computation *c, rad_error *err) {
         const center_row *k = &c->center[i];
         s = put_stratum(c, &(stratum){"center", k->name, k->external ? "external" : "internal", k->id, -1}, &v, err);
     }
-    if (c->cohorts && s == RAD_OK && in.e.n + in.e.n_missing > 0 && ex.e.n + ex.e.n_missing > 0) {
-        s = rad_auc_difference(&in.e, &ex.e, RAD_STORE_LEVEL, &v.e, err);
-        v.n_cluster = in.n_cluster + ex.n_cluster;
-        if (s == RAD_OK)
-            s = put_row(c, &(stratum){"contrast", "internal - external", NULL, -1, -1}, "auc_difference", &v, err);
-    }
+    if (c->cohorts && s == RAD_OK && in.naive.e.n + in.naive.e.n_missing > 0 && ex.naive.e.n + ex.naive.e.n_missing > 0)
+        s = put_difference(c, &in, &ex, err);
     return s;
 }
 
@@ -359,6 +506,8 @@ static rad_status compute(struct rad_store *st, int64_t run, bool must_be_finish
                           run, st->path);
     if (s == RAD_OK)
         s = read_centers(&c, err);
+    if (s == RAD_OK)
+        s = read_points(&c, err);
     if (s == RAD_OK) {
         rad_query q = rad_query_start(st, SQL_CLEAR);
         rad_bind_int(&q, run);
@@ -378,8 +527,10 @@ static rad_status compute(struct rad_store *st, int64_t run, bool must_be_finish
     free(c.model);
     free(c.class_name);
     free(c.obs);
-    free(c.label);
-    free(c.score);
+    for (int i = 0; i < c.n_point; i++)
+        free(c.point[i].name);
+    free(c.point);
+    free_scratch(&c);
     return s;
 }
 

@@ -273,7 +273,7 @@ static void leases_and_quarantine(void **state) {
     fx_destroy(&f);
 }
 
-/* Sessions that die with cases on lease: forgiven as long as each finishes something; three that do not condemn them. */
+/* Sessions that die with a case on lease: forgiven as long as they finish something; three that do not condemn it. */
 static void fruitless_sessions_are_counted(void **state) {
     (void)state;
     fixture f;
@@ -288,6 +288,7 @@ static void fruitless_sessions_are_counted(void **state) {
         assert_ok(rad_store_open(path, RAD_STORE_WRITE, &st, &err));
         assert_ok(rad_store_begin_run(st, &f.info, &run, &resumed, &finished, &p, &n, &err));
         assert_int_equal(p[n - 1].attempts, session < 7 ? 0 : 1000);
+        assert_int_equal(p[n - 1].lost, session);
         assert_ok(rad_store_lease(st, run, &p[n - 1].case_id, 1, 0, &err));
         if (session < 4) {
             assert_ok(rad_store_put_result(st, run, fx_make(&f, p[0].manifest_index, p[0].case_id, -1, b), &err));

@@ -216,6 +216,8 @@ static void agree(const char *where, const char *json, const char *id, const cha
 
 static const char *const AUC_KEYS[][2] = {{"est", "auc"}, {"se", "se"},       {"lower", "lower"}, {"upper", "upper"},
                                           {"n", "n"},     {"n_pos", "n_pos"}, {NULL, NULL}};
+static const char *const CLUSTER_KEYS[][2] = {
+    {"est", "auc"}, {"se", "se"}, {"lower", "lower"}, {"upper", "upper"}, {"n", "n"}, {"n_cluster", "n_clusters"}, {NULL, NULL}};
 static const char *const ESTIMATE[][2] = {{"est", "auc"}, {NULL, NULL}};
 
 static void sites_as_centers(void **state) {
@@ -233,8 +235,9 @@ static void sites_as_centers(void **state) {
         snprintf(id, sizeof id, "auc/sites/site%02d/delong", i);
         agree(where, json, id, AUC_KEYS);
     }
-    assert_number(path, "SELECT count(*) FROM v_statistic", 11); /* all, external, nine centers; no contrast without an internal cohort */
-    assert_number(path, "SELECT count(*) FROM v_statistic WHERE method <> 'DeLong' OR n_cluster <> n", 0);
+    assert_number(path, "SELECT count(*) FROM v_statistic WHERE point IS NULL",
+                  11); /* all, external, nine centers; no contrast without an internal cohort */
+    assert_number(path, "SELECT count(*) FROM v_statistic WHERE method <> iif(point IS NULL, 'DeLong', 'Wilson') OR n_cluster <> n", 0);
     free(json);
     free(o);
 }
@@ -275,12 +278,13 @@ static void lesions_of_patients(void **state) {
             o[j - 1] = t;
         }
     run_job(o, n, RAD_UNIT_LESION, false, RAD_AGG_MAX, path);
-    agree("stratum = 'all' AND unit = 'lesion'", json, "auc/renal/s_cmp/delong", AUC_KEYS);
+    agree("stratum = 'all' AND unit = 'lesion' AND name = 'auc'", json, "auc/renal/s_cmp/delong", AUC_KEYS);
+    agree("stratum = 'all' AND unit = 'lesion' AND name = 'auc_clustered'", json, "auc_cluster/renal/s_cmp", CLUSTER_KEYS);
     assert_number(path,
                   "SELECT count(*) FROM v_statistic WHERE unit = 'lesion' AND stratum = 'all' AND n_cluster < n"
                   " AND method = 'DeLong (units treated as independent)'",
                   1);
-    assert_number(path, "SELECT count(*) FROM v_statistic WHERE unit = 'patient' AND method <> 'DeLong'", 0);
+    assert_number(path, "SELECT count(*) FROM v_statistic WHERE unit = 'patient' AND point IS NULL AND method <> 'DeLong'", 0);
     free(json);
     free(o);
 }
@@ -293,16 +297,18 @@ static void slices_get_no_interval(void **state) {
     if (!json || n == 0)
         skip();
     run_job(o, n, RAD_UNIT_PATIENT, true, RAD_AGG_MAX, path);
-    agree("unit = 'patient' AND stratum = 'all'", json, "auc/slices/per_patient_max", ESTIMATE);
-    agree("unit = 'slice' AND stratum = 'all'", json, "auc/slices/naive_per_slice/delong", ESTIMATE);
+    agree("unit = 'patient' AND stratum = 'all' AND name = 'auc'", json, "auc/slices/per_patient_max", ESTIMATE);
+    agree("unit = 'slice' AND stratum = 'all' AND name = 'auc'", json, "auc/slices/naive_per_slice/delong", ESTIMATE);
+    agree("unit = 'slice' AND stratum = 'all' AND name = 'auc_clustered'", json, "auc_cluster/slices", CLUSTER_KEYS);
     assert_number(path,
-                  "SELECT count(*) FROM v_statistic WHERE unit = 'slice' AND (se IS NOT NULL OR lower IS NOT NULL OR p IS NOT NULL"
+                  "SELECT count(*) FROM v_statistic WHERE unit = 'slice' AND name NOT LIKE '%clustered' AND (se IS NOT NULL OR lower IS "
+                  "NOT NULL OR p IS NOT NULL"
                   " OR reason IS NULL)",
                   0);
     char mean[160];
     snprintf(mean, sizeof mean, "%s/mean.sqlite", folder);
     run_job(o, n, RAD_UNIT_PATIENT, true, RAD_AGG_MEAN, mean);
-    compare("mean by patient", fx_number(mean, "SELECT est FROM v_statistic WHERE unit = 'patient' AND stratum = 'all'"),
+    compare("mean by patient", fx_number(mean, "SELECT est FROM v_statistic WHERE unit = 'patient' AND stratum = 'all' AND name = 'auc'"),
             reference(json, "auc/slices/per_patient_mean", "auc"));
     free(json);
     free(o);
@@ -333,8 +339,8 @@ static void rows_keep_their_query(void **state) {
     }
     sqlite3_finalize(q);
     sqlite3_close(db);
-    /* 2 models x 3 classes x 3 units x (all + 2 cohorts + 3 centers + contrast) */
-    assert_int_equal(rows, 2 * 3 * 3 * 7);
+    /* 2 models x 3 classes x (all + 2 cohorts + 3 centers + contrast) x (patients; lesions and slices naive and clustered) */
+    assert_int_equal(rows, 2 * 3 * 7 * 5);
     assert_true(fx_number(path, "SELECT min(n_missing) FROM v_statistic WHERE unit = 'lesion' AND stratum = 'all'") > 0);
     assert_number(path, "SELECT count(*) FROM v_statistic s WHERE unit = 'lesion' AND stratum = 'all' AND n + n_missing <> 180", 0);
     fx_destroy(&f);
@@ -350,7 +356,29 @@ static void a_degenerate_stratum_is_null_with_a_reason(void **state) {
                   " FROM v_statistic WHERE stratum = 'external'",
                   1);
     assert_number(path, "SELECT est IS NULL AND reason IS NOT NULL FROM v_statistic WHERE name = 'auc_difference'", 1);
-    assert_number(path, "SELECT est FROM v_statistic WHERE stratum = 'internal'", 0.75);
+    assert_number(path, "SELECT est FROM v_statistic WHERE stratum = 'internal' AND name = 'auc'", 0.75);
+    /* no negative outside: specificity is undefined there, not 0 */
+    assert_number(path,
+                  "SELECT est IS NULL AND reason IS NOT NULL AND n = 0 FROM v_statistic WHERE stratum = 'external'"
+                  " AND name = 'specificity'",
+                  1);
+}
+
+/* Calls at an operating point (score >= threshold, the tie is positive) against v_call, and Wilson's limits against their formula. */
+static void operating_points(void **state) {
+    (void)state;
+    observed o[] = {{"P1", "internal", 1, 0.5}, {"P2", "internal", 0, 0.5}, {"P3", "internal", 1, 0.9}, {"P4", "internal", 0, 0.1},
+                    {"P5", "internal", 1, 0.2}, {"P6", "internal", 0, 0.3}, {"P7", "internal", 1, 0.7}, {"P8", "internal", 0, 0.4}};
+    run_job(o, 8, RAD_UNIT_PATIENT, false, RAD_AGG_MAX, path);
+    assert_number(path, "SELECT est FROM v_statistic WHERE stratum = 'all' AND name = 'sensitivity' AND point = 'half'", 0.75);
+    assert_number(path, "SELECT est FROM v_statistic WHERE stratum = 'all' AND name = 'specificity'", 0.75);
+    assert_number(path, "SELECT n_pos FROM v_statistic WHERE stratum = 'all' AND name = 'accuracy'", 6);
+    assert_number(path, "SELECT count(*) FROM v_call WHERE outcome = 'TP'", 3);
+    assert_number(path, "SELECT count(*) FROM v_call WHERE outcome = 'FP' AND score = 0.5", 1);
+    double n = 4, p = 0.75, z = 1.959963984540054, half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n);
+    double mid = (p + z * z / (2 * n)) / (1 + z * z / n);
+    compare("Wilson lower", fx_number(path, "SELECT lower FROM v_statistic WHERE stratum = 'all' AND name = 'sensitivity'"), mid - half);
+    compare("Wilson upper", fx_number(path, "SELECT upper FROM v_statistic WHERE stratum = 'all' AND name = 'sensitivity'"), mid + half);
 }
 
 int main(void) {
@@ -360,6 +388,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(lesions_of_patients, setup, teardown),
         cmocka_unit_test_setup_teardown(slices_get_no_interval, setup, teardown),
         cmocka_unit_test_setup_teardown(rows_keep_their_query, setup, teardown),
+        cmocka_unit_test_setup_teardown(operating_points, setup, teardown),
         cmocka_unit_test_setup_teardown(a_degenerate_stratum_is_null_with_a_reason, setup, teardown),
     };
     return cmocka_run_group_tests(t, NULL, NULL);
