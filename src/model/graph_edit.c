@@ -41,7 +41,7 @@ void rad_build_recount(rad_build *b)
 
 rad_node *rad_build_sole_producer(rad_build *b, int v)
 {
-    if (v < 0 || b->g->value[v].n_use != 1 || b->g->value[v].producer < 0 || b->is_output[v])
+    if (v < 0 || b->g->value[v].n_use != 1 || b->g->value[v].producer < 0)
         return NULL;
     rad_node *n = &b->g->node[b->g->value[v].producer];
     return n->op && n->output[0] == v ? n : NULL;

@@ -124,7 +124,7 @@ typedef struct graph_owner {
 /* A node that a pass removed has op NULL. */
 /* Recounts rad_value.n_use and producer from the live nodes and outputs. */
 void rad_build_recount(rad_build *b);
-/* The live node that makes value v when nothing but ONE reader needs v (no second use, not an output); NULL otherwise. */
+/* The live node that makes value v when nothing but ONE reader needs v (an output or tap counts as a reader); NULL otherwise. */
 rad_node *rad_build_sole_producer(rad_build *b, int v);
 bool rad_build_is_const(const rad_build *b, int v, rad_dtype t);
 void rad_build_set_input(rad_build *b, rad_node *n, int k, int v);

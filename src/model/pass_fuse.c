@@ -69,7 +69,7 @@ static bool read_gated(rad_build *b, const rad_node *n, int *ret_x, rad_node **r
     for (int k = 0; rad_node_is(n, "Mul") && k < 2; k++) {
         int x = n->input[1 - k];
         rad_node *gate = rad_build_sole_producer(b, n->input[k]);
-        if (!gate || gate->input[0] != x || b->g->value[x].n_use != 2 || b->is_output[x] || gate->act != RAD_FUSE_NONE)
+        if (!gate || gate->input[0] != x || b->g->value[x].n_use != 2 || gate->act != RAD_FUSE_NONE)
             continue;
         if (rad_node_is(gate, "Sigmoid")) {
             *act = RAD_FUSE_SWISH;

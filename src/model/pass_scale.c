@@ -6,7 +6,7 @@
 
 #include "model_internal.h"
 
-/* The constant c of node n as one number per channel of the other operand, whose shape is s. */
+/* The constant c as one number per channel of the other operand, whose shape is s; NULL when it is not that (it would widen s, say). */
 static rad_status per_channel(const rad_build *b, int c, const rad_shape *s, int axis, double **ret, rad_error *err)
 {
     const rad_shape *cs = &b->g->value[c].shape;
@@ -45,8 +45,7 @@ static rad_status read_arithmetic(const rad_build *b, const rad_node *n, int k, 
     rad_status st = RAD_OK;
     bool div = rad_node_is(n, "Div"), mul = rad_node_is(n, "Mul"), sub = rad_node_is(n, "Sub");
     *ret_ok = false;
-    if (axis < 0 || axis >= s->rank || !rad_build_is_const(b, n->input[1 - k], RAD_DT_F32) ||
-        !rad_shape_equal(s, &b->g->value[n->output[0]].shape) || (div && k == 1))
+    if (axis < 0 || axis >= s->rank || !rad_build_is_const(b, n->input[1 - k], RAD_DT_F32) || (div && k == 1))
         return RAD_OK;
     int64_t channels = s->dim[axis];
     rad_affine a = {.n = channels, .scale = rad_malloc(((size_t)channels + 1) * sizeof(double)), .shift = NULL};

@@ -233,6 +233,12 @@ static void norms_that_stay(void **state)
     onnx_output(&w, "c");
     expect(&w, "y", "Conv BatchNormalization", NULL);
 
+    start(&w, DIMS(2, 4, 5), 3); /* channels of the norm are not those of the product, though as many */
+    weights(&w, "k", DIMS(5, 4), 2, 0);
+    onnx_simple(&w, "MatMul", "x", "k", NULL, NULL, "g");
+    norm(&w, "g", "y", 4);
+    expect(&w, "y", "MatMul BatchNormalization", NULL);
+
     start(&w, DIMS(1, 2, 2, 2), 4); /* weights are an input */
     onnx_input(&w, "k", 1, DIMS(2, 2, 1, 1), 4);
     onnx_simple(&w, "Conv", "x", "k", NULL, NULL, "c");
@@ -289,6 +295,12 @@ static void scales(void **state)
     onnx_simple(&w, "Add", "s", "x", NULL, NULL, "r");
     onnx_simple(&w, "Relu", "r", NULL, NULL, NULL, "y");
     expect(&w, "y", "Conv~+", NULL);
+
+    start(&w, DIMS(1, 3, 6, 4), 4); /* as many columns as channels, but along the other axis */
+    conv(&w, "Conv", "x", "c", D(4, 3, 3, 3), true, 1, 1);
+    weights(&w, "k", DIMS(4), 1, 2);
+    onnx_simple(&w, "Mul", "c", "k", NULL, NULL, "y");
+    expect(&w, "y", "Conv Mul", NULL);
 
     start(&w, DIMS(2, 7, 5), 3); /* MatMul in three dims: its scale folds along the last axis, a shift cannot */
     weights(&w, "m", DIMS(5, 4), 2, 0);
@@ -527,6 +539,13 @@ static void activations(void **state)
     onnx_simple(&w, "Sub", "m", "s", NULL, NULL, "y");
     expect(&w, "y", "Conv Sigmoid Mul Sub", NULL);
 
+    start(&w, DIMS(1, 3, 6, 6), 4); /* as is what it gates */
+    conv(&w, "Conv", "x", "c", D(4, 3, 3, 3), true, 1, 1);
+    onnx_simple(&w, "Sigmoid", "c", NULL, NULL, NULL, "s");
+    onnx_simple(&w, "Mul", "c", "s", NULL, NULL, "m");
+    onnx_simple(&w, "Sub", "m", "c", NULL, NULL, "y");
+    expect(&w, "y", "Conv Sigmoid Mul Sub", NULL);
+
     start(&w, DIMS(1, 3, 6, 6), 4); /* two activations: only the first */
     conv(&w, "Conv", "x", "c", D(4, 3, 3, 3), true, 1, 1);
     onnx_simple(&w, "Tanh", "c", NULL, NULL, NULL, "t");
@@ -602,27 +621,29 @@ static void identities(void **state)
     }
 
     start(&w, DIMS(2, 2), 2); /* a transposition of a square is not one */
+    onnx_simple(&w, "Exp", "x", NULL, NULL, NULL, "e");
     onnx_node_begin(&w, "Transpose", "y");
-    onnx_node_in(&w, "x");
+    onnx_node_in(&w, "e");
     onnx_node_out(&w, "y");
     onnx_attr_ints(&w, "perm", D(1, 0));
     onnx_node_end(&w);
-    expect(&w, "y", "Transpose", NULL);
+    expect(&w, "y", "Exp Transpose", NULL);
 
     start(&w, DIMS(4), 1); /* nor is a reversal */
     onnx_init_i64(&w, "from", D(1), DIMS(-1));
     onnx_init_i64(&w, "to", D(1), DIMS(-100));
     onnx_init_i64(&w, "axis", D(1), DIMS(0));
     onnx_init_i64(&w, "step", D(1), DIMS(-1));
+    onnx_simple(&w, "Exp", "x", NULL, NULL, NULL, "e");
     onnx_node_begin(&w, "Slice", "y");
-    onnx_node_in(&w, "x");
+    onnx_node_in(&w, "e");
     onnx_node_in(&w, "from");
     onnx_node_in(&w, "to");
     onnx_node_in(&w, "axis");
     onnx_node_in(&w, "step");
     onnx_node_out(&w, "y");
     onnx_node_end(&w);
-    expect(&w, "y", "Slice", NULL);
+    expect(&w, "y", "Exp Slice", NULL);
 
     start(&w, DIMS(2, 3), 2); /* at an output the producer takes its name */
     onnx_simple(&w, "Exp", "x", NULL, NULL, NULL, "e");

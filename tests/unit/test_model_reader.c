@@ -90,6 +90,46 @@ static void writings_agree(void **state)
     assert_string_not_equal(first, other);
 }
 
+/* The hash covers attributes, inputs and the order of operands. */
+static void hash_of_node(float alpha, int64_t columns, bool swap, char *ret)
+{
+    rad_error err;
+    onnx_writer w = {0};
+    rad_model *m;
+    rad_graph *g = NULL;
+    onnx_begin(&w, 17);
+    onnx_input(&w, "x", 1, DIMS(2, columns), 2);
+    onnx_node_begin(&w, "Elu", "e");
+    onnx_node_in(&w, "x");
+    onnx_node_out(&w, "e");
+    onnx_attr_float(&w, "alpha", alpha);
+    onnx_node_end(&w);
+    onnx_simple(&w, "Sub", swap ? "e" : "x", swap ? "x" : "e", NULL, NULL, "y");
+    onnx_output(&w, "y");
+    onnx_end(&w);
+    assert_ok(open_bytes(&w.model, &m, &err));
+    assert_ok(rad_graph_build(m, NULL, &g, &err));
+    memcpy(ret, g->hash, sizeof g->hash);
+    rad_graph_destroy(&g);
+    rad_model_close(&m);
+    onnx_release(&w);
+}
+
+static void hash_covers_everything(void **state)
+{
+    (void)state;
+    char hash[5][RAD_SHA256_HEX];
+    hash_of_node(0.1f, 3, false, hash[0]);
+    hash_of_node(0.1f, 3, false, hash[1]);
+    hash_of_node(0.2f, 3, false, hash[2]);
+    hash_of_node(0.1f, 4, false, hash[3]);
+    hash_of_node(0.1f, 3, true, hash[4]);
+    assert_string_equal(hash[0], hash[1]);
+    for (int i = 1; i < 5; i++)
+        for (int k = i + 1; k < 5; k++)
+            assert_string_not_equal(hash[i], hash[k]);
+}
+
 static void inputs_are_those_without_initializer(void **state)
 {
     (void)state;
@@ -475,6 +515,28 @@ static void too_wide(onnx_writer *w)
     free(t.p);
     use(w, "x");
 }
+static void too_low(onnx_writer *w)
+{
+    onnx_bytes t = {0};
+    onnx_put_ints(w, &t, 1, D(1));
+    onnx_put_int(&t, 2, 3);
+    onnx_put_text(&t, 8, "small");
+    onnx_put_int(&t, 5, -129);
+    onnx_put_bytes(&w->graph, 5, t.p, t.n);
+    free(t.p);
+    use(w, "x");
+}
+static void long_data(onnx_writer *w)
+{
+    onnx_bytes t = {0};
+    onnx_put_ints(w, &t, 1, D(1));
+    onnx_put_int(&t, 2, 1);
+    onnx_put_text(&t, 8, "long");
+    onnx_put_bytes(&t, 9, "12345678", 8);
+    onnx_put_bytes(&w->graph, 5, t.p, t.n);
+    free(t.p);
+    use(w, "x");
+}
 static void huge_name(onnx_writer *w)
 {
     char *name = calloc(1, (1 << 20) + 1);
@@ -588,6 +650,8 @@ static const broken at_open[] = {
     {"negative dims", "initializer 'negative'", negative_dims},
     {"nine dims", "initializer 'deep': more than 8 dims", many_dims},
     {"data too short", "initializer 'short': shape [3] of float32 needs 12 bytes, the file has 8", short_data},
+    {"data too long", "initializer 'long': shape [1] of float32 needs 4 bytes, the file has 8", long_data},
+    {"number too low", "initializer 'small': number -129 does not fit int8", too_low},
     {"complex numbers", "initializer 'c64': element type 14", odd_type},
     {"strings", "initializer 'words': string tensors", text_tensor},
     {"number too wide", "initializer 'byte': number 300 does not fit uint8", too_wide},
@@ -835,6 +899,7 @@ int main(int argc, char **argv)
         return dump(argv[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writings_agree),
+        cmocka_unit_test(hash_covers_everything),
         cmocka_unit_test(inputs_are_those_without_initializer),
         cmocka_unit_test(constants_in_every_form),
         cmocka_unit_test(unsorted_nodes_are_sorted),
