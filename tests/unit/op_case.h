@@ -32,7 +32,7 @@ typedef struct op_case {
     rad_error err;
 } op_case;
 
-/* n numbers in [-2, 2] that repeat only after 101: what make_op_values.py feeds PyTorch with. Static, valid until the call after the next. */
+/* n numbers in [-2, 2] that repeat only after 101: what make_op_values.py feeds PyTorch with. Static, valid for the next seven calls. */
 static inline const float *op_sequence(int64_t n, int seed)
 {
     static float pool[OP_CASE_MAX][4096];

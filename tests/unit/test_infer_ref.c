@@ -128,7 +128,8 @@ static void test_checks(void **state)
     onnx_output(&n.w, "y");
     net_build(&n, false);
     rad_tensor in = f32(3, x), out = f32(3, y), bad = f32(2, x);
-    assert_fails(rad_backend_run_graph(n.be, n.g, RAD_PREC_FP32, &bad, &out, &err), RAD_E_SHAPE, "input 'x' is float32 [2], expected float32 [3]");
+    assert_fails(rad_backend_run_graph(n.be, n.g, RAD_PREC_FP32, &bad, &out, &err), RAD_E_SHAPE,
+                 "input 'x' is float32 [2], expected float32 [3]");
     bad = f32(2, y);
     assert_fails(rad_backend_run_graph(n.be, n.g, RAD_PREC_FP32, &in, &bad, &err), RAD_E_SHAPE, "output 'y'");
     assert_fails(rad_backend_run_graph(n.be, n.g, RAD_PREC_BF16, &in, &out, &err), RAD_E_DEVICE, "no bf16");

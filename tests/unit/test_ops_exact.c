@@ -129,7 +129,8 @@ static void test_cast(void **state)
     cast(RAD_DT_F32, RAD_DT_BOOL, 4, OP_LIST(0, -0.0f, nan_, 0.1f), ((const uint8_t[]){0, 0, 1, 1}));
     cast(RAD_DT_I64, RAD_DT_I8, 3, OP_LONGS(300, -1, -129), ((const int8_t[]){44, -1, 127}));
     cast(RAD_DT_I64, RAD_DT_BOOL, 2, OP_LONGS(256, 0), ((const uint8_t[]){1, 0}));
-    cast(RAD_DT_F64, RAD_DT_U64, 2, ((const double[]){1.8446744073709552e19, 9.3e18}), ((const uint64_t[]){UINT64_MAX, 9300000000000000000u}));
+    cast(RAD_DT_F64, RAD_DT_U64, 2, ((const double[]){1.8446744073709552e19, 9.3e18}),
+         ((const uint64_t[]){UINT64_MAX, 9300000000000000000u}));
     /* ties to even; the last to round to 65504; overflow; the smallest subnormal and half of it */
     cast(RAD_DT_F64, RAD_DT_F16, 8, ((const double[]){1.00048828125, 1.00146484375, 65519.99, 65520, 0x1p-24, 0x1p-25, -0.0, 0x1.8p-25}),
          ((const uint16_t[]){0x3c00, 0x3c02, 0x7bff, 0x7c00, 1, 0, 0x8000, 1}));
@@ -424,7 +425,8 @@ static void test_blocks_and_transpose(void **state)
 
 /* ---------------------------------------------------------------- shapes */
 
-static void shape_case(const char *op, int opset, int n_in, const int64_t *in, int n_list, const int64_t *list, int n_want, const int64_t *want)
+static void shape_case(const char *op, int opset, int n_in, const int64_t *in, int n_list, const int64_t *list, int n_want,
+                       const int64_t *want)
 {
     op_case c;
     int64_t count = 1;

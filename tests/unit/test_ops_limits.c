@@ -329,7 +329,8 @@ static void resize(op_case *c)
 static void test_out_of_memory(void **state)
 {
     (void)state;
-    void (*const make[])(op_case *) = {conv, deconv, pool, gemm, matmul, layer_norm, lrn, softmax, instance_norm, add, log_sum_exp, pad, resize};
+    void (*const make[])(op_case *) = {conv,    deconv,        pool, gemm,        matmul, layer_norm, lrn,
+                                       softmax, instance_norm, add,  log_sum_exp, pad,    resize};
     for (size_t i = 0; i < sizeof make / sizeof make[0]; i++) {
         op_case c;
         make[i](&c);

@@ -1,6 +1,6 @@
 /* RAD_TEST_LINK: rad_model
- * Operators against PyTorch (op_torch_values.h): convolutions, pools, norms, resizing, activations. Exact cases and the standard's odd corners
- * are in test_ops_exact.c. */
+ * Operators against PyTorch (op_torch_values.h): convolutions, pools, norms, resizing, activations. Exact cases and the standard's odd
+ * corners are in test_ops_exact.c. */
 #include "op_case.h"
 #include "op_torch_values.h"
 
@@ -214,7 +214,8 @@ static void test_norm(void **state)
 }
 
 /* mode, coordinates, target size of [1, 2, 6, 5]. */
-static void resize_case(const char *mode, const char *coordinates, const char *rounding, bool antialias, int64_t h, int64_t w, const float *want)
+static void resize_case(const char *mode, const char *coordinates, const char *rounding, bool antialias, int64_t h, int64_t w,
+                        const float *want)
 {
     op_case c;
     op_begin(&c, "Resize", 18);
