@@ -155,8 +155,11 @@ static rad_status open_models(rad_worker *w, const rad_worker_opts *o, rad_error
 
 static rad_status start_threads(rad_worker *w, rad_error *err) {
     sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the main thread */
+    sigfillset(&all); /* requests are for the main thread; what a thread does wrong itself must reach it, for its note (crash.h) */
+    const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&all, own[i]);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
     rad_status st = RAD_OK;
     if (pthread_create(&w->infer, NULL, rad_worker_infer_main, w) == 0)
         w->infer_started = true;

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# A study that takes its rank down every time, by a crash or by a kill from outside (out of memory): it alone is quarantined, after a bounded
+# number of sessions, and everything else is what it would have been.
+. "$(dirname "$0")/lib.sh"
+need_mpirun
+case ${RAD_SANITIZE:-} in ?*) skip "a preloaded library and a sanitizer do not go together" ;; esac
+cc=${CC:-cc}
+"$cc" -shared -fPIC -o "$tmp/poison.so" "$here/poison.c" -ldl || skip "no compiler"
+"$python" "$here/fixture.py" "$tmp/job" 24
+run=("$rad" run "$tmp/job/job.yaml" --batch 4 --threads 1 --quiet)
+want 3 "${run[@]}" --db "$tmp/whole.sqlite"
+dump "$tmp/whole.sqlite" | grep -v P010 >"$tmp/whole.txt"
+for setting in "SEGV 11 3" "KILL 9 9"; do
+    read -r name number most <<<"$setting"
+    for ranks in 1 3; do
+        db=$tmp/$name-$ranks.sqlite
+        session=0 rc=-1
+        while [ "$rc" -ne 3 ]; do
+            session=$((session + 1))
+            [ "$session" -le "$most" ] || { cat "$tmp/log"; fail "$name on $ranks ranks: not over after $most sessions"; }
+            rc=0
+            mpi $ranks env LD_PRELOAD="$tmp/poison.so" POISON_PATH=P010_A POISON_SIGNAL=$number "${run[@]}" --db "$db" >"$tmp/log" 2>&1 || rc=$?
+        done
+        echo "$name, $ranks ranks: over in session $session"
+        dump "$db" >"$tmp/db.txt"
+        grep -q "P010.*quarantine" "$tmp/db.txt" || fail "$name: the poisonous case is not quarantined"
+        n=$(grep -c quarantine "$tmp/db.txt")
+        [ "$n" -le 2 ] || { grep quarantine "$tmp/db.txt"; fail "$name: others are quarantined, too"; }
+        grep -v P010 "$tmp/db.txt" >"$tmp/rest.txt"
+        same "$tmp/whole.txt" "$tmp/rest.txt" "$name on $ranks ranks: the other cases differ"
+        [ ! -e "$db.crash" ] || fail "the notes of crashes outlive the run"
+    done
+done
