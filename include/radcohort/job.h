@@ -51,7 +51,7 @@ typedef struct rad_region_spec {
 
 typedef enum rad_slices {
     RAD_SLICES_LESION_CENTRE, /* `lesion`: one slice, the one with the largest mask area (lowest index on ties), the middle of a
-                                 box (lower one of two), the point's slice; the middle slice of the volume for a whole region */
+                                 box (lower one of two), the point's slice; the middle slice of the volume for a whole region without a lesion */
     RAD_SLICES_LESION_ALL,    /* `lesion-all`: every slice of the mask or box */
     RAD_SLICES_VOLUME_ALL     /* `all`: every slice of the volume */
 } rad_slices;
