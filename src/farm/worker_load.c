@@ -49,8 +49,8 @@ static rad_status record_image(struct work *k, int64_t image, const rad_volume *
     return RAD_OK;
 }
 
-/* A mask is read when the region or the choice of slices may come from it. */
-/* A whole region still takes its slices from the lesion, unless all of the volume is scored. */
+/* A mask is read when the region or the choice of slices may come from it: a whole region still takes its slices from the lesion, unless all of
+ * the volume is scored. */
 static bool wants_mask(const rad_input_spec *s) {
     return s->region.from == RAD_REGION_AUTO || s->region.from == RAD_REGION_MASK ||
            (s->region.from == RAD_REGION_WHOLE && s->slices != RAD_SLICES_VOLUME_ALL);
