@@ -460,3 +460,49 @@ def _(i, data, e, c):
     return {"or_rrrc_F": t["F"], "or_rrrc_ddf": t["df2"], "or_rrrc_p": t["p"], "dbm_rrrc_F": t["F"], "dbm_rrrc_p": t["p"],
             "dbm_frrc_F": d["FRRC"]["test"]["dbm_F"], "dbm_frrc_p": d["FRRC"]["test"]["dbm_p"], "rrfc_p": d["RRFC"]["test"]["p"],
             "diff": d["RRRC"]["differences"][0]["estimate"], "dbm_varcom": d["dbm_varcom"]}
+
+
+# ---------------------------------------------------------------- 07 meta-analysis
+
+def centers(i, data, e, *args):
+    rows = rows_of(dict(i, data=i["data"]), data)
+    return e.call("centers_json", [column(rows, n) for n in (i.get("truth", "truth"), i.get("score", "score"), i["by"])], list(args))
+
+
+@stat("random_effects_meta")
+def _(i, data, e, c):
+    if "by" in i:
+        return centers(i, data, e, i["scale"], i["method"], i["test"])
+    if isinstance(i["yi"], list):
+        cols = [i["yi"], i["vi"]]
+    else:
+        rows = rows_of(i, data)
+        cols = [column(rows, i["yi"]), column(rows, i["vi"])]
+    return e.call("meta_json", cols, [i["method"], i["test"]])
+
+
+@stat("meta_excluded")
+def _(i, data, e, c):
+    return centers(i, data, e)
+
+
+@stat("meta_leave_one_out")
+def _(i, data, e, c):
+    d = centers(i, data, e, i["scale"], i["method"])
+    return {"rows": [dict(r["without"], left_out=r["site"]) for r in d["meta"]["rows"] if r["site"] != "pooled"]}
+
+
+@stat("leave_one_site_out_auc")
+def _(i, data, e, c):
+    return {"rows": [{"left_out": r["center"], "n": r["n_without"], "auc": r["auc_without"], "lower": r["lower_without"],
+                      "upper": r["upper_without"]} for r in centers(i, data, e)["rows"]]}
+
+
+@stat("meta_regression")
+def _(i, data, e, c):
+    import math
+    rows = {r["center"]: r for r in centers(i, data, e, i["scale"])["rows"]}
+    sites = [r for r in centers(i, data, e, i["scale"])["meta"]["rows"] if r["site"] != "pooled"]
+    prevalence = [rows[s["site"]]["n_pos"] / rows[s["site"]]["n"] for s in sites]
+    cols = [[s["yi"] for s in sites], [s["se"] ** 2 for s in sites], [math.log(p / (1 - p)) for p in prevalence]]
+    return e.call("meta_regression_json", cols, [i["method"]])
