@@ -114,7 +114,9 @@ typedef struct rad_graph {
 typedef struct rad_model rad_model;
 
 /* Maps and checks the file (limits, types, nesting, unique names, no external data, no cycles, every op known with its attributes).
- * Errors: NOTFOUND, IO, MODEL (text names file, node and what was expected). */
+ * Opsets 6 to 25 of the ONNX standard, IR versions from 3 on; Constant nodes become constants. Large float weights stay in the mapped file
+ * (their rad_value.data may be unaligned); integers and everything up to 4 KiB are aligned.
+ * Errors: NOTFOUND, IO, LIMIT (file size), NOMEM, MODEL (text names file, node and what was expected). */
 rad_status rad_model_open(const char *path, rad_model **ret, rad_error *err) RAD_MUST_CHECK;
 /* The same over bytes in memory, which must outlive the model (fuzzing, tests). */
 rad_status rad_model_open_memory(const void *data, size_t size, const char *name, rad_model **ret, rad_error *err) RAD_MUST_CHECK;
@@ -135,8 +137,12 @@ typedef struct rad_graph_opts {
 } rad_graph_opts;
 
 /* Static shapes for everything, constants folded, batch norms folded, RepVGG branches merged, conv+bias+add+activation fused, dead nodes
- * dropped. Errors: MODEL naming the node; e.g. a graph that cannot take this batch (a Reshape to a fixed batch).
- * The model must outlive the graph. */
+ * dropped. Shapes are computed from the inputs alone. A Reshape, Expand or Resize target that was frozen at the file's own fixed batch
+ * follows `batch` where its leading dim counts whole samples.
+ * Every output has a node that makes it (an Identity where the file returns an input or a constant), so outputs are never constants;
+ * a residual is never a constant either. Nodes all of whose inputs are constant may remain when folding them would cost too much.
+ * Errors: NOMEM; MODEL naming the node, e.g. a graph that cannot take this batch. The model must outlive the graph. Thread-safe for one
+ * model: it is only read. */
 rad_status rad_graph_build(rad_model *m, const rad_graph_opts *opts, rad_graph **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_graph_destroy(rad_graph **g);
 /* What the passes did, for the record: "batch norms folded 53, branches merged 22 (largest weight change ...), fused ...". */
