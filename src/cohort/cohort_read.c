@@ -106,14 +106,14 @@ static rad_status check_whole(const cohort_builder *b, rad_issues *issues, rad_e
     for (int64_t i = 0; i < c->n_patient && b->have[RAD_TABLE_IMAGES]; i++)
         if (!seen[i])
             rad_issues_add(issues, RAD_SEVERITY_WARNING, patients, c->patient[i].line, "patient",
-                           "patient '%.100s' has no image: nothing of them can be scored", c->patient[i].id);
+                           "patient '%s' has no image: nothing of them can be scored", c->patient[i].id);
     memset(seen, 0, (size_t)c->n_center * sizeof *seen);
     for (int64_t i = 0; i < c->n_patient; i++)
         if (c->patient[i].center >= 0)
             seen[c->patient[i].center] = true;
     for (int64_t i = 0; i < c->n_center && b->have[RAD_TABLE_PATIENTS]; i++)
         if (!seen[i])
-            rad_issues_add(issues, RAD_SEVERITY_WARNING, centers, c->center[i].line, "center", "center '%.100s' has no patient",
+            rad_issues_add(issues, RAD_SEVERITY_WARNING, centers, c->center[i].line, "center", "center '%s' has no patient",
                            c->center[i].id);
     free(seen);
     return RAD_OK;

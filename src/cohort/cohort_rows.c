@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { MAX_FOLD = 1000, AGE_CAP = 90, AGE_LIMIT = 130 };
+enum { MAX_FOLD = 1000, AGE_CAP = 90, AGE_LIMIT = 130, MAX_ID = 256 /* bytes of a name: patient, center, lesion, study, sequence, reader */ };
 #define MAX_MM 1e5
 
 enum { CENTER_ID, CENTER_COHORT, CENTER_NAME, CENTER_COUNTRY };
@@ -93,9 +93,15 @@ static bool is_uid(const char *s) {
     return n >= 16 && dots >= 5;
 }
 
-static void check_id(const table *t, const table_row *row, const char *column, const char *s) {
+static void check_uid(const table *t, const table_row *row, const char *column, const char *s) {
     if (s && is_uid(s))
         ERROR_AT(t, row, column, "'%.64s' looks like a DICOM UID, which must not enter the database: use a pseudonym", s);
+}
+
+static void check_id(const table *t, const table_row *row, const char *column, const char *s) {
+    if (s && strlen(s) > MAX_ID)
+        ERROR_AT(t, row, column, "'%.60s...' has %zu bytes, the limit is %d", s, strlen(s), MAX_ID);
+    check_uid(t, row, column, s);
 }
 
 /* Inside the folder and there: false when the path is a mistake. *ret_missing: no such file (a warning; the run excludes the case). */
@@ -182,7 +188,7 @@ static bool keep_covariates(cohort_builder *b, const table_row *row, rad_covaria
 
 static void check_covariates(const table *t, const table_row *row) {
     for (int64_t i = 0; i < row->n_extra; i++)
-        check_id(t, row, row->extra_name[i], row->extra[i]);
+        check_uid(t, row, row->extra_name[i], row->extra[i]);
 }
 
 /* ---------------------------------------------------------------- rows */

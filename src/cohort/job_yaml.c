@@ -3,6 +3,7 @@
  * Scalars follow the YAML 1.2 core schema. A plain scalar that YAML 1.1 readers (PyYAML, R's yaml) take for something else (yes, 010,
  * 1:30, 2020-01-31) is refused where text is expected, so that a job means the same to every reader. */
 #include "job_yaml.h"
+#include "utf8.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -42,6 +43,7 @@ void yaml_mistake(yaml_reader *r, rad_severity sev, const yaml_node_t *at, const
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    utf8_scrub(text);
     snprintf(column, sizeof column, "%zu", at->start_mark.column + 1);
     rad_issues_add(r->issues, sev, r->file, (int64_t)at->start_mark.line + 1, column, "%s", text);
 }

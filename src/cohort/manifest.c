@@ -8,6 +8,7 @@
 #include "arena.h"
 #include "radcohort/cohort.h"
 #include "strmap.h"
+#include "utf8.h"
 
 enum { MAX_WHY = 400, MAX_LISTED = 6 };
 
@@ -158,9 +159,11 @@ static int case_label(builder *b, const char *label, int table, int64_t line) {
     }
     known[job->n_class] = NULL;
     const char *near = rad_nearest_word(label, known);
-    rad_issues_add(b->issues, RAD_SEVERITY_ERROR, table_path(b->c, table), line, "label",
-                   "label '%.60s' is not one of the job's classes (%s)%s%s%s", label, list, near ? ": did you mean '" : "", near ? near : "",
-                   near ? "'?" : "");
+    char text[512];
+    snprintf(text, sizeof text, "label '%.60s' is not one of the job's classes (%s)%s%s%s", label, list, near ? ": did you mean '" : "",
+             near ? near : "", near ? "'?" : "");
+    utf8_scrub(text);
+    rad_issues_add(b->issues, RAD_SEVERITY_ERROR, table_path(b->c, table), line, "label", "%s", text);
     return -1;
 }
 
@@ -262,6 +265,8 @@ static void describe_ambiguous(const builder *b, int s, int64_t n, bool own, con
 static bool set_why(builder *b, rad_case_input *in, rad_status st, const char *text, const char *detail) {
     in->status = st;
     in->why = detail[0] ? arena_printf(b->arena, "%s (%s)", text, detail) : arena_strdup(b->arena, text);
+    if (in->why)
+        utf8_scrub(in->why);
     return in->why != NULL;
 }
 
@@ -482,7 +487,7 @@ static rad_status add_cases(builder *b, rad_error *err) {
             b->n_patient_label += !inherits && label && class_of(b->job, label) < 0;
             if (st == RAD_OK && at == first)
                 rad_issues_add(b->issues, RAD_SEVERITY_WARNING, patients, c->patient[p].line, "patient",
-                               "patient '%.100s' has no lesion, and the job's unit is lesion: no case of theirs", c->patient[p].id);
+                               "patient '%s' has no lesion, and the job's unit is lesion: no case of theirs", c->patient[p].id);
         }
         if (st != RAD_OK)
             return st;
@@ -533,6 +538,7 @@ static rad_status add_unused(builder *b, rad_error *err) {
         char *why = unused_why(b, i);
         if (!why)
             return no_memory(err);
+        utf8_scrub(why);
         m->unused[m->n_unused++] = (rad_unused_image){.image = i, .why = why};
     }
     return RAD_OK;

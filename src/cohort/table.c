@@ -39,6 +39,7 @@ void table_mistake(const table *t, rad_severity sev, int64_t line, const char *c
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    utf8_scrub(text);
     rad_issues_add(t->issues, sev, t->file, line, column, "%s", text);
 }
 
@@ -251,8 +252,9 @@ static void on_row(int c, void *payload) {
     (void)c;
     parse *p = payload;
     bool blank = p->n_field == 1 && p->bytes.size == 1; /* a quoted nothing on a line of its own */
-    if (p->st == RAD_OK && !p->have_header) {
-        p->header_bad = p->row_bad;
+    if (p->st == RAD_OK && !p->have_header && p->row_bad) {
+        p->have_header = p->header_bad = true; /* told; its names are of no use */
+    } else if (p->st == RAD_OK && !p->have_header) {
         take_header(p);
     } else if (p->st == RAD_OK && !p->row_bad && !blank) {
         take_row(p);

@@ -2,6 +2,7 @@
 #include "utf8.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 static bool is_tail(unsigned char c) {
     return (c & 0xC0) == 0x80;
@@ -26,4 +27,16 @@ size_t utf8_length(const unsigned char *s, size_t n) {
         return 4;
     }
     return 0;
+}
+
+void utf8_scrub(char *s) {
+    for (size_t n = strlen(s); n > 0;) {
+        size_t m = utf8_length((const unsigned char *)s, n);
+        if (m == 0) {
+            *s = '?';
+            m = 1;
+        }
+        s += m;
+        n -= m;
+    }
 }
