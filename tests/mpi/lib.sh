@@ -15,6 +15,9 @@ unset OMPI_COMM_WORLD_SIZE PMIX_RANK PMI_RANK SLURM_PROCID
 # the OpenMP run-time of a library must not spin on shared cores
 export OMP_WAIT_POLICY=passive
 
+# MPI keeps memory to its end: leaks are looked for where there is no launcher
+export ASAN_OPTIONS=detect_leaks=0
+
 fail() { echo "FAIL: $*" >&2; exit 1; }
 skip() { echo "SKIP: $*"; exit 77; }
 
@@ -24,7 +27,7 @@ need_mpirun() { command -v mpirun >/dev/null || skip "no mpirun"; }
 mpi() {
     local n=$1
     shift
-    if [ "$n" -eq 0 ]; then "$@"; else timeout -k 5 240 mpirun -q -n "$n" "$@"; fi
+    if [ "$n" -eq 0 ]; then ASAN_OPTIONS=detect_leaks=1 "$@"; else timeout -k 5 240 mpirun -q -n "$n" "$@"; fi
 }
 
 # want CODE COMMAND...: runs it with its output in $tmp/log and checks the exit code
