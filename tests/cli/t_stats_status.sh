@@ -1,0 +1,49 @@
+#!/bin/bash
+# radcohort status: of a finished, a running and an interrupted run; a writer at work is told from one that is gone.
+set -eu
+maker=$RAD_BUILD/tests/store_bench
+[ -x "$maker" ] || { echo "SKIP: store_bench is not built"; exit 77; }
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+db=$dir/s.sqlite
+"$maker" -k "$db" 60 3 2 > "$dir/log"
+fail() { echo "FAILED: $*"; exit 1; }
+
+"$RADCOHORT" status "$db" > "$dir/out"
+grep -q "^run 1 of job fixture on ref fp32: finished" "$dir/out" || fail "state: $(cat "$dir/out")"
+grep -q "^cases 120 of 120 (100.0 %)" "$dir/out" || fail "counts: $(cat "$dir/out")"
+grep -q "lesions  load: truncated" "$dir/out" || fail "exclusions: $(cat "$dir/out")"
+"$RADCOHORT" status "$db" --json > "$dir/json"
+
+/usr/bin/python3 - "$db" "$RADCOHORT" "$dir" <<'PY'
+import fcntl, json, sqlite3, subprocess, sys
+path, program, folder = sys.argv[1:]
+r = json.load(open(folder + '/json'))
+assert r['state'] == 'finished' and r['writer'] is False and r['eta_s'] is None and r['n_case'] == r['n_done'] == 120, r
+assert sum(e['n'] for e in r['exclusions'] if e['unit'] == 'lesion') >= r['n_excluded'] > 0
+db = sqlite3.connect(path)
+db.execute("UPDATE run SET state = 'running', finished = NULL, session_done = 10, session_started = datetime('now', '-50 seconds')")
+db.execute("UPDATE work SET state = 'pending' WHERE case_id > 100")
+db.execute("UPDATE work SET state = 'leased' WHERE case_id > 115")
+db.commit()
+
+def status():
+    text = subprocess.run([program, 'status', path], check=True, capture_output=True, text=True).stdout
+    return text, json.loads(subprocess.run([program, 'status', path, '--json'], check=True, capture_output=True, text=True).stdout)
+
+text, r = status()
+assert 'interrupted; start the job again' in text and r['writer'] is False and r['eta_s'] is None, text
+with open(path + '.lock', 'w') as lock:  # as a writer holds it
+    fcntl.lockf(lock, fcntl.LOCK_EX)
+    db.execute('BEGIN IMMEDIATE')  # in the middle of a batch
+    db.execute("UPDATE work SET attempts = 7")
+    text, r = status()
+    db.rollback()
+assert r['writer'] is True and r['n_done'] == 100 and r['n_leased'] == 5 and r['n_pending'] == 15, r
+assert 1.5 < r['cases_per_s'] < 1.9 and 10 < r['eta_s'] < 14, r
+assert ': running' in text and 'rate 1.' in text and 's left' in text, text
+PY
+code=0
+"$RADCOHORT" status "$dir/none" > "$dir/out" 2> "$dir/err" || code=$?
+[ $code = 2 ] || fail "a missing file ends with $code"
+echo "status tells finished, running and interrupted apart"

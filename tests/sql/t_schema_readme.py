@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""Every query of schemas/README.md runs on a result file and says something; the views in its tour exist."""
+import os, re, sqlite3, subprocess, sys, tempfile
+
+build, source = os.environ['RAD_BUILD'], os.environ['RAD_SOURCE']
+maker = os.path.join(build, 'tests', 'store_bench')
+if not os.path.exists(maker):
+    print('SKIP: store_bench is not built')
+    sys.exit(77)
+text = open(os.path.join(source, 'schemas', 'README.md'), encoding='utf-8').read()
+queries = re.findall(r'```sql\n(.*?)```', text, re.S)
+assert len(queries) == 10, f'{len(queries)} queries, the text says ten'
+with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, 's.sqlite')
+    subprocess.run([maker, '-k', path, '120', '3', '2'], check=True, stdout=subprocess.DEVNULL)
+    db = sqlite3.connect(f'file:{path}?mode=ro', uri=True)
+    names = {r[0] for r in db.execute("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")}
+    for word in re.findall(r'`(v_\w+)`', text):
+        assert word in names, f'README names {word}, which does not exist'
+    answers = []
+    for q in queries:
+        cursor = db.execute(q)
+        columns = [d[0] for d in cursor.description]
+        rows = [dict(zip(columns, r)) for r in cursor]
+        assert rows, f'no answer to:\n{q}'
+        answers.append(rows)
+    flow, left_out, auc, outside, counts, missed, slices, disagree, covariate, wide = answers
+    assert all(r['n_case'] == r['n_scored'] + r['n_excluded'] == 240 for r in flow)
+    assert {r['stage'] for r in left_out} >= {'intake', 'load', 'infer', 'aggregate'}
+    assert {r['center'] for r in auc} == {'C00', 'C01', 'C02', 'C03'} and len(auc) == 8
+    assert {r['unit'] for r in outside} == {'lesion', 'patient', 'slice'}
+    for r in counts:  # the counts agree with the statistic rows
+        k, n = db.execute("SELECT n_pos, n FROM v_statistic WHERE run_id = 1 AND model = ? AND unit = 'patient' AND stratum = ? AND point = ?"
+                          " AND name = 'sensitivity'", (r['model'], r['cohort'], r['point'])).fetchone()
+        assert (r['tp'], r['tp'] + r['fn']) == (k, n), r
+    assert all(r['path'].startswith('img/') for r in missed)
+    assert all(a['score'] <= b['score'] for a, b in zip(missed, missed[1:]))
+    scores = dict(((p, l), s) for p, l, s in db.execute("SELECT patient, lesion, score FROM v_case_score WHERE run_id = 1 AND model = 'net0'"
+                                                        " AND unit = 'lesion'"))
+    assert {(r['patient'], r['lesion']): r['score'] for r in slices} == scores  # the rule of this job is max
+    assert {r['bmi'] for r in covariate} == {'below 25', '25 and more'}
+    assert len(wide) == len({r['patient'] for r in wide}) and all(r['net0'] is not None or r['net1'] is not None for r in wide)
+print('10 queries answered')
