@@ -9,10 +9,10 @@
 
 /* Cases (or images) that share a reason. */
 typedef struct check_group {
-    int input;           /* index into job->input; -1: unused images */
-    const char *stage;   /* "intake", "load", "prepare" */
+    int input;         /* index into job->input; -1: unused images */
+    const char *stage; /* "intake", "load", "prepare" */
     rad_status status;
-    char *why;           /* without the details of the single case */
+    char *why; /* without the details of the single case */
     int64_t n;
     char *example[CHECK_EXAMPLES]; /* who, and the details */
 } check_group;
@@ -36,18 +36,18 @@ typedef struct check {
     rad_cohort *cohort;
     rad_manifest *manifest;
     rad_issues issues;
-    check_model *model;            /* [job->n_model] */
-    char *backend;                 /* "onednn: oneDNN 2.6.3 ..." or NULL */
+    check_model *model;                   /* [job->n_model] */
+    char *backend;                        /* "onednn: oneDNN 2.6.3 ..." or NULL */
     int64_t (*matched)[RAD_MAX_CHANNELS]; /* [job->n_input]: cases whose channel has exactly one image */
-    int64_t *input_ok;             /* [job->n_input]: cases that can be prepared */
-    int64_t n_excluded;            /* cases that at least one model could not score */
-    int64_t *count;                /* [n_center][n_class + 1]: cases by label, the last is "not known" */
+    int64_t *input_ok;                    /* [job->n_input]: cases that can be prepared */
+    int64_t n_excluded;                   /* cases that at least one model could not score */
+    int64_t *count;                       /* [n_center][n_class + 1]: cases by label, the last is "not known" */
     check_groups excluded, unused;
 } check;
 
 /* Counts one more under (input, stage, why up to its first parenthesis). `who` is borrowed. Errors: NOMEM. */
-rad_status check_group_add(check_groups *g, int input, const char *stage, rad_status status, const char *why, const char *who, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status check_group_add(check_groups *g, int input, const char *stage, rad_status status, const char *why, const char *who,
+                           rad_error *err) RAD_MUST_CHECK;
 void check_groups_release(check_groups *g);
 
 /* Opens and builds every model, asks the backend; what is wrong becomes issues. Errors: NOMEM. */

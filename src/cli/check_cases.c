@@ -44,7 +44,8 @@ static size_t shared_length(const char *why) {
     return n;
 }
 
-rad_status check_group_add(check_groups *g, int input, const char *stage, rad_status status, const char *why, const char *who, rad_error *err) {
+rad_status check_group_add(check_groups *g, int input, const char *stage, rad_status status, const char *why, const char *who,
+                           rad_error *err) {
     size_t n = shared_length(why);
     check_group *at = NULL;
     for (int64_t i = 0; i < g->n && !at; i++) {
@@ -163,7 +164,8 @@ static rad_status check_lesion(walk *w, const rad_input_spec *spec, int64_t lesi
     if (st == RAD_E_NOMEM)
         return no_memory(err);
     if (st != RAD_OK)
-        refuse(v, st, "prepare", "%s (%s)", st == RAD_E_SHAPE ? "the mask is not on the image's grid" : "the lesion lies outside the image", why.text);
+        refuse(v, st, "prepare", "%s (%s)", st == RAD_E_SHAPE ? "the mask is not on the image's grid" : "the lesion lies outside the image",
+               why.text);
     return RAD_OK;
 }
 
@@ -190,7 +192,8 @@ static rad_status check_case_input(walk *w, const rad_case *c, int which, verdic
     if (v->status == RAD_OK && !w->k->no_headers) {
         rad_status st = rad_prepare_check_grid(spec, info, &why);
         if (st != RAD_OK)
-            refuse(v, st, "prepare", "%s (%s)", st == RAD_E_SHAPE ? "its images are not on one grid" : "its geometry is not supported", why.text);
+            refuse(v, st, "prepare", "%s (%s)", st == RAD_E_SHAPE ? "its images are not on one grid" : "its geometry is not supported",
+                   why.text);
     }
     return v->status == RAD_OK && c->lesion >= 0 ? check_lesion(w, spec, c->lesion, &w->image[in->image[0]], v, err) : RAD_OK;
 }

@@ -46,7 +46,8 @@ static void check_output(check *k, const rad_model_spec *spec, const rad_graph *
     int64_t n = rad_shape_count(&out->shape);
     bool one = k->job->n_class == 2 && spec->activation != RAD_ACT_SOFTMAX;
     if (n != k->job->n_class && !(one && n == 1))
-        MISTAKE(k, spec, "model '%s' gives %lld numbers per sample, expected %d (one per class)%s: correct 'classes', or name another 'output'",
+        MISTAKE(k, spec,
+                "model '%s' gives %lld numbers per sample, expected %d (one per class)%s: correct 'classes', or name another 'output'",
                 spec->name, (long long)n, k->job->n_class, one ? " or 1 (the second class)" : "");
 }
 
@@ -66,8 +67,8 @@ static bool check_input(check *k, const rad_model_spec *spec, const rad_model *m
         return false;
     }
     if (s.rank == 4 && s.dim[1] > 0 && s.dim[1] != in->n_plane) {
-        MISTAKE(k, spec, "model '%s' takes %lld planes, input '%s' makes %d (channels times offsets)", spec->name, (long long)s.dim[1], in->name,
-                in->n_plane);
+        MISTAKE(k, spec, "model '%s' takes %lld planes, input '%s' makes %d (channels times offsets)", spec->name, (long long)s.dim[1],
+                in->name, in->n_plane);
         return false;
     }
     if (s.rank == 4 && in->resize.method != RAD_RESIZE_NONE &&
@@ -92,8 +93,10 @@ static rad_status check_graph(check *k, int which, rad_model *m, rad_backend *be
     if (st == RAD_E_NOMEM)
         return no_memory(err);
     if (st != RAD_OK && !known) { /* neither file nor job fixes the size: each image decides */
-        rad_issues_add(&k->issues, RAD_SEVERITY_WARNING, spec->path, 0, NULL, "model '%s' takes any size and the job has no 'resize': whether it "
-                       "runs shows only with each image", spec->name);
+        rad_issues_add(&k->issues, RAD_SEVERITY_WARNING, spec->path, 0, NULL,
+                       "model '%s' takes any size and the job has no 'resize': whether it "
+                       "runs shows only with each image",
+                       spec->name);
         out->ok = true;
         return RAD_OK;
     }
@@ -111,8 +114,8 @@ static rad_status check_graph(check *k, int which, rad_model *m, rad_backend *be
     rad_buf_init(&nodes, (size_t)1 << 20);
     int refused = be ? rad_backend_refusals(be, g, precision, &nodes) : 0;
     if (refused > 0)
-        MISTAKE(k, spec, "model '%s': backend '%s' cannot run %d of %d nodes at %s: %.600s", spec->name, k->job->backend, refused, g->n_node,
-                k->job->precision, nodes.data ? nodes.data : "");
+        MISTAKE(k, spec, "model '%s': backend '%s' cannot run %d of %d nodes at %s: %.600s", spec->name, k->job->backend, refused,
+                g->n_node, k->job->precision, nodes.data ? nodes.data : "");
     rad_buf_release(&nodes);
     rad_graph_destroy(&g);
     out->ok = k->issues.n_error == before;
@@ -158,8 +161,8 @@ rad_status check_models(check *k, rad_error *err) {
         return no_memory(err);
     /* A login node has no device: there the job may still be right. The run itself takes no other backend instead. */
     if (st != RAD_OK)
-        rad_issues_add(&k->issues, strcmp(job->backend, "cudnn") == 0 ? RAD_SEVERITY_WARNING : RAD_SEVERITY_ERROR, k->job_path, 0, "backend",
-                       "%s; its operators were not checked", why.text);
+        rad_issues_add(&k->issues, strcmp(job->backend, "cudnn") == 0 ? RAD_SEVERITY_WARNING : RAD_SEVERITY_ERROR, k->job_path, 0,
+                       "backend", "%s; its operators were not checked", why.text);
     else if (known && rad_backend_check_precision(be, precision, &why) != RAD_OK)
         rad_issues_add(&k->issues, RAD_SEVERITY_ERROR, k->job_path, 0, "precision", "%s", why.text);
     if (be)

@@ -38,9 +38,10 @@ static void print_head(const check *k) {
     for (int64_t i = 0; i < c->n_center; i++)
         external += c->center[i].external;
     (void)printf("job      %s (%s)\n", job->name, k->job_path);
-    (void)printf("cohort   %s: %" PRId64 " center%s (%" PRId64 " external), %" PRId64 " patient%s, %" PRId64 " image%s, %" PRId64 " lesion%s, %" PRId64
-                 " reading%s\n", c->dir, c->n_center, plural(c->n_center), external, c->n_patient, plural(c->n_patient), c->n_image,
-                 plural(c->n_image), c->n_lesion, plural(c->n_lesion), c->n_reading, plural(c->n_reading));
+    (void)printf("cohort   %s: %" PRId64 " center%s (%" PRId64 " external), %" PRId64 " patient%s, %" PRId64 " image%s, %" PRId64
+                 " lesion%s, %" PRId64 " reading%s\n",
+                 c->dir, c->n_center, plural(c->n_center), external, c->n_patient, plural(c->n_patient), c->n_image, plural(c->n_image),
+                 c->n_lesion, plural(c->n_lesion), c->n_reading, plural(c->n_reading));
     (void)printf("cases    %" PRId64 " (one per %s): %" PRId64 " can be scored by every model, %" PRId64 " %s not\n", n,
                  job->case_unit == RAD_UNIT_LESION ? "lesion" : "patient and study", n - k->n_excluded, k->n_excluded,
                  k->n_excluded == 1 ? "does" : "do");

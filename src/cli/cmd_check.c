@@ -73,7 +73,7 @@ static int run(int argc, char **argv) {
         return rad_cli_fail(&rad_command_check, RAD_E_USAGE, &err);
     }
     st = gather(&k, &err);
-    int code = st != RAD_OK ? rad_cli_fail(&rad_command_check, st, &err)
+    int code = st != RAD_OK           ? rad_cli_fail(&rad_command_check, st, &err)
                : k.issues.n_error > 0 ? RAD_EXIT_USAGE
                : k.n_excluded > 0     ? RAD_EXIT_EXCLUSIONS
                                       : RAD_EXIT_OK;

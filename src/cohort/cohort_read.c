@@ -28,8 +28,8 @@ static bool is_there(int dir_fd, const char *name) {
     return fstatat(dir_fd, name, &s, 0) == 0;
 }
 
-/* Sets b->c->file[which] to the table's path. It stays NULL when there is none (have[which]: that is all right) or two: which of them is the
- * truth cannot be known. */
+/* Sets b->c->file[which] to the table's path. It stays NULL when there is none (have[which]: that is all right) or two: which of them is
+ * the truth cannot be known. */
 static rad_status find_table(cohort_builder *b, int which, rad_issues *issues, bool *ret_csv, rad_error *err) {
     const table_def *def = &cohort_table[which];
     char tsv[32], csv[32];
@@ -133,7 +133,8 @@ static void builder_release(cohort_builder *b) {
 
 rad_status rad_cohort_read(const char *dir, const rad_cohort_opts *opts, rad_cohort **ret, rad_issues *issues, rad_error *err) {
     static const rad_cohort_opts none = {0};
-    static const int identity_order[RAD_TABLE_COUNT] = {RAD_TABLE_PATIENTS, RAD_TABLE_IMAGES, RAD_TABLE_LESIONS, RAD_TABLE_READINGS, RAD_TABLE_CENTERS};
+    static const int identity_order[RAD_TABLE_COUNT] = {RAD_TABLE_PATIENTS, RAD_TABLE_IMAGES, RAD_TABLE_LESIONS, RAD_TABLE_READINGS,
+                                                        RAD_TABLE_CENTERS};
     cohort_builder b = {.opts = opts ? opts : &none, .dir_fd = -1};
     char identity[RAD_TABLE_COUNT][128], all[RAD_TABLE_COUNT * 128] = "";
     int64_t before = issues->n_error;
@@ -150,7 +151,8 @@ rad_status rad_cohort_read(const char *dir, const rad_cohort_opts *opts, rad_coh
     }
     b.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (b.dir_fd < 0) {
-        rad_issues_add(issues, RAD_SEVERITY_ERROR, dir, 0, NULL, "the cohort folder cannot be opened: it holds centers.tsv, patients.tsv, images.tsv");
+        rad_issues_add(issues, RAD_SEVERITY_ERROR, dir, 0, NULL,
+                       "the cohort folder cannot be opened: it holds centers.tsv, patients.tsv, images.tsv");
         st = rad_error_set(err, RAD_E_CONFIG, "cohort folder '%s' cannot be opened", dir);
         goto out;
     }

@@ -9,7 +9,12 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { MAX_FOLD = 1000, AGE_CAP = 90, AGE_LIMIT = 130, MAX_ID = 256 /* bytes of a name: patient, center, lesion, study, sequence, reader */ };
+enum {
+    MAX_FOLD = 1000,
+    AGE_CAP = 90,
+    AGE_LIMIT = 130,
+    MAX_ID = 256 /* bytes of a name: patient, center, lesion, study, sequence, reader */
+};
 #define MAX_MM 1e5
 
 enum { CENTER_ID, CENTER_COHORT, CENTER_NAME, CENTER_COUNTRY };
@@ -17,23 +22,24 @@ static const table_column center_column[] = {
     {"center", COLUMN_ID}, {"cohort", COLUMN_ID}, {"name", COLUMN_OPTIONAL}, {"country", COLUMN_KEEP_NA}, {NULL, COLUMN_OPTIONAL}};
 enum { PATIENT_ID, PATIENT_CENTER, PATIENT_LABEL, PATIENT_FOLD, PATIENT_AGE, PATIENT_SEX };
 static const table_column patient_column[] = {
-    {"patient", COLUMN_ID}, {"center", COLUMN_ID}, {"label", COLUMN_REQUIRED | COLUMN_STATED}, {"fold", COLUMN_OPTIONAL}, {"age", COLUMN_OPTIONAL},
-    {"sex", COLUMN_OPTIONAL},     {NULL, COLUMN_OPTIONAL}};
+    {"patient", COLUMN_ID},    {"center", COLUMN_ID},    {"label", COLUMN_REQUIRED | COLUMN_STATED},
+    {"fold", COLUMN_OPTIONAL}, {"age", COLUMN_OPTIONAL}, {"sex", COLUMN_OPTIONAL},
+    {NULL, COLUMN_OPTIONAL}};
 enum { LESION_PATIENT, LESION_ID, LESION_LABEL, LESION_BOX, LESION_MASK, LESION_POINT, LESION_SIZE, LESION_STUDY };
-static const table_column lesion_column[] = {
-    {"patient", COLUMN_ID}, {"lesion", COLUMN_ID}, {"label", COLUMN_STATED}, {"box", COLUMN_OPTIONAL}, {"mask", COLUMN_OPTIONAL},
-    {"point", COLUMN_OPTIONAL},   {"size_mm", COLUMN_OPTIONAL}, {"study", COLUMN_OPTIONAL}, {NULL, COLUMN_OPTIONAL}};
+static const table_column lesion_column[] = {{"patient", COLUMN_ID},       {"lesion", COLUMN_ID},      {"label", COLUMN_STATED},
+                                             {"box", COLUMN_OPTIONAL},     {"mask", COLUMN_OPTIONAL},  {"point", COLUMN_OPTIONAL},
+                                             {"size_mm", COLUMN_OPTIONAL}, {"study", COLUMN_OPTIONAL}, {NULL, COLUMN_OPTIONAL}};
 enum { IMAGE_PATIENT, IMAGE_STUDY, IMAGE_SEQUENCE, IMAGE_PATH, IMAGE_LESION };
 static const table_column image_column[] = {{"patient", COLUMN_ID}, {"study", COLUMN_OPTIONAL},  {"sequence", COLUMN_ID},
                                             {"path", COLUMN_ID},    {"lesion", COLUMN_OPTIONAL}, {NULL, COLUMN_OPTIONAL}};
 enum { READING_READER, READING_PATIENT, READING_LESION, READING_CALL, READING_RATING, READING_EXPERIENCE };
-static const table_column reading_column[] = {
-    {"reader", COLUMN_ID}, {"patient", COLUMN_ID}, {"lesion", COLUMN_OPTIONAL}, {"call", COLUMN_OPTIONAL},
-    {"rating", COLUMN_OPTIONAL}, {"experience_years", COLUMN_OPTIONAL}, {NULL, COLUMN_OPTIONAL}};
+static const table_column reading_column[] = {{"reader", COLUMN_ID},     {"patient", COLUMN_ID},      {"lesion", COLUMN_OPTIONAL},
+                                              {"call", COLUMN_OPTIONAL}, {"rating", COLUMN_OPTIONAL}, {"experience_years", COLUMN_OPTIONAL},
+                                              {NULL, COLUMN_OPTIONAL}};
 
 const table_def cohort_table[RAD_TABLE_COUNT] = {
-    [RAD_TABLE_CENTERS] = {"centers", center_column, true, false},    [RAD_TABLE_PATIENTS] = {"patients", patient_column, true, true},
-    [RAD_TABLE_LESIONS] = {"lesions", lesion_column, false, true},    [RAD_TABLE_IMAGES] = {"images", image_column, true, false},
+    [RAD_TABLE_CENTERS] = {"centers", center_column, true, false},     [RAD_TABLE_PATIENTS] = {"patients", patient_column, true, true},
+    [RAD_TABLE_LESIONS] = {"lesions", lesion_column, false, true},     [RAD_TABLE_IMAGES] = {"images", image_column, true, false},
     [RAD_TABLE_READINGS] = {"readings", reading_column, false, false},
 };
 
@@ -208,8 +214,10 @@ static rad_status center_row(table *t, const table_row *row, rad_error *err) {
     rad_center *list = grow(b->c->center, b->c->n_center, &b->cap_center, sizeof *list);
     bool ok = list != NULL;
     b->c->center = ok ? list : b->c->center;
-    rad_center item = {.id = keep(b, id, &ok), .name = keep(b, row->known[CENTER_NAME], &ok),
-                       .country = keep(b, row->known[CENTER_COUNTRY], &ok), .external = cohort && strcmp(cohort, "external") == 0,
+    rad_center item = {.id = keep(b, id, &ok),
+                       .name = keep(b, row->known[CENTER_NAME], &ok),
+                       .country = keep(b, row->known[CENTER_COUNTRY], &ok),
+                       .external = cohort && strcmp(cohort, "external") == 0,
                        .line = row->line};
     int64_t old = -1;
     if (!ok || strmap_put(&b->center, &(strmap_key){.text = {item.id}}, b->c->n_center, &old, NULL) != RAD_OK)
@@ -244,7 +252,8 @@ static void check_sex(const table *t, const table_row *row) {
         if (strcasecmp(s, words[i]) == 0)
             return;
     if (s)
-        ERROR_AT(t, row, "sex", "'%.60s' is not known: expected F, M, female, male, other, unknown or n/a (number codes differ between sites)", s);
+        ERROR_AT(t, row, "sex",
+                 "'%.60s' is not known: expected F, M, female, male, other, unknown or n/a (number codes differ between sites)", s);
 }
 
 static int64_t parse_fold(const table *t, const table_row *row) {
@@ -323,13 +332,14 @@ static void parse_box(const table *t, const table_row *row, rad_lesion *item) {
         if (v[i] != floor(v[i]))
             n = -1;
     if (n != 6) {
-        ERROR_AT(t, row, "box", "'%.80s' is not a box: expected six whole numbers i0 j0 k0 i1 j1 k1 (first voxel, and one past the last)%s", s,
-                 n == 4 ? "; a slice is a box of k1 = k0 + 1" : "");
+        ERROR_AT(t, row, "box", "'%.80s' is not a box: expected six whole numbers i0 j0 k0 i1 j1 k1 (first voxel, and one past the last)%s",
+                 s, n == 4 ? "; a slice is a box of k1 = k0 + 1" : "");
         return;
     }
     for (int a = 0; a < 3; a++) {
         if (v[a + 3] <= v[a])
-            ERROR_AT(t, row, "box", "%c runs from %.0f to %.0f: the second corner is exclusive and must be larger", "ijk"[a], v[a], v[a + 3]);
+            ERROR_AT(t, row, "box", "%c runs from %.0f to %.0f: the second corner is exclusive and must be larger", "ijk"[a], v[a],
+                     v[a + 3]);
         else if (v[a] < 0)
             ERROR_AT(t, row, "box", "%c starts at %.0f: voxel indices start at 0", "ijk"[a], v[a]);
     }
@@ -390,7 +400,8 @@ static void report_same_path(const table *t, const table_row *row, const rad_ima
         ERROR_AT(t, row, "path", "file '%.200s' belongs to patient '%.100s' on line %lld already: one patient under two names?", item->path,
                  b->c->patient[old->patient].id, (long long)old->line);
     else if (strcmp(old->sequence, item->sequence) != 0)
-        WARNING_AT(t, row, "path", "file '%.200s' is sequence '%.60s' on line %lld already", item->path, old->sequence, (long long)old->line);
+        WARNING_AT(t, row, "path", "file '%.200s' is sequence '%.60s' on line %lld already", item->path, old->sequence,
+                   (long long)old->line);
 }
 
 static rad_status image_row(table *t, const table_row *row, rad_error *err) {
@@ -431,7 +442,10 @@ static rad_status image_row(table *t, const table_row *row, rad_error *err) {
 static rad_status reading_row(table *t, const table_row *row, rad_error *err) {
     cohort_builder *b = t->payload;
     const char *reader = row->known[READING_READER], *call = row->known[READING_CALL];
-    rad_reading item = {.patient = find_patient(t, row, row->known[READING_PATIENT]), .lesion = -1, .rating = NAN, .experience_years = NAN,
+    rad_reading item = {.patient = find_patient(t, row, row->known[READING_PATIENT]),
+                        .lesion = -1,
+                        .rating = NAN,
+                        .experience_years = NAN,
                         .line = row->line};
     bool good = true;
     item.lesion = find_lesion(t, row, item.patient, row->known[READING_LESION], &good);
@@ -459,6 +473,6 @@ static rad_status reading_row(table *t, const table_row *row, rad_error *err) {
 }
 
 cohort_row_function *const cohort_row[RAD_TABLE_COUNT] = {
-    [RAD_TABLE_CENTERS] = center_row, [RAD_TABLE_PATIENTS] = patient_row, [RAD_TABLE_LESIONS] = lesion_row, [RAD_TABLE_IMAGES] = image_row,
-    [RAD_TABLE_READINGS] = reading_row,
+    [RAD_TABLE_CENTERS] = center_row, [RAD_TABLE_PATIENTS] = patient_row, [RAD_TABLE_LESIONS] = lesion_row,
+    [RAD_TABLE_IMAGES] = image_row,   [RAD_TABLE_READINGS] = reading_row,
 };

@@ -11,7 +11,7 @@ typedef struct cohort_builder {
     rad_cohort *c;
     const rad_cohort_opts *opts;
     arena *arena;
-    int dir_fd;      /* the cohort folder, for file checks */
+    int dir_fd;                 /* the cohort folder, for file checks */
     bool have[RAD_TABLE_COUNT]; /* the table could be read, or is optional and absent; else nothing is said about rows that refer to it */
     int64_t cap_center, cap_patient, cap_image, cap_lesion, cap_reading;
     /* names of further columns, copied once per table */

@@ -59,13 +59,16 @@ static void read_region(yaml_reader *r, const yaml_node_t *node, const key_def *
     yaml_get_number(r, v[REGION_MARGIN_PX], &k[REGION_MARGIN_PX], &w[REGION_MARGIN_PX], &g->margin_px);
     yaml_get_number(r, v[REGION_SIZE_MM], &k[REGION_SIZE_MM], &w[REGION_SIZE_MM], &g->size_mm);
     if (g->from == RAD_REGION_POINT && !v[REGION_SIZE_MM])
-        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' from a point needs 'size_mm', the side of the square around it; for example: "
-                     "{from: point, size_mm: 40}", where->text);
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node,
+                     "'%s' from a point needs 'size_mm', the side of the square around it; for example: "
+                     "{from: point, size_mm: 40}",
+                     where->text);
     if (unit == RAD_UNIT_PATIENT && g->from != RAD_REGION_WHOLE)
         yaml_mistake(r, RAD_SEVERITY_ERROR, v[REGION_FROM] ? v[REGION_FROM] : node,
                      "'%s' needs a lesion, but the job's unit is patient: write 'from: whole', or 'unit: lesion'", w[REGION_FROM].text);
     if (v[REGION_SIZE_MM] && g->from != RAD_REGION_POINT && g->from != RAD_REGION_AUTO)
-        yaml_mistake(r, RAD_SEVERITY_WARNING, v[REGION_SIZE_MM], "'%s' has no effect: it is for regions from a point", w[REGION_SIZE_MM].text);
+        yaml_mistake(r, RAD_SEVERITY_WARNING, v[REGION_SIZE_MM], "'%s' has no effect: it is for regions from a point",
+                     w[REGION_SIZE_MM].text);
 }
 
 static void read_window(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_window_spec *out) {
@@ -82,8 +85,10 @@ static void read_window(yaml_reader *r, const yaml_node_t *node, const key_def *
     bool ends = v[WINDOW_LOW] && v[WINDOW_HIGH] && !v[WINDOW_LEVEL] && !v[WINDOW_WIDTH];
     bool centre = v[WINDOW_LEVEL] && v[WINDOW_WIDTH] && !v[WINDOW_LOW] && !v[WINDOW_HIGH];
     if (!ends && !centre) {
-        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' needs either 'low' and 'high' or 'level' and 'width'; for example: "
-                     "{level: 40, width: 400}", where->text);
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node,
+                     "'%s' needs either 'low' and 'high' or 'level' and 'width'; for example: "
+                     "{level: 40, width: 400}",
+                     where->text);
         return;
     }
     if (ends && got[WINDOW_LOW] && got[WINDOW_HIGH] && x[WINDOW_LOW] >= x[WINDOW_HIGH])
@@ -108,7 +113,8 @@ static void read_resize(yaml_reader *r, const yaml_node_t *node, const key_def *
     bool square = v[RESIZE_SIZE] && !v[RESIZE_HEIGHT] && !v[RESIZE_WIDTH];
     bool both = !v[RESIZE_SIZE] && v[RESIZE_HEIGHT] && v[RESIZE_WIDTH];
     if (!square && !both)
-        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' needs either 'size' or 'height' and 'width'; for example: {size: 224}", where->text);
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' needs either 'size' or 'height' and 'width'; for example: {size: 224}",
+                     where->text);
     yaml_where wm = yaml_where_key(where, "method"), wa = yaml_where_key(where, "antialias");
     yaml_get_word(r, v[RESIZE_METHOD], &k[RESIZE_METHOD], &wm, &method);
     yaml_get_bool(r, v[RESIZE_ANTIALIAS], &k[RESIZE_ANTIALIAS], &wa, &out->antialias);
@@ -116,8 +122,8 @@ static void read_resize(yaml_reader *r, const yaml_node_t *node, const key_def *
     out->height = square ? size[RESIZE_SIZE] : size[RESIZE_HEIGHT];
     out->width = square ? size[RESIZE_SIZE] : size[RESIZE_WIDTH];
     if (out->antialias && out->method == RAD_RESIZE_NEAREST)
-        yaml_mistake(r, RAD_SEVERITY_ERROR, v[RESIZE_ANTIALIAS] ? v[RESIZE_ANTIALIAS] : node,
-                     "'%s' goes with 'method: bilinear' only", wa.text);
+        yaml_mistake(r, RAD_SEVERITY_ERROR, v[RESIZE_ANTIALIAS] ? v[RESIZE_ANTIALIAS] : node, "'%s' goes with 'method: bilinear' only",
+                     wa.text);
 }
 
 static int read_numbers(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, double *ret) {

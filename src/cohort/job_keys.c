@@ -3,6 +3,9 @@
 
 #include "radcohort/job.h"
 
+/* Columns of a table are read, not reflowed. */
+// clang-format off
+
 #define LARGEST 1e9 /* of pixel values, millimetres, thresholds: beyond this a number is a slip of the pen */
 
 static const char *const unit_words[] = {"lesion", "patient", NULL};

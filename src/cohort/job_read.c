@@ -46,11 +46,13 @@ static void read_classes(yaml_reader *r, const yaml_node_t *const *v, const yaml
     if (!complete)
         return;
     if (n == 2 && !v[JOB_POSITIVE])
-        yaml_mistake(r, RAD_SEVERITY_ERROR, v[JOB_CLASSES], "two classes need 'positive', the one whose score counts; for example: positive: %s",
-                     job->class_name[1]);
+        yaml_mistake(r, RAD_SEVERITY_ERROR, v[JOB_CLASSES],
+                     "two classes need 'positive', the one whose score counts; for example: positive: %s", job->class_name[1]);
     if (n > 2 && v[JOB_POSITIVE])
-        yaml_mistake(r, RAD_SEVERITY_ERROR, v[JOB_POSITIVE], "'positive' is for two classes, this job has %d: every class is rated "
-                     "against the others", n);
+        yaml_mistake(r, RAD_SEVERITY_ERROR, v[JOB_POSITIVE],
+                     "'positive' is for two classes, this job has %d: every class is rated "
+                     "against the others",
+                     n);
     if (n != 2 || !given)
         return;
     for (int i = 0; i < n; i++)
@@ -103,8 +105,8 @@ static int find_input(yaml_reader *r, const yaml_node_t *node, const yaml_node_t
         yaml_mistake(r, RAD_SEVERITY_ERROR, model, "key 'input' in %s is missing: the job has %d inputs, say which; for example: input: %s",
                      where->text, job->n_input, known[0]);
     else if (wanted)
-        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s.input' is '%s', but 'inputs' has no such name: did you mean '%s'?", where->text, wanted,
-                     near ? near : known[0]);
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s.input' is '%s', but 'inputs' has no such name: did you mean '%s'?", where->text,
+                     wanted, near ? near : known[0]);
     return -1;
 }
 
@@ -187,8 +189,8 @@ static void read_points(yaml_reader *r, const yaml_node_t *node, const yaml_wher
     yaml_where where = yaml_where_key(root, key->name);
     int n = yaml_get_items(r, node, key, &where, item);
     if (n > 0 && job->n_class > 2)
-        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' are thresholds of one score, this job has %d classes: leave them out",
-                     key->name, job->n_class);
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' are thresholds of one score, this job has %d classes: leave them out", key->name,
+                     job->n_class);
     for (int i = 0; i < n; i++) {
         const yaml_node_t *v[JOB_MAX_KEYS] = {NULL};
         yaml_where w = yaml_where_item(&where, i), wn = yaml_where_key(&w, "name"), wt = yaml_where_key(&w, "threshold");
@@ -273,7 +275,8 @@ static void read_root(yaml_reader *r, const yaml_node_t *node, const char *dir, 
 }
 
 /* libyaml's own complaint with its place; `text` finds the line of a byte offset when libyaml gives nothing else. */
-static rad_status syntax_mistake(const yaml_parser_t *p, const char *file, const char *text, size_t size, rad_issues *issues, rad_error *err) {
+static rad_status syntax_mistake(const yaml_parser_t *p, const char *file, const char *text, size_t size, rad_issues *issues,
+                                 rad_error *err) {
     if (p->error == YAML_MEMORY_ERROR)
         return rad_error_set(err, RAD_E_NOMEM, "no memory to read '%s'", file);
     size_t line = p->problem_mark.line, column = p->problem_mark.column, offset = p->problem_mark.index;
@@ -291,8 +294,8 @@ static rad_status syntax_mistake(const yaml_parser_t *p, const char *file, const
     }
     char place[24];
     snprintf(place, sizeof place, "%zu", column + 1);
-    rad_issues_add(issues, RAD_SEVERITY_ERROR, file, (int64_t)line + 1, place, "not readable as YAML: %s%s%s%s", p->context ? p->context : "",
-                   p->context ? ", " : "", p->problem ? p->problem : "syntax", hint);
+    rad_issues_add(issues, RAD_SEVERITY_ERROR, file, (int64_t)line + 1, place, "not readable as YAML: %s%s%s%s",
+                   p->context ? p->context : "", p->context ? ", " : "", p->problem ? p->problem : "syntax", hint);
     return RAD_OK;
 }
 
@@ -342,7 +345,8 @@ rad_status rad_job_read(const char *path, rad_job **ret, rad_issues *issues, rad
     int64_t before = issues->n_error;
     rad_error why = {0};
     arena *a = arena_create();
-    if (!a || !(dir = rad_path_dir(path)) || !(job = arena_alloc(a, 1, sizeof *job))) {
+    dir = strchr(path, '/') ? rad_path_dir(path) : rad_strdup(""); /* "cohort", not "./cohort" */
+    if (!a || !dir || !(job = arena_alloc(a, 1, sizeof *job))) {
         st = rad_error_set(err, RAD_E_NOMEM, "no memory to read '%s'", path);
         goto out;
     }

@@ -96,8 +96,8 @@ static scalar_kind number_kind(const char *s) {
 static scalar_kind kind_of(const yaml_node_t *node) {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
     static const char *const bools[] = {"true", "True", "TRUE", "false", "False", "FALSE", NULL};
-    static const char *const unclear[] = {"yes", "Yes", "YES", "no",  "No",  "NO",  "on",  "On",  "ON",  "off",  "Off",  "OFF", "=",
-                                            ".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN", "+.inf", "-.inf", NULL};
+    static const char *const unclear[] = {"yes", "Yes", "YES",  "no",   "No",   "NO",   "on",   "On",   "ON",    "off",   "Off",
+                                          "OFF", "=",   ".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN", "+.inf", "-.inf", NULL};
     if (node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
         return SCALAR_TEXT;
     const char *s = text_of(node);
@@ -141,21 +141,51 @@ static void describe_expected(const key_def *key, bool item, char *buf, size_t c
     if (key->words)
         describe_words(key, words, sizeof words);
     switch (key->kind) {
-    case KEY_TEXT: snprintf(buf, cap, "text"); break;
-    case KEY_NAME: snprintf(buf, cap, "a name of at most %d letters, digits, '.', '_' and '-'", MAX_NAME); break;
-    case KEY_AXES: snprintf(buf, cap, "three letters, one of each pair L/R, A/P, S/I"); break;
-    case KEY_SHA256: snprintf(buf, cap, "64 lower-case hexadecimal digits"); break;
-    case KEY_WORD: snprintf(buf, cap, "one of %s", words); break;
-    case KEY_BOOL: snprintf(buf, cap, "true or false"); break;
-    case KEY_INT: describe_range(key, "a whole number", buf, cap); break;
-    case KEY_NUMBER: describe_range(key, "a number", buf, cap); break;
-    case KEY_INTS: describe_range(key, item ? "a whole number" : "a whole number or a list of them, each", buf, cap); break;
-    case KEY_NUMBERS: describe_range(key, item ? "a number" : "a number or a list of them, each", buf, cap); break;
-    case KEY_TEXTS: snprintf(buf, cap, item ? "text" : "a list of texts"); break;
-    case KEY_WORDS: snprintf(buf, cap, "%s %s", item ? "one of" : "a list of words out of", words); break;
-    case KEY_MAP: snprintf(buf, cap, "keys with values (a mapping)"); break;
-    case KEY_MAPS: snprintf(buf, cap, item ? "keys with values (a mapping)" : "a list of mappings"); break;
-    case KEY_NAMED: snprintf(buf, cap, item ? "keys with values (a mapping)" : "a mapping from names to mappings"); break;
+    case KEY_TEXT:
+        snprintf(buf, cap, "text");
+        break;
+    case KEY_NAME:
+        snprintf(buf, cap, "a name of at most %d letters, digits, '.', '_' and '-'", MAX_NAME);
+        break;
+    case KEY_AXES:
+        snprintf(buf, cap, "three letters, one of each pair L/R, A/P, S/I");
+        break;
+    case KEY_SHA256:
+        snprintf(buf, cap, "64 lower-case hexadecimal digits");
+        break;
+    case KEY_WORD:
+        snprintf(buf, cap, "one of %s", words);
+        break;
+    case KEY_BOOL:
+        snprintf(buf, cap, "true or false");
+        break;
+    case KEY_INT:
+        describe_range(key, "a whole number", buf, cap);
+        break;
+    case KEY_NUMBER:
+        describe_range(key, "a number", buf, cap);
+        break;
+    case KEY_INTS:
+        describe_range(key, item ? "a whole number" : "a whole number or a list of them, each", buf, cap);
+        break;
+    case KEY_NUMBERS:
+        describe_range(key, item ? "a number" : "a number or a list of them, each", buf, cap);
+        break;
+    case KEY_TEXTS:
+        snprintf(buf, cap, item ? "text" : "a list of texts");
+        break;
+    case KEY_WORDS:
+        snprintf(buf, cap, "%s %s", item ? "one of" : "a list of words out of", words);
+        break;
+    case KEY_MAP:
+        snprintf(buf, cap, "keys with values (a mapping)");
+        break;
+    case KEY_MAPS:
+        snprintf(buf, cap, item ? "keys with values (a mapping)" : "a list of mappings");
+        break;
+    case KEY_NAMED:
+        snprintf(buf, cap, item ? "keys with values (a mapping)" : "a mapping from names to mappings");
+        break;
     }
 }
 
@@ -174,14 +204,22 @@ static void wrong_value(yaml_reader *r, const yaml_node_t *node, const key_def *
         snprintf(got, sizeof got, "got %s", what);
     } else {
         switch (kind_of(node)) {
-        case SCALAR_NULL: snprintf(got, sizeof got, "got nothing"); break;
-        case SCALAR_BOOL: snprintf(got, sizeof got, "got the truth value %s (quotes would make it text)", value); break;
-        case SCALAR_NUMBER: snprintf(got, sizeof got, "got the number %s%s", value,
-                                     key->kind == KEY_TEXT || key->kind == KEY_TEXTS || key->kind == KEY_NAME ? " (quotes would make it text)" : "");
+        case SCALAR_NULL:
+            snprintf(got, sizeof got, "got nothing");
             break;
-        case SCALAR_UNCLEAR: snprintf(got, sizeof got, "got %s, which YAML readers understand differently (quotes would make it text)", value);
+        case SCALAR_BOOL:
+            snprintf(got, sizeof got, "got the truth value %s (quotes would make it text)", value);
             break;
-        case SCALAR_TEXT: snprintf(got, sizeof got, "got text '%s'", value); break;
+        case SCALAR_NUMBER:
+            snprintf(got, sizeof got, "got the number %s%s", value,
+                     key->kind == KEY_TEXT || key->kind == KEY_TEXTS || key->kind == KEY_NAME ? " (quotes would make it text)" : "");
+            break;
+        case SCALAR_UNCLEAR:
+            snprintf(got, sizeof got, "got %s, which YAML readers understand differently (quotes would make it text)", value);
+            break;
+        case SCALAR_TEXT:
+            snprintf(got, sizeof got, "got text '%s'", value);
+            break;
         }
     }
     const char *near = NULL;

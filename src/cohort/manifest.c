@@ -30,14 +30,14 @@ typedef struct builder {
     rad_manifest *m;
     arena *arena;
     rad_issues *issues;
-    int n_sequence;            /* distinct sequences of all channels */
-    const char **sequence;     /* [n_sequence + 1], ends with NULL */
-    int (*channel)[RAD_MAX_CHANNELS]; /* per input and channel: index into sequence */
-    int *image_sequence;       /* per image: index into sequence, or -1 */
-    fate *image_fate;          /* per image */
-    const char **image_why;    /* per image: why its case failed */
-    place *image, *lesion;     /* sorted by patient, lesion (-1 first; unit patient: all -1), table order */
-    found *own, *shared;       /* per sequence, of the current case: images that name the lesion; images that name none */
+    int n_sequence;                            /* distinct sequences of all channels */
+    const char **sequence;                     /* [n_sequence + 1], ends with NULL */
+    int (*channel)[RAD_MAX_CHANNELS];          /* per input and channel: index into sequence */
+    int *image_sequence;                       /* per image: index into sequence, or -1 */
+    fate *image_fate;                          /* per image */
+    const char **image_why;                    /* per image: why its case failed */
+    place *image, *lesion;                     /* sorted by patient, lesion (-1 first; unit patient: all -1), table order */
+    found *own, *shared;                       /* per sequence, of the current case: images that name the lesion; images that name none */
     int64_t cap_case, n_patient_label, n_call; /* labels and calls that are no class, only counted */
 } builder;
 
@@ -296,7 +296,8 @@ static bool match_input(builder *b, const rad_case *k, int which) {
     if (!text[0])
         return true;
     if (missing) {
-        int64_t n = b->c->n_image, from = lower_bound(b->image, n, k->patient, INT64_MIN), to = lower_bound(b->image, n, k->patient + 1, INT64_MIN);
+        int64_t n = b->c->n_image, from = lower_bound(b->image, n, k->patient, INT64_MIN),
+                to = lower_bound(b->image, n, k->patient + 1, INT64_MIN);
         append(detail, sizeof detail, "the patient has");
         char have[MAX_WHY / 4] = "";
         list_sequences(b, from, to, have, sizeof have);
@@ -315,9 +316,15 @@ static bool check_region(builder *b, const rad_case *k, int which) {
         return true;
     const rad_lesion *l = &b->c->lesion[k->lesion];
     switch (spec->region.from) {
-    case RAD_REGION_BOX: why = l->has_box ? NULL : "the lesion has no box"; break;
-    case RAD_REGION_MASK: why = l->has_mask ? NULL : "the lesion has no mask"; break;
-    case RAD_REGION_POINT: why = l->has_point ? NULL : "the lesion has no point"; break;
+    case RAD_REGION_BOX:
+        why = l->has_box ? NULL : "the lesion has no box";
+        break;
+    case RAD_REGION_MASK:
+        why = l->has_mask ? NULL : "the lesion has no mask";
+        break;
+    case RAD_REGION_POINT:
+        why = l->has_point ? NULL : "the lesion has no point";
+        break;
     case RAD_REGION_WHOLE:
         if (spec->slices == RAD_SLICES_LESION_ALL && !l->has_mask && !l->has_box && !l->has_point)
             why = "the lesion has neither mask nor box nor point, and 'slices: lesion-all' needs one";
@@ -414,7 +421,8 @@ static rad_status add_lesion_case(builder *b, int64_t lesion, rad_error *err) {
     if (!other)
         return match_case(b, k, own_from, own_to, shared_from, shared_to, err);
     char text[MAX_WHY];
-    snprintf(text, sizeof text, "two studies have images for it: write the study into the lesions table, or the lesion into the images table");
+    snprintf(text, sizeof text,
+             "two studies have images for it: write the study into the lesions table, or the lesion into the images table");
     for (int i = 0; i < b->job->n_input; i++) {
         char detail[160];
         snprintf(detail, sizeof detail, "studies '%.60s' and '%.60s'", study, other);
@@ -495,11 +503,15 @@ static rad_status add_cases(builder *b, rad_error *err) {
     for (int64_t i = 0; i < c->n_reading; i++)
         b->n_call += c->reading[i].call && class_of(b->job, c->reading[i].call) < 0;
     if (b->n_patient_label > 0)
-        rad_issues_add(b->issues, RAD_SEVERITY_WARNING, patients, 0, "label", "%" PRId64 " patient%s a label that is no class of the job: left "
-                       "out of the statistics by patient", b->n_patient_label, b->n_patient_label == 1 ? " has" : "s have");
+        rad_issues_add(b->issues, RAD_SEVERITY_WARNING, patients, 0, "label",
+                       "%" PRId64 " patient%s a label that is no class of the job: left "
+                       "out of the statistics by patient",
+                       b->n_patient_label, b->n_patient_label == 1 ? " has" : "s have");
     if (b->n_call > 0)
-        rad_issues_add(b->issues, RAD_SEVERITY_WARNING, table_path(c, RAD_TABLE_READINGS), 0, "call", "%" PRId64 " reading%s a call that is no class "
-                       "of the job: left out of the statistics of readers", b->n_call, b->n_call == 1 ? " has" : "s have");
+        rad_issues_add(b->issues, RAD_SEVERITY_WARNING, table_path(c, RAD_TABLE_READINGS), 0, "call",
+                       "%" PRId64 " reading%s a call that is no class "
+                       "of the job: left out of the statistics of readers",
+                       b->n_call, b->n_call == 1 ? " has" : "s have");
     return RAD_OK;
 }
 
@@ -515,11 +527,15 @@ static char *unused_why(builder *b, int64_t image) {
                     : arena_printf(b->arena, "no input takes sequence '%.60s'", i->sequence);
     }
     switch (b->image_fate[image]) {
-    case FATE_CASE_FAILED: return arena_printf(b->arena, "its case cannot be scored: %s", b->image_why[image]);
-    case FATE_OTHER_NAMES_LESION: return arena_strdup(b->arena, "another image of this sequence names the lesion");
-    case FATE_OTHER_STUDY: return arena_printf(b->arena, "its study is not the one of a case (study '%.60s')", i->study);
+    case FATE_CASE_FAILED:
+        return arena_printf(b->arena, "its case cannot be scored: %s", b->image_why[image]);
+    case FATE_OTHER_NAMES_LESION:
+        return arena_strdup(b->arena, "another image of this sequence names the lesion");
+    case FATE_OTHER_STUDY:
+        return arena_printf(b->arena, "its study is not the one of a case (study '%.60s')", i->study);
     case FATE_NONE:
-    case FATE_USED: break;
+    case FATE_USED:
+        break;
     }
     return arena_strdup(b->arena, "its patient has no lesion");
 }

@@ -27,8 +27,8 @@ typedef struct parse {
     int64_t n_field, cap_field;
     /* header */
     int64_t n_column;
-    int64_t *target;         /* per file column: index into def->column, or -1 - index into extra, or INT64_MIN: ignored */
-    char **name;             /* per file column */
+    int64_t *target; /* per file column: index into def->column, or -1 - index into extra, or INT64_MIN: ignored */
+    char **name;     /* per file column */
     int64_t n_known, n_extra;
     const char **known, **extra, **extra_name;
 } parse;
@@ -59,12 +59,39 @@ static int64_t known_index(const table_def *def, const char *name) {
 
 /* Columns that would bring a person's identity into the database (promise 9 of the design). */
 static bool is_identifying(const char *name) {
-    static const char *const words[] = {"name",          "patient_name", "patientname", "first_name", "firstname",     "last_name",   "lastname",
-                                        "surname",       "family_name",  "given_name",  "birth_date", "birthdate",     "birthday",    "dob",
-                                        "date_of_birth", "dateofbirth",  "patientbirthdate", "mrn",   "ssn",           "address",     "phone",
-                                        "email",         "e-mail",       "insurance_number", "studyinstanceuid", "seriesinstanceuid",
-                                        "sopinstanceuid", "study_instance_uid", "series_instance_uid", "accession", "accessionnumber",
-                                        "accession_number", NULL};
+    static const char *const words[] = {"name",
+                                        "patient_name",
+                                        "patientname",
+                                        "first_name",
+                                        "firstname",
+                                        "last_name",
+                                        "lastname",
+                                        "surname",
+                                        "family_name",
+                                        "given_name",
+                                        "birth_date",
+                                        "birthdate",
+                                        "birthday",
+                                        "dob",
+                                        "date_of_birth",
+                                        "dateofbirth",
+                                        "patientbirthdate",
+                                        "mrn",
+                                        "ssn",
+                                        "address",
+                                        "phone",
+                                        "email",
+                                        "e-mail",
+                                        "insurance_number",
+                                        "studyinstanceuid",
+                                        "seriesinstanceuid",
+                                        "sopinstanceuid",
+                                        "study_instance_uid",
+                                        "series_instance_uid",
+                                        "accession",
+                                        "accessionnumber",
+                                        "accession_number",
+                                        NULL};
     for (size_t i = 0; words[i]; i++)
         if (strcasecmp(name, words[i]) == 0)
             return true;
@@ -102,11 +129,15 @@ static void missing_columns(parse *p, const bool *has) {
         p->header_bad = true;
         const char *near = rad_nearest_word(def->column[i].name, names), *only = p->n_column == 1 ? p->name[0] : "";
         if (strchr(only, ';') || strchr(only, ',') || strchr(only, '\t'))
-            table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, def->column[i].name, "the header is one column: a %s file has its columns "
-                          "separated by %s", p->is_csv ? ".csv" : ".tsv", p->is_csv ? "commas" : "tabs");
+            table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, def->column[i].name,
+                          "the header is one column: a %s file has its columns "
+                          "separated by %s",
+                          p->is_csv ? ".csv" : ".tsv", p->is_csv ? "commas" : "tabs");
         else if (near)
-            table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, def->column[i].name, "this column is missing; the header has '%s': rename "
-                          "it to '%s'", near, def->column[i].name);
+            table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, def->column[i].name,
+                          "this column is missing; the header has '%s': rename "
+                          "it to '%s'",
+                          near, def->column[i].name);
         else
             table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, def->column[i].name, "this column is missing in the header");
     }
@@ -117,7 +148,8 @@ static void judge_extra(parse *p, const char *name) {
     const table *t = p->t;
     const char *slip = slip_for(t->def, name);
     if (is_identifying(name))
-        table_mistake(t, RAD_SEVERITY_ERROR, p->row_line, name, "this column may identify a person and would reach the database: remove it "
+        table_mistake(t, RAD_SEVERITY_ERROR, p->row_line, name,
+                      "this column may identify a person and would reach the database: remove it "
                       "(age in years is enough; pseudonyms only)");
     else if (slip)
         table_mistake(t, RAD_SEVERITY_WARNING, p->row_line, name, "unknown column, %s: did you mean '%s'?",
@@ -132,7 +164,8 @@ static rad_status take_header(parse *p) {
     for (p->n_known = 0; def->column[p->n_known].name; p->n_known++)
         continue;
     if (p->n_field > TABLE_MAX_COLUMNS) {
-        table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, NULL, "%lld columns, the limit is %d", (long long)p->n_field, TABLE_MAX_COLUMNS);
+        table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, NULL, "%lld columns, the limit is %d", (long long)p->n_field,
+                      TABLE_MAX_COLUMNS);
         p->header_bad = true;
         return RAD_OK;
     }
@@ -220,16 +253,17 @@ static void on_field(void *s, size_t n, void *payload) {
     const char *column = p->n_field < p->n_column ? p->name[p->n_field] : number;
     snprintf(number, sizeof number, "%lld", (long long)p->n_field + 1);
     if (n > RAD_MAX_FIELD_BYTES) {
-        table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, column, "%zu bytes in one field, the limit is %d (a quote that was never closed?)",
-                      n, RAD_MAX_FIELD_BYTES);
+        table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, column,
+                      "%zu bytes in one field, the limit is %d (a quote that was never closed?)", n, RAD_MAX_FIELD_BYTES);
         p->row_bad = true;
         n = 0;
     }
     const char *text = s ? s : "";
     for (size_t i = 0; i < n && !p->row_bad; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F) {
-            table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, column, text[i] == '\n' || text[i] == '\r' ?
-                          "a line break inside a field: remove it" : "a control character inside a field: remove it");
+            table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, column,
+                          text[i] == '\n' || text[i] == '\r' ? "a line break inside a field: remove it"
+                                                             : "a control character inside a field: remove it");
             p->row_bad = true;
         }
     if (p->n_field == p->cap_field) {
@@ -278,7 +312,8 @@ static void check_encoding(table *t, char *text, size_t size) {
         size_t n = utf8_length((const unsigned char *)text + i, size - i);
         if (n == 0) {
             if (line != told_line && told++ < MAX_ENCODING_MESSAGES)
-                table_mistake(t, RAD_SEVERITY_ERROR, line, NULL, "byte 0x%02X is not UTF-8: save the table as UTF-8", (unsigned char)text[i]);
+                table_mistake(t, RAD_SEVERITY_ERROR, line, NULL, "byte 0x%02X is not UTF-8: save the table as UTF-8",
+                              (unsigned char)text[i]);
             told_line = line;
             text[i] = '?';
             n = 1;
@@ -312,8 +347,10 @@ static void *csv_grow(void *p, size_t n) {
 static void recover(parse *p, struct csv_parser *csv, size_t column) {
     char place[24];
     snprintf(place, sizeof place, "%zu", column + 1);
-    table_mistake(p->t, RAD_SEVERITY_ERROR, p->line, NULL, "a quote at byte %s of the line does not belong: a field with quotes is quoted whole, "
-                  "and the quotes in it are doubled (\"5\"\" long\")", place);
+    table_mistake(p->t, RAD_SEVERITY_ERROR, p->line, NULL,
+                  "a quote at byte %s of the line does not belong: a field with quotes is quoted whole, "
+                  "and the quotes in it are doubled (\"5\"\" long\")",
+                  place);
     csv_free(csv);
     if (csv_init(csv, CSV_STRICT | CSV_STRICT_FINI) != 0) {
         no_memory(p);

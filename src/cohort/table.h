@@ -8,12 +8,12 @@
 #define TABLE_MAX_COLUMNS 1024 /* of one file */
 
 typedef enum column_need { /* bits */
-    COLUMN_OPTIONAL = 0,
-    COLUMN_REQUIRED = 1, /* the header must have it */
-    COLUMN_FILLED = 2,   /* every field has a value */
-    COLUMN_STATED = 4,   /* never empty: a value that is not known is written "n/a" */
-    COLUMN_KEEP_NA = 8,  /* "NA" is a value here (the country code of Namibia) */
-    COLUMN_ID = COLUMN_REQUIRED | COLUMN_FILLED
+                           COLUMN_OPTIONAL = 0,
+                           COLUMN_REQUIRED = 1, /* the header must have it */
+                           COLUMN_FILLED = 2,   /* every field has a value */
+                           COLUMN_STATED = 4,   /* never empty: a value that is not known is written "n/a" */
+                           COLUMN_KEEP_NA = 8,  /* "NA" is a value here (the country code of Namibia) */
+                           COLUMN_ID = COLUMN_REQUIRED | COLUMN_FILLED
 } column_need;
 
 typedef struct table_column {
@@ -30,18 +30,18 @@ typedef struct table_def {
 
 /* One row, borrowed: valid until the row function returns. */
 typedef struct table_row {
-    int64_t line;            /* where the row begins */
-    const char **known;      /* per column of the definition; NULL = absent, empty, "n/a" or "NA" */
+    int64_t line;       /* where the row begins */
+    const char **known; /* per column of the definition; NULL = absent, empty, "n/a" or "NA" */
     int64_t n_extra;
     const char *const *extra_name;
-    const char **extra;      /* per further column, NULL as above */
+    const char **extra; /* per further column, NULL as above */
 } table_row;
 
 typedef struct table {
     const table_def *def;
-    const char *file;        /* path for messages */
+    const char *file; /* path for messages */
     rad_issues *issues;
-    bool *has;               /* per column of the definition: the header has it; set before the first row */
+    bool *has; /* per column of the definition: the header has it; set before the first row */
     void *payload;
     /* Called per row whose fields could be told apart; a required field may still be NULL (reported already). Errors: NOMEM (stops). */
     rad_status (*row)(struct table *t, const table_row *row, rad_error *err);

@@ -117,8 +117,10 @@ static void lesion_named_by_image_wins(void **state) {
 static void missing_and_ambiguous(void **state) {
     (void)state;
     fixture f;
-    build(&f, TWO, P1, "patient\tlesion\tbox\nP1\tL1\t" BOX "\n", "patient\tsequence\tpath\nP1\tT2\ta.nii\nP1\tT2\tb.nii\nP1\tdwi\tc.nii\n");
-    assert_case(&f, 0, RAD_E_CHANNEL, -1, -1, "2 images of sequence 'T2', no image of sequence 'DWI' (lines 2, 3 of the images table, the patient has T2, dwi)");
+    build(&f, TWO, P1, "patient\tlesion\tbox\nP1\tL1\t" BOX "\n",
+          "patient\tsequence\tpath\nP1\tT2\ta.nii\nP1\tT2\tb.nii\nP1\tdwi\tc.nii\n");
+    assert_case(&f, 0, RAD_E_CHANNEL, -1, -1,
+                "2 images of sequence 'T2', no image of sequence 'DWI' (lines 2, 3 of the images table, the patient has T2, dwi)");
     assert_int_equal(f.manifest->n_unused, 3);
     assert_unused(&f, 0, 0, "its case cannot be scored: 2 images of sequence 'T2'");
     assert_unused(&f, 2, 2, "no input takes sequence 'dwi' (the job has 'DWI')");
@@ -145,8 +147,9 @@ static void studies(void **state) {
     assert_unused(&f, 0, 0, "its study is not the one of a case (study 'S1')");
     stop(&f);
     /* an image that names the lesion decides the study of all channels */
-    build(&f, TWO, P1, "patient\tlesion\tbox\nP1\tL1\t" BOX "\n",
-          "patient\tstudy\tsequence\tpath\tlesion\nP1\tS1\tT2\ta.nii\t\nP1\tS1\tDWI\tb.nii\t\nP1\tS2\tT2\tc.nii\tL1\nP1\tS2\tDWI\td.nii\t\n");
+    build(
+        &f, TWO, P1, "patient\tlesion\tbox\nP1\tL1\t" BOX "\n",
+        "patient\tstudy\tsequence\tpath\tlesion\nP1\tS1\tT2\ta.nii\t\nP1\tS1\tDWI\tb.nii\t\nP1\tS2\tT2\tc.nii\tL1\nP1\tS2\tDWI\td.nii\t\n");
     assert_case(&f, 0, RAD_OK, 2, 3, NULL);
     stop(&f);
     /* a lesion's study without images */
@@ -204,7 +207,8 @@ static void unit_patient(void **state) {
 static void labels(void **state) {
     (void)state;
     fixture f;
-    build(&f, TWO, P1, "patient\tlesion\tlabel\tbox\nP1\tL1\tbening\t" BOX "\nP1\tL2\tMalignant\t" BOX "\n", "patient\tsequence\tpath\nP1\tT2\ta.nii\n");
+    build(&f, TWO, P1, "patient\tlesion\tlabel\tbox\nP1\tL1\tbening\t" BOX "\nP1\tL2\tMalignant\t" BOX "\n",
+          "patient\tsequence\tpath\nP1\tT2\ta.nii\n");
     assert_int_equal(f.st, RAD_E_CONFIG);
     assert_null(f.manifest);
     assert_int_equal(f.issues.n_error, 2);
@@ -230,7 +234,11 @@ static void large(void **state) {
         assert_ok(rad_buf_printf(&patients, &err, "P%06d\tA\t%s\t%d\n", i, i % 3 ? "benign" : "malignant", 20 + i % 60));
         assert_ok(rad_buf_printf(&lesions, &err, "P%06d\tL1\t%s\t" BOX "\n", i, i % 3 ? "benign" : "malignant"));
         for (int k = 0; k < 2; k++) /* every tenth patient lacks a sequence */
-            assert_ok(rad_buf_printf(&images, &err, "P%06d\tS1\t%s\timg/%06d_%d.nii.gz\n", i, k == 0 ? "T2" : i % 10 ? "DWI" : "ADC", i, k));
+            assert_ok(rad_buf_printf(&images, &err, "P%06d\tS1\t%s\timg/%06d_%d.nii.gz\n", i,
+                                     k == 0   ? "T2"
+                                     : i % 10 ? "DWI"
+                                              : "ADC",
+                                     i, k));
     }
     double t = rad_clock_seconds();
     build(&f, TWO, patients.data, lesions.data, images.data);
@@ -252,8 +260,13 @@ static void large(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(plain_match), cmocka_unit_test(lesion_named_by_image_wins),
-                                       cmocka_unit_test(missing_and_ambiguous), cmocka_unit_test(studies), cmocka_unit_test(regions),
-                                       cmocka_unit_test(unit_patient), cmocka_unit_test(labels), cmocka_unit_test(large)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(plain_match),
+                                       cmocka_unit_test(lesion_named_by_image_wins),
+                                       cmocka_unit_test(missing_and_ambiguous),
+                                       cmocka_unit_test(studies),
+                                       cmocka_unit_test(regions),
+                                       cmocka_unit_test(unit_patient),
+                                       cmocka_unit_test(labels),
+                                       cmocka_unit_test(large)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

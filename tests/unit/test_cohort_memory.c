@@ -4,11 +4,12 @@
 
 #include "radcohort/cohort.h"
 
-static const char job_text[] =
-    "job: j\ncohort: .\nunit: lesion\nclasses: [benign, malignant]\npositive: malignant\n"
-    "inputs:\n  a: &a {channels: [{sequence: T2, offset: [-1, 0, 1]}, {sequence: DWI}], window: {level: 1, width: 2}, normalise: {mean: [1, 2, 3, 4], std: 1}}\n"
-    "  b: {<<: *a, resize: {size: 8}}\nmodels:\n  - {name: n, file: n.onnx, input: a, activation: none}\n  - {name: m, file: m.onnx, input: b, activation: softmax}\n"
-    "operating_points: [{name: half, threshold: 0.5}]\n";
+static const char job_text[] = "job: j\ncohort: .\nunit: lesion\nclasses: [benign, malignant]\npositive: malignant\n"
+                               "inputs:\n  a: &a {channels: [{sequence: T2, offset: [-1, 0, 1]}, {sequence: DWI}], window: {level: 1, "
+                               "width: 2}, normalise: {mean: [1, 2, 3, 4], std: 1}}\n"
+                               "  b: {<<: *a, resize: {size: 8}}\nmodels:\n  - {name: n, file: n.onnx, input: a, activation: none}\n  - "
+                               "{name: m, file: m.onnx, input: b, activation: softmax}\n"
+                               "operating_points: [{name: half, threshold: 0.5}]\n";
 
 static void put(const char *dir, const char *name, const char *text) {
     rad_error err = {0};
@@ -28,7 +29,8 @@ static void make(const char *dir, bool good) {
 
 typedef rad_status step(const char *dir, rad_job **job, rad_cohort **cohort, rad_manifest **manifest, rad_issues *issues, rad_error *err);
 
-static rad_status read_job(const char *dir, rad_job **job, rad_cohort **cohort, rad_manifest **manifest, rad_issues *issues, rad_error *err) {
+static rad_status read_job(const char *dir, rad_job **job, rad_cohort **cohort, rad_manifest **manifest, rad_issues *issues,
+                           rad_error *err) {
     (void)cohort;
     (void)manifest;
     char path[128];
@@ -36,7 +38,8 @@ static rad_status read_job(const char *dir, rad_job **job, rad_cohort **cohort, 
     return rad_job_read(path, job, issues, err);
 }
 
-static rad_status read_tables(const char *dir, rad_job **job, rad_cohort **cohort, rad_manifest **manifest, rad_issues *issues, rad_error *err) {
+static rad_status read_tables(const char *dir, rad_job **job, rad_cohort **cohort, rad_manifest **manifest, rad_issues *issues,
+                              rad_error *err) {
     (void)job;
     (void)manifest;
     return rad_cohort_read(dir, NULL, cohort, issues, err);

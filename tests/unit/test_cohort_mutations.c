@@ -1,5 +1,5 @@
-/* Jobs and tables with bytes changed, moved and cut, from a fixed seed: the readers answer OK or CONFIG, with an issue for each CONFIG, whose
- * text is UTF-8 without control characters; nothing is read or written out of bounds (sanitizer builds). */
+/* Jobs and tables with bytes changed, moved and cut, from a fixed seed: the readers answer OK or CONFIG, with an issue for each CONFIG,
+ * whose text is UTF-8 without control characters; nothing is read or written out of bounds (sanitizer builds). */
 #include "unit.h"
 
 #include "cohort/utf8.h"
@@ -9,16 +9,22 @@ enum { ROUNDS = 3000 };
 
 static const char job_text[] =
     "# a job\njob: j\ncohort: .\nunit: lesion\nclasses: [benign, malignant]\npositive: malignant\n"
-    "inputs:\n  a: &a\n    channels:\n      - {sequence: T2, offset: [-1, 0, 1]}\n      - {sequence: \"D\\u00e9j\\u00e0\"}\n    orientation: LPS\n"
+    "inputs:\n  a: &a\n    channels:\n      - {sequence: T2, offset: [-1, 0, 1]}\n      - {sequence: \"D\\u00e9j\\u00e0\"}\n    "
+    "orientation: LPS\n"
     "    region: {from: point, size_mm: 4.5e+1}\n    window: {level: 1, width: 2}\n    normalise: {mean: [1, 2, 3, 4], std: 1}\n"
     "  b: {<<: *a, resize: {size: 8}}\nmodels:\n  - {name: n, file: n.onnx, input: a, activation: none}\n"
     "  - {name: m, file: m.onnx, input: b, activation: softmax}\noperating_points: [{name: half, threshold: 0.5}]\nstrata: [all]\n";
-static const char patients_text[] = "\xEF\xBB\xBFpatient\tcenter\tlabel\tage\tsex\tfold\tnote\nP1\tA\tbenign\t51\tF\t0\t\"two \"\"words\"\"\"\n"
-                                    "P2\tB\tmalignant\t90+\tmale\tn/a\t\xE6\xBC\xA2\xE5\xAD\x97\n";
-static const char lesions_text[] = "patient,lesion,label,box,point,mask,size_mm\r\nP1,L1,benign,\"[0, 0, 0, 4, 4, 2]\",,,3.5\r\nP2,L1,malignant,,\"1 2 3\",m.nii,\r\n";
-static const char images_text[] = "patient\tstudy\tsequence\tpath\tlesion\nP1\tS1\tT2\ta.nii\tL1\nP1\tS1\tDWI\tsub/b.nii\t\nP2\tS1\tT2\tc.nii\t\n";
-static const char *const dictionary[] = {"\"", "\t", "\n", "\r", ",", "[", "]", "{", "}", ": ", "- ", "&a", "*a", "<<: *a", "!!int ", "'", "#", "\xEF\xBB\xBF",
-                                         "\xFF", "\xE6\xBC", "-1", "1e999", "0x10", "..", "../x", "/x", "NA", "n/a", "---\n", "|\n", "\\u0000", "? ", "%"};
+static const char patients_text[] =
+    "\xEF\xBB\xBFpatient\tcenter\tlabel\tage\tsex\tfold\tnote\nP1\tA\tbenign\t51\tF\t0\t\"two \"\"words\"\"\"\n"
+    "P2\tB\tmalignant\t90+\tmale\tn/a\t\xE6\xBC\xA2\xE5\xAD\x97\n";
+static const char lesions_text[] =
+    "patient,lesion,label,box,point,mask,size_mm\r\nP1,L1,benign,\"[0, 0, 0, 4, 4, 2]\",,,3.5\r\nP2,L1,malignant,,\"1 2 3\",m.nii,\r\n";
+static const char images_text[] =
+    "patient\tstudy\tsequence\tpath\tlesion\nP1\tS1\tT2\ta.nii\tL1\nP1\tS1\tDWI\tsub/b.nii\t\nP2\tS1\tT2\tc.nii\t\n";
+static const char *const dictionary[] = {"\"",   "\t",       "\n",  "\r",      ",",      "[",      "]",    "{",  "}",
+                                         ": ",   "- ",       "&a",  "*a",      "<<: *a", "!!int ", "'",    "#",  "\xEF\xBB\xBF",
+                                         "\xFF", "\xE6\xBC", "-1",  "1e999",   "0x10",   "..",     "../x", "/x", "NA",
+                                         "n/a",  "---\n",    "|\n", "\\u0000", "? ",     "%"};
 
 static uint64_t next(uint64_t *s) { /* xorshift64* */
     *s ^= *s >> 12;
@@ -113,7 +119,10 @@ static void tables(void **state) {
     (void)state;
     static const struct {
         const char *name, *text;
-    } kase[] = {{"patients.tsv", patients_text}, {"lesions.csv", lesions_text}, {"images.tsv", images_text}, {"centers.tsv", "center\tcohort\nA\tinternal\nB\texternal\n"}};
+    } kase[] = {{"patients.tsv", patients_text},
+                {"lesions.csv", lesions_text},
+                {"images.tsv", images_text},
+                {"centers.tsv", "center\tcohort\nA\tinternal\nB\texternal\n"}};
     const char *dir = unit_folder();
     char text[4096], path[128];
     uint64_t seed = 7;

@@ -53,13 +53,14 @@ static void assert_issue(const fixture *f, int64_t line, const char *column, con
     assert_int_equal(f->issues.n, 1);
     const rad_issue *i = &f->issues.item[0];
     if (i->line != line || !strstr(i->text, part) || (column && (!i->column || strcmp(i->column, column) != 0)))
-        fail_msg("issue '%s' at line %lld column %s, wanted '%s' at line %lld column %s", i->text, (long long)i->line, i->column ? i->column : "-",
-                 part, (long long)line, column ? column : "-");
+        fail_msg("issue '%s' at line %lld column %s, wanted '%s' at line %lld column %s", i->text, (long long)i->line,
+                 i->column ? i->column : "-", part, (long long)line, column ? column : "-");
 }
 
 static void values(void **state) {
     (void)state;
-    static const char patients[] = "patient\tcenter\tlabel\tfold\tage\tsex\tgrade\tnote\nP1\tA\tbenign\t3\t95\tF\tIII\t\nP2\tB\tn/a\tn/a\t\tmale\tNA\t x y \n";
+    static const char patients[] =
+        "patient\tcenter\tlabel\tfold\tage\tsex\tgrade\tnote\nP1\tA\tbenign\t3\t95\tF\tIII\t\nP2\tB\tn/a\tn/a\t\tmale\tNA\t x y \n";
     static const char lesions[] = "patient,lesion,label,box,point,mask,size_mm,study\r\n"
                                   "P1,L1,benign,\"[1, 2, 3, 4, 5, 6]\",,,12.5,S2\r\nP1,L2,n/a,,\"1.5 2 3.25\",m.nii.gz,,\r\n";
     static const char images[] = "path\tsequence\tlesion\tstudy\tpatient\nsub/a.nii\tT2\tL1\tS1\tP1\nb.nii\tT2\t\t\tP2\n";
@@ -217,9 +218,23 @@ static void utf8(void **state) {
     static const struct {
         const char *text;
         size_t n, want;
-    } kase[] = {{"a", 1, 1}, {"\xC3\xA9", 2, 2}, {"\xC3", 1, 0}, {"\xC0\x80", 2, 0}, {"\xE0\x9F\xBF", 3, 0}, {"\xE0\xA0\x80", 3, 3},
-                {"\xED\xA0\x80", 3, 0}, {"\xED\x9F\xBF", 3, 3}, {"\xEF\xBF\xBD", 3, 3}, {"\xF0\x8F\xBF\xBF", 4, 0}, {"\xF0\x90\x80\x80", 4, 4},
-                {"\xF4\x8F\xBF\xBF", 4, 4}, {"\xF4\x90\x80\x80", 4, 0}, {"\xF5\x80\x80\x80", 4, 0}, {"\x80", 1, 0}, {"\xE2\x82", 2, 0}, {"", 0, 0}};
+    } kase[] = {{"a", 1, 1},
+                {"\xC3\xA9", 2, 2},
+                {"\xC3", 1, 0},
+                {"\xC0\x80", 2, 0},
+                {"\xE0\x9F\xBF", 3, 0},
+                {"\xE0\xA0\x80", 3, 3},
+                {"\xED\xA0\x80", 3, 0},
+                {"\xED\x9F\xBF", 3, 3},
+                {"\xEF\xBF\xBD", 3, 3},
+                {"\xF0\x8F\xBF\xBF", 4, 0},
+                {"\xF0\x90\x80\x80", 4, 4},
+                {"\xF4\x8F\xBF\xBF", 4, 4},
+                {"\xF4\x90\x80\x80", 4, 0},
+                {"\xF5\x80\x80\x80", 4, 0},
+                {"\x80", 1, 0},
+                {"\xE2\x82", 2, 0},
+                {"", 0, 0}};
     for (size_t i = 0; i < sizeof kase / sizeof kase[0]; i++)
         assert_int_equal(utf8_length((const unsigned char *)kase[i].text, kase[i].n), kase[i].want);
 }
@@ -253,8 +268,8 @@ static int dump(void) {
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--dump") == 0)
         return dump();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(values), cmocka_unit_test(identity), cmocka_unit_test(lines), cmocka_unit_test(recovery),
-                                       cmocka_unit_test(limits), cmocka_unit_test(nul_bytes), cmocka_unit_test(utf8),
-                                       cmocka_unit_test(failure_leaves_outputs)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values), cmocka_unit_test(identity),  cmocka_unit_test(lines), cmocka_unit_test(recovery),
+        cmocka_unit_test(limits), cmocka_unit_test(nul_bytes), cmocka_unit_test(utf8),  cmocka_unit_test(failure_leaves_outputs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,8 +7,8 @@
 #include "cohort/job_keys.h"
 #include "radcohort/job.h"
 
-static const char *const kind_name[] = {"text", "name", "axes", "sha256", "word", "bool", "int", "number", "ints", "numbers", "texts", "words",
-                                        "map", "maps", "named"};
+static const char *const kind_name[] = {"text", "name",    "axes",  "sha256", "word", "bool", "int",  "number",
+                                        "ints", "numbers", "texts", "words",  "map",  "maps", "named"};
 
 static void dump_group(const key_group *g, bool *first) {
     printf("%s\n \"%s\": [", *first ? "" : ",", g->name);
@@ -19,8 +19,8 @@ static void dump_group(const key_group *g, bool *first) {
         printf(", \"min\": %.17g, \"max\": %.17g, \"above_min\": %s, \"min_items\": %d, \"max_items\": %d", k->min, k->max,
                k->above_min ? "true" : "false", k->min_items, k->max_items);
         printf(", \"preset\": %s%s%s", k->preset ? "\"" : "", k->preset ? k->preset : "null", k->preset ? "\"" : "");
-        printf(", \"example\": \"%s\", \"group\": %s%s%s, \"words\": [", k->example, k->group ? "\"" : "", k->group ? k->group->name : "null",
-               k->group ? "\"" : "");
+        printf(", \"example\": \"%s\", \"group\": %s%s%s, \"words\": [", k->example, k->group ? "\"" : "",
+               k->group ? k->group->name : "null", k->group ? "\"" : "");
         for (int i = 0; k->words && k->words[i]; i++)
             printf("%s\"%s\"", i ? ", " : "", k->words[i]);
         printf("]}");
@@ -120,7 +120,8 @@ static void words_follow_the_enums(void **state) {
         snprintf(text, sizeof text,
                  "job: j\ncohort: c\nunit: lesion\nclasses: [a, b]\npositive: b\ninputs: {m: {channels: [{sequence: T2}], edge: zero, "
                  "slices: all, region: {shape: rectangle, %s}}}\nmodels: [{name: n, file: n.onnx, activation: sigmoid}]\n"
-                 "aggregate: {lesion: median, patient: mean}\n", word[i]);
+                 "aggregate: {lesion: median, patient: mean}\n",
+                 word[i]);
         rad_job *j = read_text(text);
         assert_int_equal(j->input[0].region.from, i);
         assert_int_equal(j->input[0].region.shape, RAD_SHAPE_RECTANGLE);
