@@ -32,7 +32,8 @@ static rad_status unknown_tap(const rad_model *m, const char *tap, rad_error *er
     for (int v = 0; v < m->g.n_value; v++)
         names[v] = m->g.value[v].name;
     const char *near = rad_nearest_word(tap, names);
-    rad_status st = rad_onnx_fail(m, err, "it has no tensor '%.100s' to tap%s%.100s%s", tap, near ? "; did you mean '" : "", near ? near : "",
+    rad_status st = rad_onnx_fail(m, err, "it has no tensor '%.100s' to tap%s%.100s%s", tap, near ? "; did you mean '" : "",
+                                  near ? near : "",
                                   near ? "'?" : "");
     free(names);
     return st;
@@ -137,7 +138,8 @@ static rad_status set_input_shapes(rad_build *b, const rad_graph_opts *o, rad_er
             return rad_onnx_fail(m, err, "input '%.100s' has no shape in the file: state it (--shape)", v->name);
         for (int d = 0; d < v->shape.rank; d++)
             if (v->shape.dim[d] < 0)
-                return rad_onnx_fail(m, err, "input '%.100s' is %s: dim %d is open, state the shape (--shape) or the batch", v->name, text, d);
+                return rad_onnx_fail(m, err, "input '%.100s' is %s: dim %d is open, state the shape (--shape) or the batch", v->name, text,
+                                     d);
         size_t bytes;
         int64_t count = rad_shape_count(&v->shape);
         if (count < 0 || !rad_mul_size((size_t)count, rad_dtype_size(v->dtype), &bytes) || bytes > RAD_MAX_TENSOR_BYTES)
@@ -194,7 +196,8 @@ static rad_status check_batch(const rad_build *b, const rad_shape *shape0, int64
         if (shape0[v0].rank < 1 || shape0[v0].dim[0] != batch0 || (s->rank >= 1 && s->dim[0] == batch))
             continue;
         int p = b->model->g.value[v0].producer;
-        return rad_onnx_fail(b->model, err, "it cannot run at batch %lld: output '%.100s' of node '%.100s' becomes %s (a shape frozen at batch %lld); "
+        return rad_onnx_fail(b->model, err,
+                             "it cannot run at batch %lld: output '%.100s' of node '%.100s' becomes %s (a shape frozen at batch %lld); "
                              "export the network with a dynamic batch", (long long)batch, b->model->g.value[v0].name,
                              p >= 0 ? b->model->g.node[p].name : "-", rad_shape_text(s, text, sizeof text), (long long)batch0);
     }

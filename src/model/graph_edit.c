@@ -166,7 +166,8 @@ rad_status rad_build_read_doubles(const rad_build *b, int v, double **ret, int64
     return RAD_OK;
 }
 
-rad_status rad_build_add_floats(rad_build *b, const char *name, const rad_shape *s, const double *x, int *ret, double *change, rad_error *err)
+rad_status rad_build_add_floats(rad_build *b, const char *name, const rad_shape *s, const double *x, int *ret, double *change,
+                                rad_error *err)
 {
     int64_t n = rad_shape_count(s);
     float *p = rad_arena_block(b->arena, (size_t)n * sizeof *p);

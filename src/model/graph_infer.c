@@ -31,7 +31,8 @@ static rad_status check_outputs(const rad_build *b, const rad_node *n, rad_error
         size_t width = rad_dtype_size(v->dtype), bytes;
         int64_t count = rad_shape_count(&v->shape);
         if (width == 0 || count < 0 || !rad_mul_size((size_t)count, width, &bytes) || bytes > RAD_MAX_TENSOR_BYTES)
-            return rad_onnx_fail(b->model, err, "node '%.100s' (%s): its output '%.100s' would be %s %s: open, negative or more than %zu bytes",
+            return rad_onnx_fail(b->model, err,
+                                 "node '%.100s' (%s): its output '%.100s' would be %s %s: open, negative or more than %zu bytes",
                                  n->name, n->op->name, v->name, rad_dtype_name(v->dtype), rad_shape_text(&v->shape, text, sizeof text),
                                  RAD_MAX_TENSOR_BYTES);
     }
@@ -41,7 +42,8 @@ static rad_status check_outputs(const rad_build *b, const rad_node *n, rad_error
 /* Multiply-adds per output element, from above. */
 static int64_t work_per_output(const rad_build *b, const rad_node *n)
 {
-    bool window = strstr(n->op->name, "Pool") || strncmp(n->op->name, "Reduce", 6) == 0 || rad_node_is(n, "LRN") || rad_node_is(n, "Resize");
+    bool window = strstr(n->op->name, "Pool") || strncmp(n->op->name, "Reduce", 6) == 0 || rad_node_is(n, "LRN") || rad_node_is(n,
+                                                                                                                                "Resize");
     bool conv = rad_node_is(n, "Conv") || rad_node_is(n, "ConvTranspose"), matmul = rad_node_is(n, "MatMul") || rad_node_is(n, "Gemm");
     if ((!window && !conv && !matmul) || n->n_input < 1 || n->input[0] < 0)
         return 1;
@@ -192,7 +194,8 @@ static rad_status rebatch(rad_build *b, rad_node *n, const rad_shape *shape0, in
     if (y0->dim[0] % batch0) {
         if (y0->dim[0] == 1) /* all samples side by side: the other dims decide */
             return RAD_OK;
-        return rad_onnx_fail(b->model, err, "node '%.100s' (%s): its target shape, frozen for batch %lld, starts with %lld, which mixes samples; "
+        return rad_onnx_fail(b->model, err,
+                             "node '%.100s' (%s): its target shape, frozen for batch %lld, starts with %lld, which mixes samples; "
                              "export the network with a dynamic batch", n->name, n->op->name, (long long)batch0, (long long)dim[0]);
     }
     int64_t per_sample = dim[0] / batch0;

@@ -137,13 +137,14 @@ size_t rad_graph_describe(const rad_graph *g, char *buf, size_t cap)
     const pass_stats *s = &((const graph_owner *)g->arena)->stats;
     char branches[160] = "";
     if (s->branches)
-        snprintf(branches, sizeof branches, " (largest weight change %.3g, largest relative output difference %.3g)", s->branch_weight_change,
+        snprintf(branches, sizeof branches, " (largest weight change %.3g, largest relative output difference %.3g)",
+                 s->branch_weight_change,
                  s->branch_output_change);
     int n = snprintf(buf, cap,
-                     "nodes %d -> %d; constants folded %d; shapes moved to the batch %d; identities removed %d; paddings merged %d; batch norms "
-                     "folded %d, kept %d; scales and shifts folded %d; branches merged %d%s; residual sums fused %d; activations fused %d; "
-                     "unused nodes dropped %d",
-                     s->node_in, s->node_out, s->folded, s->rebatched, s->identities, s->pads, s->norms, s->norms_kept, s->scales, s->branches,
-                     branches, s->residuals, s->activations, s->dead);
+                     "nodes %d -> %d; constants folded %d; shapes moved to the batch %d; identities removed %d; paddings merged %d; "
+                     "batch norms folded %d, kept %d; scales and shifts folded %d; branches merged %d%s; residual sums fused %d; "
+                     "activations fused %d; unused nodes dropped %d",
+                     s->node_in, s->node_out, s->folded, s->rebatched, s->identities, s->pads, s->norms, s->norms_kept, s->scales,
+                     s->branches, branches, s->residuals, s->activations, s->dead);
     return n < 0 ? 0 : (size_t)n;
 }

@@ -89,7 +89,8 @@ rad_status rad_onnx_text(rad_model *m, const onnx_field *f, const char *what, co
 rad_status rad_onnx_tensor(rad_model *m, onnx_span s, const char *where, const char **ret_name, rad_tensor *ret, rad_error *err)
     RAD_MUST_CHECK;
 /* ValueInfoProto of a graph input or output. */
-rad_status rad_onnx_value_info(rad_model *m, onnx_span s, const char *where, const char **ret_name, rad_dtype *ret_dtype, rad_shape *ret_shape,
+rad_status rad_onnx_value_info(rad_model *m, onnx_span s, const char *where, const char **ret_name, rad_dtype *ret_dtype,
+                               rad_shape *ret_shape,
                                rad_error *err) RAD_MUST_CHECK;
 /* NodeProto; `index` is its place in the file. `is_constant` is set when it only defined constant values (nothing to run). */
 rad_status rad_onnx_node(rad_model *m, onnx_span s, int index, rad_node *ret, bool *ret_is_constant, rad_error *err) RAD_MUST_CHECK;
@@ -138,12 +139,14 @@ rad_status rad_build_add_const(rad_build *b, const char *name, rad_dtype t, cons
 /* Float constant as doubles in fresh memory (free()); any float dtype. */
 rad_status rad_build_read_doubles(const rad_build *b, int v, double **ret, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
 /* Rounds doubles to a new float32 constant; records the largest rounding in *change when not NULL. */
-rad_status rad_build_add_floats(rad_build *b, const char *name, const rad_shape *s, const double *x, int *ret, double *change, rad_error *err)
+rad_status rad_build_add_floats(rad_build *b, const char *name, const rad_shape *s, const double *x, int *ret, double *change,
+                                rad_error *err)
     RAD_MUST_CHECK;
 /* Makes room for n inputs (new ones omitted). */
 rad_status rad_build_grow_inputs(rad_build *b, rad_node *n, int n_input, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_build_set_attr_int(rad_build *b, rad_node *n, const char *name, int64_t v, rad_error *err) RAD_MUST_CHECK;
-rad_status rad_build_set_attr_ints(rad_build *b, rad_node *n, const char *name, const int64_t *v, int64_t count, rad_error *err) RAD_MUST_CHECK;
+rad_status rad_build_set_attr_ints(rad_build *b, rad_node *n, const char *name, const int64_t *v, int64_t count,
+                                   rad_error *err) RAD_MUST_CHECK;
 rad_status rad_build_set_attr_float(rad_build *b, rad_node *n, const char *name, double v, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_build_set_attr_string(rad_build *b, rad_node *n, const char *name, const char *v, rad_error *err) RAD_MUST_CHECK;
 bool rad_node_is(const rad_node *n, const char *op);
@@ -156,7 +159,8 @@ typedef struct rad_affine {
 /* Axis of node p's output along which rad_build_fold_affine can scale and shift; -1 when p is not of that kind. */
 int rad_build_affine_axis(const rad_build *b, const rad_node *p);
 /* Folds the affine node `n`, whose x is made by `p` for it alone, into p's weights and bias. *ret_done says whether p could take it. */
-rad_status rad_build_fold_affine(rad_build *b, rad_node *p, rad_node *n, const rad_affine *a, bool *ret_done, rad_error *err) RAD_MUST_CHECK;
+rad_status rad_build_fold_affine(rad_build *b, rad_node *p, rad_node *n, const rad_affine *a, bool *ret_done,
+                                 rad_error *err) RAD_MUST_CHECK;
 void rad_affine_release(rad_affine *a);
 /* Reads a BatchNormalization with constant parameters; *ret_ok false when it is not one. */
 rad_status rad_build_read_norm(const rad_build *b, const rad_node *n, rad_affine *ret, bool *ret_ok, rad_error *err) RAD_MUST_CHECK;

@@ -163,7 +163,8 @@ static rad_status sort_nodes(rad_model *m, rad_error *err)
         return RAD_OK;
 
     /* Kahn's algorithm; readers of each node as lists in one array */
-    int *wait = rad_calloc((size_t)n, sizeof *wait), *first = rad_malloc((size_t)n * sizeof *first), *queue = rad_malloc((size_t)n * sizeof *queue);
+    int *wait = rad_calloc((size_t)n,
+                           sizeof *wait), *first = rad_malloc((size_t)n * sizeof *first), *queue = rad_malloc((size_t)n * sizeof *queue);
     size_t n_edge = 0, edge = 0;
     for (int i = 0; i < n; i++)
         n_edge += (size_t)g->node[i].n_input;
@@ -199,7 +200,8 @@ static rad_status sort_nodes(rad_model *m, rad_error *err)
         int i = 0;
         while (wait[i] == 0)
             i++;
-        st = rad_onnx_fail(m, err, "node '%.160s' (%s) depends on its own output: the graph has a cycle", g->node[i].name, g->node[i].op->name);
+        st = rad_onnx_fail(m, err, "node '%.160s' (%s) depends on its own output: the graph has a cycle", g->node[i].name,
+                           g->node[i].op->name);
         goto out;
     }
     for (int i = 0; i < n; i++) {

@@ -171,7 +171,8 @@ static rad_status read_attr(rad_model *m, onnx_span s, const char *node, rad_att
     if (a.name[0] == '\0')
         return rad_onnx_fail(m, err, "%s: an attribute has no name", node);
     if (graph)
-        return rad_onnx_fail(m, err, "%s is a subgraph: control flow (If, Loop, Scan) is not supported; export the network with it unrolled",
+        return rad_onnx_fail(m, err,
+                             "%s is a subgraph: control flow (If, Loop, Scan) is not supported; export the network with it unrolled",
                              where);
     if (reference)
         return rad_onnx_fail(m, err, "%s refers to a function's attribute: model-local functions are not supported; inline them", where);
@@ -360,7 +361,8 @@ rad_status rad_onnx_node(rad_model *m, onnx_span s, int index, rad_node *ret, bo
             if (v < 0)
                 continue;
             if (m->kind[v] != VALUE_UNDEFINED)
-                return rad_onnx_fail(m, err, "%s: its output '%.100s' has the name of another node's output, an input or an initializer", where,
+                return rad_onnx_fail(m, err, "%s: its output '%.100s' has the name of another node's output, an input or an initializer",
+                                     where,
                                      value);
             m->kind[v] = is_constant ? VALUE_CONSTANT : VALUE_NODE;
         } else if (f.number == 5) {

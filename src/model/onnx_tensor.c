@@ -267,7 +267,8 @@ static bool read_shape(onnx_span s, rad_shape *ret)
     return got == 0;
 }
 
-rad_status rad_onnx_value_info(rad_model *m, onnx_span s, const char *where, const char **ret_name, rad_dtype *ret_dtype, rad_shape *ret_shape,
+rad_status rad_onnx_value_info(rad_model *m, onnx_span s, const char *where, const char **ret_name, rad_dtype *ret_dtype,
+                               rad_shape *ret_shape,
                                rad_error *err)
 {
     const char *name = "";

@@ -1,5 +1,5 @@
-/* Folds BatchNormalization (inference form, constant parameters) into the Conv, ConvTranspose, Gemm or MatMul before it. On whenever folding
- * is on and nothing else reads the value between the two. A batch norm before an activation (DenseNet) or at the head of a RepVGG
+/* Folds BatchNormalization (inference form, constant parameters) into the Conv, ConvTranspose, Gemm or MatMul before it. On whenever
+ * folding is on and nothing else reads the value between the two. A batch norm before an activation (DenseNet) or at the head of a RepVGG
  * identity branch has no such producer and stays a node; the latter is taken up by pass_branch. */
 #include "model_internal.h"
 

@@ -17,12 +17,14 @@ static rad_status read_ints(const rad_node *n, const char *name, int count, int6
 {
     const rad_attr *a = rad_node_attr(n, name);
     if (a && a->n != count)
-        return rad_error_set(err, RAD_E_MODEL, "node '%.160s' (%s): attribute '%s' has %lld numbers, expected %d", n->name, n->op->name, name,
+        return rad_error_set(err, RAD_E_MODEL, "node '%.160s' (%s): attribute '%s' has %lld numbers, expected %d", n->name, n->op->name,
+                             name,
                              (long long)a->n, count);
     for (int i = 0; i < count; i++) {
         ret[i] = a ? a->ints[i] : missing;
         if (a && (ret[i] < low || ret[i] > RAD_MAX_WINDOW))
-            return rad_error_set(err, RAD_E_MODEL, "node '%.160s' (%s): attribute '%s' holds %lld, expected %lld to %lld", n->name, n->op->name,
+            return rad_error_set(err, RAD_E_MODEL, "node '%.160s' (%s): attribute '%s' holds %lld, expected %lld to %lld", n->name,
+                                 n->op->name,
                                  name, (long long)ret[i], (long long)low, (long long)RAD_MAX_WINDOW);
     }
     return RAD_OK;
@@ -40,7 +42,8 @@ static void split_pad(int64_t total, bool upper, int64_t *begin, int64_t *end)
     *end = total - *begin;
 }
 
-static rad_status transposed_axis(const rad_node *n, const char *auto_pad, const rad_attr *output_shape, int i, rad_window_params *p, rad_error *err)
+static rad_status transposed_axis(const rad_node *n, const char *auto_pad, const rad_attr *output_shape, int i, rad_window_params *p,
+                                  rad_error *err)
 {
     int64_t reach = p->stride[i] * (p->in[i] - 1) + (p->kernel[i] - 1) * p->dilation[i] + 1;
     bool same = strncmp(auto_pad, "SAME", 4) == 0;
@@ -86,7 +89,8 @@ rad_status rad_window_params_get(const rad_node *n, const rad_shape *x, const ra
     rad_window_params p = {.n_axis = x->rank - 2, .group = 1};
     rad_status st;
     if (x->rank < 3 || x->rank > 5)
-        return rad_error_set(err, RAD_E_MODEL, "node '%.160s' (%s): its input has %d dims, expected 3 to 5 (batch, channels, 1 to 3 spatial)",
+        return rad_error_set(err, RAD_E_MODEL,
+                             "node '%.160s' (%s): its input has %d dims, expected 3 to 5 (batch, channels, 1 to 3 spatial)",
                              n->name, n->op->name, x->rank);
     for (int i = 0; i < p.n_axis; i++) {
         p.in[i] = x->dim[i + 2];

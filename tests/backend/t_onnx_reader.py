@@ -53,7 +53,8 @@ def expected(path):
             inputs = list(n.input)
             while inputs and inputs[-1] == "":
                 inputs.pop()
-            nodes.append({"op": n.op_type, "name": n.name, "in": inputs, "out": list(n.output), "attributes": {a.name: attribute(a) for a in n.attribute}})
+            nodes.append({"op": n.op_type, "name": n.name, "in": inputs, "out": list(n.output),
+                          "attributes": {a.name: attribute(a) for a in n.attribute}})
             continue
         a, = n.attribute
         constants[n.output[0]] = {"value": lambda: tensor(a.t), "value_float": lambda: array(np.array(a.f, np.float32), T.FLOAT),
@@ -63,8 +64,9 @@ def expected(path):
     count = sum(int(np.prod(t.dims)) for t in g.initializer if t.data_type in (T.FLOAT, T.FLOAT16, T.BFLOAT16, T.DOUBLE))
     inputs = [[i.name] + [d.dim_value if d.HasField("dim_value") else -1 for d in i.type.tensor_type.shape.dim] for i in g.input
               if i.name not in {t.name for t in g.initializer}]
-    return {"opset": [o.version for o in m.opset_import if o.domain in ("", "ai.onnx")][0], "parameters": count,
-            "sha256": hashlib.sha256(data).hexdigest(), "inputs": inputs, "outputs": [o.name for o in g.output], "constants": constants, "nodes": nodes}
+    opset, = [o.version for o in m.opset_import if o.domain in ("", "ai.onnx")]
+    return {"opset": opset, "parameters": count, "sha256": hashlib.sha256(data).hexdigest(), "inputs": inputs,
+            "outputs": [o.name for o in g.output], "constants": constants, "nodes": nodes}
 
 
 def compare(path):
@@ -82,7 +84,8 @@ def compare(path):
             if isinstance(want[key], list):
                 bad = next(((w, g) for w, g in zip(want[key], got[key]) if w != g), (len(want[key]), len(got[key])))
             elif isinstance(want[key], dict):
-                bad = next(((k, want[key].get(k), got[key].get(k)) for k in sorted(set(want[key]) | set(got[key])) if want[key].get(k) != got[key].get(k)))
+                names = sorted(set(want[key]) | set(got[key]))
+                bad = next((k, want[key].get(k), got[key].get(k)) for k in names if want[key].get(k) != got[key].get(k))
             failures.append(f"{path}: {key} differ: {bad}")
 
 
@@ -99,8 +102,9 @@ def fixtures(folder):
                 t.int32_data.extend(int(v) for v in a.view(np.uint16).ravel())
                 return t
             return h.make_tensor(name, kind, a.shape, a.ravel())
-        kinds = [(np.float32, T.FLOAT), (np.float64, T.DOUBLE), (np.float16, T.FLOAT16), (np.int64, T.INT64), (np.int32, T.INT32), (np.int16, T.INT16),
-                 (np.int8, T.INT8), (np.uint8, T.UINT8), (np.uint16, T.UINT16), (np.uint32, T.UINT32), (np.uint64, T.UINT64), (bool, T.BOOL)]
+        kinds = [(np.float32, T.FLOAT), (np.float64, T.DOUBLE), (np.float16, T.FLOAT16), (np.int64, T.INT64), (np.int32, T.INT32),
+                 (np.int16, T.INT16), (np.int8, T.INT8), (np.uint8, T.UINT8), (np.uint16, T.UINT16), (np.uint32, T.UINT32),
+                 (np.uint64, T.UINT64), (bool, T.BOOL)]
         consts = []
         for i, (d, k) in enumerate(kinds):
             a = r.randn(2, 3).astype(d) if np.dtype(d).kind == "f" else r.randint(0, 2, (2, 3)).astype(d)
@@ -109,13 +113,17 @@ def fixtures(folder):
             if np.dtype(d).kind in "iu":
                 a[1, 2] = np.iinfo(d).max
             consts.append(make(f"k{i}", a, k))
-        consts += [make("w", weights, T.FLOAT), make("empty", np.zeros((0, 3), np.float32), T.FLOAT), make("scalar", np.array(2.5, np.float32), T.FLOAT)]
+        consts += [make("w", weights, T.FLOAT), make("empty", np.zeros((0, 3), np.float32), T.FLOAT),
+                   make("scalar", np.array(2.5, np.float32), T.FLOAT)]
         nodes = [n("Conv", ["x", "w"], ["c"], "conv", pads=[1, 0, 1, 2], group=1, auto_pad="NOTSET"), n("Elu", ["c"], ["e"], alpha=0.1),
-                 n("Constant", [], ["c1"], value_float=0.1), n("Constant", [], ["c2"], value_ints=[-1, 1 << 62]), n("Constant", [], ["c3"], value_int=-7),
-                 n("Constant", [], ["c4"], value_floats=[0.5, -1e30]), n("Constant", [], ["c5"], value=nh.from_array(weights[0])),
-                 n("Clip", ["e", "", "scalar"], ["f"]), n("Clip", ["f", "scalar", ""], ["g"]), n("Relu", ["g"], ["y"], "ümläut \"quoted\"\\")]
-        g = h.make_graph(nodes, "g", [h.make_tensor_value_info("x", T.FLOAT, ["N", 3, 5, 5])], [h.make_tensor_value_info("y", T.FLOAT, None)], consts)
-        onnx.save_model(h.make_model(g, opset_imports=[h.make_opsetid("", 13), h.make_opsetid("com.unused", 1)]), f"{folder}/typed_{typed}.onnx")
+                 n("Constant", [], ["c1"], value_float=0.1), n("Constant", [], ["c2"], value_ints=[-1, 1 << 62]),
+                 n("Constant", [], ["c3"], value_int=-7), n("Constant", [], ["c4"], value_floats=[0.5, -1e30]),
+                 n("Constant", [], ["c5"], value=nh.from_array(weights[0])), n("Clip", ["e", "", "scalar"], ["f"]),
+                 n("Clip", ["f", "scalar", ""], ["g"]), n("Relu", ["g"], ["y"], "ümläut \"quoted\"\\")]
+        g = h.make_graph(nodes, "g", [h.make_tensor_value_info("x", T.FLOAT, ["N", 3, 5, 5])],
+                         [h.make_tensor_value_info("y", T.FLOAT, None)], consts)
+        opsets = [h.make_opsetid("", 13), h.make_opsetid("com.unused", 1)]
+        onnx.save_model(h.make_model(g, opset_imports=opsets), f"{folder}/typed_{typed}.onnx")
     g = h.make_graph([n("Conv", ["x", "w"], ["y"])], "g",
                      [h.make_tensor_value_info("w", T.FLOAT, [4, 3, 3, 3]), h.make_tensor_value_info("x", T.FLOAT, [2, 3, 8, 8])],
                      [h.make_tensor_value_info("y", T.FLOAT, None)], [nh.from_array(weights, "w")])

@@ -114,7 +114,8 @@ static inline void onnx_put_floats(onnx_writer *w, onnx_bytes *b, unsigned field
 }
 
 /* Contents of a TensorProto into `b`; dtype by ONNX number, `width` its bytes per element. */
-static inline void onnx_put_tensor(onnx_writer *w, onnx_bytes *b, const char *name, int dtype, size_t width, const int64_t *dims, size_t n_dim,
+static inline void onnx_put_tensor(onnx_writer *w, onnx_bytes *b, const char *name, int dtype, size_t width, const int64_t *dims,
+                                   size_t n_dim,
                                    const void *data)
 {
     size_t count = 1;
@@ -259,7 +260,8 @@ static inline void onnx_attr_floats(onnx_writer *w, const char *name, const floa
     onnx_attr_end(w);
 }
 
-static inline void onnx_attr_tensor(onnx_writer *w, const char *name, int dtype, size_t width, const int64_t *dims, size_t n_dim, const void *data)
+static inline void onnx_attr_tensor(onnx_writer *w, const char *name, int dtype, size_t width, const int64_t *dims, size_t n_dim,
+                                    const void *data)
 {
     onnx_bytes t = {0};
     onnx_put_tensor(w, &t, NULL, dtype, width, dims, n_dim, data);

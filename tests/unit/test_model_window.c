@@ -70,7 +70,8 @@ static void table(void **state)
         assert_ok(get(c, &p, &err));
         if (p.out[0] != c->out || p.pad_begin[0] != c->want_begin || p.pad_end[0] != c->want_end || p.output_pad[0] != c->want_output_pad ||
             p.kernel[0] != c->kernel || p.stride[0] != c->stride || p.dilation[0] != c->dilation || p.in[0] != c->in || p.n_axis != 1)
-            fail_msg("case %zu (%s): out %lld, pads %lld and %lld, output padding %lld", i, c->op, (long long)p.out[0], (long long)p.pad_begin[0],
+            fail_msg("case %zu (%s): out %lld, pads %lld and %lld, output padding %lld", i, c->op, (long long)p.out[0],
+                     (long long)p.pad_begin[0],
                      (long long)p.pad_end[0], (long long)p.output_pad[0]);
     }
 }
