@@ -1,6 +1,6 @@
-/* store_bench.c: how many scores per second go through rad_store_put_result into the file, what a committed lease costs, and how long
- * the end of a run takes. `store_bench [PATIENTS [SLICES [MODELS]]]`; with `-k FILE` as the first two arguments the file is kept (the script
- * tests make their result files this way). */
+/* store_bench.c: how many scores per second go through rad_store_put_result into the file, what a committed lease costs, and how
+ * long the end of a run takes. `store_bench [PATIENTS [SLICES [MODELS]]]`; with `-k FILE` as the first two arguments the file is kept (the
+ * script tests make their result files this way). */
 #include "../unit/store_fixture.h"
 
 #include <sys/stat.h>
@@ -9,10 +9,10 @@ static void die(const rad_error *err) {
     fprintf(stderr, "store_bench: %s\n", err->text);
     exit(1);
 }
-#define OK(call)                                                                                                                         \
-    do {                                                                                                                                 \
-        if ((call) != RAD_OK)                                                                                                            \
-            die(&err);                                                                                                                   \
+#define OK(call)                                                                                                                           \
+    do {                                                                                                                                   \
+        if ((call) != RAD_OK)                                                                                                              \
+            die(&err);                                                                                                                     \
     } while (0)
 
 static int number(char **argv, int argc, int i, int otherwise, int max) {
@@ -40,7 +40,12 @@ int main(int argc, char **argv) {
     const char *folder = keep ? NULL : unit_folder();
     snprintf(own, sizeof own, "%s/bench.sqlite", folder ? folder : "");
     const char *path = keep ? keep : own;
-    fx_create(&f, (fx_shape){.n_center = 4, .n_patient = n_patient, .n_lesion = 2, .n_class = 2, .n_model = n_model, .n_slice = n_slice,
+    fx_create(&f, (fx_shape){.n_center = 4,
+                             .n_patient = n_patient,
+                             .n_lesion = 2,
+                             .n_class = 2,
+                             .n_model = n_model,
+                             .n_slice = n_slice,
                              .trouble = keep != NULL});
     OK(rad_store_open(path, RAD_STORE_WRITE, &st, &err));
     double t0 = rad_clock_seconds();
@@ -75,9 +80,10 @@ int main(int argc, char **argv) {
         printf("%s: run %lld, %lld cases\n", path, (long long)run, (long long)f.manifest.n_case);
     } else {
         double put = t2 - t1 - make - lease;
-        printf("begin    %8.0f cases/s (%lld cases, %d models)\n", (double)f.manifest.n_case / (t1 - t0), (long long)f.manifest.n_case, n_model);
-        printf("put      %8.0f scores/s, %.0f cases/s (%lld scores in %.2f s, commits included)\n", (double)scores / put,
-               (double)n / put, (long long)scores, put);
+        printf("begin    %8.0f cases/s (%lld cases, %d models)\n", (double)f.manifest.n_case / (t1 - t0), (long long)f.manifest.n_case,
+               n_model);
+        printf("put      %8.0f scores/s, %.0f cases/s (%lld scores in %.2f s, commits included)\n", (double)scores / put, (double)n / put,
+               (long long)scores, put);
         printf("lease    %8.2f ms each, of 64 cases, committed (%lld)\n", 1e3 * lease / (double)leases, (long long)leases);
         printf("finish   %8.0f scores/s (%.2f s: aggregation, check, statistics)\n", (double)scores / (t3 - t2), t3 - t2);
         printf("file     %8.1f bytes per score\n", bytes / (double)scores);
