@@ -169,21 +169,23 @@ typedef struct slice {
     int64_t start[RAD_MAX_RANK], step[RAD_MAX_RANK], count[RAD_MAX_RANK];
 } slice;
 
-/* numpy's rule: negative positions count from the end, then everything is clamped to where a walk in the step's direction may stand. */
+/* Negative positions count from the end; then the standard clamps the start to where an element is (to the length when stepping forward)
+ * and the end to one before or behind. This differs from numpy for a start in front of the axis and a negative step. */
 static rad_status slice_axis(const rad_node *n, int64_t size, int64_t start, int64_t end, int64_t step, int axis, slice *s, rad_error *err)
 {
     if (step == 0 || step == INT64_MIN)
         return rad_op_error(n, err, "step %lld", (long long)step);
-    const int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
+    const int64_t high = step > 0 ? size : size - 1, low[2] = {0, step > 0 ? 0 : -1};
     int64_t edge[2] = {start, end};
     for (int i = 0; i < 2; i++) {
         edge[i] += edge[i] < 0 ? size : 0;
-        edge[i] = edge[i] < low ? low : (edge[i] > high ? high : edge[i]);
+        edge[i] = edge[i] > high ? high : edge[i];
+        edge[i] = edge[i] < low[i] ? low[i] : edge[i];
     }
     const int64_t span = step > 0 ? edge[1] - edge[0] : edge[0] - edge[1], stride = step > 0 ? step : -step;
     s->start[axis] = edge[0];
     s->step[axis] = step;
-    s->count[axis] = span > 0 ? (span - 1) / stride + 1 : 0;
+    s->count[axis] = span > 0 && size > 0 ? (span - 1) / stride + 1 : 0;
     return RAD_OK;
 }
 

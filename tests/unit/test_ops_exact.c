@@ -329,6 +329,7 @@ static void test_slice(void **state)
     slice_case(INT64_MIN, INT64_MAX, INT64_MAX, 1, OP_LIST(0));
     slice_case(4, 4, 1, 0, OP_LIST(0));
     slice_case(9, 2, 1, 0, OP_LIST(0));
+    slice_case(-9, -8, -1, 1, OP_LIST(0)); /* the start is clamped to the first element; numpy has nothing here */
 }
 
 static void test_split_and_concat(void **state)
