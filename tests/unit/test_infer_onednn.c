@@ -304,7 +304,7 @@ static void test_unary(void **state)
                 node(&w, "Sub", x, "y", "z", NULL, 0);
                 onnx_output(&w, "z");
             }
-            compare(&w, ops[i], 2e-6);
+            compare(&w, ops[i], 4e-6);
         }
     onnx_writer w = {0};
     onnx_begin(&w, 11); /* softmax over everything from the axis on */
@@ -336,7 +336,7 @@ static void test_binary(void **state)
                 node(&w, ops[i], "y", "y", "z", NULL, 0);
                 onnx_output(&w, "y");
                 onnx_output(&w, "z");
-                compare(&w, ops[i], 2e-6);
+                compare(&w, ops[i], 4e-6);
             }
 }
 

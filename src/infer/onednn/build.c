@@ -105,14 +105,17 @@ static bool plain_f32(const struct dn_build *b, int value, rad_md *ret)
     return rad_md_layout(ret, &b->graph->value[value].shape, dnnl_f32, RAD_LAYOUT_PLAIN);
 }
 
-/* A constant becomes a tensor on the model's own bytes (on a copy when those are not aligned for its type). */
+/* Kernels for SSE load whole registers of a bias at once and fault on odd addresses; a mapped file promises none. */
+#define CONSTANT_ALIGN 64
+
+/* A constant becomes a tensor on the model's own bytes, or on a copy when those are not aligned. */
 static rad_status make_constant(struct dn_build *b, int value, rad_error *err)
 {
     const rad_value *v = &b->graph->value[value];
     const size_t size = (size_t)rad_shape_count(&v->shape) * rad_dtype_size(v->dtype);
     const void *data = v->data;
     void *owned = NULL;
-    if ((uintptr_t)data % 8 != 0) {
+    if ((uintptr_t)data % CONSTANT_ALIGN != 0) {
         owned = rad_aligned(size);
         if (owned == NULL)
             return dn_nomem(err);
@@ -235,6 +238,23 @@ static rad_status convert(struct dn_build *b, int from, const rad_md *want, int 
     return st;
 }
 
+/* The aligned copy of a weight has done its work when the only node that reads it has its own layout of it: freeing it now, not at the end,
+ * keeps the peak at one copy of the network instead of two. */
+static void drop_copy(struct dn_build *b, int value, int kept)
+{
+    struct dn_plan *p = b->plan;
+    const struct dn_value *v = &b->value[value];
+    if (!dn_is_const(b, value) || b->graph->value[value].n_use != 1 || v->n_form == 0)
+        return;
+    struct dn_root *r = &p->root[p->tensor[v->form[0]].root];
+    if (p->tensor[v->form[0]].root == p->tensor[kept].root || r->owned == NULL || r->first >= 0)
+        return;
+    p->constant_size -= r->size;
+    free(r->owned);
+    r->owned = NULL;
+    r->fixed = NULL;
+}
+
 rad_status dn_get(struct dn_build *b, int value, const rad_md *want, int *ret_tensor, rad_error *err)
 {
     int native = -1, t = -1;
@@ -254,6 +274,7 @@ rad_status dn_get(struct dn_build *b, int value, const rad_md *want, int *ret_te
     if (st != RAD_OK)
         return st;
     add_form(b, value, t);
+    drop_copy(b, value, t);
     *ret_tensor = t;
     return RAD_OK;
 }
@@ -288,9 +309,11 @@ rad_status dn_get_viewed(struct dn_build *b, int value, const rad_md *view, cons
         return dn_nomem(err);
     st = convert(b, seen, want, ret_tensor, err);
     /* Other dims than the value's own: kept as a form only so that a second reader of a shared weight finds it. */
-    if (st == RAD_OK)
-        add_form(b, value, *ret_tensor);
-    return st;
+    if (st != RAD_OK)
+        return st;
+    add_form(b, value, *ret_tensor);
+    drop_copy(b, value, *ret_tensor);
+    return RAD_OK;
 }
 
 /* ---------------------------------------------------------------- making */

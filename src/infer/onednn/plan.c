@@ -194,7 +194,7 @@ static void drop_unused_constants(struct dn_plan *p)
 
 rad_status dn_plan_build(const rad_graph *g, dnnl_engine_t engine, rad_precision p, struct dn_plan **ret, rad_error *err)
 {
-    struct dn_build b = {.graph = g, .engine = engine, .type = p == RAD_PREC_BF16 ? dnnl_bf16 : dnnl_f32, .layout = RAD_LAYOUT_LAST};
+    struct dn_build b = {.graph = g, .engine = engine, .type = p == RAD_PREC_BF16 ? dnnl_bf16 : dnnl_f32, .layout = rad_prim_best_layout()};
     rad_status st = RAD_OK;
     b.plan = rad_calloc(1, sizeof *b.plan);
     b.value = rad_calloc((size_t)g->n_value, sizeof *b.value);

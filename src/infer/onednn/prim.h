@@ -38,6 +38,8 @@ typedef struct rad_post {
 /* ---------------------------------------------------------------- memory descriptors */
 
 dnnl_data_type_t rad_md_type(rad_dtype t); /* dnnl_data_type_undef when the library has no such type */
+/* The layout of activations in which this processor's convolutions are fastest. */
+rad_layout rad_prim_best_layout(void);
 /* Row-major (PLAIN) or another layout of `s`; rank 0 counts as [1]. False when the library refuses it. */
 bool rad_md_layout(rad_md *md, const rad_shape *s, dnnl_data_type_t type, rad_layout layout);
 bool rad_md_strided(rad_md *md, const rad_shape *s, dnnl_data_type_t type, const int64_t *stride);
