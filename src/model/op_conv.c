@@ -98,7 +98,7 @@ static rad_status check_bias(const rad_graph *g, const rad_node *n, rad_dtype t,
         return RAD_OK;
     const rad_status st = rad_op_input(g, n, 2, RAD_T(t), &b, err);
     if (st == RAD_OK && (b->shape.rank != 1 || b->shape.dim[0] != channels))
-        return rad_op_error(n, err, "bias '%s' must be a list of %lld numbers, one per output channel", b->name, (long long)channels);
+        return rad_op_error(n, err, "bias '%.100s' must be a list of %lld numbers, one per output channel", b->name, (long long)channels);
     return st;
 }
 

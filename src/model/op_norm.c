@@ -14,7 +14,7 @@ static rad_status check_list(const rad_graph *g, const rad_node *n, int k, int64
     const rad_value *v;
     const rad_status st = rad_op_input(g, n, k, RAD_T_FLOAT, &v, err);
     if (st == RAD_OK && (v->shape.rank != 1 || v->shape.dim[0] != count))
-        return rad_op_error(n, err, "input '%s' must be a list of %lld numbers", v->name, (long long)count);
+        return rad_op_error(n, err, "input '%.100s' must be a list of %lld numbers", v->name, (long long)count);
     return st;
 }
 
@@ -158,7 +158,7 @@ static rad_status infer_layer_norm(rad_graph *g, const rad_node *n, rad_error *e
         RAD_TRY(rad_op_input(g, n, k, RAD_T_FLOAT, &w, err));
         rad_shape with = part;
         if (!rad_op_broadcast(&with, &w->shape) || !rad_shape_equal(&with, &part))
-            return rad_op_error(n, err, "input '%s' does not fit the normalised axes", w->name);
+            return rad_op_error(n, err, "input '%.100s' does not fit the normalised axes", w->name);
     }
     RAD_TRY(rad_op_output(g, n, 0, x->dtype, &whole, err));
     RAD_TRY(rad_op_output(g, n, 1, RAD_DT_F32, &stats, err));

@@ -21,7 +21,7 @@ static rad_status pad_resolve(const rad_node *n, const rad_shape *x, const int64
     while (kind < 4 && strcmp(mode, names[kind]) != 0)
         kind++;
     if (kind == 4 || (kind == PAD_WRAP && n->opset < 19))
-        return rad_op_error(n, err, "mode '%s' is unknown at opset %d", mode, n->opset);
+        return rad_op_error(n, err, "mode '%.100s' is unknown at opset %d", mode, n->opset);
     const int count = n_axes >= 0 ? n_axes : x->rank;
     if (n_pads != 2 * count)
         return rad_op_error(n, err, "expected %d pads (all begins, then all ends), found %d", 2 * count, n_pads);
@@ -58,7 +58,7 @@ static rad_status infer_pad(rad_graph *g, const rad_node *n, rad_error *err)
     if (rad_op_has_input(n, 2)) {
         RAD_TRY(rad_op_input(g, n, 2, RAD_T(x->dtype), &value, err));
         if (rad_shape_count(&value->shape) != 1)
-            return rad_op_error(n, err, "the constant '%s' must be a scalar", value->name);
+            return rad_op_error(n, err, "the constant '%.100s' must be a scalar", value->name);
     }
     st = rad_op_output(g, n, 0, x->dtype, &p.y, err);
 out:

@@ -266,7 +266,7 @@ static rad_status infer_constant(rad_graph *g, const rad_node *n, rad_error *err
     case RAD_ATTR_INT: return rad_op_output(g, n, 0, RAD_DT_I64, &(const rad_shape){0, {0}}, err);
     case RAD_ATTR_FLOATS: return rad_op_output(g, n, 0, RAD_DT_F32, &list, err);
     case RAD_ATTR_INTS: return rad_op_output(g, n, 0, RAD_DT_I64, &list, err);
-    default: return rad_op_error(n, err, "attribute '%s' is not a number or tensor", a->name);
+    default: return rad_op_error(n, err, "attribute '%.100s' is not a number or tensor", a->name);
     }
 }
 
@@ -322,7 +322,7 @@ static rad_status infer_range(rad_graph *g, const rad_node *n, rad_error *err)
         rad_tensor t;
         RAD_TRY(rad_op_input(g, n, k, RAD_T(v->dtype), &other, err));
         if (rad_shape_count(&other->shape) != 1)
-            return rad_op_error(n, err, "input '%s' must be a scalar", other->name);
+            return rad_op_error(n, err, "input '%.100s' must be a scalar", other->name);
         RAD_TRY(rad_op_const(g, n, k, &t, err));
         limit[k] = rad_op_scalar(&t);
     }

@@ -161,7 +161,7 @@ static rad_status infer_gelu(rad_graph *g, const rad_node *n, rad_error *err)
 {
     const char *kind = rad_node_attr_string(n, "approximate", "none");
     if (strcmp(kind, "none") != 0 && strcmp(kind, "tanh") != 0)
-        return rad_op_error(n, err, "approximate '%s' is unknown; 'none' and 'tanh' are the standard's", kind);
+        return rad_op_error(n, err, "approximate '%.100s' is unknown; 'none' and 'tanh' are the standard's", kind);
     return infer_unary(g, n, err);
 }
 
@@ -183,7 +183,7 @@ static rad_status infer_clip(rad_graph *g, const rad_node *n, rad_error *err)
             continue;
         st = rad_op_input(g, n, k, RAD_T(x->dtype), &limit, err);
         if (st == RAD_OK && rad_shape_count(&limit->shape) != 1)
-            st = rad_op_error(n, err, "limit '%s' must be a scalar", limit->name);
+            st = rad_op_error(n, err, "limit '%.100s' must be a scalar", limit->name);
     }
     return st != RAD_OK ? st : rad_op_output(g, n, 0, x->dtype, &x->shape, err);
 }

@@ -201,12 +201,12 @@ rad_status rad_op_error(const rad_node *n, rad_error *err, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    return rad_error_set(err, RAD_E_MODEL, "node '%s' (%s): %s", n->name, n->op->name, text);
+    return rad_error_set(err, RAD_E_MODEL, "node '%.160s' (%s): %s", n->name, n->op->name, text);
 }
 
 rad_status rad_op_nomem(const rad_node *n, rad_error *err)
 {
-    return rad_error_set(err, RAD_E_NOMEM, "node '%s' (%s): out of memory", n->name, n->op->name);
+    return rad_error_set(err, RAD_E_NOMEM, "node '%.160s' (%s): out of memory", n->name, n->op->name);
 }
 
 rad_status rad_op_input(const rad_graph *g, const rad_node *n, int k, unsigned types, const rad_value **ret, rad_error *err)
@@ -215,7 +215,7 @@ rad_status rad_op_input(const rad_graph *g, const rad_node *n, int k, unsigned t
         return rad_op_error(n, err, "input %d is missing", k);
     const rad_value *v = &g->value[n->input[k]];
     if (!rad_op_type_in(v->dtype, types))
-        return rad_op_error(n, err, "input '%s' is %s, which this operator does not take here", v->name, rad_dtype_name(v->dtype));
+        return rad_op_error(n, err, "input '%.100s' is %s, which this operator does not take here", v->name, rad_dtype_name(v->dtype));
     *ret = v;
     return RAD_OK;
 }
@@ -240,7 +240,7 @@ rad_status rad_op_const(const rad_graph *g, const rad_node *n, int k, rad_tensor
 {
     const rad_value *v = &g->value[n->input[k]];
     if (v->data == NULL && rad_shape_count(&v->shape) != 0)
-        return rad_op_error(n, err, "input '%s' decides a shape and must be a constant: export the network with fixed image sizes",
+        return rad_op_error(n, err, "input '%.100s' decides a shape and must be a constant: export the network with fixed image sizes",
                             v->name);
     ret->dtype = v->dtype;
     ret->shape = v->shape;
@@ -268,7 +268,7 @@ static rad_status attr_ints(const rad_node *n, const char *attr, int cap, int64_
     if (a == NULL)
         return RAD_OK;
     if (a->n > cap)
-        return rad_op_error(n, err, "attribute '%s' has %lld entries, at most %d are possible here", attr, (long long)a->n, cap);
+        return rad_op_error(n, err, "attribute '%.100s' has %lld entries, at most %d are possible here", attr, (long long)a->n, cap);
     for (int64_t i = 0; i < a->n; i++)
         dst[i] = a->ints[i];
     *ret_n = (int)a->n;

@@ -84,7 +84,7 @@ static rad_status apply_fused(const rad_node *n, const rad_tensor *residual, rad
     if (n->residual < 0 && n->act == RAD_FUSE_NONE)
         return RAD_OK;
     if (n->residual >= 0 && (residual == NULL || !rad_shape_equal(&residual->shape, &y->shape) || residual->dtype != y->dtype))
-        return rad_error_set(err, RAD_E_INTERNAL, "node '%s' (%s): residual and output differ in shape or type", n->name, n->op->name);
+        return rad_error_set(err, RAD_E_INTERNAL, "node '%.160s' (%s): residual and output differ in shape or type", n->name, n->op->name);
     const int64_t count = rad_shape_count(&y->shape);
     for (int64_t i = 0; i < count; i += RAD_OP_BLOCK) {
         const int64_t len = count - i < RAD_OP_BLOCK ? count - i : RAD_OP_BLOCK;

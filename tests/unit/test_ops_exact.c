@@ -279,6 +279,68 @@ static void test_softmax_before_13(void **state)
     op_end(&c);
 }
 
+static void nearest_case(const char *rounding, const float *want)
+{
+    op_case c;
+    op_begin(&c, "Resize", 13);
+    op_in_f32(&c, OP_DIMS(4), OP_LIST(0, 1, 2, 3));
+    op_in_none(&c);
+    op_in_none(&c);
+    op_in_i64(&c, 1, OP_LONGS(8));
+    op_text(&c, "coordinate_transformation_mode", "asymmetric");
+    op_text(&c, "nearest_mode", rounding);
+    op_run(&c, 1);
+    op_expect(&c, 0, OP_DIMS(8), want, 0);
+    op_end(&c);
+}
+
+static void test_resize_rounding(void **state)
+{
+    (void)state;
+    op_case c;
+    nearest_case("floor", OP_LIST(0, 0, 1, 1, 2, 2, 3, 3));
+    nearest_case("ceil", OP_LIST(0, 1, 1, 2, 2, 3, 3, 3));
+    nearest_case("round_prefer_floor", OP_LIST(0, 0, 1, 1, 2, 2, 3, 3)); /* every second position is a half */
+    nearest_case("round_prefer_ceil", OP_LIST(0, 1, 1, 2, 2, 3, 3, 3));
+    op_begin(&c, "Resize", 13); /* 10 * 0.7 is below 7 in double, 7 in the standard's float */
+    op_in_f32(&c, OP_DIMS(10), op_sequence(10, 1));
+    op_in_none(&c);
+    op_in_f32(&c, OP_DIMS(1), OP_LIST(0.7f));
+    op_run(&c, 1);
+    op_expect_shape(&c, 0, RAD_DT_F32, OP_DIMS(7));
+    op_end(&c);
+    op_begin(&c, "Resize", 18); /* one scale for both axes, sizes rounded half up */
+    op_in_f32(&c, OP_DIMS(2, 4), op_sequence(8, 1));
+    op_in_none(&c);
+    op_in_none(&c);
+    op_in_i64(&c, 2, OP_LONGS(5, 5));
+    op_text(&c, "keep_aspect_ratio_policy", "not_larger");
+    op_run(&c, 1);
+    op_expect_shape(&c, 0, RAD_DT_F32, OP_DIMS(3, 5));
+    op_end(&c);
+}
+
+/* Exponentials beyond the range of double, and an empty line. */
+static void test_log_sum_exp(void **state)
+{
+    (void)state;
+    op_case c;
+    op_begin(&c, "ReduceLogSumExp", 18);
+    op_in_f32(&c, OP_DIMS(2, 2), OP_LIST(1e4f, -1e4f, -1e4f, -inf_));
+    op_in_i64(&c, 1, OP_LONGS(1));
+    op_int(&c, "keepdims", 0);
+    op_run(&c, 1);
+    op_expect(&c, 0, OP_DIMS(2), OP_LIST(1e4f, -1e4f), 0);
+    op_end(&c);
+    op_begin(&c, "ReduceSum", 13); /* no axes and told so: nothing happens */
+    op_in_f32(&c, OP_DIMS(2), OP_LIST(1, 2));
+    op_in_i64(&c, 0, OP_LONGS(0));
+    op_int(&c, "noop_with_empty_axes", 1);
+    op_run(&c, 1);
+    op_expect(&c, 0, OP_DIMS(2), OP_LIST(1, 2), 0);
+    op_end(&c);
+}
+
 static void test_arg_and_pool_index(void **state)
 {
     (void)state;
@@ -483,6 +545,11 @@ static void test_shapes(void **state)
     op_expect_shape(&c, 1, RAD_DT_BOOL, OP_DIMS(2));
     assert_memory_equal(c.out[1].data, "\1\1", 2);
     op_end(&c);
+    op_begin(&c, "Dropout", 7); /* the mask was of the data's type then */
+    op_in_f32(&c, OP_DIMS(2), OP_LIST(1, 2));
+    op_run(&c, 2);
+    op_expect(&c, 1, OP_DIMS(2), OP_LIST(1, 1), 0);
+    op_end(&c);
 }
 
 int main(void)
@@ -496,6 +563,8 @@ int main(void)
         cmocka_unit_test(test_double_sums),
         cmocka_unit_test(test_broadcast),
         cmocka_unit_test(test_softmax_before_13),
+        cmocka_unit_test(test_resize_rounding),
+        cmocka_unit_test(test_log_sum_exp),
         cmocka_unit_test(test_arg_and_pool_index),
         cmocka_unit_test(test_slice),
         cmocka_unit_test(test_split_and_concat),

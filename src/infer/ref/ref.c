@@ -155,7 +155,8 @@ static rad_status ref_plan_create(void *state, const rad_graph *g, rad_precision
             const int64_t count = rad_shape_count(&g->value[v].shape);
             if (count < 0 || !rad_mul_size((size_t)count, rad_dtype_size(g->value[v].dtype), &size) || !rad_add_size(size, ALIGN, &size) ||
                 !place(holds, &n_hold, i, last[v], size / ALIGN * ALIGN, &begin)) {
-                st = rad_error_set(err, RAD_E_LIMIT, "node '%s' (%s): output '%s' is too large", n->name, n->op->name, g->value[v].name);
+                st = rad_error_set(err, RAD_E_LIMIT, "node '%.160s' (%s): output '%.100s' is too large", n->name, n->op->name,
+                                   g->value[v].name);
                 goto out;
             }
             p->offset[v] = begin;
@@ -183,7 +184,7 @@ static size_t ref_plan_describe(const rad_plan *plan, char *buf, size_t cap)
         at += (size_t)k;
         if (n->output[0] >= 0)
             (void)rad_shape_text(&p->g->value[n->output[0]].shape, shape, sizeof shape);
-        k = snprintf(at < cap ? buf + at : NULL, at < cap ? cap - at : 0, "%s '%s' %s\n", n->op->name, n->name, shape);
+        k = snprintf(at < cap ? buf + at : NULL, at < cap ? cap - at : 0, "%s '%.100s' %s\n", n->op->name, n->name, shape);
     }
     return at + (k > 0 ? (size_t)k : 0);
 }
@@ -243,7 +244,7 @@ static rad_status check_view(const rad_graph *g, int v, const rad_tensor *t, con
     char want[96], have[96];
     if (t->dtype == g->value[v].dtype && rad_shape_equal(&t->shape, &g->value[v].shape))
         return RAD_OK;
-    return rad_error_set(err, RAD_E_SHAPE, "%s '%s' is %s %s, expected %s %s", what, g->value[v].name, rad_dtype_name(t->dtype),
+    return rad_error_set(err, RAD_E_SHAPE, "%s '%.100s' is %s %s, expected %s %s", what, g->value[v].name, rad_dtype_name(t->dtype),
                          rad_shape_text(&t->shape, have, sizeof have), rad_dtype_name(g->value[v].dtype),
                          rad_shape_text(&g->value[v].shape, want, sizeof want));
 }
