@@ -50,8 +50,8 @@ static rad_status resize_words(const rad_node *n, resize *r, rad_error *err)
     const char *round = rad_node_attr_string(n, "nearest_mode", old ? "floor" : "round_prefer_floor");
     const int c = word_of(coord, coords, 7), m = word_of(mode, methods, 3), k = word_of(round, rounds, 4);
     if (c < 0 || m < 0 || k < 0)
-        return rad_op_error(n, err, "mode '%.100s', nearest_mode '%.100s', coordinate_transformation_mode '%.100s': not all known", mode, round,
-                            coord);
+        return rad_op_error(n, err, "mode '%.100s', nearest_mode '%.100s', coordinate_transformation_mode '%.100s': not all known", mode,
+                            round, coord);
     r->coord = (coordinate)c;
     r->method = (method)m;
     r->nearest = (nearest)k;

@@ -1,8 +1,9 @@
 """Node tests of the ONNX standard on `ref` and `onednn`.
 
-../shared/onnx-node-tests (every test listed in its index.tsv): nothing fails, and what is refused is exactly onnx_refusals.tsv, by the reason
-given there; an unexpected pass fails too, so that the table stays true. Debian's libonnx-testdata, where it is installed, holds hundreds
-more, many of them for operators that no network of images needs: there nothing may fail, and every refusal must be of a known kind.
+../shared/onnx-node-tests (every test listed in its index.tsv): nothing fails, and what is refused is exactly onnx_refusals.tsv, by the
+reason given there; an unexpected pass fails too, so that the table stays true. Debian's libonnx-testdata, where it is installed, holds
+hundreds more, many of them for operators that no network of images needs: there nothing may fail, and every refusal must be of a known
+kind.
 """
 import os
 import subprocess
@@ -86,7 +87,8 @@ def check_debian(backend, problems):
 
 
 def main():
-    have = [c for c, where in ((check_listed, os.path.join(SHARED, "onnx-node-tests", "index.tsv")), (check_debian, DEBIAN)) if os.path.exists(where)]
+    data = ((check_listed, os.path.join(SHARED, "onnx-node-tests", "index.tsv")), (check_debian, DEBIAN))
+    have = [check for check, where in data if os.path.exists(where)]
     if not have:
         print("SKIP: neither ../shared/onnx-node-tests nor Debian's libonnx-testdata is here")
         return 77
