@@ -15,6 +15,7 @@
 
 #define FLUSH_SECONDS 2.0     /* results may be lost (and are computed again) that far back */
 #define FLUSH_RESULTS 512
+#define LEASE_SECONDS 1.0
 #define DEADLINE_BASE 1800.0  /* seconds; a case that takes longer than this and a megabyte a second has hung */
 #define DEADLINE_PER_BYTE 1e-6
 
@@ -23,7 +24,8 @@ enum rank_state { RANK_STARTING, RANK_SERVING, RANK_CLOSING /* finishes what it 
 struct rank {
     enum rank_state state;
     char *host, *device;
-    int64_t window;
+    int64_t window, n_result; /* cases it wants to hold; cases it gave results for */
+    double since;             /* when it came into service */
 };
 
 struct rad_coordinator {
@@ -209,6 +211,7 @@ static rad_status take_hello(rad_coordinator *c, int from, const rad_buf *m, rad
         r->host = rad_strdup(h.host);
         r->device = rad_strdup(h.device);
         r->window = h.window;
+        r->since = rad_clock_seconds();
         r->state = RANK_SERVING;
         if (!r->host || !r->device)
             st = rad_error_set(err, RAD_E_NOMEM, "out of memory for rank %d", from);
@@ -228,6 +231,7 @@ static rad_status store_result(rad_coordinator *c, int from, rad_wire_result *r,
     if (st != RAD_OK)
         return st;
     rad_farm_outcome *o = c->out;
+    c->rank[from].n_result++;
     o->n_done++;
     o->read_s += res->read_s;
     o->prepare_s += res->prepare_s;
@@ -349,15 +353,22 @@ static rad_status lease_to(rad_coordinator *c, int rank, int64_t want, double no
     return rad_transport_send(c->t, rank, &b, err);
 }
 
-/* Guided: a rank may hold its window, but never more than half of its even share of what is left, so that the tail is short. Leases go out
- * in lots of at least half of that, since each costs a commit. */
+/* What a rank may hold: its window, or what it does in LEASE_SECONDS when that is more, since each lease costs a commit. */
+static int64_t hold_limit(const struct rank *r, double now) {
+    double done = (double)r->n_result / (now - r->since + 0.1) * LEASE_SECONDS;
+    int64_t n = done < RAD_MAX_LEASE_CASES / 4 ? (int64_t)done : RAD_MAX_LEASE_CASES / 4;
+    return n > r->window ? n : r->window;
+}
+
+/* Guided: never more than half of the even share of what is left, so that the tail is short. Leases go out in lots of at least half of what a
+ * rank may hold. */
 static rad_status lease_all(rad_coordinator *c, double now, int *ret_serving, rad_error *err) {
     int serving = 0;
     for (int r = 0; r < c->n_rank; r++)
         serving += c->rank[r].state == RANK_SERVING && rad_sched_rank_usable(c->sched, r);
     *ret_serving = serving;
     for (int r = 0; r < c->n_rank && !c->draining; r++) {
-        int64_t pending = rad_sched_count(c->sched).pending, held = rad_sched_load(c->sched, r), target = c->rank[r].window;
+        int64_t pending = rad_sched_count(c->sched).pending, held = rad_sched_load(c->sched, r), target = hold_limit(&c->rank[r], now);
         if (c->rank[r].state != RANK_SERVING || pending == 0)
             continue;
         int64_t share = serving > 1 ? pending / (2 * (int64_t)serving) : target;

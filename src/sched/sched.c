@@ -40,7 +40,6 @@ struct rad_sched {
     int64_t *quarantine, n_quarantine, taken; /* in order of condemnation */
     rad_sched_opts opts;
     rad_sched_counts count;
-    bool alone; /* a case is out that must be alone */
     bool draining;
 };
 
@@ -199,7 +198,6 @@ static void link_lease(rad_sched *s, int64_t i, int rank, double now) {
     s->leased_head = i;
     s->rank[rank].held++;
     s->rank[rank].has_suspect = d->lost > 0;
-    s->alone = tier_of(s, i) == TIER_ALONE;
     s->count.pending--;
     s->count.leased++;
 }
@@ -214,7 +212,6 @@ static void unlink_lease(rad_sched *s, int64_t i) {
         s->node[d->next].prev = d->prev;
     s->rank[d->rank].held--;
     s->rank[d->rank].has_suspect = false; /* a suspect is held alone: whatever leaves, none is left */
-    s->alone = false;
     d->rank = -1;
     d->prev = d->next = -1;
     s->count.leased--;
@@ -234,14 +231,14 @@ static void drop(rad_sched *s, int64_t i, bool guilty) {
 }
 
 int64_t rad_sched_lease(rad_sched *s, int rank, int64_t max, double now, int64_t *ret_index) {
-    if (s->draining || s->alone || !rad_sched_rank_usable(s, rank) || s->rank[rank].has_suspect)
+    if (s->draining || !rad_sched_rank_usable(s, rank) || s->rank[rank].has_suspect)
         return 0;
     int64_t got = 0;
     while (got < max) {
         int64_t i = heap_top(s);
         if (i < 0)
             break;
-        int tier = tier_of(s, i);
+        int tier = tier_of(s, i); /* while one that must be alone is out, all that is pending must be, too: they are the last */
         if ((tier >= TIER_ALONE_ON_RANK && s->rank[rank].held > 0) || (tier == TIER_ALONE && s->count.leased > 0))
             break;
         heap_pop(s);

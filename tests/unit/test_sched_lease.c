@@ -133,16 +133,21 @@ static void given_back_does_not_count(void **state) {
 
 static void deadline_grows_with_cost(void **state) {
     (void)state;
-    double cost[] = {10, 1};
+    double cost[] = {10, 1, 0};
     rad_sched_opts o = {.deadline_base_s = 5, .deadline_per_cost_s = 1};
-    rad_sched *s = make(cost, NULL, 2, 2, &o);
+    rad_sched *s = make(cost, NULL, 3, 2, &o);
     int64_t got[2];
     assert_int_equal(rad_sched_lease(s, 0, 2, 100, got), 2);
     assert_int_equal(rad_sched_expire(s, 105.9), 0);
     assert_int_equal(rad_sched_expire(s, 106), 1); /* case 1: 100 + 5 + 1 */
     assert_int_equal(rad_sched_state(s, 1), RAD_LEASE_PENDING);
     assert_int_equal(rad_sched_lease(s, 0, 2, 106, got), 0); /* silent */
+    assert_false(rad_sched_rank_usable(s, 0));
     assert_int_equal(rad_sched_lease(s, 1, 2, 106, got), 1);
+    assert_int_equal(got[0], 2);
+    assert_true(rad_sched_complete(s, 2, 1));
+    assert_int_equal(rad_sched_lease(s, 1, 2, 106, got), 1);
+    assert_int_equal(got[0], 1);
     assert_true(rad_sched_complete(s, 1, 0)); /* the late answer is an answer, and the rank is back */
     assert_false(rad_sched_complete(s, 1, 1));
     assert_true(rad_sched_rank_usable(s, 0));
