@@ -13,6 +13,7 @@ static const rad_stat_topic *const topics[] = {
     &rad_topic_multiclass,
     &rad_topic_mrmc,
     &rad_topic_meta,
+    &rad_topic_logistic,
     &rad_topic_multiplicity,
 };
 enum { N_TOPIC = sizeof topics / sizeof *topics };

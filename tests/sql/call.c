@@ -1,7 +1,7 @@
 /* call: one statistic per request, straight through rad_stat_call().
  *
  * Request on stdin, fields separated by tabs, one record per line:
- *   NAME n_arg n_column n_row      then n_arg lines of constants, then n_row lines of n_column cells; \N is NULL
+ *   NAME n_arg n_column n_row      then n_arg lines of constants, a line of column names, n_row lines of n_column cells; \N is NULL
  * Reply on stdout: one line, the document as JSON, or "ERROR text".
  */
 #include <math.h>
@@ -54,7 +54,7 @@ static rad_status answer(const char *name, int na, int nc, long long rows, char 
     rad_column_builder *b[MAX] = {0};
     rad_column column[MAX];
     rad_arg arg[MAX] = {0};
-    char *text[MAX] = {0};
+    char *text[MAX] = {0}, *names = NULL;
     rad_doc *doc = NULL;
     rad_buf out;
     rad_buf_init(&out, (size_t)1 << 30);
@@ -74,9 +74,20 @@ static rad_status answer(const char *name, int na, int nc, long long rows, char 
         if (null || !rad_parse_double(line, &arg[i].num))
             arg[i].num = NAN;
     }
+    if (!line_in(line)) {
+        st = rad_error_set(err, RAD_E_TRUNCATED, "request ends before its columns");
+        goto out;
+    }
+    names = rad_strdup(line);
     RAD_TRY(read_rows(s, nc, rows, line, b, err));
-    for (int i = 0; i < nc; i++)
+    char *at = names;
+    for (int i = 0; i < nc; i++) {
         RAD_TRY(rad_column_builder_view(b[i], &column[i], err));
+        column[i].name = at;
+        at += strcspn(at, "\t");
+        if (*at)
+            *at++ = 0;
+    }
     RAD_TRY(rad_doc_create(&doc, err));
     const rad_frame f = {.n = rows, .n_column = nc, .column = column};
     RAD_TRY(rad_stat_call(s, &f, arg, na, doc, err));
@@ -87,6 +98,7 @@ out:
         rad_column_builder_destroy(&b[i]);
         free(text[i]);
     }
+    free(names);
     rad_doc_destroy(&doc);
     rad_buf_release(&out);
     return st;

@@ -506,3 +506,73 @@ def _(i, data, e, c):
     prevalence = [rows[s["site"]]["n_pos"] / rows[s["site"]]["n"] for s in sites]
     cols = [[s["yi"] for s in sites], [s["se"] ** 2 for s in sites], [math.log(p / (1 - p)) for p in prevalence]]
     return e.call("meta_regression_json", cols, [i["method"]])
+
+
+# ---------------------------------------------------------------- 05 logistic regression
+
+def logistic(i, data, e, function, formulas, *args):
+    rows = rows_of(i, data)
+    names = [n for n in rows[0] if n not in ("lesion_id",)]
+    cols = [column(rows, n) for n in names]
+    for m in re.findall(r"I\((\d+)\*(\w+)\)", " ".join(formulas)):
+        names.append(f"I({m[0]}*{m[1]})")
+        cols.append([None if v is None else float(m[0]) * v for v in column(rows, m[1])])
+    return e.call(function, cols, [*formulas, *args], names=names)
+
+
+def coefficients(d):
+    return {"n": d["n"], "coef": d["rows"]}
+
+
+@stat("glm_binomial_coef")
+def _(i, data, e, c):
+    return coefficients(logistic(i, data, e, "logistic", [i["formula"]]))
+
+
+@stat("glm_binomial_fit", "glm_drop1_lrt", "glm_separation_flag")
+def _(i, data, e, c):
+    return logistic(i, data, e, "logistic", [i["formula"]])
+
+
+@stat("glm_profile_ci")
+def _(i, data, e, c):
+    d = logistic(i, data, e, "logistic", [i["formula"]], "ml", 0.95, 1)
+    return {"coef": [{"term": r["term"], "lower": r["pl_lower"], "upper": r["pl_upper"]} for r in d["rows"]]}
+
+
+@stat("glm_wald_joint")
+def _(i, data, e, c):
+    d = logistic(i, data, e, "logistic", [i["formula"]])
+    name = re.match(r"factor\((\w+)\)", i["term"])[1]
+    (t,) = [t for t in d["terms"] if t["term"] == name]
+    return {"chi2": t["wald_chi2"], "df": t["df"], "p": t["wald_p"]}
+
+
+@stat("glm_nested_lrt", "glm_interaction_lrt")
+def _(i, data, e, c):
+    return logistic(i, data, e, "logistic_compare", [i["full"], i["reduced"]])["rows"][0]
+
+
+@stat("glm_cluster_robust")
+def _(i, data, e, c):
+    d = logistic(i, data, e, "logistic", [f"{i['formula']} + cluster({i['cluster']})"])
+    key = "robust_se" if i["type"] == "HC0" else "robust_se_adjusted"
+    return {"se": {r["term"]: r[key] for r in d["rows"]}}
+
+
+@stat("glm_univariable")
+def _(i, data, e, c):
+    return logistic(i, data, e, "logistic", [i["formula"]])["rows"][1]
+
+
+@stat("glm_rank")
+def _(i, data, e, c):
+    d = logistic(i, data, e, "logistic", [i["formula"]])
+    d.update({r["term"]: r["estimate"] for r in d["rows"]})
+    return d
+
+
+@stat("firth_logistic")
+def _(i, data, e, c):
+    d = logistic(i, data, e, "logistic", [i["formula"]], "firth")
+    return dict(coefficients(d), penalised_loglik=d["loglik"])
