@@ -178,10 +178,7 @@ rad_status dn_node_binary(struct dn_build *b, const rad_node *n, bool *ret_done,
     const rad_md md = *dn_tensor_md(b, arg[0].tensor);
     if (!rad_prim_binary(b->engine, alg, &md, dn_tensor_md(b, arg[1].tensor), &md, &post, &prim))
         return RAD_OK;
-    if (b->plan->tensor[arg[0].tensor].root != b->plan->tensor[arg[1].tensor].root)
-        RAD_TRY(make_like(b, y, arg[0].tensor, &arg[2].tensor, err));
-    else
-        RAD_TRY(dn_make(b, y, &md, &arg[2].tensor, err));
+    RAD_TRY(make_like(b, y, arg[0].tensor, &arg[2].tensor, err)); /* also when both operands are one tensor: element by element */
     RAD_TRY(dn_step_prim(b, &prim, arg, 3, err));
     *ret_done = true;
 out:

@@ -111,9 +111,6 @@ rad_status dn_place_concats(struct dn_build *b, rad_error *err)
             if (dn_md(b, n->input[k], RAD_LAYOUT_BLOCKED, &md))
                 offset += rad_md_size(&md);
         }
-        struct dn_root *r = &b->plan->root[y->slot_root];
-        if (y->last_use > r->last_use)
-            r->last_use = y->last_use; /* nothing in the buffer may be overwritten while any part of it is to be read */
     }
     return RAD_OK;
 }
