@@ -12,8 +12,8 @@
 
 enum {
     MAX_MERGE_DEPTH = 8,
-    MAX_MERGES = 16, /* mappings in one `<<: [*a, *b]` */
-    MAX_PAIRS = 64,  /* of a mapping with known keys: with the limits above it keeps a hostile file from costing more than its size */
+    MAX_MERGES = 10000, /* of a whole file */
+    MAX_PAIRS = 64,     /* of a mapping with known keys: with the limits above it keeps a hostile file from costing more than its size */
     MAX_TEXT = 4096,
     MAX_NAME = 64,
     SHOWN = 40
@@ -268,6 +268,23 @@ static bool plain_key(yaml_reader *r, const yaml_node_t *k, const yaml_where *wh
     return false;
 }
 
+static void collect(yaml_reader *r, const yaml_node_t *node, const key_group *group, const yaml_where *where, int depth,
+                    const yaml_node_t *value[JOB_MAX_KEYS]);
+
+/* One mapping behind `<<`. Aliases could make few lines into billions of merges: depth and total are limited. */
+static void collect_merged(yaml_reader *r, const yaml_node_t *node, const key_group *group, const yaml_where *where, int depth,
+                           const yaml_node_t *value[JOB_MAX_KEYS]) {
+    r->n_merge++;
+    if (r->n_merge > MAX_MERGES + 1)
+        return; /* told already */
+    if (r->n_merge > MAX_MERGES)
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "more than %d merges ('<<') in one file", MAX_MERGES);
+    else if (depth > MAX_MERGE_DEPTH || node->type != YAML_MAPPING_NODE)
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'<<' must name a mapping (<<: *anchor, or <<: [*a, *b]), not itself");
+    else
+        collect(r, node, group, where, depth, value);
+}
+
 /* Own keys first, then what is merged in: the nearer one wins. */
 static void collect(yaml_reader *r, const yaml_node_t *node, const key_group *group, const yaml_where *where, int depth,
                     const yaml_node_t *value[JOB_MAX_KEYS]) {
@@ -303,26 +320,13 @@ static void collect(yaml_reader *r, const yaml_node_t *node, const key_group *gr
     }
     if (!merge)
         return;
-    bool list = merge->type == YAML_SEQUENCE_NODE;
-    if (depth >= MAX_MERGE_DEPTH || (!list && merge->type != YAML_MAPPING_NODE)) {
-        yaml_mistake(r, RAD_SEVERITY_ERROR, merge, "'<<' must name a mapping (<<: *anchor) and not itself");
+    if (merge->type != YAML_SEQUENCE_NODE) {
+        collect_merged(r, merge, group, where, depth + 1, value);
         return;
     }
-    if (!list) {
-        collect(r, merge, group, where, depth + 1, value);
-        return;
-    }
-    if (merge->data.sequence.items.top - merge->data.sequence.items.start > MAX_MERGES) {
-        yaml_mistake(r, RAD_SEVERITY_ERROR, merge, "'<<' merges more than %d mappings", MAX_MERGES);
-        return;
-    }
-    for (const yaml_node_item_t *it = merge->data.sequence.items.start; it < merge->data.sequence.items.top; it++) {
-        const yaml_node_t *m = node_at(r, *it);
-        if (m->type == YAML_MAPPING_NODE)
-            collect(r, m, group, where, MAX_MERGE_DEPTH, value); /* a list of merges does not nest further: no exponential growth */
-        else
-            yaml_mistake(r, RAD_SEVERITY_ERROR, m, "'<<' must name mappings: <<: [*a, *b]");
-    }
+    for (const yaml_node_item_t *it = merge->data.sequence.items.start; it < merge->data.sequence.items.top && r->n_merge <= MAX_MERGES;
+         it++)
+        collect_merged(r, node_at(r, *it), group, where, depth + 1, value);
 }
 
 bool yaml_get_map(yaml_reader *r, const yaml_node_t *node, const key_def *key, const key_group *group, const yaml_where *where,

@@ -14,6 +14,7 @@ typedef struct yaml_reader {
     rad_issues *issues;
     arena *arena;
     rad_status st; /* RAD_OK or RAD_E_NOMEM: memory ran out somewhere */
+    int n_merge;   /* mappings merged in so far */
 } yaml_reader;
 
 /* Where the value stands, for messages: "inputs.mri.channels[2]". */
