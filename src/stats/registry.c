@@ -14,6 +14,8 @@ static const rad_stat_topic *const topics[] = {
     &rad_topic_mrmc,
     &rad_topic_meta,
     &rad_topic_logistic,
+    &rad_topic_calibration,
+    &rad_topic_cv,
     &rad_topic_multiplicity,
 };
 enum { N_TOPIC = sizeof topics / sizeof *topics };

@@ -576,3 +576,66 @@ def _(i, data, e, c):
 def _(i, data, e, c):
     d = logistic(i, data, e, "logistic", [i["formula"]], "firth")
     return dict(coefficients(d), penalised_loglik=d["loglik"])
+
+
+# ---------------------------------------------------------------- 06 calibration
+
+def calibration(i, data, e, bins=10):
+    rows = rows_of(i, data)
+    return e.call("calibration_json", [column(rows, i["truth"]), column(rows, i["prob"])], [bins])
+
+
+@stat("brier_decomposition")
+def _(i, data, e, c):
+    return calibration(i, data, e, i["bins"])
+
+
+@stat("brier_logloss")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("calibration_json", [truth(i, rows), column(rows, i["score"])], [])
+
+
+@stat("ece")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    d = e.call("calibration_bins", [column(rows, i["truth"]), column(rows, i["prob"])], [i["bins"], i["strategy"]])
+    return dict(d, table=d["rows"])
+
+
+@stat("hosmer_lemeshow")
+def _(i, data, e, c):
+    return calibration(i, data, e, i["g"])["hosmer_lemeshow"]
+
+
+@stat("calibration_regression")
+def _(i, data, e, c):
+    return calibration(i, data, e)["regression"]
+
+
+@stat("net_benefit")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    d = e.call("decision_curve", [column(rows, i["truth"]), column(rows, i["prob"])], [",".join(repr(t) for t in i["thresholds"])])
+    return {"curve": d["rows"]}
+
+
+@stat("calibration_constant")
+def _(i, data, e, c):
+    d = calibration(i, data, e)
+    return {"brier": d["brier"], "ece": d["ece"], "slope": d["regression"]["slope"], "citl": d["regression"]["citl"],
+            "hl_groups": d["hosmer_lemeshow"]["groups"], "hl_p": d["hosmer_lemeshow"]["p"]}
+
+
+# ---------------------------------------------------------------- 09 cross-validation
+
+@stat("cv_auc", "cv_auc_influence_ci")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("cv_auc_json", [truth(i, rows), column(rows, i["score"]), column(rows, i["fold"])], [])
+
+
+@stat("cv_auc_influence_ci_clustered")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("cv_auc_clustered_json", [truth(i, rows)] + [column(rows, i[k]) for k in ("score", "fold", "ids")], [])

@@ -1,0 +1,204 @@
+/* cv: AUC of cross-validated scores. Pooling the scores of different fold models is another question than the mean of the folds' AUCs. */
+#include "impl.h"
+
+typedef struct rows {
+    int64_t n, n_fold, n_id;
+    int8_t *label;
+    double *score;
+    int64_t *fold, *id;
+} rows;
+
+static void release(rows *r)
+{
+    free(r->label);
+    free(r->score);
+    free(r->fold);
+    free(r->id);
+}
+
+static rad_status init(const rad_frame *f, rows *r, rad_error *err)
+{
+    r->label = rad_malloc((size_t)f->n + 1);
+    r->score = rad_new_doubles(f->n);
+    r->fold = rad_new_ints(f->n);
+    r->id = rad_new_ints(f->n);
+    if (!r->label || !r->score || !r->fold || !r->id)
+        return rad_no_memory(err);
+    r->n_fold = f->column[2].n_level;
+    r->n_id = f->n_column > 3 ? f->column[3].n_level : 0;
+    for (int64_t i = 0; i < f->n; i++) {
+        const double y = f->column[0].value[i], x = f->column[1].value[i], k = f->column[2].value[i];
+        if ((y != 0 && y != 1) || isnan(x) || isnan(k) || (r->n_id && isnan(f->column[3].value[i])))
+            continue;
+        r->label[r->n] = (int8_t)y;
+        r->score[r->n] = x;
+        r->fold[r->n] = (int64_t)k;
+        r->id[r->n++] = r->n_id ? (int64_t)f->column[3].value[i] : 0;
+    }
+    return RAD_OK;
+}
+
+/* Influence values of one fold: w1 (share of negatives below - AUC) for a positive, w0 (share of positives above - AUC) for a negative; ties
+ * count `tie` (1/2, or 0 for the strict comparison of the R package cvAUC). */
+static void influence(const rows *r, int64_t fold, double auc, double w1, double w0, double tie, double *value)
+{
+    double n1 = 0, n0 = 0;
+    for (int64_t i = 0; i < r->n; i++)
+        if (r->fold[i] == fold) {
+            n1 += r->label[i];
+            n0 += 1 - r->label[i];
+        }
+    for (int64_t i = 0; i < r->n; i++) {
+        if (r->fold[i] != fold)
+            continue;
+        double s = 0;
+        for (int64_t j = 0; j < r->n; j++) {
+            if (r->fold[j] != fold || r->label[j] == r->label[i])
+                continue;
+            const double a = r->label[i] ? r->score[i] : r->score[j], b = r->label[i] ? r->score[j] : r->score[i];
+            s += a > b ? 1 : a == b ? tie : 0;
+        }
+        value[i] = r->label[i] ? w1 * (s / n0 - auc) : w0 * (s / n1 - auc);
+    }
+}
+
+/* sigma^2 = mean over folds of the mean squared influence; with ids the influences of one id are added before they are squared. */
+static rad_status standard_error(const rows *r, const double *value, double *ret_se, rad_error *err)
+{
+    const double n = (double)r->n;
+    if (r->n_id == 0) {
+        double *sum = rad_new_doubles(r->n_fold), *count = rad_new_doubles(r->n_fold), s = 0, folds = 0;
+        if (!sum || !count) {
+            free(sum);
+            free(count);
+            return rad_no_memory(err);
+        }
+        for (int64_t i = 0; i < r->n; i++) {
+            sum[r->fold[i]] += value[i] * value[i];
+            count[r->fold[i]]++;
+        }
+        for (int64_t k = 0; k < r->n_fold; k++)
+            if (count[k] > 0) {
+                s += sum[k] / count[k];
+                folds++;
+            }
+        *ret_se = sqrt(s / folds / n);
+        free(sum);
+        free(count);
+        return RAD_OK;
+    }
+    double *sum = rad_new_doubles(r->n_id), s = 0;
+    if (!sum)
+        return rad_no_memory(err);
+    for (int64_t i = 0; i < r->n; i++)
+        sum[r->id[i]] += value[i];
+    for (int64_t k = 0; k < r->n_id; k++)
+        s += sum[k] * sum[k];
+    *ret_se = sqrt(s) / n;
+    free(sum);
+    return RAD_OK;
+}
+
+static rad_status cv_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
+{
+    double level, *value = NULL;
+    rows r = {0};
+    rad_estimate pooled;
+    rad_status st;
+    int8_t *part = rad_malloc((size_t)f->n + 1);
+    double *aucs = rad_new_doubles(f->column[2].n_level);
+    if (!part || !aucs) {
+        st = rad_no_memory(err);
+        goto out;
+    }
+    RAD_TRY(rad_arg_fraction(arg, n_arg, 0, "level", 0.95, &level, err));
+    RAD_TRY(init(f, &r, err));
+    RAD_TRY(rad_auc(r.label, r.score, r.n, level, &pooled, err));
+    value = rad_new_doubles(r.n);
+    if (!value) {
+        st = rad_no_memory(err);
+        goto out;
+    }
+    rad_doc_int(doc, "n", r.n);
+    rad_doc_int(doc, "n_missing", f->n - r.n);
+    rad_doc_num(doc, "pooled_auc", pooled.est);
+    rad_doc_num(doc, "pooled_lower", pooled.lower);
+    rad_doc_num(doc, "pooled_upper", pooled.upper);
+    rad_doc_int(doc, "n_folds", r.n_fold);
+    double sum = 0, pairs = 0, weighted = 0;
+    int64_t defined = 0;
+    rad_doc_open_list(doc, "folds");
+    for (int64_t k = 0; k < r.n_fold; k++) {
+        rad_estimate e;
+        double id;
+        for (int64_t i = 0; i < r.n; i++)
+            part[i] = r.fold[i] == k ? r.label[i] : -1;
+        RAD_TRY(rad_auc(part, r.score, r.n, level, &e, err));
+        const double n1 = (double)e.n_pos, n0 = (double)(e.n - e.n_pos);
+        rad_doc_open(doc, NULL);
+        if (rad_parse_double(f->column[2].level[k], &id))
+            rad_doc_num(doc, "fold", id);
+        else
+            rad_doc_text(doc, "fold", f->column[2].level[k]);
+        rad_doc_num(doc, "n_pos", n1);
+        rad_doc_num(doc, "n_neg", n0);
+        rad_doc_num(doc, "auc", e.est);
+        rad_doc_close(doc);
+        if (isnan(e.est)) {
+            rad_doc_reason(doc, "fold '%s': %s", f->column[2].level[k], e.reason);
+            continue;
+        }
+        aucs[defined++] = e.est;
+        sum += e.est;
+        pairs += n1 * n0;
+        weighted += n1 * n0 * e.est;
+    }
+    rad_doc_close(doc);
+    double mean, var, se = NAN, strict = NAN;
+    rad_mean_var(aucs, defined, &mean, &var);
+    const bool all = defined == r.n_fold && defined > 0;
+    if (all) {
+        const double w1 = (double)r.n / (double)pooled.n_pos, w0 = (double)r.n / (double)(pooled.n - pooled.n_pos);
+        for (int pass = 0; pass < 2; pass++) {
+            int64_t at = 0;
+            for (int64_t k = 0; k < r.n_fold; k++)
+                influence(&r, k, aucs[at++], w1, w0, pass == 0 ? 0.5 : 0, value);
+            RAD_TRY(standard_error(&r, value, pass == 0 ? &se : &strict, err));
+        }
+    }
+    const double z = rad_z_level(level), cv = all ? mean : NAN;
+    rad_doc_int(doc, "n_folds_defined", defined);
+    rad_doc_num(doc, "fold_mean", cv);
+    rad_doc_num(doc, "fold_mean_defined", mean);
+    rad_doc_num(doc, "fold_sd", sqrt(var));
+    rad_doc_num(doc, "fold_weighted_by_pairs", pairs > 0 ? weighted / pairs : NAN);
+    rad_doc_num(doc, "cvauc", cv);
+    rad_doc_num(doc, "se", se);
+    rad_doc_num(doc, "se_strict", strict);
+    rad_doc_num(doc, "lower", fmax(0, cv - z * se));
+    rad_doc_num(doc, "upper", fmin(1, cv + z * se));
+    /* one answer outside the other's interval: the fold models put their scores on different scales */
+    const bool differ = all && (cv < pooled.lower || cv > pooled.upper || pooled.est < cv - z * se || pooled.est > cv + z * se);
+    rad_doc_bool(doc, "disagree", differ);
+    if (differ)
+        rad_doc_reason(doc, "pooled and fold-averaged AUC disagree: the folds' scores are not on one scale");
+out:
+    release(&r);
+    free(part);
+    free(aucs);
+    free(value);
+    return st;
+}
+
+#define CV(name, what, field) {name, "label, score, fold[, level = 0.95]", what, field, "nnc", "n", 3, 0, RAD_STAT_AGGREGATE, cv_doc}
+
+static const rad_stat_function functions[] = {
+    CV("cv_auc", "mean of the AUCs within folds; NULL when a fold has one class", "cvauc"),
+    CV("cv_auc_se", "influence-curve standard error (LeDell, Petersen & van der Laan 2015), ties 1/2", "se"),
+    CV("cv_auc_lower", "lower influence-curve limit, truncated to [0,1]", "lower"),
+    CV("cv_auc_upper", "upper influence-curve limit, truncated to [0,1]", "upper"),
+    CV("cv_auc_json", "pooled and fold-averaged AUC with a warning where they disagree; se_strict counts ties as cvAUC does", NULL),
+    {"cv_auc_clustered_json", "label, score, fold, cluster[, level = 0.95]", "the same, influences added within clusters", NULL, "nncc", "n", 4, 0,
+     RAD_STAT_AGGREGATE, cv_doc},
+};
+RAD_STAT_TOPIC(rad_topic_cv, functions);
