@@ -46,23 +46,23 @@ rad_layout rad_prim_best_layout(void)
 
 bool rad_md_layout(rad_md *md, const rad_shape *s, dnnl_data_type_t type, rad_layout layout)
 {
-    static const dnnl_format_tag_t plain[] = {dnnl_a, dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd, dnnl_abcde, dnnl_abcdef, dnnl_abcdefg, dnnl_abcdefgh};
-    static const dnnl_format_tag_t blocked16[] = {dnnl_aBc16b, dnnl_aBcd16b, dnnl_aBcde16b}, blocked8[] = {dnnl_aBc8b, dnnl_aBcd8b, dnnl_aBcde8b};
-    static const dnnl_format_tag_t last[] = {dnnl_acb, dnnl_acdb, dnnl_acdeb};
+    static const dnnl_format_tag_t plain[RAD_MAX_RANK + 1] = {dnnl_a,    dnnl_a,     dnnl_ab,     dnnl_abc,    dnnl_abcd,
+                                                              dnnl_abcde, dnnl_abcdef, dnnl_abcdefg, dnnl_abcdefgh};
+    static const dnnl_format_tag_t channels[3][3] = {/* rank 3 to 5: blocks of 16, blocks of 8, channels last */
+                                                     {dnnl_aBc16b, dnnl_aBc8b, dnnl_acb},
+                                                     {dnnl_aBcd16b, dnnl_aBcd8b, dnnl_acdb},
+                                                     {dnnl_aBcde16b, dnnl_aBcde8b, dnnl_acdeb}};
     const int rank = s->rank < 1 ? 1 : s->rank;
+    if (rank > RAD_MAX_RANK || ((layout == RAD_LAYOUT_BLOCKED || layout == RAD_LAYOUT_LAST) && (rank < 3 || rank > 5)))
+        return false;
     dnnl_dims_t dims = {1};
     for (int i = 0; i < s->rank; i++)
         dims[i] = s->dim[i];
-    if (rank > RAD_MAX_RANK)
-        return false;
     dnnl_format_tag_t tag = plain[rank];
     if (layout == RAD_LAYOUT_ANY)
         tag = dnnl_format_tag_any;
-    else if (layout != RAD_LAYOUT_PLAIN) {
-        if (rank < 3 || rank > 5)
-            return false;
-        tag = layout == RAD_LAYOUT_LAST ? last[rank - 3] : (channel_block() == 16 ? blocked16 : blocked8)[rank - 3];
-    }
+    else if (layout != RAD_LAYOUT_PLAIN)
+        tag = channels[rank - 3][layout == RAD_LAYOUT_LAST ? 2 : channel_block() == 16 ? 0 : 1];
     return dnnl_memory_desc_init_by_tag(md, rank, dims, type, tag) == dnnl_success;
 }
 
