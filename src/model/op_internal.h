@@ -11,7 +11,8 @@
 
 /* ---------------------------------------------------------------- the table */
 
-/* Every operator, in strcmp order (rad_op_find bisects). */
+/* Every operator, in strcmp order (rad_op_find bisects). To add one: its name here, its rad_op_def in the file of its family, its cases in
+ * tests/unit/test_ops_*.c. */
 #define RAD_OPS(X)                                                                                                                         \
     X(Abs) X(Acos) X(Acosh) X(Add) X(And) X(ArgMax) X(ArgMin) X(Asin) X(Asinh) X(Atan) X(Atanh) X(AveragePool) X(BatchNormalization)       \
     X(Cast) X(CastLike) X(Ceil) X(Celu) X(Clip) X(Concat) X(Constant) X(ConstantOfShape) X(Conv) X(ConvTranspose) X(Cos) X(Cosh)           \
