@@ -97,7 +97,9 @@ rad_status rad_agent_pump(rad_agent *a, double seconds, bool stop, rad_error *er
     rad_status fault = rad_worker_fault(a->w, RAD_MAX_LEASE_CASES, guilty, &n, &why);
     if (fault != RAD_OK)
         return send_fault(a, fault, why.text, guilty, n, err);
-    if (stop && !a->draining) {
+    if (a->draining && rad_worker_held(a->w) > 0)
+        st = give_back(a, err); /* what was being read when it was asked to stop */
+    if (st == RAD_OK && stop && !a->draining) {
         a->draining = true;
         st = give_back(a, err);
         if (st == RAD_OK) {

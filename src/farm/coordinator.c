@@ -383,13 +383,12 @@ static rad_status lease_all(rad_coordinator *c, double now, int *ret_serving, ra
     return RAD_OK;
 }
 
-static rad_status drain(rad_coordinator *c, const char *why, rad_error *err) {
+static rad_status drain(rad_coordinator *c, rad_error *err) {
     c->draining = true;
     rad_sched_drain(c->sched);
     rad_progress_clear(&c->progress);
     if (!c->opts->quiet)
-        (void)fprintf(stderr, "stopping (%s): finishing %" PRId64 " cases in work; a second signal leaves at once\n", why,
-                      rad_sched_count(c->sched).leased);
+        (void)fputs("stopping on request: what a network is at is finished, the rest is left for the next time; a second signal leaves at once\n", stderr);
     rad_status st = flush(c, err);
     for (int r = 0; r < c->n_rank && st == RAD_OK; r++) {
         if (c->rank[r].state != RANK_SERVING && c->rank[r].state != RANK_CLOSING)
@@ -414,7 +413,7 @@ rad_status rad_coordinator_tick(rad_coordinator *c, bool stop, bool *ret_over, r
     double now = rad_clock_seconds();
     int serving = 0, starting = 0, closing = 0;
     if (stop && !c->draining)
-        RAD_TRY(drain(c, "on request", err));
+        RAD_TRY(drain(c, err));
     if (rad_sched_expire(c->sched, now) > 0)
         rad_log(RAD_LOG_WARN, "a case did not come back in time; it is given to another rank");
     RAD_TRY(store_quarantined(c, err));

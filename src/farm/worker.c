@@ -112,8 +112,12 @@ static void *loader_main(void *worker) {
         rad_crash_at(slot, NULL, 0);
         bool finished = false;
         pthread_mutex_lock(&w->lock);
-        if (st == RAD_OK)
+        if (st == RAD_OK && w->draining) {
+            k->next = w->back;
+            w->back = k;
+        } else if (st == RAD_OK) {
             finished = join_lines(w, k);
+        }
         w->n_loading--;
         pthread_cond_broadcast(&w->to_infer);
         pthread_mutex_unlock(&w->lock);
@@ -243,6 +247,10 @@ void rad_worker_destroy(rad_worker **wp, double patience) {
         next = k->next;
         rad_work_destroy(w, k);
     }
+    for (struct work *k = w->back, *next; k; k = next) {
+        next = k->next;
+        rad_work_destroy(w, k);
+    }
     for (int i = 0; w->line && i < w->job->n_model; i++) {
         /* a case stands in the lines of several models: the last one to leave destroys it */
         for (struct work_model *m = w->line[i].first, *next; m; m = next) {
@@ -330,25 +338,37 @@ out:
     return st;
 }
 
+/* Moves cases from one list to the end of another, at most `max` in that; returns how many it then holds. */
+static int64_t move(struct work **from, struct work ***to, int64_t n, int64_t max) {
+    while (*from && n < max) {
+        struct work *k = *from;
+        *from = k->next;
+        k->next = NULL;
+        **to = k;
+        *to = &k->next;
+        n++;
+    }
+    return n;
+}
+
 int64_t rad_worker_drain(rad_worker *w, int64_t max, int64_t *ret_index) {
     struct work *mine = NULL, **at = &mine;
-    int64_t n = 0;
     pthread_mutex_lock(&w->lock);
-    while (w->first && n < max) {
-        struct work *k = w->first;
-        w->first = k->next;
-        k->next = NULL;
-        *at = k;
-        at = &k->next;
-        ret_index[n++] = k->c->index;
-    }
+    w->draining = true;
+    int64_t n = move(&w->first, &at, 0, max);
     if (!w->first)
         w->end = &w->first;
+    n = move(&w->back, &at, n, max);
+    struct work *unseen = rad_worker_unline(w, max - n);
+    n = move(&unseen, &at, n, max);
     w->held -= n;
+    pthread_cond_broadcast(&w->to_load);
     pthread_cond_broadcast(&w->to_infer);
     pthread_mutex_unlock(&w->lock);
+    n = 0;
     for (struct work *k = mine, *next; k; k = next) {
         next = k->next;
+        ret_index[n++] = k->c->index;
         rad_work_destroy(w, k);
     }
     return n;

@@ -37,7 +37,8 @@ void rad_worker_destroy(rad_worker **w, double patience);
 int64_t rad_worker_window(const rad_worker *w);
 /* A LEASE message. Errors: COMM, NOMEM. */
 rad_status rad_worker_submit(rad_worker *w, const void *data, size_t size, rad_error *err) RAD_MUST_CHECK;
-/* Takes back the cases that nobody has begun, at most `max`. */
+/* Begins no further case and takes back those of which no sample has been given to a network, at most `max`. Cases that are being read are
+ * among them once they have been: to be called again until nothing is held. */
 int64_t rad_worker_drain(rad_worker *w, int64_t max, int64_t *ret_index);
 /* A finished RESULT message, waiting for one at most `seconds`; false when there is none. */
 bool rad_worker_take(rad_worker *w, double seconds, rad_buf *ret);

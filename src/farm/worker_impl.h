@@ -84,6 +84,8 @@ struct rad_worker {
     pthread_mutex_t lock;
     pthread_cond_t to_load, to_infer, done;
     struct work *first, **end; /* leased, not begun */
+    struct work *back;         /* read while the worker was draining: to be given back */
+    bool draining;
     struct message *out_first, **out_end;
     int64_t held;
     size_t prepared_bytes;
@@ -103,6 +105,8 @@ struct rad_worker {
 /* worker_load.c: reads and prepares one case; fills input, record, keys. Only worker- and run-scope failures are returned. */
 rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err);
 /* worker_infer.c */
+/* Takes the cases that no network has seen a sample of out of their lines, linked by `next`; at most `max`. Lock held. */
+struct work *rad_worker_unline(rad_worker *w, int64_t max);
 void *rad_worker_infer_main(void *worker);
 /* The engine of `model` for samples [c, h, w]; inference thread (or before it starts). */
 rad_status rad_worker_engine(rad_worker *w, int model, const int64_t chw[3], struct shape_engine **ret, rad_error *err);

@@ -240,6 +240,50 @@ static void settle(rad_worker *w, struct batch *b, double seconds, struct work *
         line->end = &line->first;
 }
 
+static bool unseen(const rad_worker *w, const struct work *k) {
+    for (int i = 0; i < w->job->n_model; i++)
+        if (k->model[i].given > 0)
+            return false;
+    return true;
+}
+
+/* Out of one line; returns what follows it there. */
+static struct work_model *leave_line(rad_worker *w, struct work_model *m) {
+    struct model_line *line = &w->line[m->model];
+    struct work_input *in = input_of(w, m);
+    struct work_model **at = &line->first;
+    while (*at != m)
+        at = &(*at)->next;
+    *at = m->next;
+    if (!m->next)
+        line->end = at;
+    line->n_ready -= in->prepared.n_slice;
+    if (--in->users == 0)
+        w->prepared_bytes -= in->bytes;
+    m->work->models_left--;
+    return *at;
+}
+
+struct work *rad_worker_unline(rad_worker *w, int64_t max) {
+    struct work *out = NULL;
+    for (int i = 0; i < w->job->n_model; i++)
+        for (struct work_model *m = w->line[i].first; m && max > 0;) {
+            struct work *k = m->work;
+            if (!unseen(w, k)) {
+                m = m->next;
+                continue;
+            }
+            for (int o = 0; o < w->job->n_model; o++)
+                if (o != i && k->model[o].status == RAD_OK)
+                    (void)leave_line(w, &k->model[o]);
+            m = leave_line(w, m);
+            k->next = out;
+            out = k;
+            max--;
+        }
+    return out;
+}
+
 void *rad_worker_infer_main(void *worker) {
     rad_worker *w = worker;
     struct batch *b = rad_calloc(1, sizeof *b);
