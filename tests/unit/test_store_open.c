@@ -121,6 +121,7 @@ static void one_writer_many_readers(void **state) {
     fx_create(&f, (fx_shape){.n_center = 1, .n_patient = 5, .n_class = 2, .n_model = 1, .n_slice = 1});
     pid_t child = fork();
     if (child == 0) {
+        (void)alarm(60); /* a failed parent must not leave it waiting */
         rad_store *st = NULL;
         rad_pending_case *p = NULL;
         int64_t run, n;
