@@ -62,40 +62,48 @@ static void influence(const rows *r, int64_t fold, double auc, double w1, double
     }
 }
 
-/* sigma^2 = mean over folds of the mean squared influence; with ids the influences of one id are added before they are squared. */
+/* sigma^2 = mean over folds of the mean squared influence of the independent units; with ids a unit is the rows of one id in the fold, their
+ * influences added and divided by the mean number of rows per id (cvAUC::ci.pooled.cvAUC). */
 static rad_status standard_error(const rows *r, const double *value, double *ret_se, rad_error *err)
 {
-    const double n = (double)r->n;
-    if (r->n_id == 0) {
-        double *sum = rad_new_doubles(r->n_fold), *count = rad_new_doubles(r->n_fold), s = 0, folds = 0;
-        if (!sum || !count) {
-            free(sum);
-            free(count);
-            return rad_no_memory(err);
-        }
-        for (int64_t i = 0; i < r->n; i++) {
-            sum[r->fold[i]] += value[i] * value[i];
-            count[r->fold[i]]++;
-        }
-        for (int64_t k = 0; k < r->n_fold; k++)
-            if (count[k] > 0) {
-                s += sum[k] / count[k];
-                folds++;
-            }
-        *ret_se = sqrt(s / folds / n);
+    /* slot of (fold, unit): rows themselves, or ids within folds */
+    const int64_t units = r->n_id ? r->n_id : r->n;
+    double *sum = rad_new_doubles(units), s = 0, folds = 0, ids = 0;
+    int64_t *seen = rad_new_ints(units), *ever = rad_new_ints(units);
+    if (!sum || !seen || !ever) {
         free(sum);
-        free(count);
-        return RAD_OK;
-    }
-    double *sum = rad_new_doubles(r->n_id), s = 0;
-    if (!sum)
+        free(seen);
+        free(ever);
         return rad_no_memory(err);
-    for (int64_t i = 0; i < r->n; i++)
-        sum[r->id[i]] += value[i];
-    for (int64_t k = 0; k < r->n_id; k++)
-        s += sum[k] * sum[k];
-    *ret_se = sqrt(s) / n;
+    }
+    for (int64_t i = 0; i < r->n; i++) {
+        int64_t *e = &ever[r->n_id ? r->id[i] : i];
+        ids += *e == 0;
+        *e = 1;
+    }
+    const double per_id = (double)r->n / ids;
+    for (int64_t k = 0; k < r->n_fold; k++) {
+        double squares = 0, count = 0;
+        for (int64_t i = 0; i < r->n; i++)
+            if (r->fold[i] == k) {
+                const int64_t u = r->n_id ? r->id[i] : i;
+                sum[u] = (seen[u] == k + 1 ? sum[u] : 0) + value[i] / per_id;
+                seen[u] = k + 1;
+            }
+        for (int64_t u = 0; u < units; u++)
+            if (seen[u] == k + 1) {
+                squares += sum[u] * sum[u];
+                count++;
+            }
+        if (count > 0) {
+            s += squares / count;
+            folds++;
+        }
+    }
+    *ret_se = sqrt(s / folds / ids);
     free(sum);
+    free(seen);
+    free(ever);
     return RAD_OK;
 }
 

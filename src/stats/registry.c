@@ -16,6 +16,9 @@ static const rad_stat_topic *const topics[] = {
     &rad_topic_logistic,
     &rad_topic_calibration,
     &rad_topic_cv,
+    &rad_topic_contingency,
+    &rad_topic_table1,
+    &rad_topic_drift,
     &rad_topic_multiplicity,
 };
 enum { N_TOPIC = sizeof topics / sizeof *topics };

@@ -639,3 +639,137 @@ def _(i, data, e, c):
 def _(i, data, e, c):
     rows = rows_of(i, data)
     return e.call("cv_auc_clustered_json", [truth(i, rows)] + [column(rows, i[k]) for k in ("score", "fold", "ids")], [])
+
+
+# ---------------------------------------------------------------- 04b Table 1
+
+def by_group(i, data):
+    """Value, group, and the two group names of a check ("malignant (group1=1, group2=0)", "site: internal vs extA", "period", ...)."""
+    rows, by = rows_of(i, data), i["by"]
+    m = re.match(r"(\w+) \(group1=(\w+), group2=(\w+)\)|(\w+): (\w+)(?: \(group1\))? vs (\w+)", by)
+    if not m:
+        return column(rows, i["variable"]), column(rows, by), []
+    name, one, two = (m[1], m[2], m[3]) if m[1] else (m[4], m[5], m[6])
+    return column(rows, i["variable"]), column(rows, name), [one, two]
+
+
+@stat("describe_numeric")
+def _(i, data, e, c):
+    return e.call("describe_json", [column(rows_of(i, data), i["variable"])], [])
+
+
+@stat("crosstab")
+def _(i, data, e, c):
+    x, g, _names = by_group(i, data)
+    d = e.call("contingency_json", [g, x], [])
+    order = [d["rows"].index(r) for r in c["expect"]["rows"]]  # the check lists sites in its own order
+    return {"rows": [d["rows"][k] for k in order], "cols": d["cols"], "counts": [d["counts"][k] for k in order], "n_missing": d["n_missing"]}
+
+
+@stat("t_test", "mann_whitney", "ks_two_sample", "smd_numeric")
+def _(i, data, e, c):
+    x, g, names = by_group(i, data)
+    return e.call("two_groups_json", [x, g], names)
+
+
+@stat("anova_oneway", "variance_homogeneity", "kruskal_wallis")
+def _(i, data, e, c):
+    x, g, _names = by_group(i, data)
+    d = e.call("groups_json", [x, g], [])
+    return d["kruskal_wallis"] if c["stat"] == "kruskal_wallis" else d
+
+
+@stat("contingency_tests")
+def _(i, data, e, c):
+    x, g, _names = by_group(i, data)
+    d = e.call("contingency_json", [g, x], [])
+    if d["p_fisher"] is None:
+        del d["p_fisher"]  # more than two categories on both sides: not offered
+    return d
+
+
+@stat("smd_categorical")
+def _(i, data, e, c):
+    x, g, names = by_group(i, data)
+    return e.call("smd_categorical_json", [x, g], names)
+
+
+@stat("two_proportions")
+def _(i, data, e, c):
+    x, g, names = by_group(i, data)
+    counts = []
+    for n in names:
+        mine = [v for v, k in zip(x, g) if k == n and v is not None]
+        counts += [sum(mine), len(mine)]
+    return e.call("two_proportions_json", [], counts)
+
+
+@stat("correlation")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("correlation_json", [column(rows, n) for n in i["columns"]], [])
+
+
+# ---------------------------------------------------------------- 11 drift
+
+def two_columns(i, data):
+    rows = rows_of(i, data)
+    return [column(rows, n) for n in i["columns"]]
+
+
+@stat("bland_altman")
+def _(i, data, e, c):
+    return e.call("bland_altman_json", two_columns(i, data), [])
+
+
+@stat("icc")
+def _(i, data, e, c):
+    return e.call("icc_json", two_columns(i, data), [0.95], first=True)
+
+
+@stat("lin_ccc")
+def _(i, data, e, c):
+    return e.call("ccc_json", two_columns(i, data), [])
+
+
+@stat("paired_numeric_tests")
+def _(i, data, e, c):
+    return e.call("paired_numbers_json", two_columns(i, data), [])
+
+
+@stat("decision_flips")
+def _(i, data, e, c):
+    return e.call("flips_json", two_columns(i, data), [i["threshold"]])
+
+
+@stat("drift_identical")
+def _(i, data, e, c):
+    a, b = two_columns(i, data)
+    out = {}
+    for d in (e.call("bland_altman_json", [a, b], []), e.call("icc_json", [a, b], [0.95], first=True), e.call("ccc_json", [a, b], []),
+              e.call("paired_numbers_json", [a, b], [])):
+        out.update(d)
+    periods = ["one"] * len(a) + ["two"] * len(b)
+    out["ks_D"] = e.call("two_groups_json", [a + b, periods], ["one", "two"])["D"]
+    out["psi"] = e.call("psi_json", [a + b, periods], ["one", "two"])["psi"]
+    return out
+
+
+@stat("psi")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    edges = ["0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"] if "fixed" in i["edges"] else [None]
+    return e.call("psi_json", [column(rows, i["variable"]), column(rows, i["by"])], ["baseline", "current"] + edges + [i["eps"]])
+
+
+@stat("psi_categorical")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("psi_categorical_json", [column(rows, i["variable"]), column(rows, i["by"])], ["baseline", "current", i["eps"]])
+
+
+@stat("cohort_drift_tests")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    d = e.call("two_groups_json", [column(rows, i["variable"]), column(rows, i["by"])], ["baseline", "current"])
+    return dict(d, ks_D=d["D"], ks_p_asymptotic=d["p_asymptotic"], mw_U=d["U"], mw_p=d["p_nocc"])
