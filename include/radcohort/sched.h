@@ -1,11 +1,12 @@
-/* sched: which case is leased to which rank, and what happens when a rank falls silent. Pure: no MPI, no clock (time is an argument), no I/O.
+/* sched: which case is leased to which rank, and what happens when a rank falls silent. Pure: no MPI, no clock (time is an argument), no
+ * I/O.
  *
  * Order: largest declared cost first, then lowest index, so that the tail is short. A case goes back to the queue when its rank is lost or
  * its deadline passes; after RAD_MAX_ATTEMPTS leases that never came back it is quarantined. Results are idempotent: the second one for a
  * case is ignored. Single-threaded.
  *
- * Suspects (cases of which a lease was lost before, by whatever cause) go last, and the more often the more alone: lost once, a case is held
- * alone on its rank; lost twice, it is alone in the whole farm. So the next loss condemns the right case and not its neighbours, and a
+ * Suspects (cases of which a lease was lost before, by whatever cause) go last, and the more often the more alone: lost once, a case is
+ * held alone on its rank; lost twice, it is alone in the whole farm. So the next loss condemns the right case and not its neighbours, and a
  * case which takes ranks down cannot keep the others from being scored.
  */
 #ifndef RADCOHORT_SCHED_H
@@ -43,7 +44,8 @@ int64_t rad_sched_lease(rad_sched *s, int rank, int64_t max, double now, int64_t
 bool rad_sched_complete(rad_sched *s, int64_t index, int rank);
 /* The worker gave the case back untouched (device failure, stop): pending again, the attempt does not count. */
 void rad_sched_return(rad_sched *s, int64_t index, int rank);
-/* The rank is lost or out of service: its leases become pending (attempt counted when `guilty`) or quarantined. Returns how many it held. */
+/* The rank is lost or out of service: its leases become pending (attempt counted when `guilty`) or quarantined. Returns how many it
+ * held. */
 int64_t rad_sched_rank_lost(rad_sched *s, int rank, bool guilty);
 /* Leases whose deadline has passed at `now` are handled as if their rank had dropped that case (attempt counted); returns how many. A rank
  * whose lease expired gets nothing more until it answers again (rad_sched_complete or rad_sched_return by that rank). */

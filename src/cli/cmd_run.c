@@ -30,8 +30,8 @@ static json_t *outcome_json(const rad_farm_outcome *o) {
     return json_pack("{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I}}", "database", o->database, "run",
                      (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed, "nothing_to_do", o->nothing_to_do, "cases",
                      (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded", (json_int_t)o->n_excluded, "excluded_in_session",
-                     reasons, "session", "cases", (json_int_t)o->n_done, "seconds", o->seconds, "read_s", o->read_s, "prepare_s", o->prepare_s,
-                     "infer_s", o->infer_s, "write_s", o->write_s, "read_bytes", (json_int_t)o->read_bytes);
+                     reasons, "session", "cases", (json_int_t)o->n_done, "seconds", o->seconds, "read_s", o->read_s, "prepare_s",
+                     o->prepare_s, "infer_s", o->infer_s, "write_s", o->write_s, "read_bytes", (json_int_t)o->read_bytes);
 }
 
 static void print_outcome(const rad_farm_outcome *o) {
@@ -52,8 +52,8 @@ static void print_outcome(const rad_farm_outcome *o) {
         printf("stopped; the same command goes on where it stopped\n");
         return;
     }
-    printf("results: %s\nnext:    radcohort stats %s\n         sqlite3 %s 'SELECT * FROM v_case_score LIMIT 10'\n", o->database, o->database,
-           o->database);
+    printf("results: %s\nnext:    radcohort stats %s\n         sqlite3 %s 'SELECT * FROM v_case_score LIMIT 10'\n", o->database,
+           o->database, o->database);
 }
 
 static int run(int argc, char **argv) {
@@ -61,15 +61,9 @@ static int run(int argc, char **argv) {
     const char *job = NULL, *database = NULL, *backend = NULL, *precision = NULL, *batch = NULL, *threads = NULL;
     bool allow_outside = false, quiet = false, as_json = false;
     const rad_option option[] = {
-        {"--db", false, &database, NULL},
-        {"--backend", false, &backend, NULL},
-        {"--precision", false, &precision, NULL},
-        {"--batch", false, &batch, NULL},
-        {"--threads", false, &threads, NULL},
-        {"--allow-outside", true, NULL, &allow_outside},
-        {"--quiet", true, NULL, &quiet},
-        {"--json", true, NULL, &as_json},
-        {NULL, false, NULL, NULL},
+        {"--db", false, &database, NULL}, {"--backend", false, &backend, NULL}, {"--precision", false, &precision, NULL},
+        {"--batch", false, &batch, NULL}, {"--threads", false, &threads, NULL}, {"--allow-outside", true, NULL, &allow_outside},
+        {"--quiet", true, NULL, &quiet},  {"--json", true, NULL, &as_json},     {NULL, false, NULL, NULL},
     };
     int n = 0;
     rad_error err = {0};
@@ -79,8 +73,8 @@ static int run(int argc, char **argv) {
     rad_status st = rad_cli_parse(self, argc, argv, option, &job, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
-    rad_farm_opts opts = {.job_path = job, .database = database, .backend = backend, .precision = precision, .allow_outside = allow_outside,
-                          .quiet = quiet};
+    rad_farm_opts opts = {
+        .job_path = job, .database = database, .backend = backend, .precision = precision, .allow_outside = allow_outside, .quiet = quiet};
     if (n < 1)
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "no job file given"));
     RAD_TRY(parse_count("--batch", batch, &opts.batch, &err));
@@ -110,8 +104,10 @@ const rad_command rad_command_run = {
     .name = "run",
     .usage = "JOB [--db FILE] [--backend NAME] [--precision P] [--batch N] [--threads N] [--allow-outside] [--quiet] [--json]",
     .summary = "scores every case of a job's cohort into one SQLite file",
-    .help = "Works alone, under 'mpirun -n N' and under 'srun --mpi=pmix'. With several ranks, rank 0 hands out the work and writes the database,\n"
-            "the others score. The scores do not depend on the number of ranks, the batch or the threads. Whatever was interrupted goes on where it\n"
+    .help = "Works alone, under 'mpirun -n N' and under 'srun --mpi=pmix'. With several ranks, rank 0 hands out the work and writes the "
+            "database,\n"
+            "the others score. The scores do not depend on the number of ranks, the batch or the threads. Whatever was interrupted goes on "
+            "where it\n"
             "stopped when the same command is given again.\n\n"
             "  --db FILE         database (default: the job's, else results/NAME.sqlite)\n"
             "  --backend NAME    engine for the networks (default: the job's; 'radcohort backends' lists them)\n"

@@ -13,10 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FLUSH_SECONDS 2.0     /* results may be lost (and are computed again) that far back */
+#define FLUSH_SECONDS 2.0 /* results may be lost (and are computed again) that far back */
 #define FLUSH_RESULTS 512
 #define LEASE_SECONDS 1.0
-#define DEADLINE_BASE 1800.0  /* seconds; a case that takes longer than this and a megabyte a second has hung */
+#define DEADLINE_BASE 1800.0 /* seconds; a case that takes longer than this and a megabyte a second has hung */
 #define DEADLINE_PER_BYTE 1e-6
 
 enum rank_state { RANK_STARTING, RANK_SERVING, RANK_CLOSING /* finishes what it has */, RANK_OUT, RANK_GONE };
@@ -188,7 +188,8 @@ static rad_status store_quarantined(rad_coordinator *c, rad_error *err) {
     int64_t index;
     while (rad_sched_take_quarantined(c->sched, 1, &index) == 1) {
         char text[160];
-        snprintf(text, sizeof text, "took its rank down, or never came back, %d times: not tried again", rad_sched_attempts(c->sched, index));
+        snprintf(text, sizeof text, "took its rank down, or never came back, %d times: not tried again",
+                 rad_sched_attempts(c->sched, index));
         rad_status st = rad_store_put_exclusion(c->store, c->run, c->pending[index].case_id, "farm", RAD_E_QUARANTINE, text, err);
         if (st != RAD_OK)
             return st;
@@ -319,12 +320,19 @@ rad_status rad_coordinator_handle(rad_coordinator *c, int from, const rad_buf *m
     if (st != RAD_OK)
         return rad_error_prefix(err, st, "rank %d: ", from);
     switch (kind) {
-    case RAD_WIRE_HELLO: return take_hello(c, from, message, err);
-    case RAD_WIRE_RESULT: return take_result(c, from, message, err);
-    case RAD_WIRE_RETURN: return take_return(c, from, message, err);
-    case RAD_WIRE_FAULT: return take_fault(c, from, message, err);
-    case RAD_WIRE_BYE: c->rank[from].state = RANK_GONE; return RAD_OK;
-    default: return rad_error_set(err, RAD_E_COMM, "rank %d sent a message of kind %d", from, (int)kind);
+    case RAD_WIRE_HELLO:
+        return take_hello(c, from, message, err);
+    case RAD_WIRE_RESULT:
+        return take_result(c, from, message, err);
+    case RAD_WIRE_RETURN:
+        return take_return(c, from, message, err);
+    case RAD_WIRE_FAULT:
+        return take_fault(c, from, message, err);
+    case RAD_WIRE_BYE:
+        c->rank[from].state = RANK_GONE;
+        return RAD_OK;
+    default:
+        return rad_error_set(err, RAD_E_COMM, "rank %d sent a message of kind %d", from, (int)kind);
     }
 }
 
@@ -360,8 +368,8 @@ static int64_t hold_limit(const struct rank *r, double now) {
     return n > r->window ? n : r->window;
 }
 
-/* Guided: never more than half of the even share of what is left, so that the tail is short. Leases go out in lots of at least half of what a
- * rank may hold. */
+/* Guided: never more than half of the even share of what is left, so that the tail is short. Leases go out in lots of at least half of what
+ * a rank may hold. */
 static rad_status lease_all(rad_coordinator *c, double now, int *ret_serving, rad_error *err) {
     int serving = 0;
     for (int r = 0; r < c->n_rank; r++)
@@ -388,7 +396,9 @@ static rad_status drain(rad_coordinator *c, rad_error *err) {
     rad_sched_drain(c->sched);
     rad_progress_clear(&c->progress);
     if (!c->opts->quiet)
-        (void)fputs("stopping on request: what a network is at is finished, the rest is left for the next time; a second signal leaves at once\n", stderr);
+        (void)fputs(
+            "stopping on request: what a network is at is finished, the rest is left for the next time; a second signal leaves at once\n",
+            stderr);
     rad_status st = flush(c, err);
     for (int r = 0; r < c->n_rank && st == RAD_OK; r++) {
         if (c->rank[r].state != RANK_SERVING && c->rank[r].state != RANK_CLOSING)
@@ -405,7 +415,8 @@ static rad_status drain(rad_coordinator *c, rad_error *err) {
 static rad_progress_now progress_now(const rad_coordinator *c, int serving) {
     rad_sched_counts n = rad_sched_count(c->sched);
     int64_t before = c->plan->manifest->n_case - c->n_pending;
-    return (rad_progress_now){before + n.done + n.quarantined, c->plan->manifest->n_case, n.cost_done, n.cost_total, c->out->n_excluded, serving, c->out};
+    return (rad_progress_now){
+        before + n.done + n.quarantined, c->plan->manifest->n_case, n.cost_done, n.cost_total, c->out->n_excluded, serving, c->out};
 }
 
 rad_status rad_coordinator_tick(rad_coordinator *c, bool stop, bool *ret_over, rad_error *err) {
@@ -433,7 +444,8 @@ rad_status rad_coordinator_tick(rad_coordinator *c, bool stop, bool *ret_over, r
             c->draining = true;
             *ret_over = true;
         } else {
-            st = rad_error_set(err, c->last_fault, "no rank is left in service, %" PRId64 " cases are still to be done; the last one left because: %s",
+            st = rad_error_set(err, c->last_fault,
+                               "no rank is left in service, %" PRId64 " cases are still to be done; the last one left because: %s",
                                n.pending, c->fault_text);
         }
     }

@@ -1,6 +1,7 @@
 /* crash.h (private to src/farm): a last note of a process that a case takes down. Every thread says which cases it is at; on a fatal signal
  * (segmentation fault, bus error, illegal instruction, arithmetic, abort) the handler appends them to DATABASE.crash and lets the signal do
- * its work. The next session counts the notes: what crashed its rank twice is quarantined. A process that is killed from outside leaves none. */
+ * its work. The next session counts the notes: what crashed its rank twice is quarantined. A process that is killed from outside leaves
+ * none. */
 #ifndef RAD_FARM_CRASH_H
 #define RAD_FARM_CRASH_H
 

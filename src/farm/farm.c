@@ -109,7 +109,8 @@ static rad_status worker_loop(struct farm *f, rad_agent *a, rad_error *err) {
 static rad_status same_job(const struct farm *f, const rad_wire_config *m, rad_error *err) {
     if (strcmp(f->plan.job->sha256, m->job_sha256) == 0 && f->plan.job->n_model == m->n_model)
         return RAD_OK;
-    return rad_error_set(err, RAD_E_CONFIG, "'%s' is another file here than on rank 0; all ranks must see the same folder", f->opts->job_path);
+    return rad_error_set(err, RAD_E_CONFIG, "'%s' is another file here than on rank 0; all ranks must see the same folder",
+                         f->opts->job_path);
 }
 
 static rad_status run_worker(struct farm *f, rad_error *err) {
@@ -221,8 +222,11 @@ static rad_status run_root(struct farm *f, rad_error *err) {
         return st;
     if (st == RAD_OK && !nothing) {
         if (f->size == 1) {
-            rad_wire_config m = {.backend = f->plan.backend, .backend_version = f->plan.backend_version, .batch = f->plan.batch,
-                                 .model_sha256 = f->plan.sha256, .graph_hash = f->plan.graph_hash};
+            rad_wire_config m = {.backend = f->plan.backend,
+                                 .backend_version = f->plan.backend_version,
+                                 .batch = f->plan.batch,
+                                 .model_sha256 = f->plan.sha256,
+                                 .graph_hash = f->plan.graph_hash};
             rad_worker_opts o = worker_opts(f, &m);
             st = start_agent(f, &a, &o, err);
         }

@@ -23,7 +23,7 @@ rad_status rad_plan_read_job(const rad_farm_opts *o, bool loud, rad_plan *ret, r
         goto out;
     p.batch = o->batch > 0 ? o->batch : p.job->batch > 0 ? p.job->batch : 1;
     p.backend = rad_strdup(o->backend ? o->backend : p.job->backend);
-    p.database = o->database        ? rad_strdup(o->database)
+    p.database = o->database       ? rad_strdup(o->database)
                  : p.job->database ? rad_strdup(p.job->database)
                                    : rad_asprintf("results/%s.sqlite", p.job->name);
     if (!p.backend || !p.database) {
@@ -136,8 +136,8 @@ static rad_status check_model(rad_plan *p, int i, rad_backend *be, rad_error *er
         return rad_error_prefix(err, rad_status_scope(st) == RAD_SCOPE_STUDY ? RAD_E_MODEL : st, "model '%s': ", spec->name);
     memcpy(r->sha256, rad_model_sha256(m), sizeof r->sha256);
     if (spec->sha256 && strcmp(spec->sha256, r->sha256) != 0) {
-        st = rad_error_set(err, RAD_E_MODEL, "model '%s': '%s' has SHA-256 %s, the job wants %s; it is another file", spec->name, spec->path,
-                           r->sha256, spec->sha256);
+        st = rad_error_set(err, RAD_E_MODEL, "model '%s': '%s' has SHA-256 %s, the job wants %s; it is another file", spec->name,
+                           spec->path, r->sha256, spec->sha256);
         goto out;
     }
     if (rad_model_input_count(m) != 1) {
@@ -150,8 +150,13 @@ static rad_status check_model(rad_plan *p, int i, rad_backend *be, rad_error *er
             st = rad_error_prefix(err, st, "model '%s': ", spec->name);
         goto out;
     }
-    p->run_model[i] = (rad_run_model){.sha256 = r->sha256, .graph_hash = r->graph_hash, .summary = r->summary, .opset = rad_model_opset(m),
-                                      .parameters = rad_model_parameter_count(m), .input_shape = r->input_shape, .output_shape = r->output_shape};
+    p->run_model[i] = (rad_run_model){.sha256 = r->sha256,
+                                      .graph_hash = r->graph_hash,
+                                      .summary = r->summary,
+                                      .opset = rad_model_opset(m),
+                                      .parameters = rad_model_parameter_count(m),
+                                      .input_shape = r->input_shape,
+                                      .output_shape = r->output_shape};
     p->sha256[i] = r->sha256;
     p->graph_hash[i] = r->graph_hash;
 out:
@@ -256,7 +261,8 @@ static int64_t add_image(const rad_plan *p, struct room *r, rad_wire_case *c, in
     return c->n_image++;
 }
 
-static rad_status describe(const rad_plan *p, const rad_pending_case *pending, int64_t index, struct room *r, rad_wire_case *ret, rad_error *err) {
+static rad_status describe(const rad_plan *p, const rad_pending_case *pending, int64_t index, struct room *r, rad_wire_case *ret,
+                           rad_error *err) {
     const rad_case *mc = &p->manifest->item[pending[index].manifest_index];
     rad_wire_case c = {.index = index, .case_id = pending[index].case_id, .image = r->image, .n_input = p->job->n_input, .input = r->input};
     for (int i = 0; i < p->job->n_input; i++) {
@@ -288,7 +294,8 @@ static rad_status describe(const rad_plan *p, const rad_pending_case *pending, i
     return RAD_OK;
 }
 
-rad_status rad_plan_pack_lease(const rad_plan *p, const rad_pending_case *pending, const int64_t *index, int64_t n, rad_buf *ret, rad_error *err) {
+rad_status rad_plan_pack_lease(const rad_plan *p, const rad_pending_case *pending, const int64_t *index, int64_t n, rad_buf *ret,
+                               rad_error *err) {
     rad_status st = RAD_OK;
     struct room *room = rad_calloc((size_t)n + 1, sizeof *room);
     rad_wire_case *item = rad_calloc((size_t)n + 1, sizeof *item);

@@ -1,5 +1,5 @@
-/* plan.h (private to src/farm): what rank 0 knows before the first lease: job, cohort, manifest, models checked against the backend, and how
- * a case becomes a self-contained lease. */
+/* plan.h (private to src/farm): what rank 0 knows before the first lease: job, cohort, manifest, models checked against the backend, and
+ * how a case becomes a self-contained lease. */
 #ifndef RAD_FARM_PLAN_H
 #define RAD_FARM_PLAN_H
 
@@ -38,7 +38,7 @@ void rad_plan_release(rad_plan *p);
 rad_status rad_plan_costs(rad_plan *p, const rad_pending_case *pending, int64_t n, rad_error *err) RAD_MUST_CHECK;
 
 /* Packs cases as one LEASE message into *ret. index[k] is the position in `pending`. */
-rad_status rad_plan_pack_lease(const rad_plan *p, const rad_pending_case *pending, const int64_t *index, int64_t n, rad_buf *ret, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_plan_pack_lease(const rad_plan *p, const rad_pending_case *pending, const int64_t *index, int64_t n, rad_buf *ret,
+                               rad_error *err) RAD_MUST_CHECK;
 
 #endif

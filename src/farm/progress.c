@@ -25,7 +25,8 @@ static void reasons_text(const rad_progress_now *n, char *buf, size_t cap) {
     size_t used = 0;
     buf[0] = 0;
     for (int i = 0; i < n->outcome->n_reason && used + 48 < cap; i++)
-        used += (size_t)snprintf(buf + used, cap - used, "%s%s %" PRId64, i ? ", " : " (", n->outcome->reason[i].reason, n->outcome->reason[i].n);
+        used += (size_t)snprintf(buf + used, cap - used, "%s%s %" PRId64, i ? ", " : " (", n->outcome->reason[i].reason,
+                                 n->outcome->reason[i].n);
     if (used > 0)
         snprintf(buf + used, cap - used, ")");
 }
@@ -60,11 +61,11 @@ void rad_progress_show(rad_progress *p, const rad_progress_now *n, double now, b
         memset(bar, '-', BAR);
         memset(bar, '#', (size_t)full);
         bar[BAR] = 0;
-        (void)fprintf(stderr, "\r\033[K[%s] %3d %%  %" PRId64 "/%" PRId64 "  %.1f/s  ETA %s  excluded %" PRId64 "%.60s", bar, percent, n->done,
-                      n->total, rate, eta, n->excluded, why);
+        (void)fprintf(stderr, "\r\033[K[%s] %3d %%  %" PRId64 "/%" PRId64 "  %.1f/s  ETA %s  excluded %" PRId64 "%.60s", bar, percent,
+                      n->done, n->total, rate, eta, n->excluded, why);
         (void)fflush(stderr);
     } else {
-        (void)fprintf(stderr, "progress: %" PRId64 " of %" PRId64 " cases (%d %%), %.1f/s, ETA %s, excluded %" PRId64 "%s, %d rank%s\n", n->done,
-                      n->total, percent, rate, eta, n->excluded, why, n->ranks, n->ranks == 1 ? "" : "s");
+        (void)fprintf(stderr, "progress: %" PRId64 " of %" PRId64 " cases (%d %%), %.1f/s, ETA %s, excluded %" PRId64 "%s, %d rank%s\n",
+                      n->done, n->total, percent, rate, eta, n->excluded, why, n->ranks, n->ranks == 1 ? "" : "s");
     }
 }

@@ -11,10 +11,10 @@ typedef struct rad_progress {
 } rad_progress;
 
 typedef struct rad_progress_now {
-    int64_t done, total;      /* cases, those of earlier sessions included */
+    int64_t done, total;          /* cases, those of earlier sessions included */
     double cost_done, cost_total; /* of this session's cases: the estimate goes by cost, since large cases come first */
     int64_t excluded;
-    int ranks;                /* in service */
+    int ranks;                       /* in service */
     const rad_farm_outcome *outcome; /* for the reasons */
 } rad_progress_now;
 

@@ -1,5 +1,5 @@
-/* signals.h (private to src/farm): requests to stop. SIGINT, SIGTERM and SIGUSR1 (what batch systems send before the time limit) ask once for
- * an orderly end; the second one leaves at once. */
+/* signals.h (private to src/farm): requests to stop. SIGINT, SIGTERM and SIGUSR1 (what batch systems send before the time limit) ask once
+ * for an orderly end; the second one leaves at once. */
 #ifndef RAD_FARM_SIGNALS_H
 #define RAD_FARM_SIGNALS_H
 

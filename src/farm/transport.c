@@ -68,8 +68,9 @@ static rad_status check_lonely_step(rad_error *err) {
     const char *n = getenv("SLURM_STEP_NUM_TASKS");
     int64_t tasks;
     if (getenv("SLURM_PROCID") && n && rad_parse_int(n, &tasks) && tasks > 1)
-        return rad_error_set(err, RAD_E_COMM,
-                             "srun started %s tasks without a process manager, so each would run the whole job alone; use 'srun --mpi=pmix'", n);
+        return rad_error_set(
+            err, RAD_E_COMM,
+            "srun started %s tasks without a process manager, so each would run the whole job alone; use 'srun --mpi=pmix'", n);
     return RAD_OK;
 }
 
@@ -128,8 +129,8 @@ int rad_transport_cores(const rad_transport *t) {
 
 rad_status rad_transport_send(rad_transport *t, int to, rad_buf *b, rad_error *err) {
     if (b->size > RAD_MAX_MESSAGE || to < 0 || to >= t->size) {
-        rad_status st = rad_error_set(err, RAD_E_LIMIT, "cannot send %zu bytes to rank %d of %d: at most %zu fit into one message", b->size, to,
-                                      t->size, RAD_MAX_MESSAGE);
+        rad_status st = rad_error_set(err, RAD_E_LIMIT, "cannot send %zu bytes to rank %d of %d: at most %zu fit into one message", b->size,
+                                      to, t->size, RAD_MAX_MESSAGE);
         rad_buf_release(b);
         return st;
     }

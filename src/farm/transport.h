@@ -1,7 +1,7 @@
 /* transport.h (private to src/farm): how messages get from rank to rank.
  *
- * Two kinds behind one table: `mpi` when a launcher started us, `local` when none did (one rank, no MPI_Init). A message to the own rank never
- * leaves the process. Nothing here blocks without sleeping: many ranks may share few cores. All calls from the thread that opened it.
+ * Two kinds behind one table: `mpi` when a launcher started us, `local` when none did (one rank, no MPI_Init). A message to the own rank
+ * never leaves the process. Nothing here blocks without sleeping: many ranks may share few cores. All calls from the thread that opened it.
  */
 #ifndef RAD_FARM_TRANSPORT_H
 #define RAD_FARM_TRANSPORT_H

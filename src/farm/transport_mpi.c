@@ -12,9 +12,9 @@
 #include <string.h>
 
 #define TAG 1
-#define MAX_RECEIVES 64   /* messages whose bytes are on their way at once */
-#define NAP 0.0005        /* seconds between tests while waiting for a collective */
-#define MASK_WORDS 16     /* 1,024 cores a node */
+#define MAX_RECEIVES 64 /* messages whose bytes are on their way at once */
+#define NAP 0.0005      /* seconds between tests while waiting for a collective */
+#define MASK_WORDS 16   /* 1,024 cores a node */
 
 struct sending {
     struct sending *next;

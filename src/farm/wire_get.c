@@ -1,5 +1,6 @@
 /* wire_get.c: bytes into messages. Every count is checked against its limit and against the bytes that are left before anything is
- * allocated; the first failure sticks and later reads give zeros, so that a decoder is a straight list of reads with one look at the end. */
+ * allocated; the first failure sticks and later reads give zeros, so that a decoder is a straight list of reads with one look at the end.
+ */
 #include "wire_bytes.h"
 
 #include <stdlib.h>

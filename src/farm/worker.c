@@ -144,8 +144,9 @@ static rad_status open_models(rad_worker *w, const rad_worker_opts *o, rad_error
         if (st != RAD_OK) /* whatever is wrong with it, it is no study's fault */
             return rad_error_prefix(err, rad_status_scope(st) == RAD_SCOPE_STUDY ? RAD_E_MODEL : st, "model '%s': ", spec->name);
         if (strcmp(rad_model_sha256(w->line[i].model), o->model_sha256[i]) != 0)
-            return rad_error_set(err, RAD_E_MODEL, "model '%s': '%s' is another file here than on rank 0; all ranks must see the same folder",
-                                 spec->name, spec->path);
+            return rad_error_set(err, RAD_E_MODEL,
+                                 "model '%s': '%s' is another file here than on rank 0; all ranks must see the same folder", spec->name,
+                                 spec->path);
         int64_t chw[3];
         struct shape_engine *e;
         if (!rad_prepare_sample_shape(&w->job->input[spec->input], chw))
@@ -204,7 +205,8 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
     RAD_TRY(rad_volumes_create(RAD_IDLE_VOLUMES, &w->volumes, err));
     RAD_TRY(rad_backend_open(o->backend, &w->backend, err));
     if (strcmp(rad_backend_version(w->backend), o->backend_version) != 0) {
-        st = rad_error_set(err, RAD_E_DEVICE, "this rank has '%s', rank 0 has '%s': scores of one run must come from one engine; use nodes of one kind",
+        st = rad_error_set(err, RAD_E_DEVICE,
+                           "this rank has '%s', rank 0 has '%s': scores of one run must come from one engine; use nodes of one kind",
                            rad_backend_version(w->backend), o->backend_version);
         goto out;
     }

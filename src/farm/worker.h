@@ -19,18 +19,18 @@
 typedef struct rad_worker rad_worker;
 
 typedef struct rad_worker_opts {
-    const rad_job *job;              /* outlives the worker */
-    const char *backend, *backend_version; /* the version that the coordinator recorded; another one here is refused */
+    const rad_job *job;                                  /* outlives the worker */
+    const char *backend, *backend_version;               /* the version that the coordinator recorded; another one here is refused */
     const char *const *model_sha256, *const *graph_hash; /* [job->n_model], as the coordinator found them */
     rad_precision precision;
-    int batch, threads;              /* >= 1 */
+    int batch, threads; /* >= 1 */
 } rad_worker_opts;
 
 /* Opens backend and models, builds the engines whose sample shape the job decides, starts the threads. Errors: MODEL (another file than
  * the coordinator's, wrong number of outputs, what rad_engine_create says), DEVICE, NOMEM. */
 rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_error *err) RAD_MUST_CHECK;
-/* Lets the cases in work come to their end, for at most `patience` seconds. Threads that work on (a read that hangs, say) are then left behind
- * together with what they use: the process is about to end. */
+/* Lets the cases in work come to their end, for at most `patience` seconds. Threads that work on (a read that hangs, say) are then left
+ * behind together with what they use: the process is about to end. */
 void rad_worker_destroy(rad_worker **w, double patience);
 
 /* Cases it wants to hold: enough to fill a batch while the loaders are at the next. */

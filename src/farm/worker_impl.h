@@ -21,8 +21,8 @@ struct work_input {
     const char *stage; /* "intake", "load", "prepare" */
     char *why;         /* owned, or NULL */
     rad_prepared prepared;
-    size_t bytes;      /* of prepared.data */
-    int users;         /* models that still need the samples */
+    size_t bytes; /* of prepared.data */
+    int users;    /* models that still need the samples */
 };
 
 struct work_model {

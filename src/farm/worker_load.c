@@ -37,7 +37,8 @@ static rad_status fetch(rad_worker *w, struct work *k, const char *path, struct 
 static rad_status record_image(struct work *k, int64_t image, const rad_volume *v, rad_error *err) {
     rad_image_record *r = &k->record[k->n_record];
     const rad_image_info *info = &v->info;
-    *r = (rad_image_record){.image = image, .n_dim = info->n_dim, .type = rad_voxel_type_name(info->type), .file_bytes = (int64_t)info->file_bytes};
+    *r = (rad_image_record){
+        .image = image, .n_dim = info->n_dim, .type = rad_voxel_type_name(info->type), .file_bytes = (int64_t)info->file_bytes};
     memcpy(r->content, v->content, sizeof r->content);
     memcpy(r->dim, info->dim, sizeof r->dim);
     memcpy(r->spacing, info->spacing, sizeof r->spacing);
@@ -49,8 +50,8 @@ static rad_status record_image(struct work *k, int64_t image, const rad_volume *
     return RAD_OK;
 }
 
-/* A mask is read when the region or the choice of slices may come from it: a whole region still takes its slices from the lesion, unless all of
- * the volume is scored. */
+/* A mask is read when the region or the choice of slices may come from it: a whole region still takes its slices from the lesion, unless
+ * all of the volume is scored. */
 static bool wants_mask(const rad_input_spec *s) {
     return s->region.from == RAD_REGION_AUTO || s->region.from == RAD_REGION_MASK ||
            (s->region.from == RAD_REGION_WHOLE && s->slices != RAD_SLICES_VOLUME_ALL);
@@ -63,7 +64,8 @@ static bool input_used(const rad_job *job, int input) {
     return false;
 }
 
-static rad_status prepare_input(rad_worker *w, struct work *k, int i, const struct loaded *image, const struct loaded *mask, rad_error *err) {
+static rad_status prepare_input(rad_worker *w, struct work *k, int i, const struct loaded *image, const struct loaded *mask,
+                                rad_error *err) {
     const rad_input_spec *spec = &w->job->input[i];
     const rad_wire_input *wire = &k->c->input[i];
     struct work_input *in = &k->input[i];

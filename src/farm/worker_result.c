@@ -25,8 +25,8 @@ rad_status rad_work_key(const rad_worker *w, const struct work *k, int model, co
         RAD_TRY(rad_buf_printf(&b, err, "channel %d image %s\n", i, channel_content[i]));
     RAD_TRY(rad_buf_printf(&b, err, "mask %s\n", mask_content));
     if (c->has_box)
-        RAD_TRY(rad_buf_printf(&b, err, "box %lld %lld %lld %lld %lld %lld\n", (long long)c->box[0], (long long)c->box[1], (long long)c->box[2],
-                               (long long)c->box[3], (long long)c->box[4], (long long)c->box[5]));
+        RAD_TRY(rad_buf_printf(&b, err, "box %lld %lld %lld %lld %lld %lld\n", (long long)c->box[0], (long long)c->box[1],
+                               (long long)c->box[2], (long long)c->box[3], (long long)c->box[4], (long long)c->box[5]));
     if (c->has_point)
         RAD_TRY(rad_buf_printf(&b, err, "point %a %a %a\n", c->point[0], c->point[1], c->point[2]));
     RAD_TRY(rad_buf_printf(&b, err, "graph %s output %s activation %s classes %d\nprecision %s\nengine %s\n", w->graph_hash[model],

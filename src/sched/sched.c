@@ -5,8 +5,8 @@
  *      +--return, lost----+--lost for the RAD_MAX_ATTEMPTS-th time--> QUARANTINED
  *
  * Pending cases stand in one binary heap. Its key is the position in the order (cost descending, index ascending), with the tiers of
- * suspicion one behind the other. Leased cases stand in one doubly linked list, so that what is done on a loss or a time-out costs by the number of
- * leases, not of cases. A case that is completed while pending leaves a stale heap entry, which the next lease throws away.
+ * suspicion one behind the other. Leased cases stand in one doubly linked list, so that what is done on a loss or a time-out costs by the
+ * number of leases, not of cases. A case that is completed while pending leaves a stale heap entry, which the next lease throws away.
  */
 #include "radcohort/sched.h"
 
@@ -118,7 +118,8 @@ static void make_pending(rad_sched *s, int64_t i) {
     heap_push(s, i);
 }
 
-rad_status rad_sched_create(const rad_sched_case *item, int64_t n, int n_rank, const rad_sched_opts *opts, rad_sched **ret, rad_error *err) {
+rad_status rad_sched_create(const rad_sched_case *item, int64_t n, int n_rank, const rad_sched_opts *opts, rad_sched **ret,
+                            rad_error *err) {
     if (n < 0 || n_rank < 1)
         return rad_error_set(err, RAD_E_INTERNAL, "a schedule of %lld cases for %d ranks makes no sense", (long long)n, n_rank);
     size_t count = n > 0 ? (size_t)n : 1;

@@ -58,7 +58,8 @@ def network(seed, planes, side, classes):
         return [draw.gauss(0, math.sqrt(2 / fan)) for _ in range(n)]
 
     width = 8
-    initializers = [tensor("w1", [width, planes, 3, 3], weights(width * planes * 9, planes * 9)), tensor("b1", [width], weights(width, width)),
+    initializers = [tensor("w1", [width, planes, 3, 3], weights(width * planes * 9, planes * 9)),
+                    tensor("b1", [width], weights(width, width)),
                     tensor("w2", [width, width, 3, 3], weights(width * width * 9, width * 9)), tensor("b2", [width], weights(width, width)),
                     tensor("w3", [classes, width], weights(classes * width, 1)), tensor("b3", [classes], weights(classes, 4))]
     nodes = [node("Conv", ["x", "w1", "b1"], "c1", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]), node("Relu", ["c1"], "r1"),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A device that fails: its rank goes out of service and its work to the others, with the same bytes; with no rank left the run fails with the
-# reason, and the same command finishes it once the device works again.
+# A device that fails: its rank goes out of service and its work to the others, with the same bytes; with no rank left the run fails with
+# the reason, and the same command finishes it once the device works again.
 . "$(dirname "$0")/lib.sh"
 need_mpirun
 "$python" "$here/fixture.py" "$tmp/job" 16

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A study that takes its rank down every time, by a crash or by a kill from outside (out of memory): it alone is quarantined, after a bounded
-# number of sessions, and everything else is what it would have been.
+# A study that takes its rank down every time, by a crash or by a kill from outside (out of memory): it alone is quarantined, after a
+# bounded number of sessions, and everything else is what it would have been.
 . "$(dirname "$0")/lib.sh"
 need_mpirun
 case ${RAD_SANITIZE:-} in ?*) skip "a preloaded library and a sanitizer do not go together" ;; esac
@@ -19,7 +19,8 @@ for setting in "SEGV 11 3" "KILL 9 9"; do
             session=$((session + 1))
             [ "$session" -le "$most" ] || { cat "$tmp/log"; fail "$name on $ranks ranks: not over after $most sessions"; }
             rc=0
-            mpi $ranks env LD_PRELOAD="$tmp/poison.so" POISON_PATH=P010_A POISON_SIGNAL=$number "${run[@]}" --db "$db" >"$tmp/log" 2>&1 || rc=$?
+            mpi $ranks env LD_PRELOAD="$tmp/poison.so" POISON_PATH=P010_A POISON_SIGNAL=$number \
+                "${run[@]}" --db "$db" >"$tmp/log" 2>&1 || rc=$?
         done
         echo "$name, $ranks ranks: over in session $session"
         dump "$db" >"$tmp/db.txt"

@@ -25,7 +25,8 @@ def run(folder, job, *options):
 def scores(db):
     """{(model, patient, lesion, slice, class): score}, both classes"""
     return {r[:5]: r[5] for r in db.execute(
-        "SELECT rm.model, p.patient, l.lesion, s.slice, k.class, s.score FROM run_result rr JOIN slice_score s ON s.result_id = rr.result_id"
+        "SELECT rm.model, p.patient, l.lesion, s.slice, k.class, s.score FROM run_result rr"
+        " JOIN slice_score s ON s.result_id = rr.result_id"
         " JOIN run_model rm ON rm.run_model_id = rr.run_model_id JOIN manifest m ON m.case_id = rr.case_id"
         " JOIN run_class k ON k.run_id = m.run_id AND k.class_index = s.class_index"
         " JOIN patient p ON p.patient_id = m.patient_id LEFT JOIN lesion l ON l.lesion_id = m.lesion_id")}
@@ -81,7 +82,8 @@ def check_keys(folder):
         got = {k for k in base if now[k] != base[k]}
         assert got == {k for k in base if expected(*k)}, (what, sorted(got))
 
-    changed("activation", keys(run(folder, edit(folder, "a.yaml", ("activation: softmax", "activation: none")))), lambda m, p, l: m == "one")
+    changed("activation", keys(run(folder, edit(folder, "a.yaml", ("activation: softmax", "activation: none")))),
+            lambda m, p, l: m == "one")
     changed("margin", keys(run(folder, edit(folder, "b.yaml", (r"slices: lesion-all\n    region: \{from: auto, margin_mm: 2",
                                                                r"slices: lesion-all\n    region: {from: auto, margin_mm: 3")))),
             lambda m, p, l: m != "pair")

@@ -17,10 +17,18 @@ static rad_buf lease_bytes(void) {
     static const rad_wire_image image[] = {{7, "/a/b.nii.gz"}, {9, "/a/ü.nii"}};
     static const int64_t channel[] = {1, 0, 1};
     static const rad_wire_input input[] = {{RAD_OK, "", 3, channel}, {RAD_E_CHANNEL, "no image has sequence 'T2'", 0, NULL}};
-    static const rad_wire_case item[] = {
-        {.index = 3, .case_id = 40, .n_image = 2, .image = image, .mask = "/m.nii", .has_box = true, .box = {1, 2, 3, -4, 5, INT64_MIN},
-         .has_point = true, .point = {0.5, -0.0, 1e300}, .n_input = 2, .input = input},
-        {.index = 0, .case_id = -1}};
+    static const rad_wire_case item[] = {{.index = 3,
+                                          .case_id = 40,
+                                          .n_image = 2,
+                                          .image = image,
+                                          .mask = "/m.nii",
+                                          .has_box = true,
+                                          .box = {1, 2, 3, -4, 5, INT64_MIN},
+                                          .has_point = true,
+                                          .point = {0.5, -0.0, 1e300},
+                                          .n_input = 2,
+                                          .input = input},
+                                         {.index = 0, .case_id = -1}};
     rad_wire_lease m = {2, item};
     rad_buf b = start();
     assert_int_equal(rad_wire_put_lease(&b, &m, NULL), RAD_OK);
@@ -30,14 +38,37 @@ static rad_buf lease_bytes(void) {
 static rad_buf result_bytes(void) {
     static const int64_t slice[] = {4, 5}, stored[] = {9, 8}, box[2][4] = {{1, 2, 3, 4}, {-5, 6, 7, 8}};
     static const double score[] = {0.25, 0.75, 1.0 / 3, -0.0};
-    static const rad_model_result model[] = {
-        {.status = RAD_OK, .stage = "", .why = "", .key = "abc", .n_slice = 2, .slice = slice, .stored_slice = stored, .box = box, .score = score},
-        {.status = RAD_E_TRUNCATED, .stage = "load", .why = "'x' ends early"}};
-    static const rad_image_record image[] = {{.image = 7, .content = "00112233445566778899aabbccddeeff", .n_dim = 3, .dim = {4, 5, 6, 1, 1, 1, 1},
-        .spacing = {1, 2, 3}, .affine = {{1, 0, 0, -9}, {0, 1, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}}, .orientation = "RAS", .type = "int16",
-        .warning = NULL, .file_bytes = 123}};
-    rad_wire_result m = {.index = 3, .n_class = 2, .result = {.case_id = 40, .n_image = 1, .image = image, .n_model = 2, .model = model,
-        .read_s = 0.5, .prepare_s = NAN, .infer_s = INFINITY, .read_bytes = 123}};
+    static const rad_model_result model[] = {{.status = RAD_OK,
+                                              .stage = "",
+                                              .why = "",
+                                              .key = "abc",
+                                              .n_slice = 2,
+                                              .slice = slice,
+                                              .stored_slice = stored,
+                                              .box = box,
+                                              .score = score},
+                                             {.status = RAD_E_TRUNCATED, .stage = "load", .why = "'x' ends early"}};
+    static const rad_image_record image[] = {{.image = 7,
+                                              .content = "00112233445566778899aabbccddeeff",
+                                              .n_dim = 3,
+                                              .dim = {4, 5, 6, 1, 1, 1, 1},
+                                              .spacing = {1, 2, 3},
+                                              .affine = {{1, 0, 0, -9}, {0, 1, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}},
+                                              .orientation = "RAS",
+                                              .type = "int16",
+                                              .warning = NULL,
+                                              .file_bytes = 123}};
+    rad_wire_result m = {.index = 3,
+                         .n_class = 2,
+                         .result = {.case_id = 40,
+                                    .n_image = 1,
+                                    .image = image,
+                                    .n_model = 2,
+                                    .model = model,
+                                    .read_s = 0.5,
+                                    .prepare_s = NAN,
+                                    .infer_s = INFINITY,
+                                    .read_bytes = 123}};
     rad_buf b = start();
     assert_int_equal(rad_wire_put_result(&b, &m, NULL), RAD_OK);
     return b;
@@ -45,8 +76,15 @@ static rad_buf result_bytes(void) {
 
 static rad_buf config_bytes(void) {
     const char *sha[] = {"s0", "s1"}, *graph[] = {"g0", "g1"};
-    rad_wire_config m = {.text = "", .job_sha256 = "j", .backend = "ref", .backend_version = "ref 1", .precision = "fp32", .batch = 8,
-                         .n_model = 2, .model_sha256 = sha, .graph_hash = graph};
+    rad_wire_config m = {.text = "",
+                         .job_sha256 = "j",
+                         .backend = "ref",
+                         .backend_version = "ref 1",
+                         .precision = "fp32",
+                         .batch = 8,
+                         .n_model = 2,
+                         .model_sha256 = sha,
+                         .graph_hash = graph};
     rad_buf b = start();
     assert_int_equal(rad_wire_put_config(&b, &m, NULL), RAD_OK);
     return b;
@@ -88,13 +126,28 @@ static rad_status decode(const void *p, size_t n) {
         rad_wire_cases ret;
         rad_wire_fault f;
         switch (kind) {
-        case RAD_WIRE_CONFIG: st = rad_wire_get_config(p, n, &a, &c, NULL); break;
-        case RAD_WIRE_HELLO: st = rad_wire_get_hello(p, n, &a, &h, NULL); break;
-        case RAD_WIRE_LEASE: st = rad_wire_get_lease(p, n, &a, &l, NULL); break;
-        case RAD_WIRE_RESULT: st = rad_wire_get_result(p, n, &a, &r, NULL); break;
-        case RAD_WIRE_RETURN: st = rad_wire_get_return(p, n, &a, &ret, NULL); break;
-        case RAD_WIRE_FAULT: st = rad_wire_get_fault(p, n, &a, &f, NULL); break;
-        case RAD_WIRE_DRAIN: case RAD_WIRE_QUIT: case RAD_WIRE_BYE: break;
+        case RAD_WIRE_CONFIG:
+            st = rad_wire_get_config(p, n, &a, &c, NULL);
+            break;
+        case RAD_WIRE_HELLO:
+            st = rad_wire_get_hello(p, n, &a, &h, NULL);
+            break;
+        case RAD_WIRE_LEASE:
+            st = rad_wire_get_lease(p, n, &a, &l, NULL);
+            break;
+        case RAD_WIRE_RESULT:
+            st = rad_wire_get_result(p, n, &a, &r, NULL);
+            break;
+        case RAD_WIRE_RETURN:
+            st = rad_wire_get_return(p, n, &a, &ret, NULL);
+            break;
+        case RAD_WIRE_FAULT:
+            st = rad_wire_get_fault(p, n, &a, &f, NULL);
+            break;
+        case RAD_WIRE_DRAIN:
+        case RAD_WIRE_QUIT:
+        case RAD_WIRE_BYE:
+            break;
         }
     }
     rad_wire_arena_release(&a);
@@ -257,7 +310,11 @@ static void memory_runs_out(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest t[] = {cmocka_unit_test(lease_round_trip), cmocka_unit_test(result_round_trip), cmocka_unit_test(small_round_trips),
-                                   cmocka_unit_test(refusals),         cmocka_unit_test(damage),            cmocka_unit_test(memory_runs_out)};
+    const struct CMUnitTest t[] = {cmocka_unit_test(lease_round_trip),
+                                   cmocka_unit_test(result_round_trip),
+                                   cmocka_unit_test(small_round_trips),
+                                   cmocka_unit_test(refusals),
+                                   cmocka_unit_test(damage),
+                                   cmocka_unit_test(memory_runs_out)};
     return cmocka_run_group_tests(t, NULL, NULL);
 }

@@ -81,7 +81,10 @@ static void quarantined_after_two_losses(void **state) {
 
 static void lost_twice_goes_alone_in_the_farm(void **state) {
     (void)state;
-    rad_sched_case item[] = {{.id = 1, .cost = 9, .lost = 2}, {.id = 2, .cost = 5, .lost = 1}, {.id = 3, .cost = 1}, {.id = 4, .cost = 8, .lost = 7},
+    rad_sched_case item[] = {{.id = 1, .cost = 9, .lost = 2},
+                             {.id = 2, .cost = 5, .lost = 1},
+                             {.id = 3, .cost = 1},
+                             {.id = 4, .cost = 8, .lost = 7},
                              {.id = 5, .cost = 4, .lost = 1}};
     rad_sched *s = NULL;
     rad_error err = {0};
@@ -271,10 +274,16 @@ static void walk(uint64_t seed) {
         int rank = (int)draw((uint64_t)n_rank), i = (int)draw((uint64_t)n);
         now += (double)draw(3);
         switch (draw(12)) {
-        case 0: case 1: case 2: case 3:
+        case 0:
+        case 1:
+        case 2:
+        case 3:
             leased(&m, rank, got, rad_sched_lease(s, rank, (int64_t)draw(6), now, got), n);
             break;
-        case 4: case 5: case 6: case 7: { /* a result, sometimes late, sometimes of a case that nobody asked for */
+        case 4:
+        case 5:
+        case 6:
+        case 7: { /* a result, sometimes late, sometimes of a case that nobody asked for */
             bool first = m.state[i] == RAD_LEASE_LEASED || m.state[i] == RAD_LEASE_PENDING;
             if (m.state[i] == RAD_LEASE_PENDING && draw(4))
                 break;
@@ -340,9 +349,9 @@ static void random_walks(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest t[] = {
-        cmocka_unit_test(largest_first_then_index), cmocka_unit_test(second_result_is_ignored),
-        cmocka_unit_test(quarantined_after_two_losses), cmocka_unit_test(lost_twice_goes_alone_in_the_farm), cmocka_unit_test(given_back_does_not_count),
-        cmocka_unit_test(deadline_grows_with_cost), cmocka_unit_test(bad_sizes_and_memory), cmocka_unit_test(random_walks)};
+    const struct CMUnitTest t[] = {cmocka_unit_test(largest_first_then_index),     cmocka_unit_test(second_result_is_ignored),
+                                   cmocka_unit_test(quarantined_after_two_losses), cmocka_unit_test(lost_twice_goes_alone_in_the_farm),
+                                   cmocka_unit_test(given_back_does_not_count),    cmocka_unit_test(deadline_grows_with_cost),
+                                   cmocka_unit_test(bad_sizes_and_memory),         cmocka_unit_test(random_walks)};
     return cmocka_run_group_tests(t, NULL, NULL);
 }
