@@ -200,8 +200,12 @@ static rad_status icc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad
     const double hi = nd * (fu * msr - mse) / (kd * msc + (kd * nd - kd - nd) * mse + nd * fu * msr);
     put_icc(doc, "2_1", r, perfect ? 1 : lo, perfect ? 1 : hi, f3);
     const double rk = (msr - mse) / (msr + (msc - mse) / nd);
-    put_icc(doc, "2_k", rk, perfect ? 1 : nd * (msr - fl * mse) / (fl * (msc - mse) + nd * msr),
-            perfect ? 1 : nd * (fu * msr - mse) / (msc - mse + nd * fu * msr), f3);
+    /* as irr::icc: the degrees of freedom restart from ICC(A,k) in the formula of ICC(A,1) */
+    const double ak = kd * rk / (nd * (1 - rk)), bk = 1 + kd * rk * (nd - 1) / (nd * (1 - rk));
+    const double vk = (ak * msc + bk * mse) * (ak * msc + bk * mse) / (ak * msc * ak * msc / (kd - 1) + bk * mse * bk * mse / df3);
+    const double flk = q_f(up, nd - 1, vk), fuk = q_f(up, vk, nd - 1);
+    put_icc(doc, "2_k", rk, perfect ? 1 : nd * (msr - flk * mse) / (flk * (msc - mse) + nd * msr),
+            perfect ? 1 : nd * (fuk * msr - mse) / (msc - mse + nd * fuk * msr), f3);
     if (perfect)
         rad_doc_reason(doc, "perfect agreement: the interval is a point");
 out:
