@@ -202,6 +202,13 @@ static void unit_patient(void **state) {
     assert_int_equal(f.manifest->item[3].patient, 2);
     assert_int_equal(f.manifest->n_unused, 2);
     stop(&f);
+    /* studies come in table order, whichever images name a lesion */
+    build(&f, "unit: patient\ninputs:\n  a: {channels: [{sequence: T2}]}\n", P1, "patient\tlesion\nP1\tL1\n",
+          "patient\tstudy\tsequence\tpath\tlesion\nP1\tS2\tT2\ta.nii\tL1\nP1\tS1\tT2\tb.nii\t\n");
+    assert_int_equal(f.manifest->n_case, 2);
+    assert_string_equal(f.manifest->item[0].study, "S2");
+    assert_string_equal(f.manifest->item[1].study, "S1");
+    stop(&f);
 }
 
 static void labels(void **state) {

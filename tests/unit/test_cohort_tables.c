@@ -116,6 +116,17 @@ static void identity(void **state) {
     start(&f);
     read_cohort(&f);
     memcpy(first, f.cohort->sha256, sizeof first);
+    static const struct {
+        const char *name, *text;
+    } part[] = {{"patients.tsv", PATIENTS}, {"images.tsv", IMAGES}, {"centers.tsv", CENTERS}};
+    char all[400] = "", one[RAD_SHA256_HEX], want[RAD_SHA256_HEX];
+    rad_error err = {0};
+    for (size_t i = 0, at = 0; i < 3; i++) {
+        assert_ok(rad_sha256(part[i].text, strlen(part[i].text), one, &err));
+        at += (size_t)snprintf(all + at, sizeof all - at, "%s %zu %s\n", part[i].name, strlen(part[i].text), one);
+    }
+    assert_ok(rad_sha256(all, strlen(all), want, &err));
+    assert_string_equal(first, want);
     rad_cohort_destroy(&f.cohort);
     read_cohort(&f);
     assert_string_equal(first, f.cohort->sha256);
