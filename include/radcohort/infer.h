@@ -61,6 +61,60 @@ size_t rad_engine_describe(const rad_engine *e, char *buf, size_t cap); /* per n
 rad_status rad_backend_run_graph(rad_backend *be, const rad_graph *g, rad_precision p, const rad_tensor *in, rad_tensor *out, rad_error *err)
     RAD_MUST_CHECK;
 
+/* ---------------------------------------------------------------- class activation maps
+ *
+ * Zhou B et al. Learning Deep Features for Discriminative Localization. CVPR 2016. A network that ends in a global average over the
+ * positions of its last feature map f [K, (D,) H, W] and in linear layers has, before any softmax or sigmoid, the output
+ *     logit[c] = bias[c] + sum_k weight[c][k] * mean_p f[k][p]  =  bias[c] + mean_p map[c][p],   map[c][p] = sum_k weight[c][k] * f[k][p]
+ * so that map[c] says exactly what each position adds to class c: no gradients, no approximation. `f` is what enters the pooling: after
+ * the activation that was fused into the last convolution.
+ *
+ *     rad_cam_create(model, &opts, &cam, err);  opts.tap = rad_cam_tap(cam);  rad_engine_create(be, model, &opts, &engine, err);
+ *     rad_engine_run(engine, in, n, out, tap, err);  rad_cam_compute(cam, class, tap + sample * tap_count, map, err);
+ *
+ * A map has the bits of the tap, so promise 1 covers it; tapping does not change the score. */
+
+#define RAD_MAX_CAM_WEIGHTS ((int64_t)1 << 24) /* n_class * n_channel */
+#define RAD_CAM_RANK 3                         /* spatial axes of a map, at most */
+
+typedef struct rad_cam rad_cam;
+
+/* Finds the head of output `output` (NULL: the first) of a built graph and composes its layers into one [n_class, n_channel] matrix, in
+ * double. Taken for the pooling: GlobalAveragePool; ReduceMean over all spatial axes, also one after another or over flattened positions,
+ * channels first or last; AveragePool whose window is the whole map. For the layers: Gemm, MatMul, 1x1 Conv, BatchNormalization, sums and
+ * products with constants; in between whatever only changes the shape, Dropout, Identity; at the end Softmax, LogSoftmax, Sigmoid, Tanh.
+ * The graph is only read and may be destroyed afterwards. Errors: MODEL, saying why this network has no such map (a hidden layer with an
+ * activation, a dense layer over a flattened map, another pooling, several branches, normalisation per sample ...); LIMIT; NOMEM. */
+rad_status rad_cam_create_from_graph(const rad_graph *g, const char *output, rad_cam **ret, rad_error *err) RAD_MUST_CHECK;
+/* The same for the graph that rad_engine_create builds from these options (`output` and `sample` are read). */
+rad_status rad_cam_create(rad_model *m, const rad_engine_opts *opts, rad_cam **ret, rad_error *err) RAD_MUST_CHECK;
+void rad_cam_destroy(rad_cam **c);
+/* Name of the tensor f, to be given as rad_engine_opts.tap. Lives as long as the rad_cam. */
+const char *rad_cam_tap(const rad_cam *c);
+int64_t rad_cam_class_count(const rad_cam *c);
+int64_t rad_cam_channel_count(const rad_cam *c);
+/* Shape of one map: [W], [H, W] or [D, H, W]. */
+void rad_cam_get_shape(const rad_cam *c, rad_shape *ret);
+/* [n_class, n_channel] and [n_class]; borrowed. */
+const double *rad_cam_weights(const rad_cam *c);
+const double *rad_cam_bias(const rad_cam *c);
+/* "class maps [7, 7] from tensor 'x' (2048 channels), 2 classes"; snprintf's contract. */
+size_t rad_cam_describe(const rad_cam *c, char *buf, size_t cap);
+/* The map of class `cls` for one sample. `tap`: that sample's tapped tensor as rad_engine_run fills it. `ret_map`: row-major, shape of
+ * rad_cam_get_shape. Summed in double over channels in their order and rounded once: bits depend on the tap alone. Any sign; not
+ * normalised. Thread-safe for one rad_cam. Errors: USAGE (no such class). */
+rad_status rad_cam_compute(const rad_cam *c, int64_t cls, const float *tap, float *ret_map, rad_error *err) RAD_MUST_CHECK;
+
+/* `from` [.., H, W] to `to` of the same rank (1 to 3), linear along each axis with half-pixel centres: output index i reads the input at
+ * x = (i + 0.5) * n_from / n_to - 0.5, clamped to [0, n_from - 1], between floor(x) and its neighbour. It is ONNX Resize linear/half_pixel and
+ * PyTorch interpolate(align_corners=False, antialias=False). In double, last axis first. Errors: SHAPE (rank, a dim below 1), LIMIT. */
+rad_status rad_cam_resize(const float *map, const rad_shape *from, const rad_shape *to, float *ret, rad_error *err) RAD_MUST_CHECK;
+/* Index of the largest value along each axis of a finite map; the first in row-major order when several are equal. Returns the value. */
+float rad_cam_peak(const float *map, const rad_shape *shape, int64_t ret_index[RAD_CAM_RANK]);
+/* Where the centre of cell `index` of an axis of n_from cells lies on the same axis of n_to pixels, 0 = centre of the first pixel:
+ * (index + 0.5) * n_to / n_from - 0.5. */
+double rad_cam_position(int64_t index, int64_t n_from, int64_t n_to);
+
 #ifdef __cplusplus
 }
 #endif

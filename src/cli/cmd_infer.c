@@ -10,7 +10,7 @@
 #define RAD_MAX_INFER_BYTES ((size_t)16 << 30)
 
 struct request {
-    const char *model, *input, *output, *shape, *backend, *precision, *threads, *tap, *tap_output, *result, *compare, *threshold;
+    const char *model, *input, *output, *shape, *backend, *precision, *threads, *tap, *tap_output, *result, *compare, *threshold, *cam, *cam_output;
     bool verbose;
 };
 
@@ -19,7 +19,9 @@ struct job {
     rad_engine_opts opts;
     int64_t declared_n; /* from --shape; 0 = not given */
     double threshold;
+    int64_t cam_class;
     rad_model *model;
+    rad_cam *cam; /* NULL: no class activation map asked for */
     rad_backend *backend;
     rad_engine *engine;
     rad_map input;
@@ -59,6 +61,12 @@ static rad_status parse_request(struct job *j, rad_error *err)
         return rad_error_set(err, RAD_E_USAGE, "%s is missing: raw little-endian float32 comes in and goes out", j->r.input == NULL ? "--input" : "--output");
     if ((j->r.tap == NULL) != (j->r.tap_output == NULL))
         return rad_error_set(err, RAD_E_USAGE, "--tap NAME and --tap-output FILE go together");
+    if ((j->r.cam == NULL) != (j->r.cam_output == NULL))
+        return rad_error_set(err, RAD_E_USAGE, "--cam CLASS and --output-cam FILE go together");
+    if (j->r.cam != NULL && j->r.tap != NULL)
+        return rad_error_set(err, RAD_E_USAGE, "--cam and --tap both take an inner tensor, and a run can take one: run twice");
+    if (j->r.cam != NULL && (!rad_parse_int(j->r.cam, &j->cam_class) || j->cam_class < 0))
+        return rad_error_set(err, RAD_E_USAGE, "--cam '%s': expected the index of a class, counted from 0", j->r.cam);
     if (j->r.compare != NULL && strcmp(j->r.compare, "fp32") != 0)
         return rad_error_set(err, RAD_E_USAGE, "--compare '%s': only fp32 can be compared with", j->r.compare);
     if (j->r.threads != NULL && (!rad_parse_int(j->r.threads, &threads) || threads < 1 || threads > 1024))
@@ -90,7 +98,7 @@ static rad_status load_input(struct job *j, rad_error *err)
     if (j->declared_n != 0 && j->n != j->declared_n)
         return rad_error_set(err, RAD_E_SHAPE, "'%s' holds %lld samples, --shape says %lld", j->r.input, (long long)j->n, (long long)j->declared_n);
     j->out_count = (size_t)rad_shape_count(&out);
-    j->tap_count = j->r.tap != NULL ? (size_t)rad_shape_count(&tap) : 0;
+    j->tap_count = j->opts.tap != NULL ? (size_t)rad_shape_count(&tap) : 0;
     size_t bytes = 0, tap_bytes = 0;
     if (!rad_mul_size((size_t)j->n * sizeof(float), j->out_count, &bytes) || !rad_mul_size((size_t)j->n * sizeof(float), j->tap_count, &tap_bytes) ||
         bytes > RAD_MAX_INFER_BYTES || tap_bytes > RAD_MAX_INFER_BYTES)
@@ -168,18 +176,53 @@ out:
     return st;
 }
 
+static rad_status find_cam(struct job *j, rad_error *err)
+{
+    rad_status st = rad_cam_create(j->model, &j->opts, &j->cam, err);
+    if (st != RAD_OK)
+        return st;
+    if (j->cam_class >= rad_cam_class_count(j->cam))
+        return rad_error_set(err, RAD_E_USAGE, "--cam %s: the network has %lld classes, counted from 0", j->r.cam,
+                             (long long)rad_cam_class_count(j->cam));
+    j->opts.tap = rad_cam_tap(j->cam);
+    return RAD_OK;
+}
+
+/* The maps of all samples, from the tapped feature maps. */
+static rad_status write_cam(struct job *j, rad_error *err)
+{
+    rad_shape shape;
+    char text[256];
+    rad_status st = RAD_OK;
+    rad_cam_get_shape(j->cam, &shape);
+    const size_t count = (size_t)rad_shape_count(&shape), n = (size_t)j->n;
+    float *map = rad_malloc(n * count * sizeof *map); /* no larger than the tap */
+    if (map == NULL)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for class activation maps");
+    for (size_t i = 0; i < n; i++)
+        RAD_TRY(rad_cam_compute(j->cam, j->cam_class, j->tap + i * j->tap_count, map + i * count, err));
+    RAD_TRY(rad_file_write_atomic(j->r.cam_output, map, n * count * sizeof *map, err));
+    (void)rad_cam_describe(j->cam, text, sizeof text);
+    (void)printf("class %lld of %s\n", (long long)j->cam_class, text);
+out:
+    free(map);
+    return st;
+}
+
 static rad_status infer(struct job *j, rad_error *err)
 {
     rad_status st = RAD_OK;
     RAD_TRY(parse_request(j, err));
     RAD_TRY(rad_backend_open(j->r.backend, &j->backend, err));
     RAD_TRY(rad_model_open(j->r.model, &j->model, err));
+    if (j->r.cam != NULL)
+        RAD_TRY(find_cam(j, err));
     RAD_TRY(rad_engine_create(j->backend, j->model, &j->opts, &j->engine, err));
     if (j->r.verbose)
         print_plan(j->engine);
     RAD_TRY(load_input(j, err));
     const double start = rad_clock_seconds();
-    RAD_TRY(rad_engine_run(j->engine, input_data(j), j->n, j->out, j->r.tap != NULL ? j->tap : NULL, err));
+    RAD_TRY(rad_engine_run(j->engine, input_data(j), j->n, j->out, j->opts.tap != NULL ? j->tap : NULL, err));
     if (j->r.verbose) {
         const double seconds = rad_clock_seconds() - start;
         (void)fprintf(stderr, "%lld samples in %.3f s: %.1f per second (%s)\n", (long long)j->n, seconds, (double)j->n / seconds,
@@ -188,10 +231,13 @@ static rad_status infer(struct job *j, rad_error *err)
     RAD_TRY(rad_file_write_atomic(j->r.output, j->out, (size_t)j->n * j->out_count * sizeof *j->out, err));
     if (j->r.tap != NULL)
         RAD_TRY(rad_file_write_atomic(j->r.tap_output, j->tap, (size_t)j->n * j->tap_count * sizeof *j->tap, err));
+    if (j->cam != NULL)
+        RAD_TRY(write_cam(j, err));
     if (j->r.compare != NULL)
         RAD_TRY(compare(j, err));
 out:
     rad_engine_destroy(&j->engine);
+    rad_cam_destroy(&j->cam);
     rad_model_close(&j->model);
     rad_backend_close(&j->backend);
     rad_map_close(&j->input);
@@ -207,6 +253,7 @@ static int run(int argc, char **argv)
         {"--input", false, &j.r.input, NULL},         {"--output", false, &j.r.output, NULL},       {"--shape", false, &j.r.shape, NULL},
         {"--backend", false, &j.r.backend, NULL},     {"--precision", false, &j.r.precision, NULL}, {"--threads", false, &j.r.threads, NULL},
         {"--tap", false, &j.r.tap, NULL},             {"--tap-output", false, &j.r.tap_output, NULL}, {"--result", false, &j.r.result, NULL},
+        {"--cam", false, &j.r.cam, NULL},             {"--output-cam", false, &j.r.cam_output, NULL},
         {"--compare", false, &j.r.compare, NULL},     {"--threshold", false, &j.r.threshold, NULL}, {"--verbose", true, NULL, &j.r.verbose},
         {NULL, false, NULL, NULL},
     };
@@ -233,6 +280,9 @@ const rad_command rad_command_infer = {
             "  --threads N         samples computed at the same time, one thread each (default 1); never changes a bit\n"
             "  --result NAME       the output to take when the network has several (default: its first)\n"
             "  --tap NAME          also take this inner tensor; written to --tap-output FILE\n"
+            "  --cam CLASS         also the class activation map of this class (from 0), what each position adds to its logit; written to\n"
+            "                      --output-cam FILE as [N, (D,) H, W]. Refused, with the reason, where the network does not end in a\n"
+            "                      global average and linear layers\n"
             "  --compare fp32      run again in fp32; print the largest difference and how many calls flip\n"
             "  --threshold T       a call is output >= T (without it: the largest output)\n"
             "  --verbose           what was folded and fused, the implementation of each node, the rate\n\n"
