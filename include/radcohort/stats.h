@@ -143,6 +143,25 @@ bool rad_aggregate_is_rule(const char *rule);
  * (as numpy.median). NaN when n is 0 or the rule is unknown. Thread-safe for distinct `score`. */
 double rad_aggregate_scores(const char *rule, double *score, int64_t n);
 
+/* ---------------------------------------------------------------- claim audit */
+
+/* Numbers as a paper prints them; the digits count, so they stay text ("0.95", "74.8 %", "<0.001"). NULL or NaN = not reported. */
+typedef struct rad_claims {
+    const char *name, *unit;
+    double n, n_pos, n_neg;    /* what the rates are of */
+    double cases;              /* independent units the study has at all */
+    double positive_fraction;  /* for intervals without n_pos */
+    const char *sensitivity, *specificity, *accuracy;
+    const char *auc, *auc_lower, *auc_upper;
+    double paired_n, paired_first, paired_second; /* correct calls of two readings of the same paired_n cases */
+    const char *p;                                /* the p value reported for that pair */
+} rad_claims;
+/* All fields empty. */
+void rad_claims_init(rad_claims *c);
+/* Whether whole numbers exist that give the rates, the smallest p that the pair can give, and the independent units the AUC's interval implies
+ * (Hanley & McNeil 1982). Writes "name", "feasible", and "findings": objects with check, ok and text. Errors: USAGE (text that is no number), NOMEM. */
+rad_status rad_audit(const rad_claims *c, rad_doc *doc, rad_error *err) RAD_MUST_CHECK;
+
 #ifdef __cplusplus
 }
 #endif
