@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Makes a small job in a folder: cohort, three networks, job.yaml. Needs nothing but the Python standard library.
 
-usage: fixture.py FOLDER [PATIENTS [SIDE]]
+usage: fixture.py FOLDER [PATIENTS [SIDE [WIDTH]]]
+
+SIDE: voxels of a slice's side; WIDTH: channels inside the networks, the more the slower.
 
 Patient 2 has a truncated image, patient 3 lacks sequence B, patient 4's file is missing, patient 5 holds a NaN: four kinds of exclusion.
 """
@@ -50,14 +52,13 @@ def value_info(name, dims):
     return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
 
 
-def network(seed, planes, side, classes):
+def network(seed, planes, side, classes, width):
     """conv 3x3 / stride 2 - relu - conv 3x3 - relu - global average pooling - gemm"""
     draw = random.Random(seed)
 
     def weights(n, fan):
         return [draw.gauss(0, math.sqrt(2 / fan)) for _ in range(n)]
 
-    width = 8
     initializers = [tensor("w1", [width, planes, 3, 3], weights(width * planes * 9, planes * 9)),
                     tensor("b1", [width], weights(width, width)),
                     tensor("w2", [width, width, 3, 3], weights(width * width * 9, width * 9)), tensor("b2", [width], weights(width, width)),
@@ -97,6 +98,7 @@ I16, U8, F32 = (4, 16, "h"), (2, 8, "B"), (16, 32, "f")
 def main():
     folder, patients = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 12
     side = int(sys.argv[3]) if len(sys.argv) > 3 else 24
+    width = int(sys.argv[4]) if len(sys.argv) > 4 else 8
     cohort, out = os.path.join(folder, "cohort"), 16
     os.makedirs(cohort)
     tables = {"centers": ["center\tcohort", "H1\tinternal", "H2\texternal"], "patients": ["patient\tcenter\tlabel"],
@@ -130,7 +132,7 @@ def main():
             f.write("\n".join(rows) + "\n")
     for name, seed, planes, classes in (("one", 1, 3, 2), ("two", 2, 3, 2), ("pair", 3, 2, 1)):
         with open(os.path.join(folder, name + ".onnx"), "wb") as f:
-            f.write(network(seed, planes, out, classes))
+            f.write(network(seed, planes, out, classes, width))
     with open(os.path.join(folder, "job.yaml"), "w") as f:
         f.write("""job: tiny
 cohort: cohort

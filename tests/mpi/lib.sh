@@ -43,3 +43,18 @@ dump() { "$python" "$here/dump.py" "$1"; }
 
 # same A B: the two files are equal
 same() { cmp -s "$1" "$2" || { diff "$1" "$2" | head -20 >&2; fail "$3"; }; }
+
+# wait_leases DATABASE [SESSION]: until work of that session (or a later one) is under way, or the run is finished
+wait_leases() {
+    for _ in $(seq 400); do
+        [ -e "$1" ] && "$python" - "$1" "${2:-1}" 2>/dev/null <<'P' && return
+import sqlite3, sys
+db = sqlite3.connect("file:%s?mode=ro" % sys.argv[1], uri=True)
+state, session = db.execute("SELECT state, sessions FROM run").fetchone()
+leased = db.execute("SELECT count(*) FROM work WHERE state = 'leased'").fetchone()[0]
+sys.exit(0 if session >= int(sys.argv[2]) and (leased > 0 or state == "finished") else 1)
+P
+        sleep 0.02
+    done
+    fail "no lease within eight seconds"
+}

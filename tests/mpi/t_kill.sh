@@ -2,17 +2,28 @@
 # Promise 4: SIGKILL of the launcher, a worker or the coordinator at a random moment; the same command again; the same bytes.
 . "$(dirname "$0")/lib.sh"
 need_mpirun
-"$python" "$here/fixture.py" "$tmp/job" 60 48
+"$python" "$here/fixture.py" "$tmp/job" 60 32 40
 run=("$rad" run "$tmp/job/job.yaml" --batch 4 --threads 1 --quiet)
 want 3 "${run[@]}" --db "$tmp/whole.sqlite"
 dump "$tmp/whole.sqlite" >"$tmp/whole.txt"
 RANDOM=${SEED:-4711}
 killed=0
-# kill_one ROUND: starts the job on three ranks, kills somebody after a random time, waits for the end
+next_session() {
+    "$python" - "$tmp/db.sqlite" <<'P'
+import os, sqlite3, sys
+if not os.path.exists(sys.argv[1]):
+    sys.exit(print(1))
+db = sqlite3.connect(sys.argv[1])  # rolls back what a killed writer left
+print(1 + (db.execute("SELECT max(sessions) FROM run WHERE state <> 'finished'").fetchone()[0] or -1))
+P
+}
+# kill_one WHOM MS: starts the job on three ranks, kills somebody that long after the first lease, waits for the end
 kill_one() {
-    local whom=$1 wait_ms=$2 pid ranks victim rc=0
+    local whom=$1 wait_ms=$2 session pid ranks victim rc=0
+    session=$(next_session)
     mpirun -q -n 3 "${run[@]}" --db "$tmp/db.sqlite" >"$tmp/log" 2>&1 &
     pid=$!
+    wait_leases "$tmp/db.sqlite" "$session"
     sleep "$(printf '0.%03d' "$wait_ms")"
     ranks=$(pgrep -P "$pid" -f "$tmp/db.sqlite" | sort -n || true)
     case $whom in
@@ -33,7 +44,7 @@ kill_one() {
 for round in 1 2; do
     rm -f "$tmp/db.sqlite"*
     for whom in launcher worker coordinator; do
-        kill_one $whom $((RANDOM % 700 + 250))
+        kill_one $whom $((RANDOM % 500))
     done
     for _ in 1 2 3; do # what is left
         rc=0

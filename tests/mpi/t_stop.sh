@@ -1,23 +1,11 @@
 #!/usr/bin/env bash
 # A request to stop: finish what is in work, write, exit 4; the same command goes on; the same bytes. The second request: out at once.
 . "$(dirname "$0")/lib.sh"
-"$python" "$here/fixture.py" "$tmp/job" 60 48
+"$python" "$here/fixture.py" "$tmp/job" 60 32 40
 run=("$rad" run "$tmp/job/job.yaml" --batch 4 --threads 1 --quiet)
 want 3 "${run[@]}" --db "$tmp/whole.sqlite"
 dump "$tmp/whole.sqlite" >"$tmp/whole.txt"
 state() { "$python" -c 'import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute("SELECT state FROM run").fetchone()[0])' "$1"; }
-# wait_leases DATABASE: until work is under way
-wait_leases() {
-    for _ in $(seq 200); do
-        [ -e "$1" ] && "$python" - "$1" 2>/dev/null <<'P' && return
-import sqlite3, sys
-n = sqlite3.connect("file:%s?mode=ro" % sys.argv[1], uri=True).execute("SELECT count(*) FROM work WHERE state = 'leased'").fetchone()[0]
-sys.exit(0 if n > 0 else 1)
-P
-        sleep 0.02
-    done
-    fail "no lease within four seconds"
-}
 stopped=0
 # one process, Ctrl-C (set -m: a background job would ignore SIGINT otherwise)
 set -m
