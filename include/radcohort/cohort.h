@@ -88,7 +88,8 @@ typedef struct rad_cohort {
     rad_image *image;
     rad_lesion *lesion;
     rad_reading *reading;
-    char sha256[RAD_SHA256_HEX]; /* of "NAME SIZE SHA256-of-its-bytes\n" per table that is there: patients, images, lesions, readings, centers */
+    char sha256[RAD_SHA256_HEX]; /* of "NAME SIZE SHA256-of-its-bytes\n" per table that is there, in the order patients,
+                                    images, lesions, readings, centers */
     void *arena;                 /* owner of the strings */
 } rad_cohort;
 
@@ -138,9 +139,9 @@ typedef struct rad_manifest {
  * case input, never an error of the call. Order of cases: patients in table order, then lesions (unit lesion) or studies in order of first
  * appearance (unit patient) in table order.
  *
- * Rules. An image matches a channel when its sequence is the channel's, letter by letter. All images of a case come from one study: for unit
- * lesion the lesion's `study` column, else the only study that has images of the job's sequences (of those that name the lesion, when there
- * are any); more than one such study is ambiguous. Within the study an image that names the lesion wins over one that serves all lesions. For
+ * Rules. An image matches a channel when its sequence is the channel's, letter by letter. All images of a case come from one study: for
+ * unit lesion the lesion's `study` column, else the only study that has images of the job's sequences (of those that name the lesion, when
+ * there are any); more than one such study is ambiguous. Within the study an image that names the lesion wins over one that serves all. For
  * unit patient every study with an image of the job's sequences is a case; a patient without one is a case that cannot be scored.
  * `why` is one sentence; details of the single case stand in parentheses at its end.
  *

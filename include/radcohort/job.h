@@ -1,7 +1,8 @@
 /* job: one study as a YAML file, read into plain structs.
  *
  * Reader: src/cohort/job_*.c (libyaml documents + one table of keys). The same table is checked against
- * schemas/job.schema.json by a test; jobs/README.md describes every key. Strings are owned by the rad_job. All structs are read-only after rad_job_read.
+ * schemas/job.schema.json by a test; jobs/README.md describes every key. Strings are owned by the rad_job.
+ * All structs are read-only after rad_job_read.
  */
 #ifndef RADCOHORT_JOB_H
 #define RADCOHORT_JOB_H
@@ -51,7 +52,8 @@ typedef struct rad_region_spec {
 
 typedef enum rad_slices {
     RAD_SLICES_LESION_CENTRE, /* `lesion`: one slice, the one with the largest mask area (lowest index on ties), the middle of a
-                                 box (lower one of two), the point's slice; the middle slice of the volume for a whole region without a lesion */
+                                 box (lower one of two), the point's slice; the middle slice of the volume for a whole
+                                 region without a lesion */
     RAD_SLICES_LESION_ALL,    /* `lesion-all`: every slice of the mask or box */
     RAD_SLICES_VOLUME_ALL     /* `all`: every slice of the volume */
 } rad_slices;
