@@ -282,11 +282,11 @@ static void test_unary(void **state)
 {
     (void)state;
     static const char *const ops[] = {"Abs", "Elu", "Exp", "HardSwish", "LeakyRelu", "Relu", "Sigmoid", "Softplus", "Sqrt", "Tanh", "Neg", "HardSigmoid",
-                                      "Erf", "Selu", "Softmax", "LogSoftmax", "Clip"};
+                                      "Erf", "Gelu", "Selu", "Softmax", "LogSoftmax", "Clip"};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         for (int used_again = 0; used_again < 2; used_again++) { /* may the node write over its input? */
             onnx_writer w = {0};
-            onnx_begin(&w, 17);
+            onnx_begin(&w, strcmp(ops[i], "Gelu") == 0 ? 20 : 17);
             onnx_input(&w, "x", 1, D(1, 12, 5, 7));
             init(&w, "low", NULL, 0);
             init(&w, "w", DU(20, 12, 1, 1));
@@ -306,6 +306,27 @@ static void test_unary(void **state)
             }
             compare(&w, ops[i], 4e-6);
         }
+    static const float scalars[][3] = {{1.41421354f, 1, 0.5f}, {1.41421354f, 1, 0.25f}, {1.41421354f, 0.5f, 0.5f}, {1.5f, 1, 0.5f}};
+    for (int k = 0; k < 6; k++) { /* Gelu written out, and what only looks like it */
+        onnx_writer w = {0};
+        const float *c = scalars[k < 4 ? k : 0];
+        onnx_begin(&w, 17);
+        onnx_input(&w, "x", 1, D(1, 12, 5, 7));
+        init(&w, "w", DU(20, 12, 1, 1));
+        onnx_init_f32(&w, "root", NULL, 0, &c[0]);
+        onnx_init_f32(&w, "one", NULL, 0, &c[1]);
+        onnx_init_f32(&w, "half", NULL, 0, &c[2]);
+        conv(&w, "Conv", "x", "w", NULL, "v", 1, NULL, NULL, NULL, 2);
+        node(&w, "Div", "v", "root", "d", NULL, 0);
+        node(&w, "Erf", "d", NULL, "e", NULL, 0);
+        node(&w, "Add", "e", "one", "a", NULL, 0);
+        node(&w, "Mul", k == 4 ? "d" : "v", "a", "m", NULL, 0);
+        node(&w, "Mul", "m", "half", "y", NULL, 0);
+        onnx_output(&w, "y");
+        if (k == 5)
+            onnx_output(&w, "a");
+        compare(&w, "gelu", 2e-6);
+    }
     onnx_writer w = {0};
     onnx_begin(&w, 11); /* softmax over everything from the axis on */
     onnx_input(&w, "x", 1, D(2, 3, 4, 5));

@@ -238,23 +238,6 @@ static rad_status convert(struct dn_build *b, int from, const rad_md *want, int 
     return st;
 }
 
-/* The aligned copy of a weight has done its work when the only node that reads it has its own layout of it: freeing it now, not at the end,
- * keeps the peak at one copy of the network instead of two. */
-static void drop_copy(struct dn_build *b, int value, int kept)
-{
-    struct dn_plan *p = b->plan;
-    const struct dn_value *v = &b->value[value];
-    if (!dn_is_const(b, value) || b->graph->value[value].n_use != 1 || v->n_form == 0)
-        return;
-    struct dn_root *r = &p->root[p->tensor[v->form[0]].root];
-    if (p->tensor[v->form[0]].root == p->tensor[kept].root || r->owned == NULL || r->first >= 0)
-        return;
-    p->constant_size -= r->size;
-    free(r->owned);
-    r->owned = NULL;
-    r->fixed = NULL;
-}
-
 rad_status dn_get(struct dn_build *b, int value, const rad_md *want, int *ret_tensor, rad_error *err)
 {
     int native = -1, t = -1;
@@ -274,7 +257,6 @@ rad_status dn_get(struct dn_build *b, int value, const rad_md *want, int *ret_te
     if (st != RAD_OK)
         return st;
     add_form(b, value, t);
-    drop_copy(b, value, t);
     *ret_tensor = t;
     return RAD_OK;
 }
@@ -309,11 +291,9 @@ rad_status dn_get_viewed(struct dn_build *b, int value, const rad_md *view, cons
         return dn_nomem(err);
     st = convert(b, seen, want, ret_tensor, err);
     /* Other dims than the value's own: kept as a form only so that a second reader of a shared weight finds it. */
-    if (st != RAD_OK)
-        return st;
-    add_form(b, value, *ret_tensor);
-    drop_copy(b, value, *ret_tensor);
-    return RAD_OK;
+    if (st == RAD_OK)
+        add_form(b, value, *ret_tensor);
+    return st;
 }
 
 /* ---------------------------------------------------------------- making */

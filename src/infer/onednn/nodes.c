@@ -12,7 +12,7 @@ static const struct {
     {"Concat", dn_node_concat},      {"Conv", dn_node_conv},            {"ConvTranspose", dn_node_conv},
     {"Div", dn_node_binary},         {"Dropout", dn_node_view},         {"Elu", dn_node_unary},
     {"Exp", dn_node_unary},          {"Flatten", dn_node_view},         {"Gemm", dn_node_gemm},
-    {"GlobalAveragePool", dn_node_pool},                                {"GlobalMaxPool", dn_node_pool},
+    {"Gelu", dn_node_unary},         {"GlobalAveragePool", dn_node_pool}, {"GlobalMaxPool", dn_node_pool},
     {"HardSigmoid", dn_node_unary},  {"HardSwish", dn_node_unary},      {"Identity", dn_node_view},
     {"LayerNormalization", dn_node_layer_norm},                         {"LeakyRelu", dn_node_unary},
     {"LogSoftmax", dn_node_softmax}, {"MatMul", dn_node_matmul},        {"Max", dn_node_binary},

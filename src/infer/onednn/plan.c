@@ -59,6 +59,28 @@ out:
     return st;
 }
 
+static void drop_constant(struct dn_plan *p, struct dn_root *r)
+{
+    p->constant_size -= r->size;
+    free(r->owned);
+    r->owned = NULL;
+    r->fixed = NULL;
+}
+
+/* The aligned copy of a weight has done its work when the only node that reads it went another way: freeing it now, not at the end, keeps the
+ * peak at one copy of the network instead of two. Only after the node is done: a translator that gives up leaves the weight to evaluation. */
+static void drop_copies(struct dn_build *b, const rad_node *n)
+{
+    for (int k = 0; k < n->n_input; k++) {
+        const int v = n->input[k];
+        if (!dn_is_const(b, v) || dn_value_of(b, v)->n_use != 1 || b->value[v].n_form == 0)
+            continue;
+        struct dn_root *r = &b->plan->root[b->plan->tensor[b->value[v].form[0]].root];
+        if (r->owned != NULL && r->first < 0)
+            drop_constant(b->plan, r);
+    }
+}
+
 static rad_status translate(struct dn_build *b, const rad_node *n, rad_error *err)
 {
     bool done = n->n_output > 0 && n->output[0] >= 0 && b->value[n->output[0]].done;
@@ -68,6 +90,8 @@ static rad_status translate(struct dn_build *b, const rad_node *n, rad_error *er
         st = fast(b, n, &done, err);
     if (st == RAD_OK && !done)
         st = translate_eval(b, n, err);
+    if (st == RAD_OK)
+        drop_copies(b, n);
     return st;
 }
 
@@ -183,12 +207,8 @@ static void drop_unused_constants(struct dn_plan *p)
 {
     for (int i = 0; i < p->n_root; i++) {
         struct dn_root *r = &p->root[i];
-        if (r->owned != NULL && r->first < 0 && r->last < 0) {
-            p->constant_size -= r->size;
-            free(r->owned);
-            r->owned = NULL;
-            r->fixed = NULL;
-        }
+        if (r->owned != NULL && r->first < 0 && r->last < 0)
+            drop_constant(p, r);
     }
 }
 

@@ -84,6 +84,11 @@ bool rad_md_equal(const rad_md *a, const rad_md *b)
     return dnnl_memory_desc_equal(a, b) != 0;
 }
 
+bool rad_md_is_padded(const rad_md *md)
+{
+    return memcmp(md->dims, md->padded_dims, (size_t)md->ndims * sizeof md->dims[0]) != 0;
+}
+
 bool rad_md_is_plain(const rad_md *md)
 {
     if (md->format_kind != dnnl_blocked || md->offset0 != 0 || md->extra.flags != 0)

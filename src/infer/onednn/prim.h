@@ -47,6 +47,8 @@ size_t rad_md_size(const rad_md *md);
 bool rad_md_equal(const rad_md *a, const rad_md *b);
 /* The elements lie in memory in the same order without gaps, whatever the descriptors call it. */
 bool rad_md_same_bytes(const rad_md *a, const rad_md *b);
+/* Blocks that are not full: memory holds more channels than the tensor has. */
+bool rad_md_is_padded(const rad_md *md);
 /* No gaps, row-major. */
 bool rad_md_is_plain(const rad_md *md);
 rad_layout rad_md_get_layout(const rad_md *md);
