@@ -6,7 +6,7 @@
 DIR holds full-size networks as ../shared/models/make_models.py makes them (made there when missing). PyTorch is Debian's, traced, frozen and
 passed through optimize_for_inference. ONNX Runtime comes from PyPI: name a Python that has it in RADCOHORT_ORT_PYTHON, otherwise its
 column stays empty. Every runtime is a process of its own that answers one request at a time, so peak memory is its own; medians over rounds
-in which all take turns. A batch of 1 on 2 threads is latency: radcohort computes one image on one thread (that is how its bits stay the same),
+in which all take turns. One thread is measured in processor time, several by the clock. A batch of 1 on 2 threads is latency: radcohort computes one image on one thread (that is how its bits stay the same),
 the others split it."""
 import argparse
 import os
@@ -30,9 +30,9 @@ def serve(run):
         if line.strip() == "quit":
             break
         call = run(int(line))
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         call()
-        print(time.perf_counter() - start, flush=True)
+        print(time.perf_counter() - start, time.process_time() - busy, flush=True)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
 
 
@@ -61,10 +61,10 @@ def serve_torch(model, threads, precision):
 
     torch.set_num_threads(threads)
     name = os.path.basename(os.path.dirname(model))
-    net, shape = networks.build(name.replace("_deploy", "")) if name.startswith("repvgg") else networks.build(name)
-    if name.endswith("_deploy"):
-        net, shape = networks.build(name)
+    net, shape = networks.build(name.replace("_deploy", ""))
     net.eval()
+    if name.endswith("_deploy"):
+        net = net.deploy().eval()
     ready = {}
 
     def run(n):
@@ -101,18 +101,19 @@ class Runtime:
     def ask(self, what):
         self.process.stdin.write(f"{what}\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        return [float(word) for word in self.process.stdout.readline().split()]
 
     def close(self):
-        kilobytes = self.ask("quit")
+        kilobytes = self.ask("quit")[0]
         self.process.wait()
         return kilobytes / 1024
 
 
 def gemm_peak():
-    """GFLOP/s of one thread in a 2048^3 float32 product, best of 5."""
-    code = ("import torch,time\ntorch.set_num_threads(1)\na=torch.rand(2048,2048);b=torch.rand(2048,2048);best=1e9\n"
-            "for _ in range(5):\n t=time.perf_counter();torch.mm(a,b);best=min(best,time.perf_counter()-t)\nprint(2*2048**3/best*1e-9)")
+    """GFLOP/s of one thread in a 2048^3 float32 product (oneDNN's, through PyTorch), best of 5."""
+    code = ("import torch,time\ntorch.set_num_threads(1)\na=torch.rand(2048,2048).to_mkldnn();b=torch.rand(2048,2048).to_mkldnn();best=1e9\n"
+            "for _ in range(5):\n t=time.process_time();torch.nn.functional.linear(a,b);best=min(best,time.process_time()-t)\n"
+            "print(2*2048**3/best*1e-9)")
     done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True)
     return float(done.stdout) if done.returncode == 0 else float("nan")
 
@@ -137,7 +138,8 @@ def compare(args, name, threads, precision, peak):
             runtimes[kind].ask(batch)  # warm
         for _ in range(args.rounds):
             for kind in runtimes:
-                seconds[kind].append(sum(runtimes[kind].ask(batch) for _ in range(4 if batch == 1 else 1)) / (4 if batch == 1 else 1))
+                turns = 4 if batch == 1 else 1
+                seconds[kind].append(sum(runtimes[kind].ask(batch)[1 if threads == 1 else 0] for _ in range(turns)) / turns)
         rate = {kind: batch / statistics.median(s) for kind, s in seconds.items()}
         best = max(rate[k] for k in rate if k != "radcohort") if len(rate) > 1 else float("nan")
         print(f"{name:20s} {precision} {threads}T b{batch:<3d}" + "".join(f" {kind} {rate[kind]:7.1f}" if kind in rate else f" {kind}       -" for kind in ("radcohort", "torch", "ort")) +
