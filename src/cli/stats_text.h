@@ -1,0 +1,13 @@
+/* stats_text.h (private to src/cli): the statistics of a run as text for a person. */
+#ifndef RAD_CLI_STATS_TEXT_H
+#define RAD_CLI_STATS_TEXT_H
+
+#include "radcohort/store.h"
+
+/* The answer on one screen: for each unit and class AUC by stratum (rows) and model (columns), internal minus external below. The interval
+ * is the one that takes patients as clusters where units share a patient, DeLong's otherwise. */
+rad_status rad_stats_print_headline(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
+/* Everything, block by block: naive and clustered intervals, missing scores, operating points. */
+rad_status rad_stats_print_details(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
+
+#endif
