@@ -36,8 +36,15 @@ void rad_issues_add(rad_issues *is, rad_severity sev, const char *file, int64_t 
     char text[1024];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    if (n >= (int)sizeof text) { /* cut between characters: the text stays valid UTF-8 */
+        size_t end = sizeof text - 2;
+        while (end > 0 && ((unsigned char)text[end] & 0xC0) == 0x80)
+            end--;
+        text[end] = '+';
+        text[end + 1] = '\0';
+    }
     rad_issue it = {.severity = sev, .file = rad_strdup(file), .line = line, .column = column ? rad_strdup(column) : NULL,
                     .text = rad_strdup(text)};
     if (!it.file || !it.text || (column && !it.column)) {

@@ -23,6 +23,12 @@ static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 enum { N_FATAL = sizeof fatal / sizeof *fatal };
 static struct sigaction before[N_FATAL];
 static bool installed;
+/* A sanitizer reports fatal signals itself, and must keep them. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = true };
+#else
+enum { SANITIZED = false };
+#endif
 
 static size_t put_number(char *buf, int64_t v) {
     char digit[20];
@@ -55,16 +61,14 @@ rad_status rad_crash_install(const char *database, rad_error *err) {
     int n = snprintf(note, sizeof note, "%s.crash", database);
     if (n < 0 || (size_t)n >= sizeof note)
         return rad_error_set(err, RAD_E_LIMIT, "the path of the database is longer than %d bytes", PATH_CAP);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     struct sigaction a;
     memset(&a, 0, sizeof a);
     a.sa_handler = on_fatal;
     a.sa_flags = (int)SA_RESETHAND;
     sigemptyset(&a.sa_mask);
-    for (int i = 0; i < N_FATAL; i++)
+    for (int i = 0; i < N_FATAL && !SANITIZED; i++)
         sigaction(fatal[i], &a, &before[i]);
-    installed = true;
-#endif
+    installed = !SANITIZED;
     mine = NOBODY;
     return RAD_OK;
 }

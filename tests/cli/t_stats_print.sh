@@ -35,7 +35,7 @@ db.execute("UPDATE center SET center = 'Łódź' WHERE center = 'C01'")
 db.execute("UPDATE center SET center = '大阪' WHERE center = 'C02'")
 db.commit()
 PY
-"$RADCOHORT" stats "$db" > "$dir/table"
+"$RADCOHORT" stats "$db" --details > "$dir/table"
 "$RADCOHORT" stats "$db" --run 1 --json > "$dir/json"
 "$RADCOHORT" stats "$db" --csv > "$dir/csv"
 /usr/bin/python3 - "$db" "$dir" <<'PY'
