@@ -14,7 +14,7 @@ struct verdict {
     bool usable;
     char text[512];
     char precisions[64];
-    bool asked;       /* was a network given? */
+    bool asked; /* was a network given? */
     int refused;
     rad_buf why;
 };
@@ -86,7 +86,8 @@ static rad_status print_json(const struct verdict *v, int n, rad_error *err)
     const rad_op_def *const *op = rad_op_list(&n_op);
     bool ok = list != NULL && operators != NULL;
     for (int i = 0; ok && i < n; i++) {
-        json_t *o = json_pack("{s:s, s:b, s:s, s:s}", "name", v[i].name, "usable", v[i].usable ? 1 : 0, "text", v[i].text, "precisions", v[i].precisions);
+        json_t *o = json_pack("{s:s, s:b, s:s, s:s}", "name", v[i].name, "usable", v[i].usable ? 1 : 0, "text", v[i].text, "precisions",
+                              v[i].precisions);
         if (v[i].asked)
             ok = json_object_set_new(o, "refused", json_integer(v[i].refused)) == 0 &&
                  json_object_set_new(o, "why", json_string(v[i].why.size > 0 ? v[i].why.data : "")) == 0;
@@ -141,8 +142,10 @@ static int run(int argc, char **argv)
 {
     const char *model = NULL, *precision = "fp32", *none = NULL;
     bool json = false;
-    const rad_option option[] = {
-        {"--model", false, &model, NULL}, {"--precision", false, &precision, NULL}, {"--json", true, NULL, &json}, {NULL, false, NULL, NULL}};
+    const rad_option option[] = {{"--model", false, &model, NULL},
+                                 {"--precision", false, &precision, NULL},
+                                 {"--json", true, NULL, &json},
+                                 {NULL, false, NULL, NULL}};
     rad_error err = {0};
     int n = 0;
     rad_status st = rad_cli_parse(&rad_command_backends, argc, argv, option, &none, 0, &n);

@@ -10,7 +10,8 @@
 #define RAD_MAX_INFER_BYTES ((size_t)16 << 30)
 
 struct request {
-    const char *model, *input, *output, *shape, *backend, *precision, *threads, *tap, *tap_output, *result, *compare, *threshold, *cam, *cam_output;
+    const char *model, *input, *output, *shape, *backend, *precision, *threads, *tap, *tap_output, *result, *compare, *threshold, *cam,
+        *cam_output;
     bool verbose;
 };
 
@@ -25,7 +26,7 @@ struct job {
     rad_backend *backend;
     rad_engine *engine;
     rad_map input;
-    int64_t n;                /* samples */
+    int64_t n;                   /* samples */
     size_t out_count, tap_count; /* elements of one sample */
     float *out, *tap;
 };
@@ -41,7 +42,8 @@ static rad_status parse_shape(struct job *j, rad_error *err)
         if (length < sizeof word)
             memcpy(word, at, length);
         if (!rad_parse_int(word, &dim) || dim < 1)
-            return rad_error_set(err, RAD_E_USAGE, "--shape '%s': expected positive integers with commas, batch first, e.g. 2,3,224,224", j->r.shape);
+            return rad_error_set(err, RAD_E_USAGE, "--shape '%s': expected positive integers with commas, batch first, e.g. 2,3,224,224",
+                                 j->r.shape);
         if (i >= RAD_MAX_RANK)
             return rad_error_set(err, RAD_E_USAGE, "--shape '%s': more than %d dims", j->r.shape, RAD_MAX_RANK);
         if (i == 0)
@@ -58,7 +60,8 @@ static rad_status parse_request(struct job *j, rad_error *err)
     rad_status st = RAD_OK;
     int64_t threads = 1;
     if (j->r.input == NULL || j->r.output == NULL)
-        return rad_error_set(err, RAD_E_USAGE, "%s is missing: raw little-endian float32 comes in and goes out", j->r.input == NULL ? "--input" : "--output");
+        return rad_error_set(err, RAD_E_USAGE, "%s is missing: raw little-endian float32 comes in and goes out",
+                             j->r.input == NULL ? "--input" : "--output");
     if ((j->r.tap == NULL) != (j->r.tap_output == NULL))
         return rad_error_set(err, RAD_E_USAGE, "--tap NAME and --tap-output FILE go together");
     if ((j->r.cam == NULL) != (j->r.cam_output == NULL))
@@ -93,15 +96,18 @@ static rad_status load_input(struct job *j, rad_error *err)
     const size_t sample = (size_t)rad_shape_count(&in) * sizeof(float);
     j->n = sample > 0 ? (int64_t)(j->input.size / sample) : 0;
     if (j->n < 1 || j->input.size % sample != 0)
-        return rad_error_set(err, RAD_E_SHAPE, "'%s' holds %zu bytes, which is not a whole number of float32 samples of shape %s (%zu bytes each)", j->r.input,
-                             j->input.size, rad_shape_text(&in, text, sizeof text), sample);
+        return rad_error_set(err, RAD_E_SHAPE,
+                             "'%s' holds %zu bytes, which is not a whole number of float32 samples of shape %s (%zu bytes each)",
+                             j->r.input, j->input.size, rad_shape_text(&in, text, sizeof text), sample);
     if (j->declared_n != 0 && j->n != j->declared_n)
-        return rad_error_set(err, RAD_E_SHAPE, "'%s' holds %lld samples, --shape says %lld", j->r.input, (long long)j->n, (long long)j->declared_n);
+        return rad_error_set(err, RAD_E_SHAPE, "'%s' holds %lld samples, --shape says %lld", j->r.input, (long long)j->n,
+                             (long long)j->declared_n);
     j->out_count = (size_t)rad_shape_count(&out);
     j->tap_count = j->opts.tap != NULL ? (size_t)rad_shape_count(&tap) : 0;
     size_t bytes = 0, tap_bytes = 0;
-    if (!rad_mul_size((size_t)j->n * sizeof(float), j->out_count, &bytes) || !rad_mul_size((size_t)j->n * sizeof(float), j->tap_count, &tap_bytes) ||
-        bytes > RAD_MAX_INFER_BYTES || tap_bytes > RAD_MAX_INFER_BYTES)
+    if (!rad_mul_size((size_t)j->n * sizeof(float), j->out_count, &bytes) ||
+        !rad_mul_size((size_t)j->n * sizeof(float), j->tap_count, &tap_bytes) || bytes > RAD_MAX_INFER_BYTES ||
+        tap_bytes > RAD_MAX_INFER_BYTES)
         return rad_error_set(err, RAD_E_LIMIT, "the result would be larger than %zu bytes; split the input", RAD_MAX_INFER_BYTES);
     j->out = rad_malloc(bytes);
     j->tap = rad_malloc(tap_bytes);
@@ -166,8 +172,8 @@ static rad_status compare(struct job *j, rad_error *err)
         for (size_t s = 0; s < (size_t)j->n; s++)
             flips += largest_of(want + s * j->out_count, j->out_count) != largest_of(j->out + s * j->out_count, j->out_count);
     }
-    (void)printf("%s against fp32: largest difference %.9g, relative to the largest output %.3g\n", rad_precision_name(j->opts.precision), difference,
-                 size > 0.0 ? difference / size : 0.0);
+    (void)printf("%s against fp32: largest difference %.9g, relative to the largest output %.3g\n", rad_precision_name(j->opts.precision),
+                 difference, size > 0.0 ? difference / size : 0.0);
     (void)printf("calls that flip %s%s: %lld of %lld\n", j->r.threshold != NULL ? "at threshold " : "(largest output)",
                  j->r.threshold != NULL ? j->r.threshold : "", (long long)flips, (long long)calls);
 out:
@@ -250,11 +256,20 @@ static int run(int argc, char **argv)
 {
     struct job j = {.r = {.backend = "onednn", .precision = "fp32"}};
     const rad_option option[] = {
-        {"--input", false, &j.r.input, NULL},         {"--output", false, &j.r.output, NULL},       {"--shape", false, &j.r.shape, NULL},
-        {"--backend", false, &j.r.backend, NULL},     {"--precision", false, &j.r.precision, NULL}, {"--threads", false, &j.r.threads, NULL},
-        {"--tap", false, &j.r.tap, NULL},             {"--tap-output", false, &j.r.tap_output, NULL}, {"--result", false, &j.r.result, NULL},
-        {"--cam", false, &j.r.cam, NULL},             {"--output-cam", false, &j.r.cam_output, NULL},
-        {"--compare", false, &j.r.compare, NULL},     {"--threshold", false, &j.r.threshold, NULL}, {"--verbose", true, NULL, &j.r.verbose},
+        {"--input", false, &j.r.input, NULL},
+        {"--output", false, &j.r.output, NULL},
+        {"--shape", false, &j.r.shape, NULL},
+        {"--backend", false, &j.r.backend, NULL},
+        {"--precision", false, &j.r.precision, NULL},
+        {"--threads", false, &j.r.threads, NULL},
+        {"--tap", false, &j.r.tap, NULL},
+        {"--tap-output", false, &j.r.tap_output, NULL},
+        {"--result", false, &j.r.result, NULL},
+        {"--cam", false, &j.r.cam, NULL},
+        {"--output-cam", false, &j.r.cam_output, NULL},
+        {"--compare", false, &j.r.compare, NULL},
+        {"--threshold", false, &j.r.threshold, NULL},
+        {"--verbose", true, NULL, &j.r.verbose},
         {NULL, false, NULL, NULL},
     };
     rad_error err = {0};

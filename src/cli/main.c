@@ -17,8 +17,9 @@ static void print_overview(FILE *to)
                       "the published numbers from it.\n\ncommands:\n");
     for (int i = 0; i < N_COMMAND; i++)
         (void)fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    (void)fprintf(to, "\n'radcohort COMMAND --help' describes a command; 'radcohort --version' prints the version\n"
-                      "exit status: 0 done, 1 run failed, 2 usage or invalid input, 3 finished with exclusions, 4 stopped early and resumable\n");
+    (void)fprintf(
+        to, "\n'radcohort COMMAND --help' describes a command; 'radcohort --version' prints the version\n"
+            "exit status: 0 done, 1 run failed, 2 usage or invalid input, 3 finished with exclusions, 4 stopped early and resumable\n");
 }
 
 static const rad_command *find(const char *name)

@@ -47,8 +47,9 @@ rad_status rad_backend_open(const char *name, rad_backend **ret, rad_error *err)
     const struct entry *e = find(name);
     if (e == NULL) {
         const char *near = rad_nearest_word(name, names);
-        return rad_error_set(err, RAD_E_USAGE, "unknown backend '%s': %s%s%s", name, near != NULL ? "did you mean '" : "known are cudnn, onednn",
-                             near != NULL ? near : ", ref, checked", near != NULL ? "'?" : "");
+        return rad_error_set(err, RAD_E_USAGE, "unknown backend '%s': %s%s%s", name,
+                             near != NULL ? "did you mean '" : "known are cudnn, onednn", near != NULL ? near : ", ref, checked",
+                             near != NULL ? "'?" : "");
     }
     if (e->ops == NULL)
         return rad_error_set(err, RAD_E_DEVICE, "backend '%s' is %s", name, e->absent);
@@ -161,7 +162,8 @@ rad_status rad_backend_refuse(rad_backend *be, const rad_graph *g, rad_precision
     return st;
 }
 
-rad_status rad_backend_run_graph(rad_backend *be, const rad_graph *g, rad_precision p, const rad_tensor *in, rad_tensor *out, rad_error *err)
+rad_status rad_backend_run_graph(rad_backend *be, const rad_graph *g, rad_precision p, const rad_tensor *in, rad_tensor *out,
+                                 rad_error *err)
 {
     rad_plan *plan = NULL;
     rad_exec *exec = NULL;

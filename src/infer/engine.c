@@ -29,10 +29,10 @@ struct rad_engine {
     const rad_backend_ops *ops;
     rad_graph *graph;
     rad_plan *plan;
-    int64_t batch;      /* of the plan */
-    bool replicate;     /* one sample fills all places of the plan */
+    int64_t batch;  /* of the plan */
+    bool replicate; /* one sample fills all places of the plan */
     bool with_tap;
-    int out_index, tap_index; /* places in graph->output */
+    int out_index, tap_index;                 /* places in graph->output */
     rad_shape in_shape, out_shape, tap_shape; /* of one sample */
     size_t in_count, out_count, tap_count;    /* elements of one sample */
     int n_worker;
@@ -70,7 +70,8 @@ static rad_status drop_batch(const rad_value *v, int64_t batch, rad_shape *ret, 
     }
     if (batch == 1)
         return RAD_OK;
-    return rad_error_set(err, RAD_E_MODEL, "tensor '%s' has shape %s, whose first axis is not the batch of %lld; export the network with its batch first",
+    return rad_error_set(err, RAD_E_MODEL,
+                         "tensor '%s' has shape %s, whose first axis is not the batch of %lld; export the network with its batch first",
                          v->name, rad_shape_text(&v->shape, text, sizeof text), (long long)batch);
 }
 
@@ -78,8 +79,8 @@ static rad_status check_float(const rad_value *v, const char *role, rad_error *e
 {
     if (v->dtype == RAD_DT_F32)
         return RAD_OK;
-    return rad_error_set(err, RAD_E_MODEL, "%s '%s' is %s; radcohort needs float32 there: export the network with a float32 %s", role, v->name,
-                         rad_dtype_name(v->dtype), role);
+    return rad_error_set(err, RAD_E_MODEL, "%s '%s' is %s; radcohort needs float32 there: export the network with a float32 %s", role,
+                         v->name, rad_dtype_name(v->dtype), role);
 }
 
 /* ---------------------------------------------------------------- workers */
@@ -218,7 +219,8 @@ static rad_status start_worker(rad_engine *e, struct worker *w, rad_error *err)
     if (st != RAD_OK)
         return st;
     if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
-        return rad_error_set(err, RAD_E_NOMEM, "cannot start inference thread %d of %d; ask for fewer threads", (int)(w - e->worker) + 1, e->n_worker);
+        return rad_error_set(err, RAD_E_NOMEM, "cannot start inference thread %d of %d; ask for fewer threads", (int)(w - e->worker) + 1,
+                             e->n_worker);
     w->started = true;
     return RAD_OK;
 }
@@ -279,8 +281,9 @@ static rad_status choose_outputs(rad_engine *e, const rad_engine_opts *opts, rad
     if (opts->output != NULL) {
         e->out_index = find_output(g, opts->output);
         if (e->out_index < 0)
-            return rad_error_set(err, RAD_E_MODEL, "the network has no output '%s'; its first output is '%s' (any other tensor can be tapped)",
-                                 opts->output, g->value[g->output[0]].name);
+            return rad_error_set(err, RAD_E_MODEL,
+                                 "the network has no output '%s'; its first output is '%s' (any other tensor can be tapped)", opts->output,
+                                 g->value[g->output[0]].name);
     }
     return RAD_OK;
 }
@@ -400,7 +403,8 @@ const rad_graph *rad_engine_graph(const rad_engine *e)
 rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err)
 {
     if (n < 0 || (e->with_tap && tap == NULL))
-        return rad_error_set(err, RAD_E_INTERNAL, "engine run with %lld samples%s", (long long)n, e->with_tap && tap == NULL ? " and no room for the tap" : "");
+        return rad_error_set(err, RAD_E_INTERNAL, "engine run with %lld samples%s", (long long)n,
+                             e->with_tap && tap == NULL ? " and no room for the tap" : "");
     if (n == 0)
         return RAD_OK;
     (void)pthread_mutex_lock(&e->lock);
@@ -423,14 +427,16 @@ rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out,
         return rad_error_set(err, failure.code, "%s", failure.text);
     const int64_t bad = atomic_load(&e->bad_sample);
     if (bad < n)
-        return rad_error_set(err, RAD_E_NONFINITE, "sample %lld of %lld: the network's output is not finite (NaN or Inf)", (long long)bad, (long long)n);
+        return rad_error_set(err, RAD_E_NONFINITE, "sample %lld of %lld: the network's output is not finite (NaN or Inf)", (long long)bad,
+                             (long long)n);
     return RAD_OK;
 }
 
 size_t rad_engine_describe(const rad_engine *e, char *buf, size_t cap)
 {
     int used = snprintf(buf, cap, "plan of batch %lld%s, %d thread%s\n", (long long)e->batch,
-                        e->replicate ? " (the file's own fixed batch: each sample fills all places)" : "", e->n_worker, e->n_worker == 1 ? "" : "s");
+                        e->replicate ? " (the file's own fixed batch: each sample fills all places)" : "", e->n_worker,
+                        e->n_worker == 1 ? "" : "s");
     size_t at = used < 0 ? 0 : (size_t)used;
     size_t rest = at < cap ? cap - at : 0;
     return at + e->ops->plan_describe(e->plan, rest > 0 ? buf + at : NULL, rest);

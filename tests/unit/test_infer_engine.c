@@ -169,8 +169,8 @@ static void test_backends_agree(void **state)
     }
 }
 
-/* Networks exported at batch 4: one whose Reshape can be moved to any batch, one that exists at 4 alone. Each sample must see nothing of the
- * others. */
+/* Networks exported at batch 4: one whose Reshape can be moved to any batch, one that exists at 4 alone. Each sample must see nothing of
+ * the others. */
 static void test_fixed_batch(void **state)
 {
     (void)state;
@@ -282,7 +282,7 @@ static void test_nonfinite(void **state)
         assert_ok(rad_engine_run(s.engine, x + 3 * SAMPLE, 1, want, NULL, &err));
         x[2 * SAMPLE + 40] = 1e38f * 1e10f; /* infinity */
         assert_fails(rad_engine_run(s.engine, x, 4, y, NULL, &err), RAD_E_NONFINITE, "sample 2 of 4");
-        assert_memory_equal(y + 3 * CLASSES, want, sizeof want); /* the good ones are there */
+        assert_memory_equal(y + 3 * CLASSES, want, sizeof want);  /* the good ones are there */
         assert_ok(rad_engine_run(s.engine, x, 2, y, NULL, &err)); /* and nothing of the bad one stays */
         drop(&s);
     }
@@ -349,8 +349,8 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits), cmocka_unit_test(test_backends_agree),  cmocka_unit_test(test_fixed_batch),
-        cmocka_unit_test(test_outputs_and_tap), cmocka_unit_test(test_refusals),  cmocka_unit_test(test_nonfinite),
+        cmocka_unit_test(test_same_bits),       cmocka_unit_test(test_backends_agree), cmocka_unit_test(test_fixed_batch),
+        cmocka_unit_test(test_outputs_and_tap), cmocka_unit_test(test_refusals),       cmocka_unit_test(test_nonfinite),
         cmocka_unit_test(test_fail_on_demand),  cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,8 @@ static void init(onnx_writer *w, const char *name, const int64_t *dims, size_t n
     onnx_init_f32(w, name, dims, n, noise + strlen(name) * 13 + (size_t)name[strlen(name) - 1]);
 }
 
-static void attr_window(onnx_writer *w, const int64_t *kernel, const int64_t *stride, const int64_t *pads, const int64_t *dilation, size_t n)
+static void attr_window(onnx_writer *w, const int64_t *kernel, const int64_t *stride, const int64_t *pads, const int64_t *dilation,
+                        size_t n)
 {
     if (kernel != NULL)
         onnx_attr_ints(w, "kernel_shape", kernel, n);
@@ -63,7 +64,8 @@ static void node(onnx_writer *w, const char *op, const char *a, const char *b, c
     onnx_node_end(w);
 }
 
-/* Runs the model as built (folded and fused, or not) on both; every output must agree. Twice, because a plan must not eat its own weights. */
+/* Runs the model as built (folded and fused, or not) on both; every output must agree. Twice, because a plan must not eat its own weights.
+ */
 static void compare(onnx_writer *w, const char *what, double limit)
 {
     rad_error err = {0};
@@ -115,11 +117,21 @@ static void test_conv(void **state)
         const char *what;
         int64_t c, k, group, kernel, stride, begin, end, dilation, size;
     } cases[] = {
-        {"stem", 3, 64, 1, 7, 2, 3, 3, 1, 33},          {"1x1", 64, 32, 1, 1, 1, 0, 0, 1, 14},      {"1x1 stride", 32, 48, 1, 1, 2, 0, 0, 1, 15},
-        {"3x3", 32, 64, 1, 3, 1, 1, 1, 1, 12},          {"winograd", 64, 64, 1, 3, 1, 1, 1, 1, 28}, {"3x3 stride", 16, 32, 1, 3, 2, 1, 1, 1, 13},
-        {"odd channels", 7, 5, 1, 3, 1, 1, 1, 1, 9},    {"same lower", 8, 8, 1, 4, 1, 2, 1, 1, 9},  {"dilated", 16, 16, 1, 3, 1, 2, 2, 2, 16},
-        {"depthwise", 32, 32, 32, 3, 1, 1, 1, 1, 14},   {"depthwise odd", 9, 9, 9, 5, 2, 2, 2, 1, 17}, {"grouped", 64, 64, 4, 3, 1, 1, 1, 1, 10},
-        {"grouped odd", 12, 18, 3, 3, 1, 0, 2, 1, 11}, {"no output overlap", 4, 6, 1, 2, 3, 0, 0, 1, 11}, {"winograd valid", 32, 64, 1, 3, 1, 0, 0, 1, 30},
+        {"stem", 3, 64, 1, 7, 2, 3, 3, 1, 33},
+        {"1x1", 64, 32, 1, 1, 1, 0, 0, 1, 14},
+        {"1x1 stride", 32, 48, 1, 1, 2, 0, 0, 1, 15},
+        {"3x3", 32, 64, 1, 3, 1, 1, 1, 1, 12},
+        {"winograd", 64, 64, 1, 3, 1, 1, 1, 1, 28},
+        {"3x3 stride", 16, 32, 1, 3, 2, 1, 1, 1, 13},
+        {"odd channels", 7, 5, 1, 3, 1, 1, 1, 1, 9},
+        {"same lower", 8, 8, 1, 4, 1, 2, 1, 1, 9},
+        {"dilated", 16, 16, 1, 3, 1, 2, 2, 2, 16},
+        {"depthwise", 32, 32, 32, 3, 1, 1, 1, 1, 14},
+        {"depthwise odd", 9, 9, 9, 5, 2, 2, 2, 1, 17},
+        {"grouped", 64, 64, 4, 3, 1, 1, 1, 1, 10},
+        {"grouped odd", 12, 18, 3, 3, 1, 0, 2, 1, 11},
+        {"no output overlap", 4, 6, 1, 2, 3, 0, 0, 1, 11},
+        {"winograd valid", 32, 64, 1, 3, 1, 0, 0, 1, 30},
         {"winograd asymmetric", 48, 64, 1, 3, 1, 0, 2, 1, 24},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -130,7 +142,8 @@ static void test_conv(void **state)
             init(&w, "w", DU(cases[i].k, cases[i].c / cases[i].group, cases[i].kernel, cases[i].kernel));
             init(&w, "b", DU(cases[i].k));
             conv(&w, "Conv", "x", "w", bias ? "b" : NULL, "y", cases[i].group, (int64_t[]){cases[i].stride, cases[i].stride},
-                 (int64_t[]){cases[i].begin, cases[i].begin, cases[i].end, cases[i].end}, (int64_t[]){cases[i].dilation, cases[i].dilation}, 2);
+                 (int64_t[]){cases[i].begin, cases[i].begin, cases[i].end, cases[i].end}, (int64_t[]){cases[i].dilation, cases[i].dilation},
+                 2);
             node(&w, "Relu", "y", NULL, "z", NULL, 0);
             onnx_output(&w, bias ? "z" : "y");
             compare(&w, cases[i].what, 1e-5);
@@ -281,8 +294,8 @@ static void test_reduce(void **state)
 static void test_unary(void **state)
 {
     (void)state;
-    static const char *const ops[] = {"Abs", "Elu", "Exp", "HardSwish", "LeakyRelu", "Relu", "Sigmoid", "Softplus", "Sqrt", "Tanh", "Neg", "HardSigmoid",
-                                      "Erf", "Gelu", "Selu", "Softmax", "LogSoftmax", "Clip"};
+    static const char *const ops[] = {"Abs",  "Elu", "Exp",         "HardSwish", "LeakyRelu", "Relu", "Sigmoid", "Softplus",   "Sqrt",
+                                      "Tanh", "Neg", "HardSigmoid", "Erf",       "Gelu",      "Selu", "Softmax", "LogSoftmax", "Clip"};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         for (int used_again = 0; used_again < 2; used_again++) { /* may the node write over its input? */
             onnx_writer w = {0};
@@ -339,7 +352,8 @@ static void test_binary(void **state)
 {
     (void)state;
     static const char *const ops[] = {"Add", "Sub", "Mul", "Div", "Max", "Min"};
-    static const int64_t second[][4] = {{2, 20, 5, 6}, {1, 20, 1, 1}, {1, 1, 1, 1}, {2, 1, 5, 6}, {2, 20, 1, 1}, {1, 1, 5, 6}, {1, 1, 1, 6}};
+    static const int64_t second[][4] = {{2, 20, 5, 6}, {1, 20, 1, 1}, {1, 1, 1, 1}, {2, 1, 5, 6},
+                                        {2, 20, 1, 1}, {1, 1, 5, 6},  {1, 1, 1, 6}};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         for (size_t s = 0; s < sizeof second / sizeof *second; s++)
             for (int swapped = 0; swapped < 2; swapped++) {
@@ -539,9 +553,9 @@ int main(void)
         return 77;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv),   cmocka_unit_test(test_conv_dims), cmocka_unit_test(test_residual), cmocka_unit_test(test_pool),
-        cmocka_unit_test(test_reduce), cmocka_unit_test(test_unary),     cmocka_unit_test(test_binary),   cmocka_unit_test(test_norm),
-        cmocka_unit_test(test_products), cmocka_unit_test(test_concat),  cmocka_unit_test(test_views),
+        cmocka_unit_test(test_conv),     cmocka_unit_test(test_conv_dims), cmocka_unit_test(test_residual), cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_reduce),   cmocka_unit_test(test_unary),     cmocka_unit_test(test_binary),   cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_products), cmocka_unit_test(test_concat),    cmocka_unit_test(test_views),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);
 }

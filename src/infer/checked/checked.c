@@ -64,7 +64,8 @@ static rad_status parse_fail(struct checked *c, rad_error *err)
         c->fail_call = i;
         return RAD_OK;
     }
-    return rad_error_set(err, RAD_E_USAGE, "RAD_CHECKED_FAIL='%s': expected open, plan_create, exec_create or exec_run, then ':' and a number", text);
+    return rad_error_set(err, RAD_E_USAGE,
+                         "RAD_CHECKED_FAIL='%s': expected open, plan_create, exec_create or exec_run, then ':' and a number", text);
 }
 
 static rad_status count(struct checked *c, enum call call, rad_error *err)

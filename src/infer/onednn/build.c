@@ -178,7 +178,8 @@ static rad_status reorder_constant(struct dn_build *b, int from, const rad_md *w
     const rad_shape bytes = {.rank = 1, .dim = {(int64_t)(prim.scratch > 0 ? prim.scratch : 1)}};
     if (scratch == NULL || !rad_md_layout(&scratch_md, &bytes, dnnl_u8, RAD_LAYOUT_PLAIN) ||
         dnnl_stream_create(&stream, b->engine, dnnl_stream_default_flags) != dnnl_success ||
-        dnnl_memory_create(&ms, &src.md, b->engine, data) != dnnl_success || dnnl_memory_create(&md, want, b->engine, owned) != dnnl_success ||
+        dnnl_memory_create(&ms, &src.md, b->engine, data) != dnnl_success ||
+        dnnl_memory_create(&md, want, b->engine, owned) != dnnl_success ||
         dnnl_memory_create(&mx, &scratch_md, b->engine, scratch) != dnnl_success) {
         st = dn_nomem(err);
         goto out;

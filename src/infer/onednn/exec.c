@@ -9,9 +9,9 @@ struct dn_exec {
     const struct dn_plan *plan;
     char *arena;
     dnnl_stream_t stream;
-    dnnl_memory_t *memory;   /* per tensor; NULL when no primitive touches it */
-    dnnl_exec_arg_t *arg;    /* per plan->arg */
-    rad_tensor *eval;        /* room for the inputs and outputs of one evaluated node */
+    dnnl_memory_t *memory; /* per tensor; NULL when no primitive touches it */
+    dnnl_exec_arg_t *arg;  /* per plan->arg */
+    rad_tensor *eval;      /* room for the inputs and outputs of one evaluated node */
 };
 
 static void *tensor_data(const struct dn_exec *x, int tensor)

@@ -32,14 +32,14 @@ static bool weights_view(const rad_shape *w, int64_t group, bool transposed, rad
     return rad_md_strided(ret_view, &s, dnnl_f32, stride);
 }
 
-/* Winograd's minimal filtering for dense 3 x 3 windows, in float32 throughout (Lavin and Gray 2016). It needs fewer multiplications, not less
- * precision: measured on ResNet-50, Inception-v3 and RepVGG its outputs are as far from float64 as those of direct summation (1.5e-6 against
- * 1.6e-6 of the largest output; PyTorch 2.3e-6).
+/* Winograd's minimal filtering for dense 3 x 3 windows, in float32 throughout (Lavin and Gray 2016). It needs fewer multiplications, not
+ * less precision: measured on ResNet-50, Inception-v3 and RepVGG its outputs are as far from float64 as those of direct summation (1.5e-6
+ * against 1.6e-6 of the largest output; PyTorch 2.3e-6).
  *
  * Worth it where the arithmetic outweighs the transforms and two changes of layout, and where the library can split its 4 x 4 tiles into
- * even work: 25 (17 x 17) or 37 x 37 (147 x 147) tiles have no useful divisor and run at a third of the speed. Measured, one core, direct in
- * channels-last against this with both reorders, shapes from 8 to 147 and 32 to 512 channels: gains 1.1 to 2.7 inside the rule. The rule looks
- * at shapes alone: the choice is part of the bits of a score. */
+ * even work: 25 (17 x 17) or 37 x 37 (147 x 147) tiles have no useful divisor and run at a third of the speed. Measured, one core, direct
+ * in channels-last against this with both reorders, shapes from 8 to 147 and 32 to 512 channels: gains 1.1 to 2.7 inside the rule. The rule
+ * looks at shapes alone: the choice is part of the bits of a score. */
 static bool is_for_winograd(const struct dn_build *b, const rad_conv_desc *c, int64_t channels, int64_t filters)
 {
     const rad_window_params *w = &c->window;
@@ -65,7 +65,9 @@ struct attempt {
 static bool make_conv(struct dn_build *b, const rad_node *n, rad_conv_desc *c, const rad_post *post, rad_prim *ret)
 {
     const rad_shape *x = &dn_value_of(b, n->input[0])->shape, *y = &dn_value_of(b, n->output[0])->shape;
-    const struct attempt attempts[] = {{b->layout, b->layout, false}, {RAD_LAYOUT_ANY, b->layout, false}, {RAD_LAYOUT_ANY, RAD_LAYOUT_ANY, false},
+    const struct attempt attempts[] = {{b->layout, b->layout, false},
+                                       {RAD_LAYOUT_ANY, b->layout, false},
+                                       {RAD_LAYOUT_ANY, RAD_LAYOUT_ANY, false},
                                        {RAD_LAYOUT_ANY, RAD_LAYOUT_ANY, true}};
     c->winograd = is_for_winograd(b, c, x->dim[1], y->dim[1]);
     if (c->winograd && rad_md_layout(&c->src, x, b->type, RAD_LAYOUT_BLOCKED) && rad_md_layout(&c->dst, y, b->type, RAD_LAYOUT_BLOCKED) &&
@@ -148,8 +150,8 @@ static bool matrix(rad_md *md, dnnl_data_type_t type, int64_t rows, int64_t colu
 
 /* x [rows, inner] times a weight matrix (w: value of inner x columns elements, row-major; `w_by_column` when it lies as [columns, inner]),
  * plus bias [columns] (value or -1), into the output. */
-static rad_status inner_product(struct dn_build *b, const rad_node *n, int64_t rows, int64_t inner, int64_t columns, bool w_by_column, int bias,
-                                bool *ret_done, rad_error *err)
+static rad_status inner_product(struct dn_build *b, const rad_node *n, int64_t rows, int64_t inner, int64_t columns, bool w_by_column,
+                                int bias, bool *ret_done, rad_error *err)
 {
     const int x = n->input[0], w = n->input[1], y = n->output[0];
     const rad_shape w_shape = {.rank = 2, .dim = {columns, inner}}, b_shape = {.rank = 1, .dim = {columns}};
@@ -157,9 +159,10 @@ static rad_status inner_product(struct dn_build *b, const rad_node *n, int64_t r
     rad_prim prim = {0};
     rad_post post;
     rad_status st = RAD_OK;
-    if (n->residual >= 0 || !dn_post_of(n, &post) || !matrix(&src, b->type, rows, inner, false) || !matrix(&x_view, dnnl_f32, rows, inner, false) ||
-        !matrix(&dst, dnnl_f32, rows, columns, false) || !matrix(&view, dnnl_f32, columns, inner, !w_by_column) ||
-        !rad_md_layout(&weights, &w_shape, b->type, RAD_LAYOUT_ANY) || !rad_md_layout(&bias_md, &b_shape, dnnl_f32, RAD_LAYOUT_PLAIN))
+    if (n->residual >= 0 || !dn_post_of(n, &post) || !matrix(&src, b->type, rows, inner, false) ||
+        !matrix(&x_view, dnnl_f32, rows, inner, false) || !matrix(&dst, dnnl_f32, rows, columns, false) ||
+        !matrix(&view, dnnl_f32, columns, inner, !w_by_column) || !rad_md_layout(&weights, &w_shape, b->type, RAD_LAYOUT_ANY) ||
+        !rad_md_layout(&bias_md, &b_shape, dnnl_f32, RAD_LAYOUT_PLAIN))
         return RAD_OK;
     if (!rad_prim_inner_product(b->engine, &src, &weights, bias >= 0 ? &bias_md : NULL, &dst, &post, &prim))
         return RAD_OK;
@@ -211,7 +214,8 @@ static rad_status batched_matmul(struct dn_build *b, const rad_node *n, bool *re
         if (!rad_md_layout(&md[k], &padded, dnnl_f32, RAD_LAYOUT_PLAIN))
             return RAD_OK;
     }
-    if (!rad_md_layout(&dst, &dn_value_of(b, y)->shape, dnnl_f32, RAD_LAYOUT_PLAIN) || !rad_prim_matmul(b->engine, &md[0], &md[1], &dst, &post, &prim))
+    if (!rad_md_layout(&dst, &dn_value_of(b, y)->shape, dnnl_f32, RAD_LAYOUT_PLAIN) ||
+        !rad_prim_matmul(b->engine, &md[0], &md[1], &dst, &post, &prim))
         return RAD_OK;
     struct dn_arg arg[3] = {{DNNL_ARG_SRC, -1}, {DNNL_ARG_WEIGHTS, -1}, {DNNL_ARG_DST, -1}};
     RAD_TRY(dn_get_viewed(b, value[0], &md[0], &md[0], &arg[0].tensor, err));

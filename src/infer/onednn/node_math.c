@@ -17,8 +17,8 @@ static bool clip_limits(const struct dn_build *b, const rad_node *n, float *ret_
 {
     *ret_low = (float)rad_node_attr_float(n, "min", -(double)FLT_MAX);
     *ret_high = (float)rad_node_attr_float(n, "max", (double)FLT_MAX);
-    return (dn_in(n, 1) < 0 || dn_const_scalar(b, dn_in(n, 1), ret_low)) && (dn_in(n, 2) < 0 || dn_const_scalar(b, dn_in(n, 2), ret_high)) &&
-           *ret_low <= *ret_high;
+    return (dn_in(n, 1) < 0 || dn_const_scalar(b, dn_in(n, 1), ret_low)) &&
+           (dn_in(n, 2) < 0 || dn_const_scalar(b, dn_in(n, 2), ret_high)) && *ret_low <= *ret_high;
 }
 
 static bool choose(const struct dn_build *b, const rad_node *n, struct eltwise *ret)
@@ -28,9 +28,15 @@ static bool choose(const struct dn_build *b, const rad_node *n, struct eltwise *
         double missing;
         dnnl_alg_kind_t alg;
     } simple[] = {
-        {"Abs", NULL, 0.0, dnnl_eltwise_abs},        {"Elu", "alpha", 1.0, dnnl_eltwise_elu},     {"Exp", NULL, 0.0, dnnl_eltwise_exp},
-        {"HardSwish", NULL, 0.0, dnnl_eltwise_hardswish}, {"LeakyRelu", "alpha", 0.01, dnnl_eltwise_relu}, {"Relu", NULL, 0.0, dnnl_eltwise_relu},
-        {"Sigmoid", NULL, 0.0, dnnl_eltwise_logistic}, {"Softplus", NULL, 0.0, dnnl_eltwise_soft_relu}, {"Sqrt", NULL, 0.0, dnnl_eltwise_sqrt},
+        {"Abs", NULL, 0.0, dnnl_eltwise_abs},
+        {"Elu", "alpha", 1.0, dnnl_eltwise_elu},
+        {"Exp", NULL, 0.0, dnnl_eltwise_exp},
+        {"HardSwish", NULL, 0.0, dnnl_eltwise_hardswish},
+        {"LeakyRelu", "alpha", 0.01, dnnl_eltwise_relu},
+        {"Relu", NULL, 0.0, dnnl_eltwise_relu},
+        {"Sigmoid", NULL, 0.0, dnnl_eltwise_logistic},
+        {"Softplus", NULL, 0.0, dnnl_eltwise_soft_relu},
+        {"Sqrt", NULL, 0.0, dnnl_eltwise_sqrt},
         {"Tanh", NULL, 0.0, dnnl_eltwise_tanh},
     };
     *ret = (struct eltwise){0};
@@ -81,7 +87,8 @@ rad_status dn_node_unary(struct dn_build *b, const rad_node *n, bool *ret_done, 
     rad_prim prim = {0}, clip = {0};
     rad_status st = RAD_OK;
     struct dn_arg arg[2] = {{DNNL_ARG_SRC, -1}, {DNNL_ARG_DST, -1}};
-    if (!dn_is_float(b, x) || !dn_is_float(b, y) || !rad_shape_equal(&dn_value_of(b, x)->shape, &dn_value_of(b, y)->shape) || !choose(b, n, &e))
+    if (!dn_is_float(b, x) || !dn_is_float(b, y) || !rad_shape_equal(&dn_value_of(b, x)->shape, &dn_value_of(b, y)->shape) ||
+        !choose(b, n, &e))
         return RAD_OK;
     RAD_TRY(dn_native(b, x, &arg[0].tensor, err));
     const rad_md md = *dn_tensor_md(b, arg[0].tensor);
@@ -126,8 +133,8 @@ static bool is_scalar_near(const struct dn_build *b, int value, float want)
     return dn_const_scalar(b, value, &got) && got > want * 0.999999f && got < want * 1.000001f;
 }
 
-/* Exporters before opset 20 write x * (erf(x / sqrt 2) + 1) * 0.5 in five nodes; as one it costs a fifth of the memory traffic, and the error
- * function is vectorised. */
+/* Exporters before opset 20 write x * (erf(x / sqrt 2) + 1) * 0.5 in five nodes; as one it costs a fifth of the memory traffic, and the
+ * error function is vectorised. */
 static rad_status try_gelu(struct dn_build *b, const rad_node *div, bool *ret_done, rad_error *err)
 {
     const int x = div->input[0];
@@ -163,8 +170,9 @@ static bool binary_alg(const char *op, dnnl_alg_kind_t *ret, bool *ret_commutes)
         const char *op;
         dnnl_alg_kind_t alg;
         bool commutes;
-    } table[] = {{"Add", dnnl_binary_add, true}, {"Sum", dnnl_binary_add, true}, {"Mul", dnnl_binary_mul, true}, {"Max", dnnl_binary_max, true},
-                 {"Min", dnnl_binary_min, true}, {"Sub", dnnl_binary_sub, false}, {"Div", dnnl_binary_div, false}};
+    } table[] = {{"Add", dnnl_binary_add, true}, {"Sum", dnnl_binary_add, true}, {"Mul", dnnl_binary_mul, true},
+                 {"Max", dnnl_binary_max, true}, {"Min", dnnl_binary_min, true}, {"Sub", dnnl_binary_sub, false},
+                 {"Div", dnnl_binary_div, false}};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(table[i].op, op) == 0) {
             *ret = table[i].alg;

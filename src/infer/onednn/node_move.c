@@ -56,7 +56,8 @@ static bool joins_blocks(const struct dn_build *b, const rad_node *n)
         return false;
     const rad_shape *s = &dn_value_of(b, n->output[0])->shape;
     const int64_t axis = rad_node_attr_int(n, "axis", 0);
-    if (s->rank < 3 || s->rank > 5 || s->dim[0] != 1 || (axis != 1 && axis != 1 - s->rank) || !dn_md(b, n->output[0], RAD_LAYOUT_BLOCKED, &md))
+    if (s->rank < 3 || s->rank > 5 || s->dim[0] != 1 || (axis != 1 && axis != 1 - s->rank) ||
+        !dn_md(b, n->output[0], RAD_LAYOUT_BLOCKED, &md))
         return false;
     for (int k = 0; k < n->n_input; k++)
         if (!dn_is_float(b, n->input[k]) || dn_is_const(b, n->input[k]) ||

@@ -24,8 +24,8 @@ rad_status dn_channel_form(struct dn_build *b, int value, int *ret_tensor, rad_l
 /* ---------------------------------------------------------------- pooling */
 
 /* A window over value x into a result described by `y_shape`; the tensor written is y itself or (keepdims = 0) a view of it. */
-static rad_status pool(struct dn_build *b, int x, int y, const rad_shape *y_shape, dnnl_alg_kind_t alg, const rad_window_params *w, bool *ret_done,
-                       rad_error *err)
+static rad_status pool(struct dn_build *b, int x, int y, const rad_shape *y_shape, dnnl_alg_kind_t alg, const rad_window_params *w,
+                       bool *ret_done, rad_error *err)
 {
     rad_prim prim = {0};
     rad_layout layout = RAD_LAYOUT_PLAIN;
@@ -43,7 +43,8 @@ static rad_status pool(struct dn_build *b, int x, int y, const rad_shape *y_shap
         RAD_TRY(dn_step_prim(b, &prim, arg, 2, err));
         /* y has the same elements in fewer dims: row-major, then seen as y */
         int t = arg[1].tensor, unused = -1;
-        if (!rad_md_layout(&plain, y_shape, dnnl_f32, RAD_LAYOUT_PLAIN) || !rad_md_layout(&dst, &dn_value_of(b, y)->shape, dnnl_f32, RAD_LAYOUT_PLAIN)) {
+        if (!rad_md_layout(&plain, y_shape, dnnl_f32, RAD_LAYOUT_PLAIN) ||
+            !rad_md_layout(&dst, &dn_value_of(b, y)->shape, dnnl_f32, RAD_LAYOUT_PLAIN)) {
             st = rad_error_set(err, RAD_E_DEVICE, "oneDNN cannot describe a tensor");
             goto out;
         }
@@ -80,7 +81,9 @@ rad_status dn_node_pool(struct dn_build *b, const rad_node *n, bool *ret_done, r
             return RAD_OK;
         w.pad_end[i] = end > 0 ? end : 0;
     }
-    const dnnl_alg_kind_t alg = is_max ? dnnl_pooling_max : w.count_include_pad ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding;
+    const dnnl_alg_kind_t alg = is_max                ? dnnl_pooling_max
+                                : w.count_include_pad ? dnnl_pooling_avg_include_padding
+                                                      : dnnl_pooling_avg_exclude_padding;
     return pool(b, x, y, &dn_value_of(b, y)->shape, alg, &w, ret_done, err);
 }
 
@@ -174,8 +177,8 @@ rad_status dn_node_batch_norm(struct dn_build *b, const rad_node *n, bool *ret_d
     rad_prim prim = {0};
     rad_layout layout = RAD_LAYOUT_PLAIN;
     rad_status st = RAD_OK;
-    struct dn_arg arg[6] = {{DNNL_ARG_SRC, -1},      {DNNL_ARG_DST, -1},      {DNNL_ARG_SCALE, -1},
-                            {DNNL_ARG_SHIFT, -1},    {DNNL_ARG_MEAN, -1},     {DNNL_ARG_VARIANCE, -1}};
+    struct dn_arg arg[6] = {{DNNL_ARG_SRC, -1},   {DNNL_ARG_DST, -1},  {DNNL_ARG_SCALE, -1},
+                            {DNNL_ARG_SHIFT, -1}, {DNNL_ARG_MEAN, -1}, {DNNL_ARG_VARIANCE, -1}};
     RAD_TRY(dn_channel_form(b, x, &arg[0].tensor, &layout, err));
     const rad_md md = *dn_tensor_md(b, arg[0].tensor);
     if (!rad_prim_batch_norm(b->engine, &md, (float)rad_node_attr_float(n, "epsilon", 1e-5), relu, &prim))
@@ -245,7 +248,8 @@ rad_status dn_node_softmax(struct dn_build *b, const rad_node *n, bool *ret_done
     rad_md md;
     rad_status st = RAD_OK;
     struct dn_arg arg[2] = {{DNNL_ARG_SRC, -1}, {DNNL_ARG_DST, -1}};
-    if (!rad_md_layout(&md, &s, dnnl_f32, RAD_LAYOUT_PLAIN) || !rad_prim_softmax(b->engine, strcmp(n->op->name, "LogSoftmax") == 0, &md, (int)axis, &prim))
+    if (!rad_md_layout(&md, &s, dnnl_f32, RAD_LAYOUT_PLAIN) ||
+        !rad_prim_softmax(b->engine, strcmp(n->op->name, "LogSoftmax") == 0, &md, (int)axis, &prim))
         return RAD_OK;
     RAD_TRY(dn_get_viewed(b, x, &md, &md, &arg[0].tensor, err));
     RAD_TRY(dn_make_viewed(b, y, &md, &arg[1].tensor, err));

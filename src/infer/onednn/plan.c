@@ -67,8 +67,9 @@ static void drop_constant(struct dn_plan *p, struct dn_root *r)
     r->fixed = NULL;
 }
 
-/* The aligned copy of a weight has done its work when the only node that reads it went another way: freeing it now, not at the end, keeps the
- * peak at one copy of the network instead of two. Only after the node is done: a translator that gives up leaves the weight to evaluation. */
+/* The aligned copy of a weight has done its work when the only node that reads it went another way: freeing it now, not at the end, keeps
+ * the peak at one copy of the network instead of two. Only after the node is done: a translator that gives up leaves the weight to
+ * evaluation. */
 static void drop_copies(struct dn_build *b, const rad_node *n)
 {
     for (int k = 0; k < n->n_input; k++) {
@@ -280,8 +281,13 @@ size_t dn_plan_text(const struct dn_plan *p, char *buf, size_t cap)
             if (p->arg[s->first_arg + k].id == DNNL_ARG_DST)
                 (void)rad_md_text(&p->tensor[p->arg[s->first_arg + k].tensor].md, text, sizeof text);
         n = snprintf(at < cap ? buf + at : NULL, at < cap ? cap - at : 0, "  %-18s %-40.40s %-32s %s\n",
-                     s->is_reorder ? "reorder" : known ? p->graph->node[s->node].op->name : "output",
-                     known ? p->graph->node[s->node].name : "", s->kind == DN_PRIM ? s->prim.impl : s->kind == DN_EVAL ? "evaluation" : "zero fill",
+                     s->is_reorder ? "reorder"
+                     : known       ? p->graph->node[s->node].op->name
+                                   : "output",
+                     known ? p->graph->node[s->node].name : "",
+                     s->kind == DN_PRIM   ? s->prim.impl
+                     : s->kind == DN_EVAL ? "evaluation"
+                                          : "zero fill",
                      text);
     }
     return at;

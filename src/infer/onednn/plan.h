@@ -11,11 +11,11 @@
 
 struct dn_root {
     size_t size;
-    const void *fixed;    /* constant content: owned (below) or the model's; NULL = in the arena */
+    const void *fixed; /* constant content: owned (below) or the model's; NULL = in the arena */
     void *owned;
-    size_t offset;        /* in the arena */
-    int first, last;      /* steps that touch it; first -1 = none yet */
-    int last_use;         /* largest node index that still reads a value living here */
+    size_t offset;   /* in the arena */
+    int first, last; /* steps that touch it; first -1 = none yet */
+    int last_use;    /* largest node index that still reads a value living here */
 };
 
 struct dn_tensor {
@@ -66,16 +66,16 @@ struct dn_value {
     int last_use;           /* node index; n_node for graph outputs; -1 never */
     int slot_root;          /* concatenation buffer in which it should be made, -1 = none */
     size_t slot_offset;
-    bool done;              /* made together with an earlier node */
+    bool done; /* made together with an earlier node */
 };
 
 struct dn_build {
     struct dn_plan *plan;
     const rad_graph *graph;
     dnnl_engine_t engine;
-    dnnl_data_type_t type;  /* of activations */
-    rad_layout layout;      /* of activations with channels */
-    int node;               /* being translated */
+    dnnl_data_type_t type; /* of activations */
+    rad_layout layout;     /* of activations with channels */
+    int node;              /* being translated */
     struct dn_value *value;
 };
 
@@ -87,7 +87,8 @@ rad_status dn_plan_build(const rad_graph *g, dnnl_engine_t engine, rad_precision
 void dn_plan_free(struct dn_plan *plan);
 size_t dn_plan_text(const struct dn_plan *plan, char *buf, size_t cap);
 
-/* Gives the inputs of channel concatenations their places in the result, where a channel slice is one piece of memory (batch 1, blocked layout). */
+/* Gives the inputs of channel concatenations their places in the result, where a channel slice is one piece of memory (batch 1, blocked
+ * layout). */
 rad_status dn_place_concats(struct dn_build *b, rad_error *err) RAD_MUST_CHECK;
 
 rad_status dn_nomem(rad_error *err);
@@ -107,7 +108,8 @@ rad_status dn_get(struct dn_build *b, int value, const rad_md *want, int *ret_te
 /* Plain (row-major) form: float32, or raw. */
 rad_status dn_get_plain(struct dn_build *b, int value, int *ret_tensor, rad_error *err) RAD_MUST_CHECK;
 /* The plain content of the value seen through `view` (same bytes, other dims or strides), then brought to `want`. */
-rad_status dn_get_viewed(struct dn_build *b, int value, const rad_md *view, const rad_md *want, int *ret_tensor, rad_error *err) RAD_MUST_CHECK;
+rad_status dn_get_viewed(struct dn_build *b, int value, const rad_md *view, const rad_md *want, int *ret_tensor,
+                         rad_error *err) RAD_MUST_CHECK;
 /* Fresh memory for a value, or its place in a concatenation when the layout fits; becomes a form of the value. */
 rad_status dn_make(struct dn_build *b, int value, const rad_md *md, int *ret_tensor, rad_error *err) RAD_MUST_CHECK;
 /* Memory that belongs to no value. */

@@ -46,7 +46,7 @@ rad_layout rad_prim_best_layout(void)
 
 bool rad_md_layout(rad_md *md, const rad_shape *s, dnnl_data_type_t type, rad_layout layout)
 {
-    static const dnnl_format_tag_t plain[RAD_MAX_RANK + 1] = {dnnl_a,    dnnl_a,     dnnl_ab,     dnnl_abc,    dnnl_abcd,
+    static const dnnl_format_tag_t plain[RAD_MAX_RANK + 1] = {dnnl_a,     dnnl_a,      dnnl_ab,      dnnl_abc,     dnnl_abcd,
                                                               dnnl_abcde, dnnl_abcdef, dnnl_abcdefg, dnnl_abcdefgh};
     static const dnnl_format_tag_t channels[3][3] = {/* rank 3 to 5: blocks of 16, blocks of 8, channels last */
                                                      {dnnl_aBc16b, dnnl_aBc8b, dnnl_acb},
@@ -279,14 +279,14 @@ bool rad_prim_conv(dnnl_engine_t engine, const rad_conv_desc *c, const rad_post 
     const int take = c->take_gemm ? TAKE_GEMM : 0;
     if (c->transposed) {
         dnnl_deconvolution_desc_t d;
-        return dnnl_dilated_deconvolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_deconvolution_direct, &c->src, &c->weights, bias,
-                                                            &c->dst, stride, dilation, begin, end) == dnnl_success &&
+        return dnnl_dilated_deconvolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_deconvolution_direct, &c->src, &c->weights,
+                                                            bias, &c->dst, stride, dilation, begin, end) == dnnl_success &&
                make(engine, &d, post, take, ret);
     }
     dnnl_convolution_desc_t d;
     return dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_inference,
-                                                      c->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct, &c->src, &c->weights,
-                                                      bias, &c->dst, stride, dilation, begin, end) == dnnl_success &&
+                                                      c->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct, &c->src,
+                                                      &c->weights, bias, &c->dst, stride, dilation, begin, end) == dnnl_success &&
            make(engine, &d, post, take, ret);
 }
 
@@ -304,24 +304,27 @@ bool rad_prim_matmul(dnnl_engine_t engine, const rad_md *src, const rad_md *weig
     return dnnl_matmul_desc_init(&d, src, weights, NULL, dst) == dnnl_success && make(engine, &d, post, TAKE_GEMM, ret);
 }
 
-bool rad_prim_pool(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src, const rad_md *dst, const rad_window_params *w, rad_prim *ret)
+bool rad_prim_pool(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src, const rad_md *dst, const rad_window_params *w,
+                   rad_prim *ret)
 {
     dnnl_dims_t stride, dilation, begin, end, kernel;
     window(w, stride, dilation, begin, end);
     widen(kernel, w->kernel, w->n_axis);
     dnnl_pooling_v2_desc_t d;
-    return dnnl_pooling_v2_forward_desc_init(&d, dnnl_forward_inference, alg, src, dst, stride, kernel, dilation, begin, end) == dnnl_success &&
+    return dnnl_pooling_v2_forward_desc_init(&d, dnnl_forward_inference, alg, src, dst, stride, kernel, dilation, begin, end) ==
+               dnnl_success &&
            make(engine, &d, NULL, 0, ret);
 }
 
 bool rad_prim_eltwise(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *md, float alpha, float beta, rad_prim *ret)
 {
     dnnl_eltwise_desc_t d;
-    return dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, alg, md, alpha, beta) == dnnl_success && make(engine, &d, NULL, 0, ret);
+    return dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, alg, md, alpha, beta) == dnnl_success &&
+           make(engine, &d, NULL, 0, ret);
 }
 
-bool rad_prim_binary(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src0, const rad_md *src1, const rad_md *dst, const rad_post *post,
-                     rad_prim *ret)
+bool rad_prim_binary(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src0, const rad_md *src1, const rad_md *dst,
+                     const rad_post *post, rad_prim *ret)
 {
     dnnl_binary_desc_t d;
     return dnnl_binary_desc_init(&d, alg, src0, src1, dst) == dnnl_success && make(engine, &d, post, 0, ret);
@@ -330,16 +333,16 @@ bool rad_prim_binary(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *sr
 bool rad_prim_softmax(dnnl_engine_t engine, bool logarithm, const rad_md *md, int axis, rad_prim *ret)
 {
     dnnl_softmax_v2_desc_t d;
-    return dnnl_softmax_v2_forward_desc_init(&d, dnnl_forward_inference, logarithm ? dnnl_softmax_log : dnnl_softmax_accurate, md, md, axis) ==
-               dnnl_success &&
+    return dnnl_softmax_v2_forward_desc_init(&d, dnnl_forward_inference, logarithm ? dnnl_softmax_log : dnnl_softmax_accurate, md, md,
+                                             axis) == dnnl_success &&
            make(engine, &d, NULL, 0, ret);
 }
 
 bool rad_prim_batch_norm(dnnl_engine_t engine, const rad_md *md, float epsilon, bool relu, rad_prim *ret)
 {
     dnnl_batch_normalization_desc_t d;
-    const unsigned flags = (unsigned)dnnl_use_global_stats | (unsigned)dnnl_use_scale | (unsigned)dnnl_use_shift |
-                           (relu ? (unsigned)dnnl_fuse_norm_relu : 0u);
+    const unsigned flags =
+        (unsigned)dnnl_use_global_stats | (unsigned)dnnl_use_scale | (unsigned)dnnl_use_shift | (relu ? (unsigned)dnnl_fuse_norm_relu : 0u);
     return dnnl_batch_normalization_forward_desc_init(&d, dnnl_forward_inference, md, epsilon, flags) == dnnl_success &&
            make(engine, &d, NULL, 0, ret);
 }
@@ -361,8 +364,8 @@ bool rad_prim_reduction(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md 
 bool rad_prim_resampling(dnnl_engine_t engine, bool linear, const rad_md *src, const rad_md *dst, const float *factor, rad_prim *ret)
 {
     dnnl_resampling_desc_t d;
-    return dnnl_resampling_forward_desc_init(&d, dnnl_forward_inference, linear ? dnnl_resampling_linear : dnnl_resampling_nearest, factor, src,
-                                             dst) == dnnl_success &&
+    return dnnl_resampling_forward_desc_init(&d, dnnl_forward_inference, linear ? dnnl_resampling_linear : dnnl_resampling_nearest, factor,
+                                             src, dst) == dnnl_success &&
            make(engine, &d, NULL, 0, ret);
 }
 

@@ -70,11 +70,13 @@ typedef struct rad_conv_desc {
 bool rad_prim_conv(dnnl_engine_t engine, const rad_conv_desc *c, const rad_post *post, rad_prim *ret);
 bool rad_prim_inner_product(dnnl_engine_t engine, const rad_md *src, const rad_md *weights, const rad_md *bias, const rad_md *dst,
                             const rad_post *post, rad_prim *ret);
-bool rad_prim_matmul(dnnl_engine_t engine, const rad_md *src, const rad_md *weights, const rad_md *dst, const rad_post *post, rad_prim *ret);
-bool rad_prim_pool(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src, const rad_md *dst, const rad_window_params *w, rad_prim *ret);
-bool rad_prim_eltwise(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *md, float alpha, float beta, rad_prim *ret);
-bool rad_prim_binary(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src0, const rad_md *src1, const rad_md *dst, const rad_post *post,
+bool rad_prim_matmul(dnnl_engine_t engine, const rad_md *src, const rad_md *weights, const rad_md *dst, const rad_post *post,
                      rad_prim *ret);
+bool rad_prim_pool(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src, const rad_md *dst, const rad_window_params *w,
+                   rad_prim *ret);
+bool rad_prim_eltwise(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *md, float alpha, float beta, rad_prim *ret);
+bool rad_prim_binary(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src0, const rad_md *src1, const rad_md *dst,
+                     const rad_post *post, rad_prim *ret);
 bool rad_prim_softmax(dnnl_engine_t engine, bool logarithm, const rad_md *md, int axis, rad_prim *ret);
 bool rad_prim_batch_norm(dnnl_engine_t engine, const rad_md *md, float epsilon, bool relu, rad_prim *ret);
 bool rad_prim_layer_norm(dnnl_engine_t engine, const rad_md *md, float epsilon, rad_prim *ret);
