@@ -20,6 +20,8 @@ static const rad_stat_topic *const topics[] = {
     &rad_topic_table1,
     &rad_topic_drift,
     &rad_topic_audit,
+    &rad_topic_power,
+    &rad_topic_mixed,
     &rad_topic_multiplicity,
 };
 enum { N_TOPIC = sizeof topics / sizeof *topics };

@@ -773,3 +773,17 @@ def _(i, data, e, c):
     rows = rows_of(i, data)
     d = e.call("two_groups_json", [column(rows, i["variable"]), column(rows, i["by"])], ["baseline", "current"])
     return dict(d, ks_D=d["D"], ks_p_asymptotic=d["p_asymptotic"], mw_U=d["U"], mw_p=d["p_nocc"])
+
+
+@stat("mixed_logistic")
+def _(i, data, e, c):
+    d = logistic(i, data, e, "mixed_logistic", [i["formula"]], i["nAGQ"])
+    return dict(d, coef=d["rows"])
+
+
+@stat("gee_logistic")
+def _(i, data, e, c):
+    if i["corstr"] != "independence":
+        raise Unknown(i["corstr"])
+    d = logistic(i, data, e, "logistic", [f"{i['formula']} + cluster({i['id']})"])
+    return {"coef": d["rows"]}
