@@ -106,8 +106,8 @@ size_t rad_cam_describe(const rad_cam *c, char *buf, size_t cap);
 rad_status rad_cam_compute(const rad_cam *c, int64_t cls, const float *tap, float *ret_map, rad_error *err) RAD_MUST_CHECK;
 
 /* `from` [.., H, W] to `to` of the same rank (1 to 3), linear along each axis with half-pixel centres: output index i reads the input at
- * x = (i + 0.5) * n_from / n_to - 0.5, clamped to [0, n_from - 1], between floor(x) and its neighbour. It is ONNX Resize linear/half_pixel and
- * PyTorch interpolate(align_corners=False, antialias=False). In double, last axis first. Errors: SHAPE (rank, a dim below 1), LIMIT. */
+ * x = (i + 0.5) * n_from / n_to - 0.5, clamped to [0, n_from - 1], between floor(x) and its neighbour. It is ONNX Resize linear/half_pixel
+ * and PyTorch interpolate(align_corners=False, antialias=False). In double, last axis first. Errors: SHAPE (rank, a dim below 1), LIMIT. */
 rad_status rad_cam_resize(const float *map, const rad_shape *from, const rad_shape *to, float *ret, rad_error *err) RAD_MUST_CHECK;
 /* Index of the largest value along each axis of a finite map; the first in row-major order when several are equal. Returns the value. */
 float rad_cam_peak(const float *map, const rad_shape *shape, int64_t ret_index[RAD_CAM_RANK]);
