@@ -79,7 +79,23 @@ static void print_operators(void)
     (void)printf("\n");
 }
 
-static rad_status print_json(const struct verdict *v, int n, rad_error *err)
+/* What a reader of heat maps wants to know before a run: can this network make them, and if not, why. */
+static rad_status describe_maps(const rad_graph *g, char *buf, size_t cap, rad_error *err)
+{
+    rad_cam *cam = NULL;
+    rad_error why = {0};
+    const rad_status st = rad_cam_create_from_graph(g, NULL, &cam, &why);
+    if (st == RAD_OK)
+        (void)rad_cam_describe(cam, buf, cap);
+    else if (st == RAD_E_MODEL || st == RAD_E_LIMIT)
+        (void)snprintf(buf, cap, "%s", why.text);
+    else
+        return rad_error_set(err, st, "%s", why.text);
+    rad_cam_destroy(&cam);
+    return RAD_OK;
+}
+
+static rad_status print_json(const struct verdict *v, int n, const char *maps, rad_error *err)
 {
     json_t *list = json_array(), *operators = json_array();
     size_t n_op = 0;
@@ -96,7 +112,9 @@ static rad_status print_json(const struct verdict *v, int n, rad_error *err)
     for (size_t i = 0; ok && i < n_op; i++)
         ok = json_array_append_new(operators, json_string(op[i]->name)) == 0;
     json_t *root = ok ? json_pack("{s:O, s:O}", "backends", list, "operators", operators) : NULL;
-    ok = root != NULL && json_dumpf(root, stdout, JSON_INDENT(1)) == 0 && putchar('\n') != EOF;
+    if (root != NULL && maps[0] != '\0')
+        ok = json_object_set_new(root, "class_activation_maps", json_string(maps)) == 0;
+    ok = ok && root != NULL && json_dumpf(root, stdout, JSON_INDENT(1)) == 0 && putchar('\n') != EOF;
     json_decref(root);
     json_decref(list);
     json_decref(operators);
@@ -110,6 +128,7 @@ static rad_status backends(const char *path, const char *precision, bool json, r
     rad_status st = RAD_OK;
     rad_precision p = RAD_PREC_FP32;
     struct verdict verdict[16];
+    char maps[RAD_ERROR_TEXT + 16] = "";
     int n = 0;
     memset(verdict, 0, sizeof verdict);
     RAD_TRY(rad_precision_parse(precision, &p, err));
@@ -118,17 +137,20 @@ static rad_status backends(const char *path, const char *precision, bool json, r
         /* A network that only exists at its own batch is looked at there. */
         if (rad_graph_build(model, &(rad_graph_opts){.batch = 1}, &graph, err) != RAD_OK)
             RAD_TRY(rad_graph_build(model, &(rad_graph_opts){0}, &graph, err));
+        RAD_TRY(describe_maps(graph, maps, sizeof maps, err));
     }
     for (const char *const *name = rad_backend_names(); *name != NULL && n < 16; name++) {
         verdict[n].name = *name;
         RAD_TRY(examine(&verdict[n++], graph, p, err));
     }
     if (json) {
-        RAD_TRY(print_json(verdict, n, err));
+        RAD_TRY(print_json(verdict, n, maps, err));
     } else {
         print_text(verdict, n);
         if (path == NULL)
             print_operators();
+        else
+            (void)printf("%s\n", maps);
     }
 out:
     for (int i = 0; i < n; i++)
@@ -159,7 +181,8 @@ const rad_command rad_command_backends = {
     .name = "backends",
     .usage = "[--model MODEL.onnx] [--precision P] [--json]",
     .summary = "lists inference backends: compiled in, usable here, operators",
-    .help = "  --model FILE        also say which nodes of this network each backend would refuse, and why\n"
+    .help = "  --model FILE        also say which nodes of this network each backend would refuse, and why, and whether it\n"
+            "                      can have class activation maps (infer --cam)\n"
             "  --precision P       fp32 (default), tf32, fp16, bf16: for the question above\n"
             "  --json              for programs\n\n"
             "example:\n"
