@@ -53,7 +53,7 @@ static bool is_for_winograd(const struct dn_build *b, const rad_conv_desc *c, in
     for (int64_t d = 6; d <= 24 && !splits; d++)
         splits = tiles % d == 0;
     const bool large = w->out[0] * w->out[1] >= 24 * 24;
-    return splits && (large ? channels >= 32 && filters >= 64 : channels >= 192 && filters >= 256);
+    return splits && (large ? channels >= 32 && channels * filters >= 32 * 64 : channels >= 192 && filters >= 256);
 }
 
 struct attempt {
