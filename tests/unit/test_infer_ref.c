@@ -50,7 +50,7 @@ static void test_reuse(void **state)
     net n = {0};
     rad_error err = {0};
     float one[N], x[N], y[N];
-    char name[STEPS + 1][8];
+    char name[STEPS + 1][16];
     for (int i = 0; i < N; i++) {
         one[i] = 1;
         x[i] = (float)i;
