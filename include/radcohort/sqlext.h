@@ -1,5 +1,5 @@
-/* sqlext: the statistics as SQL functions. The same code is the loadable extension radstats (entry point sqlite3_radstats_init) and is linked
- * into radcohort through this one call. */
+/* sqlext: the statistics as SQL functions. The same code is the loadable extension radstats (entry point sqlite3_radstats_init) and is
+ * linked into radcohort through this one call. */
 #ifndef RADCOHORT_SQLEXT_H
 #define RADCOHORT_SQLEXT_H
 

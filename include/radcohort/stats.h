@@ -103,7 +103,7 @@ typedef rad_status rad_stat_fn(const rad_frame *f, const rad_arg *arg, int n_arg
 typedef struct rad_stat_function {
     const char *name;
     const char *signature;
-    const char *doc; /* purpose, formula, source, assumptions */
+    const char *doc;   /* purpose, formula, source, assumptions */
     const char *field; /* path of the number (or text) returned; NULL: the whole document as JSON. TABLE: "col,col,..." of the rows */
     const char *columns, *args;
     int required;
@@ -118,8 +118,8 @@ const rad_stat_function *rad_stat_function_at(int64_t i);
 const rad_stat_function *rad_stat_function_find(const char *name);
 /* Sorts the rows of `f` into an order that depends on their values only (all columns, left to right; missing last) and calls fn, unless
  * the function is order-free or a TABLE. This is what SQL aggregates do. */
-rad_status rad_stat_call(const rad_stat_function *s, const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_stat_call(const rad_stat_function *s, const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc,
+                         rad_error *err) RAD_MUST_CHECK;
 /* Type 'n' and 'c' columns out of text cells (NULL = missing), as SQL and CSV give them; '' , NA and nan are missing. `kind` as above.
  * Errors: RAD_E_FORMAT (text in a number column), NOMEM. */
 typedef struct rad_column_builder rad_column_builder;
@@ -148,9 +148,9 @@ double rad_aggregate_scores(const char *rule, double *score, int64_t n);
 /* Numbers as a paper prints them; the digits count, so they stay text ("0.95", "74.8 %", "<0.001"). NULL or NaN = not reported. */
 typedef struct rad_claims {
     const char *name, *unit;
-    double n, n_pos, n_neg;    /* what the rates are of */
-    double cases;              /* independent units the study has at all */
-    double positive_fraction;  /* for intervals without n_pos */
+    double n, n_pos, n_neg;   /* what the rates are of */
+    double cases;             /* independent units the study has at all */
+    double positive_fraction; /* for intervals without n_pos */
     const char *sensitivity, *specificity, *accuracy;
     const char *auc, *auc_lower, *auc_upper;
     double paired_n, paired_first, paired_second; /* correct calls of two readings of the same paired_n cases */
@@ -158,8 +158,9 @@ typedef struct rad_claims {
 } rad_claims;
 /* All fields empty. */
 void rad_claims_init(rad_claims *c);
-/* Whether whole numbers exist that give the rates, the smallest p that the pair can give, and the independent units the AUC's interval implies
- * (Hanley & McNeil 1982). Writes "name", "feasible", and "findings": objects with check, ok and text. Errors: USAGE (text that is no number), NOMEM. */
+/* Whether whole numbers exist that give the rates, the smallest p that the pair can give, and the independent units the AUC's interval
+ * implies (Hanley & McNeil 1982). Writes "name", "feasible", and "findings": objects with check, ok and text. Errors: USAGE (text that is
+ * no number), NOMEM. */
 rad_status rad_audit(const rad_claims *c, rad_doc *doc, rad_error *err) RAD_MUST_CHECK;
 
 #ifdef __cplusplus

@@ -76,7 +76,8 @@ static void print_text(const rad_doc *doc, const rad_claims *c, int index) {
         printf("  nothing to check: give rates, a pair or an interval\n");
 }
 
-static rad_status audit_one(yaml_document_t *y, const yaml_node_t *item, const char *file, int index, bool json, bool *all, rad_error *err) {
+static rad_status audit_one(yaml_document_t *y, const yaml_node_t *item, const char *file, int index, bool json, bool *all,
+                            rad_error *err) {
     rad_claims c;
     rad_doc *doc = NULL;
     rad_buf out;

@@ -3,14 +3,12 @@
 
 #include "impl.h"
 
-static double weight(int64_t i, int64_t j, int64_t k, rad_weights w)
-{
+static double weight(int64_t i, int64_t j, int64_t k, rad_weights w) {
     const double d = k > 1 ? fabs((double)(i - j)) / (double)(k - 1) : 0;
     return w == RAD_WEIGHTS_NONE ? (i == j ? 1 : 0) : w == RAD_WEIGHTS_LINEAR ? 1 - d : 1 - d * d;
 }
 
-void rad_kappa_of(const double *table, int64_t k, rad_weights weights, rad_kappa *ret)
-{
+void rad_kappa_of(const double *table, int64_t k, rad_weights weights, rad_kappa *ret) {
     rad_kappa r = {.kappa = NAN, .se = NAN, .se0 = NAN, .po = NAN, .pe = NAN};
     for (int64_t i = 0; i < k * k; i++)
         r.n += table[i];
@@ -62,8 +60,7 @@ void rad_kappa_of(const double *table, int64_t k, rad_weights weights, rad_kappa
 }
 
 /* Counts of (first, second) over rows complete in both; column 2, when there is one, is the count of the row. */
-static rad_status pair_table(const rad_frame *f, const char *list, rad_scale *s, double **ret, double *ret_missing, rad_error *err)
-{
+static rad_status pair_table(const rad_frame *f, const char *list, rad_scale *s, double **ret, double *ret_missing, rad_error *err) {
     rad_status st = rad_scale_init(f, 0, 2, list, s, err);
     if (st != RAD_OK)
         return st;
@@ -87,8 +84,7 @@ static rad_status pair_table(const rad_frame *f, const char *list, rad_scale *s,
 
 static const char *const weight_names[] = {"none", "linear", "quadratic", NULL};
 
-static rad_status kappa_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status kappa_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     int w;
     double level, *t = NULL, missing;
     rad_scale s = {0};
@@ -121,8 +117,7 @@ out:
 }
 
 /* Bowker 1948 and Stuart-Maxwell of a square table. */
-static rad_status symmetry_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status symmetry_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double *t = NULL, missing, *d = NULL, *v = NULL;
     rad_scale s = {0};
     rad_status st;
@@ -179,8 +174,7 @@ out:
     return st;
 }
 
-static rad_status cochran_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status cochran_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)arg;
     (void)n_arg;
     const int64_t k = f->n_column;
@@ -228,15 +222,13 @@ typedef struct ratings { /* count[i * k + c]: raters that put item i into catego
     rad_scale scale;
 } ratings;
 
-static void ratings_release(ratings *r)
-{
+static void ratings_release(ratings *r) {
     free(r->count);
     free(r->m);
     rad_scale_release(&r->scale);
 }
 
-static rad_status ratings_init(const rad_frame *f, const char *list, bool complete, ratings *r, rad_error *err)
-{
+static rad_status ratings_init(const rad_frame *f, const char *list, bool complete, ratings *r, rad_error *err) {
     rad_status st = rad_scale_init(f, 0, f->n_column, list, &r->scale, err);
     if (st != RAD_OK)
         return st;
@@ -263,8 +255,7 @@ static rad_status ratings_init(const rad_frame *f, const char *list, bool comple
     return RAD_OK;
 }
 
-static void put_fleiss(const ratings *r, rad_doc *doc)
-{
+static void put_fleiss(const ratings *r, rad_doc *doc) {
     const double n = (double)r->n, m = (double)r->raters;
     double agree = 0, pe = 0, pq = 0, pqd = 0;
     for (int64_t i = 0; i < r->n; i++)
@@ -300,8 +291,7 @@ static void put_fleiss(const ratings *r, rad_doc *doc)
         rad_doc_reason(doc, "all ratings are one category: kappa undefined");
 }
 
-static rad_status fleiss_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status fleiss_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     ratings r = {0};
     const char *list = rad_arg_text(arg, n_arg, 0, NULL);
     const rad_status st = ratings_init(f, list && *list ? list : NULL, true, &r, err);
@@ -319,8 +309,7 @@ static rad_status fleiss_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
 }
 
 /* Gwet 2008, items with missing ratings allowed (his 2014 form of pa, pi and the variance). */
-static void put_gwet(const ratings *r, double level, rad_doc *doc)
-{
+static void put_gwet(const ratings *r, double level, rad_doc *doc) {
     double pa = 0, pe = 0, n2 = 0;
     const double n = (double)r->n, q = (double)r->k;
     double ac1 = NAN, var = NAN;
@@ -368,8 +357,7 @@ static void put_gwet(const ratings *r, double level, rad_doc *doc)
     rad_doc_num(doc, "upper", fmin(1, ac1 + t * sqrt(var)));
 }
 
-static rad_status gwet_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status gwet_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     ratings r = {0};
     const char *list = rad_arg_text(arg, n_arg, 0, NULL);
     const rad_status st = ratings_init(f, list && *list ? list : NULL, false, &r, err);
@@ -385,8 +373,7 @@ static rad_status gwet_doc(const rad_frame *f, const rad_arg *arg, int n_arg, ra
 static const char *const alpha_levels[] = {"nominal", "ordinal", "interval", NULL};
 
 /* Krippendorff's alpha: 1 - observed over expected disagreement of the coincidence matrix. */
-static rad_status alpha_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status alpha_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     int how;
     ratings r = {0};
     double *o = NULL, *margin = NULL;
@@ -451,31 +438,35 @@ out:
     return st;
 }
 
-#define KAPPA(name, what, field)                                                                                                        \
-    {name, "rating1, rating2[, weights = 'none'[, categories[, level = 0.95]]]", what, field, "cc", "ttn", 2, RAD_STAT_ORDER_FREE,        \
-     RAD_STAT_AGGREGATE, kappa_doc}
+#define KAPPA(name, what, field)                                                                                                           \
+    {                                                                                                                                      \
+        name, "rating1, rating2[, weights = 'none'[, categories[, level = 0.95]]]", what, field, "cc", "ttn", 2, RAD_STAT_ORDER_FREE,      \
+            RAD_STAT_AGGREGATE, kappa_doc                                                                                                  \
+    }
 
 static const rad_stat_function functions[] = {
-    KAPPA("kappa", "Cohen's kappa; weights 'none', 'linear', 'quadratic' over the categories 'a,b,c' (all that occur when left out)", "kappa"),
+    KAPPA("kappa", "Cohen's kappa; weights 'none', 'linear', 'quadratic' over the categories 'a,b,c' (all that occur when left out)",
+          "kappa"),
     KAPPA("kappa_lower", "lower limit with the non-null standard error (Fleiss, Cohen & Everitt 1969)", "lower"),
     KAPPA("kappa_upper", "upper limit with the non-null standard error", "upper"),
     KAPPA("kappa_json", "kappa with non-null and null standard errors, z test, observed and expected agreement", NULL),
-    {"kappa_counts_json", "rating1, rating2, n[, weights = 'none'[, categories[, level = 0.95]]]", "kappa from counts", NULL, "ccn", "ttn", 3, 0,
-     RAD_STAT_AGGREGATE, kappa_doc},
-    {"bowker_p", "rating1, rating2[, categories]", "p of Bowker's test of symmetry; empty pairs stay in the degrees of freedom (as R)", "p", "cc",
-     "t", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, symmetry_doc},
+    {"kappa_counts_json", "rating1, rating2, n[, weights = 'none'[, categories[, level = 0.95]]]", "kappa from counts", NULL, "ccn", "ttn",
+     3, 0, RAD_STAT_AGGREGATE, kappa_doc},
+    {"bowker_p", "rating1, rating2[, categories]", "p of Bowker's test of symmetry; empty pairs stay in the degrees of freedom (as R)", "p",
+     "cc", "t", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, symmetry_doc},
     {"bowker_json", "rating1, rating2[, categories]", "Bowker 1948 symmetry and Stuart-Maxwell marginal homogeneity", NULL, "cc", "t", 2,
      RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, symmetry_doc},
-    {"bowker_counts_json", "rating1, rating2, n[, categories]", "the same from counts", NULL, "ccn", "t", 3, 0, RAD_STAT_AGGREGATE, symmetry_doc},
-    {"cochran_q_json", "x1, x2, ...", "Cochran's Q of k 0/1 columns on the same cases: (k-1)(k sum C^2 - N^2) / (kN - sum L^2)", NULL, "n+", "",
-     2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, cochran_doc},
+    {"bowker_counts_json", "rating1, rating2, n[, categories]", "the same from counts", NULL, "ccn", "t", 3, 0, RAD_STAT_AGGREGATE,
+     symmetry_doc},
+    {"cochran_q_json", "x1, x2, ...", "Cochran's Q of k 0/1 columns on the same cases: (k-1)(k sum C^2 - N^2) / (kN - sum L^2)", NULL, "n+",
+     "", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, cochran_doc},
     {"cochran_q_p", "x1, x2, ...", "p of Cochran's Q", "p", "n+", "", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, cochran_doc},
-    {"fleiss_kappa", "categories, rating1, rating2, ...", "Fleiss' kappa of items rated by all (categories NULL: all that occur)", "kappa", "c+",
-     "t", 3, 0, RAD_STAT_AGGREGATE, fleiss_doc},
-    {"fleiss_kappa_json", "categories, rating1, rating2, ...", "Fleiss' kappa with the 1979 null standard error and kappa by category", NULL, "c+",
-     "t", 3, 0, RAD_STAT_AGGREGATE, fleiss_doc},
-    {"gwet_ac1", "categories, rating1, rating2, ...", "Gwet's AC1 (2008), missing ratings allowed", "ac1", "c+", "t", 3, 0, RAD_STAT_AGGREGATE,
-     gwet_doc},
+    {"fleiss_kappa", "categories, rating1, rating2, ...", "Fleiss' kappa of items rated by all (categories NULL: all that occur)", "kappa",
+     "c+", "t", 3, 0, RAD_STAT_AGGREGATE, fleiss_doc},
+    {"fleiss_kappa_json", "categories, rating1, rating2, ...", "Fleiss' kappa with the 1979 null standard error and kappa by category",
+     NULL, "c+", "t", 3, 0, RAD_STAT_AGGREGATE, fleiss_doc},
+    {"gwet_ac1", "categories, rating1, rating2, ...", "Gwet's AC1 (2008), missing ratings allowed", "ac1", "c+", "t", 3, 0,
+     RAD_STAT_AGGREGATE, gwet_doc},
     {"gwet_ac1_json", "categories, rating1, rating2, ...", "Gwet's AC1 with his variance over items and t interval", NULL, "c+", "t", 3, 0,
      RAD_STAT_AGGREGATE, gwet_doc},
     {"krippendorff_alpha", "measurement, categories, rating1, rating2, ...",

@@ -1,5 +1,5 @@
-/* audit: can the numbers of an abstract all be true? A rate printed with d digits stands for the whole interval that rounds to it; rates of n
- * cases must be whole numbers over n. */
+/* audit: can the numbers of an abstract all be true? A rate printed with d digits stands for the whole interval that rounds to it; rates of
+ * n cases must be whole numbers over n. */
 #include "impl.h"
 
 /* A larger test set than this can give any three rates of three digits. */
@@ -11,15 +11,19 @@ typedef struct claim {
     const char *text;
 } claim;
 
-void rad_claims_init(rad_claims *c)
-{
-    *c = (rad_claims){.n = NAN, .n_pos = NAN, .n_neg = NAN, .cases = NAN, .positive_fraction = NAN, .paired_n = NAN, .paired_first = NAN,
+void rad_claims_init(rad_claims *c) {
+    *c = (rad_claims){.n = NAN,
+                      .n_pos = NAN,
+                      .n_neg = NAN,
+                      .cases = NAN,
+                      .positive_fraction = NAN,
+                      .paired_n = NAN,
+                      .paired_first = NAN,
                       .paired_second = NAN};
 }
 
 /* "0.95", "95%", "74.8 %", "74.8" (above 1: percent). The interval includes both ends: papers round halves either way. */
-static rad_status read_claim(const char *text, const char *what, claim *ret, rad_error *err)
-{
+static rad_status read_claim(const char *text, const char *what, claim *ret, rad_error *err) {
     *ret = (claim){.text = text};
     if (!text)
         return RAD_OK;
@@ -46,23 +50,20 @@ typedef struct range {
     double low, high; /* whole numbers; empty when low > high */
 } range;
 
-static range counts(const claim *c, double n)
-{
+static range counts(const claim *c, double n) {
     const double slack = 1e-9 * (1 + n);
     if (!c->given)
         return (range){0, n};
     return (range){fmax(0, ceil(c->low * n - slack)), fmin(n, floor(c->high * n + slack))};
 }
 
-static bool fits(const claim rate[3], double n1, double n0)
-{
+static bool fits(const claim rate[3], double n1, double n0) {
     const range tp = counts(&rate[0], n1), tn = counts(&rate[1], n0), all = counts(&rate[2], n1 + n0);
     return tp.low <= tp.high && tn.low <= tn.high && fmax(all.low, tp.low + tn.low) <= fmin(all.high, tp.high + tn.high);
 }
 
 static void put_finding(rad_doc *doc, const char *check, bool ok, bool *all, const char *fmt, ...) RAD_PRINTF(5, 6);
-static void put_finding(rad_doc *doc, const char *check, bool ok, bool *all, const char *fmt, ...)
-{
+static void put_finding(rad_doc *doc, const char *check, bool ok, bool *all, const char *fmt, ...) {
     char text[RAD_ERROR_TEXT];
     va_list ap;
     va_start(ap, fmt);
@@ -77,8 +78,7 @@ static void put_finding(rad_doc *doc, const char *check, bool ok, bool *all, con
 }
 
 /* Smallest n1 + n0 for which the three rates can hold; 0 when none up to SEARCH_MAX. */
-static double smallest(const claim rate[3], double *ret_n1)
-{
+static double smallest(const claim rate[3], double *ret_n1) {
     for (int n = 2; n <= SEARCH_MAX; n++)
         for (int n1 = 1; n1 < n; n1++)
             if (fits(rate, n1, n - n1)) {
@@ -88,16 +88,14 @@ static double smallest(const claim rate[3], double *ret_n1)
     return 0;
 }
 
-static bool split_exists(const claim rate[3], double n)
-{
+static bool split_exists(const claim rate[3], double n) {
     for (double n1 = 1; n1 < n; n1++)
         if (fits(rate, n1, n - n1))
             return true;
     return false;
 }
 
-static void audit_rates(const rad_claims *c, const claim rate[3], rad_doc *doc, bool *all)
-{
+static void audit_rates(const rad_claims *c, const claim rate[3], rad_doc *doc, bool *all) {
     const char *s = rate[0].given ? rate[0].text : "?", *p = rate[1].given ? rate[1].text : "?", *a = rate[2].given ? rate[2].text : "?";
     double n1 = c->n_pos, n0 = c->n_neg;
     if (isnan(n0) && !isnan(n1) && !isnan(c->n))
@@ -107,23 +105,27 @@ static void audit_rates(const rad_claims *c, const claim rate[3], rad_doc *doc, 
     if (!isnan(n1) && !isnan(n0)) {
         const range tp = counts(&rate[0], n1), tn = counts(&rate[1], n0), right = counts(&rate[2], n1 + n0);
         if (rate[0].given)
-            put_finding(doc, "sensitivity", tp.low <= tp.high, all, tp.low <= tp.high ? "sensitivity %s of %.0f is %.0f to %.0f correct"
-                                                                                     : "sensitivity %s of %.0f: no whole number between %.0f and %.0f",
+            put_finding(doc, "sensitivity", tp.low <= tp.high, all,
+                        tp.low <= tp.high ? "sensitivity %s of %.0f is %.0f to %.0f correct"
+                                          : "sensitivity %s of %.0f: no whole number between %.0f and %.0f",
                         s, n1, tp.low, tp.high);
         if (rate[1].given)
-            put_finding(doc, "specificity", tn.low <= tn.high, all, tn.low <= tn.high ? "specificity %s of %.0f is %.0f to %.0f correct"
-                                                                                     : "specificity %s of %.0f: no whole number between %.0f and %.0f",
+            put_finding(doc, "specificity", tn.low <= tn.high, all,
+                        tn.low <= tn.high ? "specificity %s of %.0f is %.0f to %.0f correct"
+                                          : "specificity %s of %.0f: no whole number between %.0f and %.0f",
                         p, n0, tn.low, tn.high);
         if (rate[0].given && rate[1].given && rate[2].given && tp.low <= tp.high && tn.low <= tn.high) {
             const bool ok = fits(rate, n1, n0);
-            put_finding(doc, "accuracy", ok, all, "%.0f to %.0f of %.0f are correct, an accuracy of %.1f to %.1f %%; reported %s is %.0f to %.0f: %s",
-                        tp.low + tn.low, tp.high + tn.high, n1 + n0, 100 * (tp.low + tn.low) / (n1 + n0), 100 * (tp.high + tn.high) / (n1 + n0), a,
-                        right.low, right.high, ok ? "possible" : "no whole numbers give all three");
+            put_finding(doc, "accuracy", ok, all,
+                        "%.0f to %.0f of %.0f are correct, an accuracy of %.1f to %.1f %%; reported %s is %.0f to %.0f: %s",
+                        tp.low + tn.low, tp.high + tn.high, n1 + n0, 100 * (tp.low + tn.low) / (n1 + n0),
+                        100 * (tp.high + tn.high) / (n1 + n0), a, right.low, right.high,
+                        ok ? "possible" : "no whole numbers give all three");
         }
     } else if (!isnan(c->n) && c->n <= SEARCH_MAX) {
         const bool ok = split_exists(rate, c->n);
-        put_finding(doc, "rates", ok, all, ok ? "%s / %s / %s are possible with some split of %.0f" : "%s / %s / %s: no split of %.0f gives them", s, p,
-                    a, c->n);
+        put_finding(doc, "rates", ok, all,
+                    ok ? "%s / %s / %s are possible with some split of %.0f" : "%s / %s / %s: no split of %.0f gives them", s, p, a, c->n);
     }
     if (rate[0].given && rate[1].given && rate[2].given && isnan(n1)) {
         double pos = 0;
@@ -134,15 +136,14 @@ static void audit_rates(const rad_claims *c, const claim rate[3], rad_doc *doc, 
         } else {
             const range tp = counts(&rate[0], pos), tn = counts(&rate[1], n - pos);
             put_finding(doc, "smallest_n", enough, all,
-                        "sensitivity %s, specificity %s, accuracy %s need at least %.0f items (%.0f/%.0f and %.0f/%.0f)%s", s, p, a, n, tp.low, pos,
-                        tn.low, n - pos, enough ? "" : ": more than the cases there are, so the unit is something else");
+                        "sensitivity %s, specificity %s, accuracy %s need at least %.0f items (%.0f/%.0f and %.0f/%.0f)%s", s, p, a, n,
+                        tp.low, pos, tn.low, n - pos, enough ? "" : ": more than the cases there are, so the unit is something else");
         }
     }
 }
 
 /* p of "<0.001" or "0.03": the largest value it stands for, and the smallest. */
-static rad_status read_p(const char *text, double *ret_low, double *ret_high, rad_error *err)
-{
+static rad_status read_p(const char *text, double *ret_low, double *ret_high, rad_error *err) {
     const char *number = text + strspn(text, "<=> ");
     double x;
     if (!rad_parse_double(number, &x) || !(x > 0 && x <= 1))
@@ -154,8 +155,7 @@ static rad_status read_p(const char *text, double *ret_low, double *ret_high, ra
     return RAD_OK;
 }
 
-static rad_status audit_pair(const rad_claims *c, rad_doc *doc, bool *all, rad_error *err)
-{
+static rad_status audit_pair(const rad_claims *c, rad_doc *doc, bool *all, rad_error *err) {
     const int64_t n = (int64_t)c->paired_n, x = (int64_t)c->paired_first, y = (int64_t)c->paired_second;
     if (x < 0 || y < 0 || x > n || y > n)
         return rad_error_set(err, RAD_E_USAGE, "pair: %lld and %lld of %lld", (long long)x, (long long)y, (long long)n);
@@ -184,8 +184,7 @@ static rad_status audit_pair(const rad_claims *c, rad_doc *doc, bool *all, rad_e
 }
 
 /* Units per Hanley & McNeil 1982 with n1 = f n positives: the variance is nearly proportional to 1/n; bisection on n. */
-static double implied_units(double auc, double se, double f)
-{
+static double implied_units(double auc, double se, double f) {
     double lo = 2, hi = 1e9;
     const double q1 = auc / (2 - auc), q2 = 2 * auc * auc / (1 + auc);
     for (int i = 0; i < 200; i++) {
@@ -199,8 +198,7 @@ static double implied_units(double auc, double se, double f)
     return sqrt(lo * hi);
 }
 
-static rad_status audit_interval(const rad_claims *c, const claim auc, rad_doc *doc, bool *all, rad_error *err)
-{
+static rad_status audit_interval(const rad_claims *c, const claim auc, rad_doc *doc, bool *all, rad_error *err) {
     claim lower, upper;
     rad_status st = read_claim(c->auc_lower, "lower limit", &lower, err);
     if (st == RAD_OK)
@@ -211,7 +209,8 @@ static rad_status audit_interval(const rad_claims *c, const claim auc, rad_doc *
         return RAD_OK;
     const double a = (auc.low + auc.high) / 2, l = (lower.low + lower.high) / 2, u = (upper.low + upper.high) / 2;
     const bool inside = l <= a && a <= u;
-    put_finding(doc, "interval", inside, all, "AUC %s lies %s its interval %s to %s", auc.text, inside ? "in" : "outside", lower.text, upper.text);
+    put_finding(doc, "interval", inside, all, "AUC %s lies %s its interval %s to %s", auc.text, inside ? "in" : "outside", lower.text,
+                upper.text);
     if (!inside || !(u > l) || !(a > 0 && a < 1))
         return RAD_OK;
     const double n = !isnan(c->n) ? c->n : c->n_pos + c->n_neg, se = (u - l) / 2 / 1.959963984540054;
@@ -233,19 +232,24 @@ static rad_status audit_interval(const rad_claims *c, const claim auc, rad_doc *
     if (!isnan(n))
         snprintf(claimed, sizeof claimed, ", reported %.0f %s: ", n, c->unit ? c->unit : "units");
     if (isnan(f))
-        snprintf(text, sizeof text, "interval %s to %s is that of %.0f to %.0f independent units (50 to 20 %% positive)%s%s", lower.text, upper.text,
-                 low, high, claimed, isnan(n) ? "" : ok ? "consistent" : "another unit, or a variance that ignores or inflates dependence");
+        snprintf(text, sizeof text, "interval %s to %s is that of %.0f to %.0f independent units (50 to 20 %% positive)%s%s", lower.text,
+                 upper.text, low, high, claimed,
+                 isnan(n) ? ""
+                 : ok     ? "consistent"
+                          : "another unit, or a variance that ignores or inflates dependence");
     else
-        snprintf(text, sizeof text, "interval %s to %s is that of %.0f independent units (%.0f %% positive)%s%s", lower.text, upper.text, low, 100 * f,
-                 claimed, isnan(n) ? "" : ok ? "consistent" : "another unit, or a variance that ignores or inflates dependence");
+        snprintf(text, sizeof text, "interval %s to %s is that of %.0f independent units (%.0f %% positive)%s%s", lower.text, upper.text,
+                 low, 100 * f, claimed,
+                 isnan(n) ? ""
+                 : ok     ? "consistent"
+                          : "another unit, or a variance that ignores or inflates dependence");
     rad_doc_text(doc, "text", text);
     rad_doc_close(doc);
     *all = *all && ok;
     return RAD_OK;
 }
 
-rad_status rad_audit(const rad_claims *c, rad_doc *doc, rad_error *err)
-{
+rad_status rad_audit(const rad_claims *c, rad_doc *doc, rad_error *err) {
     claim rate[3], auc;
     bool all = true;
     rad_status st;
@@ -270,8 +274,7 @@ out:
 
 /* ---------------------------------------------------------------- SQL */
 
-static rad_status rates_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status rates_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     rad_claims c;
     rad_claims_init(&c);
@@ -285,8 +288,7 @@ static rad_status rates_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
     return rad_audit(&c, doc, err);
 }
 
-static rad_status pair_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status pair_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     rad_claims c;
     rad_claims_init(&c);
@@ -297,8 +299,7 @@ static rad_status pair_doc(const rad_frame *f, const rad_arg *arg, int n_arg, ra
     return rad_audit(&c, doc, err);
 }
 
-static rad_status interval_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status interval_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     rad_claims c;
     rad_claims_init(&c);
@@ -314,8 +315,9 @@ static const rad_stat_function functions[] = {
     {"audit_rates_json", "sensitivity, specificity, accuracy[, n_pos, n_neg[, n[, cases]]]",
      "whether whole numbers exist that give the rates as printed (texts such as '0.95' or '74.8 %'), and the smallest n that can", NULL, "",
      "tttnnnn", 3, 0, RAD_STAT_SCALAR, rates_doc},
-    {"audit_pair_json", "n, correct1, correct2[, p]", "smallest p that McNemar's test can give, and whether the reported one ('<0.001') is attainable",
-     NULL, "", "nnnt", 3, 0, RAD_STAT_SCALAR, pair_doc},
+    {"audit_pair_json", "n, correct1, correct2[, p]",
+     "smallest p that McNemar's test can give, and whether the reported one ('<0.001') is attainable", NULL, "", "nnnt", 3, 0,
+     RAD_STAT_SCALAR, pair_doc},
     {"audit_auc_json", "auc, lower, upper[, n[, positive_fraction]]",
      "independent units that the width of the interval implies (Hanley & McNeil 1982), beside the n reported", NULL, "", "tttnn", 3, 0,
      RAD_STAT_SCALAR, interval_doc},

@@ -7,15 +7,13 @@ typedef struct sample {
     double *y, *p, *sorted;
 } sample;
 
-static void release(sample *s)
-{
+static void release(sample *s) {
     free(s->y);
     free(s->p);
     free(s->sorted);
 }
 
-static rad_status init(const rad_frame *f, sample *s, rad_error *err)
-{
+static rad_status init(const rad_frame *f, sample *s, rad_error *err) {
     s->y = rad_new_doubles(f->n);
     s->p = rad_new_doubles(f->n);
     s->sorted = rad_new_doubles(f->n);
@@ -45,8 +43,7 @@ typedef struct bins { /* bin k holds (edge[k-1], edge[k]]; the last edge is infi
     double edge[CALIBRATION_MAX_BINS], n[CALIBRATION_MAX_BINS], p[CALIBRATION_MAX_BINS], y[CALIBRATION_MAX_BINS];
 } bins;
 
-static int64_t bin_of(const bins *b, double p)
-{
+static int64_t bin_of(const bins *b, double p) {
     int64_t lo = 0, hi = b->k - 1;
     while (lo < hi) {
         const int64_t mid = (lo + hi) / 2;
@@ -59,8 +56,7 @@ static int64_t bin_of(const bins *b, double p)
 }
 
 /* Sums by bin. */
-static void fill(const sample *s, bins *b)
-{
+static void fill(const sample *s, bins *b) {
     for (int64_t k = 0; k < b->k; k++)
         b->n[k] = b->p[k] = b->y[k] = 0;
     for (int64_t i = 0; i < s->n; i++) {
@@ -71,8 +67,7 @@ static void fill(const sample *s, bins *b)
     }
 }
 
-static void equal_width(const sample *s, int64_t k, bins *b)
-{
+static void equal_width(const sample *s, int64_t k, bins *b) {
     b->k = k;
     for (int64_t i = 0; i < k; i++)
         b->edge[i] = i + 1 < k ? (double)(i + 1) / (double)k : INFINITY;
@@ -80,8 +75,7 @@ static void equal_width(const sample *s, int64_t k, bins *b)
 }
 
 /* Quantiles, type 7. Equal probabilities are never split: equal edges leave an empty bin between them. */
-static void equal_mass(const sample *s, int64_t k, bins *b)
-{
+static void equal_mass(const sample *s, int64_t k, bins *b) {
     b->k = 0;
     for (int64_t i = 1; i <= k; i++) {
         const double e = i < k ? rad_quantile7(s->sorted, s->n, (double)i / (double)k) : INFINITY;
@@ -90,8 +84,7 @@ static void equal_mass(const sample *s, int64_t k, bins *b)
     fill(s, b);
 }
 
-static void put_bins(const sample *s, const bins *b, rad_doc *doc)
-{
+static void put_bins(const sample *s, const bins *b, rad_doc *doc) {
     double ece = 0, mce = 0, place = 0;
     rad_doc_open_list(doc, "rows");
     for (int64_t k = 0; k < b->k; k++) {
@@ -118,8 +111,7 @@ static void put_bins(const sample *s, const bins *b, rad_doc *doc)
 
 static const char *const strategies[] = {"equal_width", "equal_mass", NULL};
 
-static rad_status bin_args(const rad_arg *arg, int n_arg, int64_t *ret_k, int *ret_how, rad_error *err)
-{
+static rad_status bin_args(const rad_arg *arg, int n_arg, int64_t *ret_k, int *ret_how, rad_error *err) {
     const double k = rad_arg_num(arg, n_arg, 0, 10);
     if (!(k >= 1 && k <= CALIBRATION_MAX_BINS))
         return rad_error_set(err, RAD_E_USAGE, "%g bins: expected 1 to %d", k, CALIBRATION_MAX_BINS);
@@ -127,8 +119,7 @@ static rad_status bin_args(const rad_arg *arg, int n_arg, int64_t *ret_k, int *r
     return rad_arg_word(rad_arg_text(arg, n_arg, 1, "equal_width"), "strategy", strategies, ret_how, err);
 }
 
-static rad_status bins_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status bins_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     sample s = {0};
     int how = 0;
     int64_t k = 0;
@@ -153,8 +144,7 @@ out:
 
 /* ---------------------------------------------------------------- Brier score, Hosmer-Lemeshow */
 
-static void put_brier(const sample *s, const bins *b, rad_doc *doc)
-{
+static void put_brier(const sample *s, const bins *b, rad_doc *doc) {
     const double n = (double)s->n;
     double brier = 0, loss = 0, all = 0, rel = 0, res = 0, wbv = 0, wbc = 0;
     for (int64_t i = 0; i < s->n; i++) {
@@ -185,8 +175,7 @@ static void put_brier(const sample *s, const bins *b, rad_doc *doc)
     rad_doc_num(doc, "within_bin_covariance", ok ? wbc : NAN);
 }
 
-static void put_hosmer(const sample *s, int64_t g, bins *b, rad_doc *doc)
-{
+static void put_hosmer(const sample *s, int64_t g, bins *b, rad_doc *doc) {
     /* cuts at unique(quantile(p, 0:g/g)) */
     double chi2 = 0, groups = 0;
     int64_t kept = 0;
@@ -226,8 +215,7 @@ static void put_hosmer(const sample *s, int64_t g, bins *b, rad_doc *doc)
 
 /* ---------------------------------------------------------------- regression on the logit */
 
-static rad_status put_regression(const sample *s, double level, rad_doc *doc, rad_error *err)
-{
+static rad_status put_regression(const sample *s, double level, rad_doc *doc, rad_error *err) {
     rad_status st = RAD_OK;
     double *x = rad_new_doubles(2 * s->n), *one = rad_new_doubles(s->n), *logit = rad_new_doubles(s->n), *y = rad_new_doubles(s->n);
     rad_logit_model line = {0}, citl = {0};
@@ -300,7 +288,8 @@ static rad_status put_regression(const sample *s, double level, rad_doc *doc, ra
     rad_doc_num(doc, "spiegelhalter_p", rad_p_two_sided(sz));
     rad_doc_close(doc);
     if (n < s->n)
-        rad_doc_reason(doc, "%lld probabilities of exactly 0 or 1 have no logit and were left out of the calibration line", (long long)(s->n - n));
+        rad_doc_reason(doc, "%lld probabilities of exactly 0 or 1 have no logit and were left out of the calibration line",
+                       (long long)(s->n - n));
 out:
     rad_logit_release(&line);
     rad_logit_release(&citl);
@@ -314,8 +303,7 @@ out:
 /* ---------------------------------------------------------------- smooth curve */
 
 /* Local quadratic at x0, tricube weights over the nearest 3/4 of the cases (Cleveland's loess, degree 2, computed directly). */
-static double loess_at(const sample *s, double x0)
-{
+static double loess_at(const sample *s, double x0) {
     const int64_t n = s->n, q = (int64_t)floor(0.75 * (double)n);
     /* the q-th smallest distance: cases are sorted, so the nearest ones form a window */
     int64_t lo = 0, hi = n;
@@ -357,8 +345,7 @@ static double loess_at(const sample *s, double x0)
 
 enum { CURVE_POINTS = 257 };
 
-static rad_status put_smooth(const sample *s, rad_doc *doc, rad_error *err)
-{
+static rad_status put_smooth(const sample *s, rad_doc *doc, rad_error *err) {
     double at[CURVE_POINTS], value[CURVE_POINTS], ici = 0;
     int64_t k = 0;
     if (s->n < 20 || s->sorted[0] == s->sorted[s->n - 1]) {
@@ -393,8 +380,7 @@ static rad_status put_smooth(const sample *s, rad_doc *doc, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status calibration_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status calibration_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     sample s = {0};
     int how = 0;
     int64_t k = 0;
@@ -428,8 +414,7 @@ out:
 
 enum { CURVE_MAX = 1000 };
 
-static rad_status decision_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status decision_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     sample s = {0};
     int64_t k = 0;
     rad_status st;
@@ -479,24 +464,30 @@ out:
 }
 
 #define CAL_ARGS "y, p[, bins = 10[, strategy = 'equal_width'[, level = 0.95]]]"
-#define CAL(name, what, field) {name, CAL_ARGS, what, field, "nn", "ntn", 2, 0, RAD_STAT_AGGREGATE, calibration_doc}
+#define CAL(name, what, field)                                                                                                             \
+    { name, CAL_ARGS, what, field, "nn", "ntn", 2, 0, RAD_STAT_AGGREGATE, calibration_doc }
 
 static const rad_stat_function functions[] = {
     CAL("brier", "mean of (p - y)^2", "brier"),
-    CAL("ece", "expected calibration error: sum of n_b/n |mean p - mean y| over bins (lo, hi]; strategy 'equal_width' or 'equal_mass'", "ece"),
+    CAL("ece", "expected calibration error: sum of n_b/n |mean p - mean y| over bins (lo, hi]; strategy 'equal_width' or 'equal_mass'",
+        "ece"),
     CAL("calibration_slope", "slope of y on logit p (Cox 1958); 1 is ideal", "regression.slope"),
     CAL("calibration_intercept", "calibration in the large: intercept with slope fixed at 1", "regression.citl"),
     CAL("ici", "integrated calibration index: mean |loess - p| (Austin & Steyerberg 2019), local quadratic, span 3/4", "ici"),
     CAL("hosmer_lemeshow_p", "p with groups - 2 degrees of freedom (development sample)", "hosmer_lemeshow.p"),
-    CAL("calibration_json", "Brier score with decomposition (rel - res + unc + within-bin terms, Stephenson 2008), log loss, ECE and MCE, "
-                            "Hosmer-Lemeshow for development and external use, calibration line with limits, Spiegelhalter z, ICI", NULL),
-    {"calibration_bins", "'SELECT y, p ...'[, bins = 10[, strategy = 'equal_width']]", "points of the reliability diagram, empty bins left out",
-     "bin,n,mean_pred,mean_obs,lower_edge,upper_edge", "nn", "nt", 1, 0, RAD_STAT_TABLE, bins_doc},
-    {"calibration_bins_json", "y, p[, bins = 10[, strategy = 'equal_width']]", "the same as JSON", NULL, "nn", "nt", 2, 0, RAD_STAT_AGGREGATE,
-     bins_doc},
+    CAL("calibration_json",
+        "Brier score with decomposition (rel - res + unc + within-bin terms, Stephenson 2008), log loss, ECE and MCE, "
+        "Hosmer-Lemeshow for development and external use, calibration line with limits, Spiegelhalter z, ICI",
+        NULL),
+    {"calibration_bins", "'SELECT y, p ...'[, bins = 10[, strategy = 'equal_width']]",
+     "points of the reliability diagram, empty bins left out", "bin,n,mean_pred,mean_obs,lower_edge,upper_edge", "nn", "nt", 1, 0,
+     RAD_STAT_TABLE, bins_doc},
+    {"calibration_bins_json", "y, p[, bins = 10[, strategy = 'equal_width']]", "the same as JSON", NULL, "nn", "nt", 2, 0,
+     RAD_STAT_AGGREGATE, bins_doc},
     {"decision_curve", "'SELECT y, p ...'[, thresholds]",
      "net benefit TP/n - FP/n t/(1-t) beside treat-all (Vickers & Elkin 2006); thresholds '0.1,0.2', every hundredth when left out",
-     "threshold,net_benefit,treat_all,treat_none,std_net_benefit,interventions_avoided_per100", "nn", "t", 1, 0, RAD_STAT_TABLE, decision_doc},
+     "threshold,net_benefit,treat_all,treat_none,std_net_benefit,interventions_avoided_per100", "nn", "t", 1, 0, RAD_STAT_TABLE,
+     decision_doc},
     {"decision_curve_json", "y, p[, thresholds]", "the same as JSON", NULL, "nn", "t", 2, 0, RAD_STAT_AGGREGATE, decision_doc},
 };
 RAD_STAT_TOPIC(rad_topic_calibration, functions);

@@ -3,8 +3,7 @@
 #include "impl.h"
 #include "proportion.h"
 
-static rad_status boot_args(const rad_arg *arg, int n_arg, int at, int64_t *ret_b, uint64_t *ret_seed, rad_error *err)
-{
+static rad_status boot_args(const rad_arg *arg, int n_arg, int at, int64_t *ret_b, uint64_t *ret_seed, rad_error *err) {
     const double b = rad_arg_num(arg, n_arg, at, RAD_STAT_BOOT), seed = rad_arg_num(arg, n_arg, at + 1, RAD_STAT_SEED);
     if (!(b >= 2 && b <= RAD_STAT_BOOT_MAX) || !(seed >= 0 && seed < 9e15))
         return rad_error_set(err, RAD_E_USAGE, "bootstrap: %g replicates, seed %g: expected 2 to %d and a seed of at least 0", b, seed,
@@ -15,8 +14,7 @@ static rad_status boot_args(const rad_arg *arg, int n_arg, int at, int64_t *ret_
 }
 
 /* Interval and spread of replicates (NaN ones left out); sorts them. */
-static void put_replicates(rad_doc *doc, double *value, int64_t b, double level, const char *se, const char *lower, const char *upper)
-{
+static void put_replicates(rad_doc *doc, double *value, int64_t b, double level, const char *se, const char *lower, const char *upper) {
     int64_t m = 0;
     for (int64_t r = 0; r < b; r++)
         if (!isnan(value[r]))
@@ -34,8 +32,7 @@ static void put_replicates(rad_doc *doc, double *value, int64_t b, double level,
 
 /* ---------------------------------------------------------------- proportion */
 
-static rad_status proportion_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status proportion_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level;
     int64_t b = 0;
     uint64_t seed = 0;
@@ -125,8 +122,7 @@ typedef struct boot {
     int64_t *draws, *gp, *gn;
 } boot;
 
-static void boot_release(boot *b)
-{
+static void boot_release(boot *b) {
     for (int m = 0; m < 2; m++) {
         rad_curve_release(&b->curve[m]);
         free(b->point[m]);
@@ -138,8 +134,7 @@ static void boot_release(boot *b)
     free(b->gn);
 }
 
-static rad_status boot_init(const rad_frame *f, int64_t k, int64_t cluster, boot *b, rad_error *err)
-{
+static rad_status boot_init(const rad_frame *f, int64_t k, int64_t cluster, boot *b, rad_error *err) {
     rad_status st = RAD_OK;
     double *score = rad_new_doubles(f->n);
     int64_t *keep = rad_new_ints(f->n), *number = rad_new_ints(cluster >= 0 ? f->column[cluster].n_level : 1), most = 1;
@@ -199,8 +194,7 @@ out:
     return st;
 }
 
-static double boot_auc(const boot *b, int64_t m)
-{
+static double boot_auc(const boot *b, int64_t m) {
     const rad_curve *c = &b->curve[m];
     memset(b->gp, 0, (size_t)c->n_point * sizeof *b->gp);
     memset(b->gn, 0, (size_t)c->n_point * sizeof *b->gn);
@@ -220,8 +214,7 @@ static double boot_auc(const boot *b, int64_t m)
     return n1 && n0 ? (double)sum / (2 * (double)n1 * (double)n0) : NAN;
 }
 
-static void draw_stratified(const boot *b, uint64_t seed, int64_t r, const int64_t *pos, const int64_t *neg)
-{
+static void draw_stratified(const boot *b, uint64_t seed, int64_t r, const int64_t *pos, const int64_t *neg) {
     const int64_t n1 = b->curve[0].n_pos, n0 = b->curve[0].n_neg;
     memset(b->draws, 0, (size_t)b->n * sizeof *b->draws);
     for (int64_t i = 0; i < n1; i++)
@@ -230,8 +223,7 @@ static void draw_stratified(const boot *b, uint64_t seed, int64_t r, const int64
         b->draws[neg[rad_uniform_int(seed, (uint64_t)r, (uint64_t)(n1 + i), n0)]]++;
 }
 
-static rad_status cluster_boot_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status cluster_boot_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level, *value = NULL;
     int64_t reps = 0, *times = NULL;
     uint64_t seed = 0;
@@ -273,8 +265,7 @@ out:
     return st;
 }
 
-static rad_status pair_boot_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status pair_boot_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level, *value = NULL;
     int64_t reps = 0, *pos = NULL, *neg = NULL;
     uint64_t seed = 0;
@@ -330,8 +321,7 @@ out:
 
 /* Eliasziw & Donner 1991: the McNemar statistic over an inflation 1 + (nc - 1) rho, rho the correlation of discordance within clusters.
  * cells: per cluster a, b, c, d. A correlation below 0 is taken as 0 (no deflation). */
-static double eliasziw(const double (*cell)[4], int64_t m, double chi2, double *ret_rho, double *ret_inflation)
-{
+static double eliasziw(const double (*cell)[4], int64_t m, double chi2, double *ret_rho, double *ret_inflation) {
     double n = 0, sum_b = 0, sum_c = 0, kd = 0, s = 0, p[4] = {0};
     for (int64_t i = 0; i < m; i++) {
         for (int j = 0; j < 4; j++) {
@@ -368,8 +358,7 @@ static double eliasziw(const double (*cell)[4], int64_t m, double chi2, double *
     return chi2 / *ret_inflation;
 }
 
-static rad_status mcnemar_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status mcnemar_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)arg;
     (void)n_arg;
     const int64_t nl = f->column[2].n_level;
@@ -430,15 +419,19 @@ static rad_status mcnemar_doc(const rad_frame *f, const rad_arg *arg, int n_arg,
     return RAD_OK;
 }
 
-#define PROPORTION_FN(name, what, field)                                                                                     \
-    {name, "x, cluster[, level = 0.95[, replicates = 2000[, seed]]]", what, field, "nc", "nnn", 2, 0, RAD_STAT_AGGREGATE, proportion_doc}
+#define PROPORTION_FN(name, what, field)                                                                                                   \
+    { name, "x, cluster[, level = 0.95[, replicates = 2000[, seed]]]", what, field, "nc", "nnn", 2, 0, RAD_STAT_AGGREGATE, proportion_doc }
 
 static const rad_stat_function functions[] = {
-    PROPORTION_FN("proportion_clustered_lower", "lower limit, ratio estimator: se = sqrt(m/(m-1) sum (k_c - n_c p)^2) / n; use FILTER "
-                                               "(WHERE label = 1) for sensitivity", "lower"),
+    PROPORTION_FN("proportion_clustered_lower",
+                  "lower limit, ratio estimator: se = sqrt(m/(m-1) sum (k_c - n_c p)^2) / n; use FILTER "
+                  "(WHERE label = 1) for sensitivity",
+                  "lower"),
     PROPORTION_FN("proportion_clustered_upper", "upper limit, ratio estimator", "upper"),
-    PROPORTION_FN("proportion_clustered_json", "share of x = 1 with clusters: ratio estimator, logit limits, design effect, naive Wilson limits, "
-                                              "cluster bootstrap", NULL),
+    PROPORTION_FN("proportion_clustered_json",
+                  "share of x = 1 with clusters: ratio estimator, logit limits, design effect, naive Wilson limits, "
+                  "cluster bootstrap",
+                  NULL),
     {"auc_cluster_bootstrap_json", "label, score, cluster[, level = 0.95[, replicates = 2000[, seed]]]",
      "percentile interval of the AUC from resampled clusters; counter-based random numbers", NULL, "nnc", "nnn", 3, 0, RAD_STAT_AGGREGATE,
      cluster_boot_doc},
@@ -446,9 +439,9 @@ static const rad_stat_function functions[] = {
      "stratified bootstrap of the paired AUC difference: percentile interval, z = D / sd(D*) (as pROC)", NULL, "nnn", "nnn", 3, 0,
      RAD_STAT_AGGREGATE, pair_boot_doc},
     {"mcnemar_clustered_json", "x1, x2, cluster",
-     "McNemar test of clustered pairs (0/1): Eliasziw & Donner 1991, Obuchowski 1998, Durkalski 2003, beside the naive one", NULL, "nnc", "", 3,
-     0, RAD_STAT_AGGREGATE, mcnemar_doc},
-    {"mcnemar_clustered_p", "x1, x2, cluster", "p by Obuchowski 1998: (sum d)^2 (m-1) / (m sum d^2), d = discordance by cluster", "obuchowski_p",
-     "nnc", "", 3, 0, RAD_STAT_AGGREGATE, mcnemar_doc},
+     "McNemar test of clustered pairs (0/1): Eliasziw & Donner 1991, Obuchowski 1998, Durkalski 2003, beside the naive one", NULL, "nnc",
+     "", 3, 0, RAD_STAT_AGGREGATE, mcnemar_doc},
+    {"mcnemar_clustered_p", "x1, x2, cluster", "p by Obuchowski 1998: (sum d)^2 (m-1) / (m sum d^2), d = discordance by cluster",
+     "obuchowski_p", "nnc", "", 3, 0, RAD_STAT_AGGREGATE, mcnemar_doc},
 };
 RAD_STAT_TOPIC(rad_topic_cluster, functions);

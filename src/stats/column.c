@@ -11,7 +11,7 @@
 
 typedef struct word {
     char *text;
-    double num; /* NaN when the text is no number */
+    double num;    /* NaN when the text is no number */
     int64_t place; /* in sorted order */
 } word;
 
@@ -27,8 +27,7 @@ struct rad_column_builder {
     const char **level;
 };
 
-rad_status rad_column_builder_create(char kind, rad_column_builder **ret, rad_error *err)
-{
+rad_status rad_column_builder_create(char kind, rad_column_builder **ret, rad_error *err) {
     rad_column_builder *b = rad_calloc(1, sizeof *b);
     if (!b)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for a column");
@@ -37,8 +36,7 @@ rad_status rad_column_builder_create(char kind, rad_column_builder **ret, rad_er
     return RAD_OK;
 }
 
-void rad_column_builder_destroy(rad_column_builder **pb)
-{
+void rad_column_builder_destroy(rad_column_builder **pb) {
     if (!pb || !*pb)
         return;
     rad_column_builder *b = *pb;
@@ -53,8 +51,7 @@ void rad_column_builder_destroy(rad_column_builder **pb)
     *pb = NULL;
 }
 
-static rad_status put_cell(rad_column_builder *b, double x, rad_error *err)
-{
+static rad_status put_cell(rad_column_builder *b, double x, rad_error *err) {
     if (b->first + b->n == b->cap) {
         if (b->first > 0 && b->first >= b->n) { /* a window that moved on: reuse the front */
             memmove(b->cell, b->cell + b->first, (size_t)b->n * sizeof *b->cell);
@@ -74,16 +71,14 @@ static rad_status put_cell(rad_column_builder *b, double x, rad_error *err)
     return RAD_OK;
 }
 
-static uint64_t hash_text(const char *s)
-{
+static uint64_t hash_text(const char *s) {
     uint64_t h = 14695981039346656037u; /* FNV-1a */
     for (; *s; s++)
         h = (h ^ (unsigned char)*s) * 1099511628211u;
     return h;
 }
 
-static rad_status grow_slots(rad_column_builder *b, rad_error *err)
-{
+static rad_status grow_slots(rad_column_builder *b, rad_error *err) {
     const int64_t n = b->n_slot ? 2 * b->n_slot : 64;
     int64_t *slot = rad_malloc((size_t)n * sizeof *slot);
     if (!slot)
@@ -102,8 +97,7 @@ static rad_status grow_slots(rad_column_builder *b, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status put_word(rad_column_builder *b, const char *text, rad_error *err)
-{
+static rad_status put_word(rad_column_builder *b, const char *text, rad_error *err) {
     if (2 * b->n_word >= b->n_slot) {
         const rad_status st = grow_slots(b, err);
         if (st != RAD_OK)
@@ -134,13 +128,11 @@ static rad_status put_word(rad_column_builder *b, const char *text, rad_error *e
     return put_cell(b, (double)*s, err);
 }
 
-rad_status rad_column_builder_put_missing(rad_column_builder *b, rad_error *err)
-{
+rad_status rad_column_builder_put_missing(rad_column_builder *b, rad_error *err) {
     return put_cell(b, NAN, err);
 }
 
-rad_status rad_column_builder_put_number(rad_column_builder *b, double x, rad_error *err)
-{
+rad_status rad_column_builder_put_number(rad_column_builder *b, double x, rad_error *err) {
     if (b->kind == 'n' || isnan(x))
         return put_cell(b, x, err);
     char text[32];
@@ -151,8 +143,7 @@ rad_status rad_column_builder_put_number(rad_column_builder *b, double x, rad_er
     return put_word(b, rad_parse_double(brief, &back) && back == x ? brief : text, err);
 }
 
-static bool is_missing_word(const char *s)
-{
+static bool is_missing_word(const char *s) {
     static const char *const words[] = {"", "na", "nan", "null"};
     for (size_t w = 0; w < sizeof words / sizeof *words; w++) {
         size_t i = 0;
@@ -164,45 +155,39 @@ static bool is_missing_word(const char *s)
     return false;
 }
 
-rad_status rad_column_builder_put_text(rad_column_builder *b, const char *text, rad_error *err)
-{
+rad_status rad_column_builder_put_text(rad_column_builder *b, const char *text, rad_error *err) {
     if (!text || is_missing_word(text))
         return put_cell(b, NAN, err);
     if (b->kind != 'n')
         return put_word(b, text, err);
     double x;
     if (!rad_parse_double(text, &x))
-        return rad_error_set(err, RAD_E_FORMAT, "text '%.60s' where a number is needed: select a numeric column, or NULL where it is missing",
-                             text);
+        return rad_error_set(err, RAD_E_FORMAT,
+                             "text '%.60s' where a number is needed: select a numeric column, or NULL where it is missing", text);
     return put_cell(b, x, err);
 }
 
-void rad_column_builder_drop_first(rad_column_builder *b)
-{
+void rad_column_builder_drop_first(rad_column_builder *b) {
     if (b->n > 0) {
         b->first++;
         b->n--;
     }
 }
 
-int64_t rad_column_builder_count(const rad_column_builder *b)
-{
+int64_t rad_column_builder_count(const rad_column_builder *b) {
     return b->n;
 }
 
-static int by_number(const void *a, const void *b)
-{
+static int by_number(const void *a, const void *b) {
     const word *x = *(word *const *)a, *y = *(word *const *)b;
     return x->num < y->num ? -1 : x->num > y->num ? 1 : strcmp(x->text, y->text);
 }
 
-static int by_text(const void *a, const void *b)
-{
+static int by_text(const void *a, const void *b) {
     return strcmp((*(word *const *)a)->text, (*(word *const *)b)->text);
 }
 
-rad_status rad_column_builder_view(rad_column_builder *b, rad_column *ret, rad_error *err)
-{
+rad_status rad_column_builder_view(rad_column_builder *b, rad_column *ret, rad_error *err) {
     const double *cell = b->n > 0 ? b->cell + b->first : NULL;
     if (b->kind == 'n') {
         *ret = (rad_column){.value = cell};

@@ -5,8 +5,7 @@
 #include "placement.h"
 
 /* z and p of a difference; identical scores give z = 0, p = 1. */
-static void difference(double d, double var, double level, rad_doc *doc)
-{
+static void difference(double d, double var, double level, rad_doc *doc) {
     const double se = sqrt(var), q = rad_z_level(level);
     double z = NAN, p = NAN;
     if (var > 0) {
@@ -26,8 +25,7 @@ static void difference(double d, double var, double level, rad_doc *doc)
     rad_doc_num(doc, "upper", d + q * se);
 }
 
-static void put_pair(const rad_placement *p, double level, double margin, rad_doc *doc)
-{
+static void put_pair(const rad_placement *p, double level, double margin, rad_doc *doc) {
     const bool some = rad_placement_explain(p, doc);
     const double var1 = some ? rad_placement_cov(p, 0, 0) : NAN, var2 = some ? rad_placement_cov(p, 1, 1) : NAN;
     const double d = p->auc[0] - p->auc[1], var = some ? rad_placement_var_difference(p, 0, 1) : NAN;
@@ -57,8 +55,7 @@ static void put_pair(const rad_placement *p, double level, double margin, rad_do
     }
 }
 
-static rad_status paired_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status paired_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level;
     rad_placement p = {0};
     rad_status st = rad_arg_fraction(arg, n_arg, 0, "level", 0.95, &level, err);
@@ -71,8 +68,7 @@ static rad_status paired_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
     return RAD_OK;
 }
 
-static rad_status margin_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status margin_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level, margin;
     rad_placement p = {0};
     rad_status st = rad_arg_fraction(arg, n_arg, 0, "margin", NAN, &margin, err);
@@ -88,8 +84,7 @@ static rad_status margin_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
 }
 
 /* Overall test of k equal AUCs: successive contrasts L, chi-square (L t)' (L V L')^- (L t), df = rank. */
-static rad_status overall(const rad_placement *p, const double *cov, rad_doc *doc, rad_error *err)
-{
+static rad_status overall(const rad_placement *p, const double *cov, rad_doc *doc, rad_error *err) {
     const int64_t m = p->k - 1;
     double *d = rad_new_doubles(m), *v = rad_new_doubles(m * m), chisq = NAN;
     int64_t rank = 0;
@@ -116,8 +111,7 @@ static rad_status overall(const rad_placement *p, const double *cov, rad_doc *do
 }
 
 /* Constants first: adjustment, level. Columns: label, scores. */
-static rad_status many_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status many_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level;
     int method;
     rad_placement p = {0};
@@ -182,8 +176,7 @@ out:
     return st;
 }
 
-static rad_status unpaired_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status unpaired_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level;
     rad_status st = rad_arg_fraction(arg, n_arg, 2, "level", 0.95, &level, err);
     if (st != RAD_OK)
@@ -235,8 +228,7 @@ out:
     return st;
 }
 
-static rad_status clustered_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status clustered_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level;
     rad_placement p = {0}, naive = {0};
     rad_status st;
@@ -273,12 +265,12 @@ out:
 }
 
 #define LEVEL_ARG "[, level = 0.95]"
-#define PAIR_FN(name, what, field) \
-    {name, "label, score1, score2" LEVEL_ARG, what, field, "nnn", "n", 3, 0, RAD_STAT_AGGREGATE, paired_doc}
-#define PAIR_CLUSTER_FN(name, what, field) \
-    {name, "label, score1, score2, cluster" LEVEL_ARG, what, field, "nnnc", "n", 4, 0, RAD_STAT_AGGREGATE, paired_doc}
-#define CLUSTER_FN(name, what, field) \
-    {name, "label, score, cluster" LEVEL_ARG, what, field, "nnc", "n", 3, 0, RAD_STAT_AGGREGATE, clustered_doc}
+#define PAIR_FN(name, what, field)                                                                                                         \
+    { name, "label, score1, score2" LEVEL_ARG, what, field, "nnn", "n", 3, 0, RAD_STAT_AGGREGATE, paired_doc }
+#define PAIR_CLUSTER_FN(name, what, field)                                                                                                 \
+    { name, "label, score1, score2, cluster" LEVEL_ARG, what, field, "nnnc", "n", 4, 0, RAD_STAT_AGGREGATE, paired_doc }
+#define CLUSTER_FN(name, what, field)                                                                                                      \
+    { name, "label, score, cluster" LEVEL_ARG, what, field, "nnc", "n", 3, 0, RAD_STAT_AGGREGATE, clustered_doc }
 
 static const rad_stat_function functions[] = {
     PAIR_FN("auc_diff", "AUC1 - AUC2 on cases complete in both scores (paired DeLong 1988)", "diff"),
@@ -289,15 +281,15 @@ static const rad_stat_function functions[] = {
     PAIR_FN("auc_diff_reason", "why the difference or its test is NULL", "reason"),
     PAIR_FN("auc_diff_json", "paired DeLong test with both AUCs and their covariance", NULL),
     {"auc_margin_json", "label, score1, score2, margin[, level = 0.95]",
-     "non-inferiority (H0: AUC1 - AUC2 <= -margin, one-sided z) and equivalence (two one-sided tests) on the paired DeLong difference", NULL,
-     "nnn", "nn", 4, 0, RAD_STAT_AGGREGATE, margin_doc},
-    {"auc_noninferiority_p", "label, score1, score2, margin[, level = 0.95]", "one-sided p of H0: AUC1 - AUC2 <= -margin", "noninferiority_p",
-     "nnn", "nn", 4, 0, RAD_STAT_AGGREGATE, margin_doc},
-    {"auc_equivalence_p", "label, score1, score2, margin[, level = 0.95]", "larger p of two one-sided tests within +- margin", "equivalence_p",
-     "nnn", "nn", 4, 0, RAD_STAT_AGGREGATE, margin_doc},
+     "non-inferiority (H0: AUC1 - AUC2 <= -margin, one-sided z) and equivalence (two one-sided tests) on the paired DeLong difference",
+     NULL, "nnn", "nn", 4, 0, RAD_STAT_AGGREGATE, margin_doc},
+    {"auc_noninferiority_p", "label, score1, score2, margin[, level = 0.95]", "one-sided p of H0: AUC1 - AUC2 <= -margin",
+     "noninferiority_p", "nnn", "nn", 4, 0, RAD_STAT_AGGREGATE, margin_doc},
+    {"auc_equivalence_p", "label, score1, score2, margin[, level = 0.95]", "larger p of two one-sided tests within +- margin",
+     "equivalence_p", "nnn", "nn", 4, 0, RAD_STAT_AGGREGATE, margin_doc},
     {"auc_compare_json", "adjust, level, label, score1, score2, ...",
-     "k AUCs on the same cases: covariance matrix, overall chi-square (df = rank), all pairs with adjusted p (DeLong 1988 eq. 5)", NULL, "nn+",
-     "tn", 5, 0, RAD_STAT_AGGREGATE, many_doc},
+     "k AUCs on the same cases: covariance matrix, overall chi-square (df = rank), all pairs with adjusted p (DeLong 1988 eq. 5)", NULL,
+     "nn+", "tn", 5, 0, RAD_STAT_AGGREGATE, many_doc},
     {"auc_compare_p", "adjust, level, label, score1, score2, ...", "p of the overall test that k AUCs are equal", "p", "nn+", "tn", 5, 0,
      RAD_STAT_AGGREGATE, many_doc},
     {"auc_compare", "'SELECT label, score1, score2, ...'[, adjust = 'holm'[, level = 0.95]]", "all pairs of k models, adjusted p",
@@ -305,8 +297,8 @@ static const rad_stat_function functions[] = {
     {"auc_unpaired_json", "label, score, group, group1, group2[, level = 0.95]",
      "AUC of two independent groups: z test with V1 + V2, and Student t with Satterthwaite df as pROC does", NULL, "nnc", "ttn", 5, 0,
      RAD_STAT_AGGREGATE, unpaired_doc},
-    {"auc_unpaired_p", "label, score, group, group1, group2[, level = 0.95]", "two-sided p (z) of equal AUCs in two independent groups", "p_z",
-     "nnc", "ttn", 5, 0, RAD_STAT_AGGREGATE, unpaired_doc},
+    {"auc_unpaired_p", "label, score, group, group1, group2[, level = 0.95]", "two-sided p (z) of equal AUCs in two independent groups",
+     "p_z", "nnc", "ttn", 5, 0, RAD_STAT_AGGREGATE, unpaired_doc},
     CLUSTER_FN("auc_clustered", "AUC of clustered cases (slices or lesions in patients); the estimate is the plain AUC", "auc"),
     CLUSTER_FN("auc_clustered_var", "variance by Obuchowski 1997; clusters are independent, cases in a cluster need not be", "var"),
     CLUSTER_FN("auc_clustered_se", "standard error by Obuchowski 1997", "se"),

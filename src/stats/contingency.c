@@ -12,15 +12,13 @@ typedef struct cross {
     const char *const *row_name, *const *col_name;
 } cross;
 
-static void release(cross *t)
-{
+static void release(cross *t) {
     free(t->cell);
     free(t->row);
     free(t->col);
 }
 
-static rad_status init(const rad_frame *f, int64_t a, int64_t b, cross *t, rad_error *err)
-{
+static rad_status init(const rad_frame *f, int64_t a, int64_t b, cross *t, rad_error *err) {
     const rad_column *x = &f->column[a], *y = &f->column[b];
     t->r = x->n_level;
     t->c = y->n_level;
@@ -55,8 +53,7 @@ typedef struct fisher {
 } fisher;
 
 /* Walks all tables with the same margins along the long side; `left` = what the first of the two categories still has to give. */
-static void walk(fisher *f, int64_t at, double left, double weight)
-{
+static void walk(fisher *f, int64_t at, double left, double weight) {
     const double m = f->by_rows ? f->t->row[at] : f->t->col[at];
     if (at == f->k - 1) {
         if (left < 0 || left > m)
@@ -72,8 +69,7 @@ static void walk(fisher *f, int64_t at, double left, double weight)
 }
 
 /* Exact p of an r x 2 (or 2 x c) table; NaN when it has more than two of both or too many tables. */
-static double fisher_p(const cross *t)
-{
+static double fisher_p(const cross *t) {
     if ((t->r != 2 && t->c != 2) || t->r < 2 || t->c < 2)
         return NAN;
     fisher f = {.t = t, .by_rows = t->c == 2};
@@ -92,8 +88,7 @@ static double fisher_p(const cross *t)
     return fmin(1, f.part / f.all);
 }
 
-static void put_tests(const cross *t, rad_doc *doc)
-{
+static void put_tests(const cross *t, rad_doc *doc) {
     double chi2 = 0, g = 0, least = INFINITY, small = 0, rows = 0, cols = 0;
     for (int64_t i = 0; i < t->r; i++)
         rows += t->row[i] > 0;
@@ -134,8 +129,7 @@ static void put_tests(const cross *t, rad_doc *doc)
         rad_doc_reason(doc, "%.0f expected counts below 5: read Fisher's p", small);
 }
 
-static rad_status contingency_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status contingency_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)arg;
     (void)n_arg;
     cross t = {0};
@@ -166,8 +160,7 @@ static rad_status contingency_doc(const rad_frame *f, const rad_arg *arg, int n_
 }
 
 /* Yang & Dalton 2012: sqrt(d' S^- d), d the difference of the shares, S the mean of the two multinomial covariances. */
-static rad_status smd(const cross *t, int64_t a, int64_t b, double *ret, rad_error *err)
-{
+static rad_status smd(const cross *t, int64_t a, int64_t b, double *ret, rad_error *err) {
     const int64_t k = t->c;
     double *s = rad_new_doubles(k * k), *d = rad_new_doubles(k), q = NAN;
     int64_t rank = 0;
@@ -194,21 +187,20 @@ static rad_status smd(const cross *t, int64_t a, int64_t b, double *ret, rad_err
     return st;
 }
 
-static int64_t level_of(const rad_column *c, const char *name)
-{
+static int64_t level_of(const rad_column *c, const char *name) {
     for (int64_t k = 0; name && k < c->n_level; k++)
         if (strcmp(c->level[k], name) == 0)
             return k;
     return -1;
 }
 
-static rad_status smd_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status smd_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     cross t = {0};
     double value = NAN;
     rad_status st = init(f, 1, 0, &t, err); /* rows: groups */
     if (st == RAD_OK) {
-        int64_t a = level_of(&f->column[1], rad_arg_text(arg, n_arg, 0, NULL)), b = level_of(&f->column[1], rad_arg_text(arg, n_arg, 1, NULL));
+        int64_t a = level_of(&f->column[1], rad_arg_text(arg, n_arg, 0, NULL)),
+                b = level_of(&f->column[1], rad_arg_text(arg, n_arg, 1, NULL));
         if (n_arg < 2 && t.r == 2) {
             a = 0;
             b = 1;
@@ -223,12 +215,12 @@ static rad_status smd_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad
     return st;
 }
 
-static rad_status psi_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status psi_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     cross t = {0};
     rad_status st = init(f, 1, 0, &t, err);
     const double eps = rad_arg_num(arg, n_arg, 2, 1e-4);
-    const int64_t a = level_of(&f->column[1], rad_arg_text(arg, n_arg, 0, NULL)), b = level_of(&f->column[1], rad_arg_text(arg, n_arg, 1, NULL));
+    const int64_t a = level_of(&f->column[1], rad_arg_text(arg, n_arg, 0, NULL)),
+                  b = level_of(&f->column[1], rad_arg_text(arg, n_arg, 1, NULL));
     if (st == RAD_OK && (a < 0 || b < 0 || a == b))
         rad_doc_reason(doc, "no such period: name the baseline and the current one");
     else if (st == RAD_OK) {
@@ -272,18 +264,20 @@ static rad_status psi_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad
 }
 
 static const rad_stat_function functions[] = {
-    {"contingency_json", "a, b", "two categories: counts, chi-square (Yates for 2 x 2: min(1/2, |O - E|)), G test, Cramer's V, smallest expected "
-                                 "count, Fisher's exact test when one of them has two categories", NULL, "cc", "", 2, RAD_STAT_ORDER_FREE,
-     RAD_STAT_AGGREGATE, contingency_doc},
-    {"chisq_p", "a, b", "p of the chi-square test of two categories", "p", "cc", "", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, contingency_doc},
-    {"smd_categorical", "category, group[, group1, group2]", "standardised difference of shares (Yang & Dalton 2012), absolute", "smd", "cc", "tt",
-     2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, smd_doc},
+    {"contingency_json", "a, b",
+     "two categories: counts, chi-square (Yates for 2 x 2: min(1/2, |O - E|)), G test, Cramer's V, smallest expected "
+     "count, Fisher's exact test when one of them has two categories",
+     NULL, "cc", "", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, contingency_doc},
+    {"chisq_p", "a, b", "p of the chi-square test of two categories", "p", "cc", "", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE,
+     contingency_doc},
+    {"smd_categorical", "category, group[, group1, group2]", "standardised difference of shares (Yang & Dalton 2012), absolute", "smd",
+     "cc", "tt", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, smd_doc},
     {"smd_categorical_json", "category, group[, group1, group2]", "the same as JSON", NULL, "cc", "tt", 2, RAD_STAT_ORDER_FREE,
      RAD_STAT_AGGREGATE, smd_doc},
     {"psi_categorical", "category, period, baseline, current[, eps = 0.0001]",
      "population stability index sum (c - b) ln(c / b), shares below eps raised to eps", "psi", "cc", "ttn", 4, RAD_STAT_ORDER_FREE,
      RAD_STAT_AGGREGATE, psi_doc},
-    {"psi_categorical_json", "category, period, baseline, current[, eps = 0.0001]", "PSI with shares and the chi-square test", NULL, "cc", "ttn", 4,
-     RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, psi_doc},
+    {"psi_categorical_json", "category, period, baseline, current[, eps = 0.0001]", "PSI with shares and the chi-square test", NULL, "cc",
+     "ttn", 4, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, psi_doc},
 };
 RAD_STAT_TOPIC(rad_topic_contingency, functions);

@@ -2,8 +2,7 @@
 
 #include "impl.h"
 
-rad_status rad_curve_init(const int8_t *label, const double *score, int64_t n, rad_curve *ret, rad_error *err)
-{
+rad_status rad_curve_init(const int8_t *label, const double *score, int64_t n, rad_curve *ret, rad_error *err) {
     rad_curve c = {0};
     rad_status st = RAD_OK;
     uint64_t *key = rad_malloc((size_t)(n > 0 ? n : 1) * sizeof *key);
@@ -53,16 +52,14 @@ out:
     return st;
 }
 
-void rad_curve_release(rad_curve *c)
-{
+void rad_curve_release(rad_curve *c) {
     free(c->threshold);
     free(c->tp);
     free(c->fp);
     *c = (rad_curve){0};
 }
 
-void rad_curve_points_of(const rad_curve *c, int64_t *point_of_pos, int64_t *point_of_neg)
-{
+void rad_curve_points_of(const rad_curve *c, int64_t *point_of_pos, int64_t *point_of_neg) {
     for (int64_t j = 1; j < c->n_point; j++) {
         for (int64_t i = c->tp[j - 1]; i < c->tp[j]; i++)
             point_of_pos[i] = j;
@@ -72,8 +69,7 @@ void rad_curve_points_of(const rad_curve *c, int64_t *point_of_pos, int64_t *poi
 }
 
 double rad_curve_resample(const rad_curve *c, const int64_t *point_of_pos, const int64_t *point_of_neg, uint64_t seed, uint64_t replicate,
-                          int64_t *group_pos, int64_t *group_neg)
-{
+                          int64_t *group_pos, int64_t *group_neg) {
     memset(group_pos, 0, (size_t)c->n_point * sizeof *group_pos);
     memset(group_neg, 0, (size_t)c->n_point * sizeof *group_neg);
     for (int64_t i = 0; i < c->n_pos; i++)

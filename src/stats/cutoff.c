@@ -8,24 +8,21 @@ static double ratio(double a, double b) /* 0/0 is undefined, x/0 infinite */
     return b > 0 ? a / b : a > 0 ? INFINITY : NAN;
 }
 
-static void put_share(rad_doc *doc, const char *name, double k, double n, double level)
-{
+static void put_share(rad_doc *doc, const char *name, double k, double n, double level) {
     rad_doc_open(doc, name);
     rad_proportion_put(doc, k, n, level);
     rad_doc_close(doc);
 }
 
 /* exp(log(x) -+ z se); NaN when a cell is empty. */
-static void put_ratio(rad_doc *doc, const char *name, const char *lower, const char *upper, double x, double var, double z)
-{
+static void put_ratio(rad_doc *doc, const char *name, const char *lower, const char *upper, double x, double var, double z) {
     rad_doc_num(doc, name, x);
     const bool ok = isfinite(var) && x > 0 && isfinite(x);
     rad_doc_num(doc, lower, ok ? exp(log(x) - z * sqrt(var)) : NAN);
     rad_doc_num(doc, upper, ok ? exp(log(x) + z * sqrt(var)) : NAN);
 }
 
-static void put_metrics(rad_doc *doc, double tp, double fp, double fn, double tn, double level, double prevalence)
-{
+static void put_metrics(rad_doc *doc, double tp, double fp, double fn, double tn, double level, double prevalence) {
     const double n = tp + fp + fn + tn, p1 = tp + fn, n0 = fp + tn, z = rad_z_level(level);
     const double sens = ratio(tp, p1), spec = ratio(tn, n0), ppv = ratio(tp, tp + fp), npv = ratio(tn, tn + fn);
     const double root = sqrt(tp + fp) * sqrt(tp + fn) * sqrt(tn + fp) * sqrt(tn + fn);
@@ -68,19 +65,18 @@ static void put_metrics(rad_doc *doc, double tp, double fp, double fn, double tn
     if (p1 == 0 || n0 == 0)
         rad_doc_reason(doc, p1 == 0 ? "no positive case" : "no negative case");
     if (n > 0 && (tp + fp == 0 || tn + fn == 0))
-        rad_doc_reason(doc, tp + fp == 0 ? "nothing called positive: PPV and MCC undefined" : "nothing called negative: NPV and MCC undefined");
+        rad_doc_reason(doc,
+                       tp + fp == 0 ? "nothing called positive: PPV and MCC undefined" : "nothing called negative: NPV and MCC undefined");
 }
 
-static rad_status level_prevalence(const rad_arg *arg, int n_arg, int at, double *ret_level, double *ret_prevalence, rad_error *err)
-{
+static rad_status level_prevalence(const rad_arg *arg, int n_arg, int at, double *ret_level, double *ret_prevalence, rad_error *err) {
     *ret_prevalence = rad_arg_num(arg, n_arg, at + 1, NAN);
     if (!isnan(*ret_prevalence) && !(*ret_prevalence > 0 && *ret_prevalence < 1))
         return rad_error_set(err, RAD_E_USAGE, "prevalence %g: expected a number between 0 and 1", *ret_prevalence);
     return rad_arg_fraction(arg, n_arg, at, "level", 0.95, ret_level, err);
 }
 
-static rad_status table_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status table_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     double c[4], level, prevalence;
     const rad_status st = level_prevalence(arg, n_arg, 4, &level, &prevalence, err);
@@ -102,8 +98,7 @@ static rad_status table_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
     return RAD_OK;
 }
 
-static rad_status threshold_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status threshold_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level, prevalence, c[4] = {0}, missing = 0;
     const rad_status st = level_prevalence(arg, n_arg, 1, &level, &prevalence, err);
     if (st != RAD_OK)
@@ -128,10 +123,9 @@ static rad_status threshold_doc(const rad_frame *f, const rad_arg *arg, int n_ar
 static const char *const criteria[] = {"youden", "closest", "sensitivity", "specificity", NULL};
 typedef enum criterion { YOUDEN, CLOSEST, AT_SENSITIVITY, AT_SPECIFICITY } criterion;
 
-/* Larger is better. Whole numbers: equal optima must compare equal. long double holds them to 2^64, n of about 60,000 per class for CLOSEST,
- * beyond which ties may be missed by rounding, never invented wrongly by more than 1e-19 relative. */
-static long double merit(criterion how, int64_t tp, int64_t fp, int64_t n1, int64_t n0)
-{
+/* Larger is better. Whole numbers: equal optima must compare equal. long double holds them to 2^64, n of about 60,000 per class for
+ * CLOSEST, beyond which ties may be missed by rounding, never invented wrongly by more than 1e-19 relative. */
+static long double merit(criterion how, int64_t tp, int64_t fp, int64_t n1, int64_t n0) {
     if (how == CLOSEST) {
         const long double miss = (long double)(n1 - tp) * (long double)n0, alarm = (long double)fp * (long double)n1;
         return -(miss * miss + alarm * alarm);
@@ -141,8 +135,7 @@ static long double merit(criterion how, int64_t tp, int64_t fp, int64_t n1, int6
 
 /* The best point; for a target sensitivity (specificity) the point that reaches it with the best other value. First of ties from the
  * highest threshold down. */
-static int64_t best_point(const int64_t *tp, const int64_t *fp, int64_t n_point, int64_t n1, int64_t n0, criterion how, double target)
-{
+static int64_t best_point(const int64_t *tp, const int64_t *fp, int64_t n_point, int64_t n1, int64_t n0, criterion how, double target) {
     int64_t best = 0;
     if (how == AT_SENSITIVITY) {
         while (best < n_point - 1 && (double)tp[best] / (double)n1 < target)
@@ -157,8 +150,7 @@ static int64_t best_point(const int64_t *tp, const int64_t *fp, int64_t n_point,
     return best;
 }
 
-static void put_point(rad_doc *doc, const rad_curve *c, int64_t j)
-{
+static void put_point(rad_doc *doc, const rad_curve *c, int64_t j) {
     const double here = c->threshold[j], low = j + 1 < c->n_point ? c->threshold[j + 1] : -INFINITY;
     rad_doc_num(doc, "threshold_mid", isinf(here) ? INFINITY : isinf(low) ? -INFINITY : (here + low) / 2);
     rad_doc_num(doc, "threshold_observed", here);
@@ -174,14 +166,12 @@ typedef struct tuning {
     double target;
 } tuning;
 
-static void tuning_release(tuning *t)
-{
+static void tuning_release(tuning *t) {
     rad_curve_release(&t->curve);
     free(t->label);
 }
 
-static rad_status tuning_init(const rad_frame *f, const rad_arg *arg, int n_arg, tuning *t, rad_error *err)
-{
+static rad_status tuning_init(const rad_frame *f, const rad_arg *arg, int n_arg, tuning *t, rad_error *err) {
     int how;
     rad_status st = rad_arg_word(rad_arg_text(arg, n_arg, 0, "youden"), "criterion", criteria, &how, err);
     if (st != RAD_OK)
@@ -199,16 +189,14 @@ static rad_status tuning_init(const rad_frame *f, const rad_arg *arg, int n_arg,
     return rad_curve_init(t->label, f->column[1].value, f->n, &t->curve, err);
 }
 
-static bool explain(const rad_curve *c, rad_doc *doc)
-{
+static bool explain(const rad_curve *c, rad_doc *doc) {
     if (c->n_pos && c->n_neg)
         return true;
     rad_doc_reason(doc, c->n_pos + c->n_neg == 0 ? "no scored case" : c->n_pos == 0 ? "no positive case" : "no negative case");
     return false;
 }
 
-static rad_status cutoff_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status cutoff_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     tuning t = {0};
     const rad_status st = tuning_init(f, arg, n_arg, &t, err);
     const rad_curve *c = &t.curve;
@@ -218,18 +206,20 @@ static rad_status cutoff_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
         const double sens = (double)c->tp[best] / n1, spec = (double)(c->n_neg - c->fp[best]) / n0;
         rad_doc_text(doc, "criterion_name", criteria[t.how]);
         /* from whole numbers: (tp n0 - fp n1) / (n1 n0) */
-        rad_doc_num(doc, "criterion", t.how == CLOSEST ? (double)(-merit(CLOSEST, c->tp[best], c->fp[best], c->n_pos, c->n_neg)) / (n1 * n1 * n0 * n0)
-                                      : t.how == YOUDEN ? (double)merit(YOUDEN, c->tp[best], c->fp[best], c->n_pos, c->n_neg) / (n1 * n0)
-                                                        : t.target);
+        rad_doc_num(doc, "criterion",
+                    t.how == CLOSEST  ? (double)(-merit(CLOSEST, c->tp[best], c->fp[best], c->n_pos, c->n_neg)) / (n1 * n1 * n0 * n0)
+                    : t.how == YOUDEN ? (double)merit(YOUDEN, c->tp[best], c->fp[best], c->n_pos, c->n_neg) / (n1 * n0)
+                                      : t.target);
         rad_doc_num(doc, "threshold", c->threshold[best]);
         rad_doc_num(doc, "sens", sens);
         rad_doc_num(doc, "spec", spec);
         int64_t ties = 0;
         rad_doc_open_list(doc, "cutoffs"); /* from the lowest threshold up */
         for (int64_t j = c->n_point; j-- > 0;) {
-            const bool tied = t.how == AT_SENSITIVITY || t.how == AT_SPECIFICITY
-                                  ? j == best
-                                  : merit(t.how, c->tp[j], c->fp[j], c->n_pos, c->n_neg) == merit(t.how, c->tp[best], c->fp[best], c->n_pos, c->n_neg);
+            const bool tied =
+                t.how == AT_SENSITIVITY || t.how == AT_SPECIFICITY
+                    ? j == best
+                    : merit(t.how, c->tp[j], c->fp[j], c->n_pos, c->n_neg) == merit(t.how, c->tp[best], c->fp[best], c->n_pos, c->n_neg);
             if (!tied)
                 continue;
             ties++;
@@ -247,8 +237,8 @@ static rad_status cutoff_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
 }
 
 /* Sensitivity where specificity is x: linear on the polyline, and the best observed point that keeps the specificity. */
-static void sens_at_spec(const int64_t *tp, const int64_t *fp, int64_t n_point, double n1, double n0, double x, double *ret_line, double *ret_step)
-{
+static void sens_at_spec(const int64_t *tp, const int64_t *fp, int64_t n_point, double n1, double n0, double x, double *ret_line,
+                         double *ret_step) {
     int64_t j = 0;
     while (j + 1 < n_point && (n0 - (double)fp[j + 1]) / n0 >= x)
         j++;
@@ -261,8 +251,8 @@ static void sens_at_spec(const int64_t *tp, const int64_t *fp, int64_t n_point, 
     }
 }
 
-static void spec_at_sens(const int64_t *tp, const int64_t *fp, int64_t n_point, double n1, double n0, double x, double *ret_line, double *ret_step)
-{
+static void spec_at_sens(const int64_t *tp, const int64_t *fp, int64_t n_point, double n1, double n0, double x, double *ret_line,
+                         double *ret_step) {
     int64_t j = 0;
     while (j + 1 < n_point && (double)tp[j] / n1 < x)
         j++;
@@ -275,8 +265,7 @@ static void spec_at_sens(const int64_t *tp, const int64_t *fp, int64_t n_point, 
     }
 }
 
-static rad_status at_fixed(const rad_frame *f, const rad_arg *arg, int n_arg, bool want_sens, rad_doc *doc, rad_error *err)
-{
+static rad_status at_fixed(const rad_frame *f, const rad_arg *arg, int n_arg, bool want_sens, rad_doc *doc, rad_error *err) {
     double x, level;
     rad_curve c = {0};
     rad_status st;
@@ -340,13 +329,11 @@ out:
     return st;
 }
 
-static rad_status sens_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status sens_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     return at_fixed(f, arg, n_arg, true, doc, err);
 }
 
-static rad_status spec_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status spec_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     return at_fixed(f, arg, n_arg, false, doc, err);
 }
 
@@ -357,8 +344,7 @@ typedef struct optimism {
 } optimism;
 
 /* Harrell's bootstrap: tune on a resample, compare its apparent value with the value of that threshold on the original cohort. */
-static rad_status find_optimism(const tuning *t, int64_t b, uint64_t seed, optimism *ret, rad_error *err)
-{
+static rad_status find_optimism(const tuning *t, int64_t b, uint64_t seed, optimism *ret, rad_error *err) {
     const rad_curve *c = &t->curve;
     rad_status st = RAD_OK;
     int64_t *pp = rad_new_ints(c->n_pos), *pn = rad_new_ints(c->n_neg), *gp = rad_new_ints(c->n_point), *gn = rad_new_ints(c->n_point);
@@ -388,8 +374,7 @@ static rad_status find_optimism(const tuning *t, int64_t b, uint64_t seed, optim
 }
 
 /* Columns label, score, cohort; constants: cohort tuned on, criterion, target, level. */
-static rad_status transfer_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status transfer_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     const char *name = rad_arg_text(arg, n_arg, 0, "");
     const rad_column *g = &f->column[2];
     double level;
@@ -457,9 +442,11 @@ out:
 }
 
 #define AT "label, score[, threshold = 0.5[, level = 0.95[, prevalence]]]"
-#define METRIC(name, what, field) {name, AT, what, field, "nn", "nnn", 2, 0, RAD_STAT_AGGREGATE, threshold_doc}
+#define METRIC(name, what, field)                                                                                                          \
+    { name, AT, what, field, "nn", "nnn", 2, 0, RAD_STAT_AGGREGATE, threshold_doc }
 #define CUT "label, score[, criterion = 'youden'[, target]]"
-#define TABLE2(name, what, field) {name, "tp, fp, fn, tn[, level = 0.95[, prevalence]]", what, field, "", "nnnnnn", 4, 0, RAD_STAT_SCALAR, table_doc}
+#define TABLE2(name, what, field)                                                                                                          \
+    { name, "tp, fp, fn, tn[, level = 0.95[, prevalence]]", what, field, "", "nnnnnn", 4, 0, RAD_STAT_SCALAR, table_doc }
 
 static const rad_stat_function functions[] = {
     METRIC("sensitivity", "TP / (TP + FN), positive is score >= threshold; a 0/1 call is its own score", "sens"),
@@ -482,27 +469,32 @@ static const rad_stat_function functions[] = {
     METRIC("npv_at", "negative predictive value at a stated prevalence (Bayes)", "at_prevalence.npv"),
     METRIC("diagnostic_json", "2 x 2 table at a threshold and everything that follows from it, with all intervals", NULL),
     METRIC("diagnostic_reason", "why a number of the 2 x 2 table is NULL", "reason"),
-    TABLE2("table2x2_json", "the same from counts, with log-method intervals of LR and DOR (Simel 1991; Woolf 1955), Haldane's DOR, Fisher's test",
-           NULL),
-    {"cutoff", CUT, "threshold by criterion: 'youden', 'closest' to (0,1), 'sensitivity' or 'specificity' at least target; ties decided in whole "
-                    "numbers, the highest is returned", "threshold", "nn", "tn", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, cutoff_doc},
-    {"cutoff_json", CUT, "the criterion, every tied threshold with its interval of equivalent values, sensitivity and specificity", NULL, "nn",
-     "tn", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, cutoff_doc},
-    {"sens_at_spec", "label, score, spec[, level = 0.95[, replicates = 0[, seed]]]", "sensitivity at a specificity, linear on the ROC curve",
-     "sens_interpolated", "nn", "nnnn", 3, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, sens_doc},
+    TABLE2("table2x2_json",
+           "the same from counts, with log-method intervals of LR and DOR (Simel 1991; Woolf 1955), Haldane's DOR, Fisher's test", NULL),
+    {"cutoff", CUT,
+     "threshold by criterion: 'youden', 'closest' to (0,1), 'sensitivity' or 'specificity' at least target; ties decided in whole "
+     "numbers, the highest is returned",
+     "threshold", "nn", "tn", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, cutoff_doc},
+    {"cutoff_json", CUT, "the criterion, every tied threshold with its interval of equivalent values, sensitivity and specificity", NULL,
+     "nn", "tn", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, cutoff_doc},
+    {"sens_at_spec", "label, score, spec[, level = 0.95[, replicates = 0[, seed]]]",
+     "sensitivity at a specificity, linear on the ROC curve", "sens_interpolated", "nn", "nnnn", 3, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE,
+     sens_doc},
     {"sens_at_spec_json", "label, score, spec[, level = 0.95[, replicates = 0[, seed]]]",
      "interpolated and step value; stratified bootstrap limits when replicates > 0", NULL, "nn", "nnnn", 3, RAD_STAT_ORDER_FREE,
      RAD_STAT_AGGREGATE, sens_doc},
-    {"spec_at_sens", "label, score, sens[, level = 0.95[, replicates = 0[, seed]]]", "specificity at a sensitivity, linear on the ROC curve",
-     "spec_interpolated", "nn", "nnnn", 3, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, spec_doc},
-    {"spec_at_sens_json", "label, score, sens[, level = 0.95[, replicates = 0[, seed]]]", "interpolated and step value, bootstrap limits", NULL,
-     "nn", "nnnn", 3, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, spec_doc},
+    {"spec_at_sens", "label, score, sens[, level = 0.95[, replicates = 0[, seed]]]",
+     "specificity at a sensitivity, linear on the ROC curve", "spec_interpolated", "nn", "nnnn", 3, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE,
+     spec_doc},
+    {"spec_at_sens_json", "label, score, sens[, level = 0.95[, replicates = 0[, seed]]]", "interpolated and step value, bootstrap limits",
+     NULL, "nn", "nnnn", 3, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, spec_doc},
     {"operating_points", "'SELECT label, score, cohort ...', tuned_on[, criterion = 'youden'[, target[, level = 0.95]]]",
-     "one threshold tuned on a named cohort and applied to every cohort; on the tuned cohort also corrected for optimism (Harrell's bootstrap, "
+     "one threshold tuned on a named cohort and applied to every cohort; on the tuned cohort also corrected for optimism (Harrell's "
+     "bootstrap, "
      "500 replicates)",
-     "cohort,tuned_on,threshold,n,sens,sens_lower,sens_upper,spec,spec_lower,spec_upper,accuracy,sens_corrected,spec_corrected", "nnc", "ttnn",
-     2, 0, RAD_STAT_TABLE, transfer_doc},
-    {"operating_points_json", "label, score, cohort, tuned_on[, criterion = 'youden'[, target[, level = 0.95]]]", "as operating_points", NULL,
-     "nnc", "ttnn", 4, 0, RAD_STAT_AGGREGATE, transfer_doc},
+     "cohort,tuned_on,threshold,n,sens,sens_lower,sens_upper,spec,spec_lower,spec_upper,accuracy,sens_corrected,spec_corrected", "nnc",
+     "ttnn", 2, 0, RAD_STAT_TABLE, transfer_doc},
+    {"operating_points_json", "label, score, cohort, tuned_on[, criterion = 'youden'[, target[, level = 0.95]]]", "as operating_points",
+     NULL, "nnc", "ttnn", 4, 0, RAD_STAT_AGGREGATE, transfer_doc},
 };
 RAD_STAT_TOPIC(rad_topic_cutoff, functions);

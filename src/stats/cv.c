@@ -8,16 +8,14 @@ typedef struct rows {
     int64_t *fold, *id;
 } rows;
 
-static void release(rows *r)
-{
+static void release(rows *r) {
     free(r->label);
     free(r->score);
     free(r->fold);
     free(r->id);
 }
 
-static rad_status init(const rad_frame *f, rows *r, rad_error *err)
-{
+static rad_status init(const rad_frame *f, rows *r, rad_error *err) {
     r->label = rad_malloc((size_t)f->n + 1);
     r->score = rad_new_doubles(f->n);
     r->fold = rad_new_ints(f->n);
@@ -38,10 +36,9 @@ static rad_status init(const rad_frame *f, rows *r, rad_error *err)
     return RAD_OK;
 }
 
-/* Influence values of one fold: w1 (share of negatives below - AUC) for a positive, w0 (share of positives above - AUC) for a negative; ties
- * count `tie` (1/2, or 0 for the strict comparison of the R package cvAUC). */
-static void influence(const rows *r, int64_t fold, double auc, double w1, double w0, double tie, double *value)
-{
+/* Influence values of one fold: w1 (share of negatives below - AUC) for a positive, w0 (share of positives above - AUC) for a negative;
+ * ties count `tie` (1/2, or 0 for the strict comparison of the R package cvAUC). */
+static void influence(const rows *r, int64_t fold, double auc, double w1, double w0, double tie, double *value) {
     double n1 = 0, n0 = 0;
     for (int64_t i = 0; i < r->n; i++)
         if (r->fold[i] == fold) {
@@ -62,10 +59,9 @@ static void influence(const rows *r, int64_t fold, double auc, double w1, double
     }
 }
 
-/* sigma^2 = mean over folds of the mean squared influence of the independent units; with ids a unit is the rows of one id in the fold, their
- * influences added and divided by the mean number of rows per id (cvAUC::ci.pooled.cvAUC). */
-static rad_status standard_error(const rows *r, const double *value, double *ret_se, rad_error *err)
-{
+/* sigma^2 = mean over folds of the mean squared influence of the independent units; with ids a unit is the rows of one id in the fold,
+ * their influences added and divided by the mean number of rows per id (cvAUC::ci.pooled.cvAUC). */
+static rad_status standard_error(const rows *r, const double *value, double *ret_se, rad_error *err) {
     /* slot of (fold, unit): rows themselves, or ids within folds */
     const int64_t units = r->n_id ? r->n_id : r->n;
     double *sum = rad_new_doubles(units), s = 0, folds = 0, ids = 0;
@@ -107,8 +103,7 @@ static rad_status standard_error(const rows *r, const double *value, double *ret
     return RAD_OK;
 }
 
-static rad_status cv_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status cv_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level, *value = NULL;
     rows r = {0};
     rad_estimate pooled;
@@ -198,7 +193,8 @@ out:
     return st;
 }
 
-#define CV(name, what, field) {name, "label, score, fold[, level = 0.95]", what, field, "nnc", "n", 3, 0, RAD_STAT_AGGREGATE, cv_doc}
+#define CV(name, what, field)                                                                                                              \
+    { name, "label, score, fold[, level = 0.95]", what, field, "nnc", "n", 3, 0, RAD_STAT_AGGREGATE, cv_doc }
 
 static const rad_stat_function functions[] = {
     CV("cv_auc", "mean of the AUCs within folds; NULL when a fold has one class", "cvauc"),
@@ -206,7 +202,7 @@ static const rad_stat_function functions[] = {
     CV("cv_auc_lower", "lower influence-curve limit, truncated to [0,1]", "lower"),
     CV("cv_auc_upper", "upper influence-curve limit, truncated to [0,1]", "upper"),
     CV("cv_auc_json", "pooled and fold-averaged AUC with a warning where they disagree; se_strict counts ties as cvAUC does", NULL),
-    {"cv_auc_clustered_json", "label, score, fold, cluster[, level = 0.95]", "the same, influences added within clusters", NULL, "nncc", "n", 4, 0,
-     RAD_STAT_AGGREGATE, cv_doc},
+    {"cv_auc_clustered_json", "label, score, fold, cluster[, level = 0.95]", "the same, influences added within clusters", NULL, "nncc",
+     "n", 4, 0, RAD_STAT_AGGREGATE, cv_doc},
 };
 RAD_STAT_TOPIC(rad_topic_cv, functions);

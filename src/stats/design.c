@@ -22,8 +22,7 @@ typedef struct parsed {
     bool random;
 } parsed;
 
-static void parsed_release(parsed *q)
-{
+static void parsed_release(parsed *q) {
     for (int64_t i = 0; i < q->n_var; i++) {
         free(q->var[i].name);
         free(q->var[i].code);
@@ -34,8 +33,7 @@ static void parsed_release(parsed *q)
     free(q);
 }
 
-void rad_design_release(rad_design *d)
-{
+void rad_design_release(rad_design *d) {
     free(d->x);
     free(d->y);
     free(d->group);
@@ -50,8 +48,7 @@ void rad_design_release(rad_design *d)
     *d = (rad_design){0};
 }
 
-static const rad_column *find_column(const rad_frame *f, const char *name, size_t len)
-{
+static const rad_column *find_column(const rad_frame *f, const char *name, size_t len) {
     for (int64_t c = 0; c < f->n_column; c++) {
         const char *have = f->column[c].name;
         if (have && strlen(have) == len && memcmp(have, name, len) == 0)
@@ -61,8 +58,7 @@ static const rad_column *find_column(const rad_frame *f, const char *name, size_
 }
 
 /* Length of the piece of s up to one of `stops` outside parentheses. */
-static size_t piece(const char *s, const char *stops)
-{
+static size_t piece(const char *s, const char *stops) {
     int depth = 0;
     size_t i = 0;
     for (; s[i]; i++) {
@@ -76,8 +72,7 @@ static size_t piece(const char *s, const char *stops)
     return i;
 }
 
-static void trim(const char **s, size_t *len)
-{
+static void trim(const char **s, size_t *len) {
     while (*len && (**s == ' ' || **s == '\t' || **s == '\n')) {
         (*s)++;
         (*len)--;
@@ -86,15 +81,13 @@ static void trim(const char **s, size_t *len)
         (*len)--;
 }
 
-static int compare_values(const void *a, const void *b)
-{
+static int compare_values(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
 /* Levels of a number column that factor() makes a category. */
-static rad_status number_levels(variable *v, int64_t n, rad_error *err)
-{
+static rad_status number_levels(variable *v, int64_t n, rad_error *err) {
     double *sorted = rad_new_doubles(n);
     if (!sorted)
         return rad_no_memory(err);
@@ -127,8 +120,7 @@ static rad_status number_levels(variable *v, int64_t n, rad_error *err)
     return st;
 }
 
-static rad_status add_variable(const rad_frame *f, parsed *q, const char *s, size_t len, int64_t *ret, rad_error *err)
-{
+static rad_status add_variable(const rad_frame *f, parsed *q, const char *s, size_t len, int64_t *ret, rad_error *err) {
     bool factor = false;
     trim(&s, &len);
     const rad_column *col = find_column(f, s, len);
@@ -149,8 +141,8 @@ static rad_status add_variable(const rad_frame *f, parsed *q, const char *s, siz
                 names[m++] = f->column[c].name;
         names[m] = NULL;
         const char *near = rad_nearest_word(word, names);
-        return rad_error_set(err, RAD_E_USAGE, "formula: no column '%s' in the SELECT%s%s%s", word, near ? "; did you mean '" : "", near ? near : "",
-                             near ? "'?" : "");
+        return rad_error_set(err, RAD_E_USAGE, "formula: no column '%s' in the SELECT%s%s%s", word, near ? "; did you mean '" : "",
+                             near ? near : "", near ? "'?" : "");
     }
     for (int64_t i = 0; i < q->n_var; i++)
         if (q->var[i].column == col) {
@@ -172,7 +164,8 @@ static rad_status add_variable(const rad_frame *f, parsed *q, const char *s, siz
         return number_levels(v, f->n, err);
     if (col->level) {
         if (col->n_level > RAD_DESIGN_MAX_COLUMNS)
-            return rad_error_set(err, RAD_E_LIMIT, "'%s' has %lld levels: at most %d", v->name, (long long)col->n_level, RAD_DESIGN_MAX_COLUMNS);
+            return rad_error_set(err, RAD_E_LIMIT, "'%s' has %lld levels: at most %d", v->name, (long long)col->n_level,
+                                 RAD_DESIGN_MAX_COLUMNS);
         v->level = rad_calloc((size_t)col->n_level + 1, sizeof *v->level);
         for (int64_t k = 0; k < col->n_level && v->level; k++, v->n_level++)
             if (!(v->level[k] = rad_strdup(col->level[k])))
@@ -183,8 +176,7 @@ static rad_status add_variable(const rad_frame *f, parsed *q, const char *s, siz
     return RAD_OK;
 }
 
-static rad_status add_term(parsed *q, const int64_t *vars, int64_t order, rad_error *err)
-{
+static rad_status add_term(parsed *q, const int64_t *vars, int64_t order, rad_error *err) {
     for (int64_t t = 0; t < q->n_term; t++)
         if (q->order[t] == order && memcmp(q->term[t], vars, (size_t)order * sizeof *vars) == 0)
             return RAD_OK;
@@ -196,8 +188,7 @@ static rad_status add_term(parsed *q, const int64_t *vars, int64_t order, rad_er
 }
 
 /* One piece between plus signs. */
-static rad_status parse_piece(const rad_frame *f, parsed *q, const char *s, size_t len, rad_error *err)
-{
+static rad_status parse_piece(const rad_frame *f, parsed *q, const char *s, size_t len, rad_error *err) {
     rad_status st = RAD_OK;
     trim(&s, &len);
     if (len == 1 && *s == '1')
@@ -243,14 +234,12 @@ out:
     return st;
 }
 
-static int by_order(const void *a, const void *b, const parsed *q)
-{
+static int by_order(const void *a, const void *b, const parsed *q) {
     const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return q->order[x] != q->order[y] ? (q->order[x] < q->order[y] ? -1 : 1) : x < y ? -1 : 1;
 }
 
-static rad_status parse(const rad_frame *f, const char *formula, parsed *q, rad_error *err)
-{
+static rad_status parse(const rad_frame *f, const char *formula, parsed *q, rad_error *err) {
     rad_status st = RAD_OK;
     if (!formula || !*formula) {
         q->y = &f->column[0];
@@ -283,8 +272,7 @@ out:
     return st;
 }
 
-static bool row_complete(const parsed *q, int64_t i)
-{
+static bool row_complete(const parsed *q, int64_t i) {
     bool ok = !isnan(q->y->value[i]) && (!q->group || !isnan(q->group->value[i]));
     for (int64_t v = 0; v < q->n_var && ok; v++)
         ok = !isnan(q->var[v].code[i]);
@@ -292,8 +280,7 @@ static bool row_complete(const parsed *q, int64_t i)
 }
 
 /* Columns of one term: the product over its variables of 1 or of the levels but the first. */
-static int64_t width(const parsed *q, int64_t t, int64_t size[MAX_FACTORS])
-{
+static int64_t width(const parsed *q, int64_t t, int64_t size[MAX_FACTORS]) {
     int64_t combos = 1;
     for (int64_t a = 0; a < q->order[t]; a++) {
         const variable *v = &q->var[q->term[t][a]];
@@ -304,8 +291,7 @@ static int64_t width(const parsed *q, int64_t t, int64_t size[MAX_FACTORS])
 }
 
 /* Names and values of the columns of one term, first variable fastest; d->x has `stride` columns. */
-static rad_status expand(const parsed *q, int64_t t, const int64_t *keep, int64_t stride, rad_design *d, rad_error *err)
-{
+static rad_status expand(const parsed *q, int64_t t, const int64_t *keep, int64_t stride, rad_design *d, rad_error *err) {
     int64_t size[MAX_FACTORS] = {1, 1, 1, 1};
     const int64_t combos = width(q, t, size);
     for (int64_t c = 0; c < combos; c++) {
@@ -343,8 +329,7 @@ static rad_status expand(const parsed *q, int64_t t, const int64_t *keep, int64_
 }
 
 /* Group numbers in order of appearance. */
-static rad_status number_groups(const rad_column *g, const int64_t *keep, rad_design *d, rad_error *err)
-{
+static rad_status number_groups(const rad_column *g, const int64_t *keep, rad_design *d, rad_error *err) {
     int64_t *order = rad_new_ints(d->n);
     double *x = rad_new_doubles(d->n);
     d->group = rad_new_ints(d->n);
@@ -363,8 +348,7 @@ static rad_status number_groups(const rad_column *g, const int64_t *keep, rad_de
     return st;
 }
 
-static rad_status build(const rad_frame *f, parsed *q, rad_design *d, rad_error *err)
-{
+static rad_status build(const rad_frame *f, parsed *q, rad_design *d, rad_error *err) {
     int64_t *keep = rad_new_ints(f->n), order[MAX_TERMS];
     rad_status st = RAD_OK;
     size_t cells;
@@ -384,7 +368,8 @@ static rad_status build(const rad_frame *f, parsed *q, rad_design *d, rad_error 
     for (int64_t t = 0; t < q->n_term && stride <= RAD_DESIGN_MAX_COLUMNS; t++)
         stride += width(q, t, size);
     if (stride > RAD_DESIGN_MAX_COLUMNS || !rad_mul_size((size_t)d->n + 1, (size_t)stride, &cells)) {
-        st = rad_error_set(err, RAD_E_LIMIT, "formula: more than %d columns, or too many rows (%lld)", RAD_DESIGN_MAX_COLUMNS, (long long)d->n);
+        st = rad_error_set(err, RAD_E_LIMIT, "formula: more than %d columns, or too many rows (%lld)", RAD_DESIGN_MAX_COLUMNS,
+                           (long long)d->n);
         goto out;
     }
     d->x = rad_calloc(cells, sizeof *d->x);
@@ -438,8 +423,7 @@ out:
     return st;
 }
 
-rad_status rad_design_init(const rad_frame *f, const char *formula, rad_design *ret, rad_error *err)
-{
+rad_status rad_design_init(const rad_frame *f, const char *formula, rad_design *ret, rad_error *err) {
     rad_design d = {0};
     parsed *q = rad_calloc(1, sizeof *q);
     if (!q)
@@ -457,8 +441,7 @@ rad_status rad_design_init(const rad_frame *f, const char *formula, rad_design *
     return st;
 }
 
-bool rad_design_contains(const rad_design *d, int64_t a, int64_t b)
-{
+bool rad_design_contains(const rad_design *d, int64_t a, int64_t b) {
     /* names are joined by ':', each variable once: every variable of a must be a part of b */
     if (d->order[b] <= d->order[a])
         return false;
@@ -477,8 +460,7 @@ bool rad_design_contains(const rad_design *d, int64_t a, int64_t b)
     return true;
 }
 
-void rad_design_drop(rad_design *d, const bool *drop)
-{
+void rad_design_drop(rad_design *d, const bool *drop) {
     int64_t m = 0;
     for (int64_t j = 0; j < d->p; j++)
         m += !drop[j];
@@ -500,8 +482,7 @@ void rad_design_drop(rad_design *d, const bool *drop)
     d->p = m;
 }
 
-rad_status rad_design_without(const rad_design *d, int64_t term, rad_design *ret, rad_error *err)
-{
+rad_status rad_design_without(const rad_design *d, int64_t term, rad_design *ret, rad_error *err) {
     rad_design c = {.n = d->n, .n_missing = d->n_missing};
     bool *drop = rad_calloc((size_t)d->p, sizeof *drop);
     rad_status st = RAD_OK;
@@ -533,8 +514,7 @@ out:
     return st;
 }
 
-rad_status rad_design_aliased(const rad_design *d, bool *ret_aliased, int64_t *ret_n, rad_error *err)
-{
+rad_status rad_design_aliased(const rad_design *d, bool *ret_aliased, int64_t *ret_n, rad_error *err) {
     double *q = rad_new_doubles(d->n * d->p), *v = rad_new_doubles(d->n); /* q: orthonormal columns, one after the other */
     int64_t rank = 0;
     if (!q || !v) {

@@ -1,8 +1,8 @@
 /* design: a frame and a formula become a design matrix. Private to src/stats.
  *
  * Formula, as in R: "y ~ a + factor(b) + a:b + a*b + (1|g) + cluster(g)". Names are those of the columns; factor() makes a number a
- * category; categories are coded against their first level (treatment contrasts), columns are called "name=level", products "a:b". Without a
- * formula the first column is y and every other column a term.
+ * category; categories are coded against their first level (treatment contrasts), columns are called "name=level", products "a:b". Without
+ * a formula the first column is y and every other column a term.
  */
 #ifndef RADCOHORT_STATS_DESIGN_H
 #define RADCOHORT_STATS_DESIGN_H
@@ -18,8 +18,8 @@ typedef struct rad_design {
     double *y;      /* 0/1 */
     int64_t *group; /* of (1|g) or cluster(g); NULL without one. Numbers 0 .. n_group - 1 */
     int64_t n_group;
-    bool random; /* (1|g) rather than cluster(g) */
-    char **name; /* p */
+    bool random;      /* (1|g) rather than cluster(g) */
+    char **name;      /* p */
     int64_t *term_of; /* p; -1 for the intercept */
     char **term;      /* n_term */
     int64_t *order;   /* n_term: variables multiplied in it */

@@ -29,8 +29,7 @@ struct rad_doc {
     rad_status st;
 };
 
-rad_status rad_doc_create(rad_doc **ret, rad_error *err)
-{
+rad_status rad_doc_create(rad_doc **ret, rad_error *err) {
     rad_doc *d = rad_calloc(1, sizeof *d);
     if (!d)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for a result document");
@@ -38,8 +37,7 @@ rad_status rad_doc_create(rad_doc **ret, rad_error *err)
     return RAD_OK;
 }
 
-void rad_doc_destroy(rad_doc **doc)
-{
+void rad_doc_destroy(rad_doc **doc) {
     if (!doc || !*doc)
         return;
     rad_doc *d = *doc;
@@ -53,8 +51,7 @@ void rad_doc_destroy(rad_doc **doc)
     *doc = NULL;
 }
 
-static node *add(rad_doc *d, const char *name, node_kind kind)
-{
+static node *add(rad_doc *d, const char *name, node_kind kind) {
     if (d->st != RAD_OK)
         return NULL;
     if (d->n == d->cap) {
@@ -83,54 +80,46 @@ static node *add(rad_doc *d, const char *name, node_kind kind)
     return x;
 }
 
-void rad_doc_num(rad_doc *doc, const char *name, double x)
-{
+void rad_doc_num(rad_doc *doc, const char *name, double x) {
     node *p = add(doc, name, NODE_NUM);
     if (p)
         p->num = x;
 }
 
-void rad_doc_int(rad_doc *doc, const char *name, int64_t x)
-{
+void rad_doc_int(rad_doc *doc, const char *name, int64_t x) {
     node *p = add(doc, name, NODE_INT);
     if (p)
         p->num = (double)x;
 }
 
-void rad_doc_bool(rad_doc *doc, const char *name, bool x)
-{
+void rad_doc_bool(rad_doc *doc, const char *name, bool x) {
     node *p = add(doc, name, NODE_BOOL);
     if (p)
         p->num = x;
 }
 
-void rad_doc_text(rad_doc *doc, const char *name, const char *text)
-{
+void rad_doc_text(rad_doc *doc, const char *name, const char *text) {
     node *p = add(doc, name, NODE_TEXT);
     if (p && !(p->text = rad_strdup(text ? text : "")))
         doc->st = RAD_E_NOMEM;
 }
 
-static void open_node(rad_doc *d, const char *name, node_kind kind)
-{
+static void open_node(rad_doc *d, const char *name, node_kind kind) {
     if (d->st == RAD_OK && d->depth == DOC_DEPTH)
         d->st = RAD_E_INTERNAL;
     if (add(d, name, kind))
         d->open[d->depth++] = d->n - 1;
 }
 
-void rad_doc_open(rad_doc *doc, const char *name)
-{
+void rad_doc_open(rad_doc *doc, const char *name) {
     open_node(doc, name, NODE_OBJECT);
 }
 
-void rad_doc_open_list(rad_doc *doc, const char *name)
-{
+void rad_doc_open_list(rad_doc *doc, const char *name) {
     open_node(doc, name, NODE_LIST);
 }
 
-void rad_doc_close(rad_doc *doc)
-{
+void rad_doc_close(rad_doc *doc) {
     if (doc->st != RAD_OK)
         return;
     if (doc->depth == 0) {
@@ -140,8 +129,7 @@ void rad_doc_close(rad_doc *doc)
     doc->nodes[doc->open[--doc->depth]].end = doc->n;
 }
 
-void rad_doc_reason(rad_doc *doc, const char *fmt, ...)
-{
+void rad_doc_reason(rad_doc *doc, const char *fmt, ...) {
     char text[RAD_ERROR_TEXT];
     va_list ap;
     va_start(ap, fmt);
@@ -158,13 +146,11 @@ void rad_doc_reason(rad_doc *doc, const char *fmt, ...)
     doc->reason = joined;
 }
 
-const char *rad_doc_get_reason(const rad_doc *doc)
-{
+const char *rad_doc_get_reason(const rad_doc *doc) {
     return doc->reason;
 }
 
-rad_status rad_doc_status(const rad_doc *doc, rad_error *err)
-{
+rad_status rad_doc_status(const rad_doc *doc, rad_error *err) {
     if (doc->st == RAD_E_NOMEM)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for a result document of %lld values", (long long)doc->n);
     if (doc->st != RAD_OK || doc->depth != 0)
@@ -173,8 +159,7 @@ rad_status rad_doc_status(const rad_doc *doc, rad_error *err)
 }
 
 /* Index of the member of the range [at, end) that `path` starts with; *rest is what follows. -1 when absent. */
-static int64_t member(const rad_doc *d, int64_t at, int64_t end, const char *path, const char **rest)
-{
+static int64_t member(const rad_doc *d, int64_t at, int64_t end, const char *path, const char **rest) {
     if (*path == '[') {
         char *stop;
         const long long want = strtoll(path + 1, &stop, 10);
@@ -194,8 +179,7 @@ static int64_t member(const rad_doc *d, int64_t at, int64_t end, const char *pat
     return -1;
 }
 
-static const node *find(const rad_doc *d, const char *path)
-{
+static const node *find(const rad_doc *d, const char *path) {
     int64_t at = 0, end = d->n;
     for (;;) {
         const char *rest;
@@ -210,28 +194,24 @@ static const node *find(const rad_doc *d, const char *path)
     }
 }
 
-double rad_doc_get(const rad_doc *doc, const char *path)
-{
+double rad_doc_get(const rad_doc *doc, const char *path) {
     const node *p = find(doc, path);
     return p && (p->kind == NODE_NUM || p->kind == NODE_INT || p->kind == NODE_BOOL) ? p->num : NAN;
 }
 
-const char *rad_doc_get_text(const rad_doc *doc, const char *path)
-{
+const char *rad_doc_get_text(const rad_doc *doc, const char *path) {
     if (strcmp(path, "reason") == 0)
         return doc->reason;
     const node *p = find(doc, path);
     return p && p->kind == NODE_TEXT ? p->text : NULL;
 }
 
-int64_t rad_doc_count(const rad_doc *doc, const char *path)
-{
+int64_t rad_doc_count(const rad_doc *doc, const char *path) {
     const node *p = find(doc, path);
     return p && (p->kind == NODE_LIST || p->kind == NODE_OBJECT) ? p->count : -1;
 }
 
-bool rad_doc_row_first(const rad_doc *doc, const char *path, rad_doc_row *ret)
-{
+bool rad_doc_row_first(const rad_doc *doc, const char *path, rad_doc_row *ret) {
     const node *p = find(doc, path);
     if (!p || p->kind != NODE_LIST || p->count == 0)
         return false;
@@ -239,33 +219,28 @@ bool rad_doc_row_first(const rad_doc *doc, const char *path, rad_doc_row *ret)
     return true;
 }
 
-bool rad_doc_row_next(const rad_doc *doc, rad_doc_row *row)
-{
+bool rad_doc_row_next(const rad_doc *doc, rad_doc_row *row) {
     row->at = doc->nodes[row->at].end;
     return row->at < row->end;
 }
 
-static const node *row_member(const rad_doc *d, const rad_doc_row *row, const char *name)
-{
+static const node *row_member(const rad_doc *d, const rad_doc_row *row, const char *name) {
     const char *rest;
     const int64_t i = member(d, row->at + 1, d->nodes[row->at].end, name, &rest);
     return i < 0 || *rest ? NULL : &d->nodes[i];
 }
 
-double rad_doc_row_get(const rad_doc *doc, const rad_doc_row *row, const char *name)
-{
+double rad_doc_row_get(const rad_doc *doc, const rad_doc_row *row, const char *name) {
     const node *p = row_member(doc, row, name);
     return p && (p->kind == NODE_NUM || p->kind == NODE_INT || p->kind == NODE_BOOL) ? p->num : NAN;
 }
 
-const char *rad_doc_row_get_text(const rad_doc *doc, const rad_doc_row *row, const char *name)
-{
+const char *rad_doc_row_get_text(const rad_doc *doc, const rad_doc_row *row, const char *name) {
     const node *p = row_member(doc, row, name);
     return p && p->kind == NODE_TEXT ? p->text : NULL;
 }
 
-static rad_status put_string(rad_buf *out, const char *s, rad_error *err)
-{
+static rad_status put_string(rad_buf *out, const char *s, rad_error *err) {
     rad_status st = rad_buf_put(out, "\"", 1, err);
     for (; st == RAD_OK && *s; s++) {
         const unsigned char c = (unsigned char)*s;
@@ -279,8 +254,7 @@ static rad_status put_string(rad_buf *out, const char *s, rad_error *err)
     return st == RAD_OK ? rad_buf_put(out, "\"", 1, err) : st;
 }
 
-static rad_status put_value(const node *p, rad_buf *out, rad_error *err)
-{
+static rad_status put_value(const node *p, rad_buf *out, rad_error *err) {
     switch (p->kind) {
     case NODE_NUM:
         if (isnan(p->num))
@@ -301,8 +275,7 @@ static rad_status put_value(const node *p, rad_buf *out, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status put_members(const rad_doc *d, int64_t at, int64_t end, bool list, bool root, rad_buf *out, rad_error *err)
-{
+static rad_status put_members(const rad_doc *d, int64_t at, int64_t end, bool list, bool root, rad_buf *out, rad_error *err) {
     rad_status st;
     bool first = true;
     RAD_TRY(rad_buf_put(out, list ? "[" : "{", 1, err));
@@ -329,8 +302,7 @@ out:
     return st;
 }
 
-rad_status rad_doc_json(const rad_doc *doc, rad_buf *out, rad_error *err)
-{
+rad_status rad_doc_json(const rad_doc *doc, rad_buf *out, rad_error *err) {
     const rad_status st = rad_doc_status(doc, err);
     return st == RAD_OK ? put_members(doc, 0, doc->n, false, true, out, err) : st;
 }

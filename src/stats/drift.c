@@ -2,8 +2,7 @@
 #include "impl.h"
 
 /* Pairs complete in columns 0 and 1. */
-static rad_status pairs(const rad_frame *f, double **ret_a, double **ret_b, int64_t *ret_n, rad_error *err)
-{
+static rad_status pairs(const rad_frame *f, double **ret_a, double **ret_b, int64_t *ret_n, rad_error *err) {
     double *a = rad_new_doubles(f->n), *b = rad_new_doubles(f->n);
     if (!a || !b) {
         free(a);
@@ -23,8 +22,7 @@ static rad_status pairs(const rad_frame *f, double **ret_a, double **ret_b, int6
 }
 
 /* Limits of agreement, Bland & Altman 1986/1999, d = a - b. */
-static void put_bland(const double *a, const double *b, int64_t n, double level, rad_doc *doc, double *d)
-{
+static void put_bland(const double *a, const double *b, int64_t n, double level, rad_doc *doc, double *d) {
     double bias, var, most = 0, changed = 0;
     for (int64_t i = 0; i < n; i++) {
         d[i] = a[i] - b[i];
@@ -52,8 +50,7 @@ static void put_bland(const double *a, const double *b, int64_t n, double level,
     rad_doc_num(doc, "n_changed", changed);
 }
 
-static rad_status bland_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status bland_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level, *a = NULL, *b = NULL;
     int64_t n = 0;
     rad_status st = rad_arg_fraction(arg, n_arg, 0, "level", 0.95, &level, err);
@@ -76,8 +73,7 @@ static rad_status bland_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
 }
 
 /* Lin 1989 with n-denominators; limits by the z transform (as epiR). */
-static rad_status ccc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status ccc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level, *a = NULL, *b = NULL, ma, va, mb, vb, s = 0;
     int64_t n = 0;
     rad_status st = rad_arg_fraction(arg, n_arg, 0, "level", 0.95, &level, err);
@@ -120,8 +116,7 @@ static rad_status ccc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad
 
 /* ---------------------------------------------------------------- ICC */
 
-static void put_icc(rad_doc *doc, const char *name, double icc, double lower, double upper, double f)
-{
+static void put_icc(rad_doc *doc, const char *name, double icc, double lower, double upper, double f) {
     char key[40];
     const struct {
         const char *suffix;
@@ -133,14 +128,12 @@ static void put_icc(rad_doc *doc, const char *name, double icc, double lower, do
     }
 }
 
-static double q_f(double p, double d1, double d2)
-{
+static double q_f(double p, double d1, double d2) {
     return isfinite(d1) && isfinite(d2) && d1 > 0 && d2 > 0 ? gsl_cdf_fdist_Pinv(p, d1, d2) : NAN;
 }
 
 /* Shrout & Fleiss 1979, McGraw & Wong 1996: one-way random, two-way agreement, two-way consistency; single and mean of k. */
-static rad_status icc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status icc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level;
     const int64_t k = f->n_column;
     rad_status st = rad_arg_fraction(arg, n_arg, 0, "level", 0.95, &level, err);
@@ -179,7 +172,8 @@ static rad_status icc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad
     rad_doc_int(doc, "n", n);
     rad_doc_int(doc, "n_excluded", f->n - n);
     rad_doc_int(doc, "k", k);
-    const double msr = rows / (nd - 1), msw = within / (nd * (kd - 1)), msc = cols / (kd - 1), mse = fmax(0, within - cols) / ((nd - 1) * (kd - 1));
+    const double msr = rows / (nd - 1), msw = within / (nd * (kd - 1)), msc = cols / (kd - 1),
+                 mse = fmax(0, within - cols) / ((nd - 1) * (kd - 1));
     if (n < 2 || k < 2 || !(total > 0)) {
         rad_doc_reason(doc, n < 2 || k < 2 ? "at least two complete rows and two columns are needed" : "all values are equal");
         goto out;
@@ -188,12 +182,15 @@ static rad_status icc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad
     const double f1 = msr / msw, f1l = f1 / q_f(up, nd - 1, nd * (kd - 1)), f1u = f1 * q_f(up, nd * (kd - 1), nd - 1);
     const double f3 = msr / mse, df3 = (nd - 1) * (kd - 1), f3l = f3 / q_f(up, nd - 1, df3), f3u = f3 * q_f(up, df3, nd - 1);
     const bool perfect = within == 0;
-    put_icc(doc, "1_1", (msr - msw) / (msr + (kd - 1) * msw), perfect ? 1 : (f1l - 1) / (f1l + kd - 1), perfect ? 1 : (f1u - 1) / (f1u + kd - 1), f1);
+    put_icc(doc, "1_1", (msr - msw) / (msr + (kd - 1) * msw), perfect ? 1 : (f1l - 1) / (f1l + kd - 1),
+            perfect ? 1 : (f1u - 1) / (f1u + kd - 1), f1);
     put_icc(doc, "1_k", (msr - msw) / msr, perfect ? 1 : 1 - 1 / f1l, perfect ? 1 : 1 - 1 / f1u, f1);
-    put_icc(doc, "3_1", (msr - mse) / (msr + (kd - 1) * mse), perfect ? 1 : (f3l - 1) / (f3l + kd - 1), perfect ? 1 : (f3u - 1) / (f3u + kd - 1), f3);
+    put_icc(doc, "3_1", (msr - mse) / (msr + (kd - 1) * mse), perfect ? 1 : (f3l - 1) / (f3l + kd - 1),
+            perfect ? 1 : (f3u - 1) / (f3u + kd - 1), f3);
     put_icc(doc, "3_k", (msr - mse) / msr, perfect ? 1 : 1 - 1 / f3l, perfect ? 1 : 1 - 1 / f3u, f3);
     /* agreement: Satterthwaite degrees of freedom */
-    const double r = (msr - mse) / (msr + (kd - 1) * mse + kd / nd * (msc - mse)), a = kd * r / (nd * (1 - r)), b = 1 + kd * r * (nd - 1) / (nd * (1 - r));
+    const double r = (msr - mse) / (msr + (kd - 1) * mse + kd / nd * (msc - mse)), a = kd * r / (nd * (1 - r)),
+                 b = 1 + kd * r * (nd - 1) / (nd * (1 - r));
     const double v = (a * msc + b * mse) * (a * msc + b * mse) / (a * msc * a * msc / (kd - 1) + b * mse * b * mse / df3);
     const double fl = q_f(up, nd - 1, v), fu = q_f(up, v, nd - 1);
     const double lo = nd * (msr - fl * mse) / (fl * (kd * msc + (kd * nd - kd - nd) * mse) + nd * msr);
@@ -216,8 +213,7 @@ out:
 
 /* ---------------------------------------------------------------- tests of paired numbers, flips */
 
-static rad_status paired_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status paired_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)arg;
     (void)n_arg;
     double *a = NULL, *b = NULL, mean, var, ties = 0, v = 0, mae = 0, mse = 0, pos = 0, neg = 0;
@@ -285,8 +281,7 @@ out:
     return st;
 }
 
-static rad_status flips_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status flips_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)err;
     const double threshold = rad_arg_num(arg, n_arg, 0, 0.5);
     double t[4] = {0}, missing = 0;
@@ -318,8 +313,7 @@ static rad_status flips_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
 enum { PSI_MAX_EDGES = 1000 };
 
 /* Columns x, period; constants: baseline, current, edges (text; inner deciles of the baseline when left out), eps. */
-static rad_status psi_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status psi_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     const rad_column *g = &f->column[1];
     const char *name[2] = {rad_arg_text(arg, n_arg, 0, NULL), rad_arg_text(arg, n_arg, 1, NULL)}, *list = rad_arg_text(arg, n_arg, 2, NULL);
     const double eps = rad_arg_num(arg, n_arg, 3, 1e-4);
@@ -406,17 +400,19 @@ static const rad_stat_function functions[] = {
     {"icc", "level, x1, x2, ...", "ICC(2,1): two-way random, agreement, single (Shrout & Fleiss 1979)", "icc_2_1", "n+", "n", 3, 0,
      RAD_STAT_AGGREGATE, icc_doc},
     {"icc_json", "level, x1, x2, ...", "all six ICCs with limits (McGraw & Wong 1996)", NULL, "n+", "n", 3, 0, RAD_STAT_AGGREGATE, icc_doc},
-    {"ccc", "a, b[, level = 0.95]", "Lin's concordance correlation (1989), n-denominators", "ccc", "nn", "n", 2, 0, RAD_STAT_AGGREGATE, ccc_doc},
-    {"ccc_json", "a, b[, level = 0.95]", "Lin's concordance with z-transform limits, bias factor and shifts; ccc_nminus1 uses n - 1", NULL, "nn",
-     "n", 2, 0, RAD_STAT_AGGREGATE, ccc_doc},
-    {"paired_numbers_json", "a, b", "paired t, Wilcoxon signed rank (zeros dropped, tie-corrected), sign test, correlations, MAE, RMSE", NULL, "nn",
-     "", 2, 0, RAD_STAT_AGGREGATE, paired_doc},
+    {"ccc", "a, b[, level = 0.95]", "Lin's concordance correlation (1989), n-denominators", "ccc", "nn", "n", 2, 0, RAD_STAT_AGGREGATE,
+     ccc_doc},
+    {"ccc_json", "a, b[, level = 0.95]", "Lin's concordance with z-transform limits, bias factor and shifts; ccc_nminus1 uses n - 1", NULL,
+     "nn", "n", 2, 0, RAD_STAT_AGGREGATE, ccc_doc},
+    {"paired_numbers_json", "a, b", "paired t, Wilcoxon signed rank (zeros dropped, tie-corrected), sign test, correlations, MAE, RMSE",
+     NULL, "nn", "", 2, 0, RAD_STAT_AGGREGATE, paired_doc},
     {"flips_json", "a, b[, threshold = 0.5]", "calls (>= threshold) that differ between two runs, with McNemar's test", NULL, "nn", "n", 2,
      RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, flips_doc},
     {"flip_rate", "a, b[, threshold = 0.5]", "share of calls that differ between two runs", "flip_rate", "nn", "n", 2, RAD_STAT_ORDER_FREE,
      RAD_STAT_AGGREGATE, flips_doc},
-    {"psi", PSI_ARGS, "population stability index; edges '0.1,0.2', inner deciles of the baseline when left out; bins (lo, hi]", "psi", "nc", "tttn",
-     4, 0, RAD_STAT_AGGREGATE, psi_doc},
-    {"psi_json", PSI_ARGS, "PSI with edges and shares, Jensen-Shannon divergence (no eps)", NULL, "nc", "tttn", 4, 0, RAD_STAT_AGGREGATE, psi_doc},
+    {"psi", PSI_ARGS, "population stability index; edges '0.1,0.2', inner deciles of the baseline when left out; bins (lo, hi]", "psi",
+     "nc", "tttn", 4, 0, RAD_STAT_AGGREGATE, psi_doc},
+    {"psi_json", PSI_ARGS, "PSI with edges and shares, Jensen-Shannon divergence (no eps)", NULL, "nc", "tttn", 4, 0, RAD_STAT_AGGREGATE,
+     psi_doc},
 };
 RAD_STAT_TOPIC(rad_topic_drift, functions);

@@ -16,19 +16,18 @@ typedef struct rad_stat_topic {
     const rad_stat_function *functions;
     int64_t n;
 } rad_stat_topic;
-#define RAD_STAT_TOPIC(name, array) \
-    const rad_stat_topic name = {array, (int64_t)(sizeof array / sizeof *array)}
-extern const rad_stat_topic rad_topic_roc, rad_topic_compare, rad_topic_cluster, rad_topic_multiclass, rad_topic_cutoff, rad_topic_proportion,
-    rad_topic_agreement, rad_topic_paired, rad_topic_mrmc, rad_topic_logistic, rad_topic_mixed, rad_topic_calibration, rad_topic_meta,
-    rad_topic_cv, rad_topic_multiplicity, rad_topic_drift, rad_topic_table1, rad_topic_contingency, rad_topic_power, rad_topic_audit,
-    rad_topic_special;
+#define RAD_STAT_TOPIC(name, array) const rad_stat_topic name = {array, (int64_t)(sizeof array / sizeof *array)}
+extern const rad_stat_topic rad_topic_roc, rad_topic_compare, rad_topic_cluster, rad_topic_multiclass, rad_topic_cutoff,
+    rad_topic_proportion, rad_topic_agreement, rad_topic_paired, rad_topic_mrmc, rad_topic_logistic, rad_topic_mixed, rad_topic_calibration,
+    rad_topic_meta, rad_topic_cv, rad_topic_multiplicity, rad_topic_drift, rad_topic_table1, rad_topic_contingency, rad_topic_power,
+    rad_topic_audit, rad_topic_special;
 
 /* ---- arguments */
 double rad_arg_num(const rad_arg *arg, int n_arg, int i, double otherwise);
 const char *rad_arg_text(const rad_arg *arg, int n_arg, int i, const char *otherwise);
 /* A number that must lie in (0, 1): a level, a specificity. */
-rad_status rad_arg_fraction(const rad_arg *arg, int n_arg, int i, const char *what, double otherwise, double *ret, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_arg_fraction(const rad_arg *arg, int n_arg, int i, const char *what, double otherwise, double *ret,
+                            rad_error *err) RAD_MUST_CHECK;
 /* Index of `text` in NULL-terminated `known`; USAGE with the known words otherwise. */
 rad_status rad_arg_word(const char *text, const char *what, const char *const *known, int *ret, rad_error *err) RAD_MUST_CHECK;
 /* "0.1,0.2,0.5" or "a,b,c" into at most max items. */
@@ -46,8 +45,8 @@ double rad_p_two_sided(double z);
 double rad_p_chisq(double x, double df); /* upper tail; NaN for df <= 0 */
 double rad_p_f(double x, double df1, double df2);
 double rad_p_t_two_sided(double t, double df);
-double rad_t_tail(double t, double df); /* P(T > t), finite df */
-double rad_q_t(double p, double df); /* lower-tail quantile, df = infinity allowed */
+double rad_t_tail(double t, double df);                /* P(T > t), finite df */
+double rad_q_t(double p, double df);                   /* lower-tail quantile, df = infinity allowed */
 double rad_p_binomial(int64_t k, int64_t n, double p); /* P(X <= k) */
 double rad_d_binomial(int64_t k, int64_t n, double p);
 double rad_q_beta(double p, double a, double b);
@@ -75,7 +74,8 @@ enum { RAD_STAT_SEED = 20240229, RAD_STAT_BOOT = 2000 };
 /* x' A^- x with the pseudo-inverse (eigenvalues below 1e-12 of the largest are 0); *ret_rank = rank. */
 rad_status rad_quadratic_pinv(const double *a, const double *x, int64_t k, double *ret, int64_t *ret_rank, rad_error *err) RAD_MUST_CHECK;
 /* Inverse of a positive definite matrix and log determinant; *ret_ok false when it is not positive definite. */
-rad_status rad_spd_inverse(const double *a, int64_t k, double *ret_inverse, double *ret_logdet, bool *ret_ok, rad_error *err) RAD_MUST_CHECK;
+rad_status rad_spd_inverse(const double *a, int64_t k, double *ret_inverse, double *ret_logdet, bool *ret_ok,
+                           rad_error *err) RAD_MUST_CHECK;
 
 /* ---- frames */
 /* 0/1 labels out of a number column: 1 = positive, 0 = negative, anything else -1 (missing). */

@@ -14,8 +14,7 @@ typedef struct model {
     int64_t n_aliased;
 } model;
 
-static void model_release(model *m)
-{
+static void model_release(model *m) {
     rad_design_release(&m->d);
     rad_logit_release(&m->f);
     rad_logit_release(&m->null);
@@ -24,8 +23,7 @@ static void model_release(model *m)
     free(m->aliased);
 }
 
-static rad_status drop_aliased(model *m, rad_doc *doc, rad_error *err)
-{
+static rad_status drop_aliased(model *m, rad_doc *doc, rad_error *err) {
     bool *drop = rad_calloc((size_t)m->d.p, sizeof *drop);
     rad_status st = RAD_OK;
     int64_t n;
@@ -54,8 +52,8 @@ out:
 }
 
 /* *ret_ok false (and a reason) when nothing can be fitted. */
-static rad_status model_init(const rad_frame *f, const char *formula, bool firth, double level, model *m, bool *ret_ok, rad_doc *doc, rad_error *err)
-{
+static rad_status model_init(const rad_frame *f, const char *formula, bool firth, double level, model *m, bool *ret_ok, rad_doc *doc,
+                             rad_error *err) {
     rad_status st;
     m->firth = firth;
     m->level = level;
@@ -86,8 +84,7 @@ out:
 }
 
 /* Coefficients still moving in the last step, in units of their column's spread. */
-static bool runs_away(const model *m, int64_t j)
-{
+static bool runs_away(const model *m, int64_t j) {
     double mean = 0, var = 0;
     for (int64_t i = 0; i < m->d.n; i++)
         mean += m->d.x[i * m->d.p + j] / (double)m->d.n;
@@ -97,8 +94,7 @@ static bool runs_away(const model *m, int64_t j)
 }
 
 /* Variance inflation: S_jj (S^-1)_jj of the centred cross-products. */
-static rad_status inflation(const model *m, double *vif, rad_error *err)
-{
+static rad_status inflation(const model *m, double *vif, rad_error *err) {
     const int64_t p = m->d.p, k = p - 1;
     double *s = rad_new_doubles(k * k), *inv = rad_new_doubles(k * k), *mean = rad_new_doubles(p);
     rad_status st = s && inv && mean ? RAD_OK : rad_no_memory(err);
@@ -122,8 +118,7 @@ static rad_status inflation(const model *m, double *vif, rad_error *err)
 }
 
 /* Sandwich with scores summed by cluster (Liang & Zeger 1986); HC0, no small-sample factor. */
-static rad_status robust(const model *m, double *cov, rad_error *err)
-{
+static rad_status robust(const model *m, double *cov, rad_error *err) {
     const int64_t p = m->d.p, g = m->d.n_group;
     double *sum = rad_new_doubles(g * p), *meat = rad_new_doubles(p * p), *half = rad_new_doubles(p * p);
     rad_status st = sum && meat && half ? RAD_OK : rad_no_memory(err);
@@ -151,8 +146,7 @@ static rad_status robust(const model *m, double *cov, rad_error *err)
     return st;
 }
 
-static rad_status put_coefficients(const model *m, bool profile, rad_doc *doc, rad_error *err)
-{
+static rad_status put_coefficients(const model *m, bool profile, rad_doc *doc, rad_error *err) {
     const int64_t p = m->d.p;
     const double z = rad_z_level(m->level), n = (double)m->d.n, g = (double)m->d.n_group;
     double *vif = rad_new_doubles(p), *cov = rad_new_doubles(p * p);
@@ -204,8 +198,7 @@ static rad_status put_coefficients(const model *m, bool profile, rad_doc *doc, r
 }
 
 /* Likelihood ratio and joint Wald test of each term that no product contains. */
-static rad_status put_terms(const model *m, rad_doc *doc, rad_error *err)
-{
+static rad_status put_terms(const model *m, rad_doc *doc, rad_error *err) {
     const int64_t p = m->d.p;
     rad_status st = RAD_OK;
     rad_doc_open_list(doc, "terms");
@@ -261,8 +254,7 @@ static rad_status put_terms(const model *m, rad_doc *doc, rad_error *err)
     return st;
 }
 
-static rad_status put_fit(const model *m, rad_doc *doc, rad_error *err)
-{
+static rad_status put_fit(const model *m, rad_doc *doc, rad_error *err) {
     const double n = (double)m->d.n, p = (double)m->d.p, ll = m->f.loglik, l0 = m->null.loglik, lr = 2 * (ll - l0);
     rad_estimate c;
     int8_t *label = rad_malloc((size_t)m->d.n + 1);
@@ -296,8 +288,7 @@ static rad_status put_fit(const model *m, rad_doc *doc, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status logistic_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status logistic_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     int method;
     double level;
     bool ok;
@@ -335,8 +326,7 @@ out:
 }
 
 /* Likelihood ratio test of two nested formulas on the rows complete for the larger one. */
-static rad_status nested_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status nested_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     bool ok[2] = {false, false};
     model m[2] = {{.level = 0}, {.level = 0}};
     rad_status st = RAD_OK;
@@ -370,11 +360,13 @@ out:
 static const rad_stat_function functions[] = {
     {"logistic", "'SELECT y, x1, x2 ...'[, formula[, method = 'ml'[, level = 0.95[, profile]]]]",
      "logistic regression: y is 0/1, text columns are categories against their first level; formula as in R ('y ~ a + factor(b) + a:b + "
-     "cluster(g)'), all columns when left out. method 'ml' (Wald limits) or 'firth' (Jeffreys penalty, Firth 1993, profile limits). Separation is "
+     "cluster(g)'), all columns when left out. method 'ml' (Wald limits) or 'firth' (Jeffreys penalty, Firth 1993, profile limits). "
+     "Separation is "
      "flagged, aliased terms are left out by name, variance inflation and events per variable are given; cluster(g) adds sandwich errors. "
      "document: fit statistics and likelihood-ratio and Wald tests by term",
-     "term,estimate,se,z,p,or,or_lower,or_upper,vif,pl_lower,pl_upper,pl_p,robust_se,robust_p", "a+", "ttnn", 1, 0, RAD_STAT_TABLE, logistic_doc},
-    {"logistic_compare", "'SELECT ...', full, reduced", "likelihood-ratio test of two nested logistic models", "chi2,df,p,n", "a+", "tt", 3, 0,
-     RAD_STAT_TABLE, nested_doc},
+     "term,estimate,se,z,p,or,or_lower,or_upper,vif,pl_lower,pl_upper,pl_p,robust_se,robust_p", "a+", "ttnn", 1, 0, RAD_STAT_TABLE,
+     logistic_doc},
+    {"logistic_compare", "'SELECT ...', full, reduced", "likelihood-ratio test of two nested logistic models", "chi2,df,p,n", "a+", "tt", 3,
+     0, RAD_STAT_TABLE, nested_doc},
 };
 RAD_STAT_TOPIC(rad_topic_logistic, functions);

@@ -5,8 +5,7 @@
 /* A separated model gains about 1 in the linear predictor per step for ever; a model with a maximum has converged long before. */
 enum { MAX_STEPS = 100, HALVINGS = 30 };
 
-void rad_logit_release(rad_logit_model *f)
-{
+void rad_logit_release(rad_logit_model *f) {
     free(f->beta);
     free(f->cov);
     free(f->step);
@@ -14,8 +13,7 @@ void rad_logit_release(rad_logit_model *f)
     *f = (rad_logit_model){0};
 }
 
-static double log1pexp(double x)
-{
+static double log1pexp(double x) {
     return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
 }
 
@@ -27,8 +25,7 @@ typedef struct work {
 } work;
 
 /* eta, mu, information (p x p) and its inverse; log likelihood, penalised when firth. False when the information is singular. */
-static rad_status evaluate(work *w, const double *beta, double *mu, double *ret_loglik, bool *ret_ok, rad_error *err)
-{
+static rad_status evaluate(work *w, const double *beta, double *mu, double *ret_loglik, bool *ret_ok, rad_error *err) {
     const int64_t p = w->p;
     double ll = 0, logdet = 0;
     memset(w->info, 0, (size_t)(p * p) * sizeof *w->info);
@@ -54,8 +51,7 @@ static rad_status evaluate(work *w, const double *beta, double *mu, double *ret_
 }
 
 /* Score; for Firth with the correction h (1/2 - mu), h the diagonal of the hat matrix. */
-static void score_of(const work *w, const double *mu, double *score)
-{
+static void score_of(const work *w, const double *mu, double *score) {
     const int64_t p = w->p;
     memset(score, 0, (size_t)p * sizeof *score);
     for (int64_t i = 0; i < w->n; i++) {
@@ -77,8 +73,7 @@ static void score_of(const work *w, const double *mu, double *score)
 }
 
 /* Newton step of the coefficients that are free. */
-static rad_status newton_step(const work *w, const double *score, int64_t hold, double *step, bool *ret_ok, rad_error *err)
-{
+static rad_status newton_step(const work *w, const double *score, int64_t hold, double *step, bool *ret_ok, rad_error *err) {
     const int64_t p = w->p, m = hold >= 0 ? p - 1 : p;
     if (hold < 0) {
         *ret_ok = true;
@@ -111,8 +106,7 @@ static rad_status newton_step(const work *w, const double *score, int64_t hold, 
     return st;
 }
 
-static double largest_change(const work *w, const double *step)
-{
+static double largest_change(const work *w, const double *step) {
     double most = 0;
     for (int64_t i = 0; i < w->n; i++) {
         double s = 0;
@@ -123,9 +117,8 @@ static double largest_change(const work *w, const double *step)
     return most;
 }
 
-rad_status rad_logit_fit(const double *x, const double *y, const double *offset, int64_t n, int64_t p, bool firth, int64_t hold, double value,
-                         const double *start, rad_logit_model *ret, rad_error *err)
-{
+rad_status rad_logit_fit(const double *x, const double *y, const double *offset, int64_t n, int64_t p, bool firth, int64_t hold,
+                         double value, const double *start, rad_logit_model *ret, rad_error *err) {
     rad_status st = RAD_OK;
     rad_logit_model f = {.p = p};
     work w = {.x = x, .y = y, .offset = offset, .n = n, .p = p, .firth = firth};
@@ -189,9 +182,8 @@ out:
 }
 
 /* Drop of the profile below its top, minus what is allowed; negative inside the interval. `start` follows along. */
-static rad_status excess(const double *x, const double *y, int64_t n, int64_t p, bool firth, double top, int64_t j, double value, double allowed,
-                         double *start, double *ret, rad_error *err)
-{
+static rad_status excess(const double *x, const double *y, int64_t n, int64_t p, bool firth, double top, int64_t j, double value,
+                         double allowed, double *start, double *ret, rad_error *err) {
     rad_logit_model f = {0};
     const rad_status st = rad_logit_fit(x, y, NULL, n, p, firth, j, value, start, &f, err);
     if (st != RAD_OK)
@@ -203,9 +195,8 @@ static rad_status excess(const double *x, const double *y, int64_t n, int64_t p,
     return RAD_OK;
 }
 
-rad_status rad_logit_profile(const double *x, const double *y, int64_t n, int64_t p, bool firth, const rad_logit_model *best, int64_t j, double level,
-                             double *ret_lower, double *ret_upper, rad_error *err)
-{
+rad_status rad_logit_profile(const double *x, const double *y, int64_t n, int64_t p, bool firth, const rad_logit_model *best, int64_t j,
+                             double level, double *ret_lower, double *ret_upper, rad_error *err) {
     const double allowed = gsl_cdf_chisq_Pinv(level, 1), se = sqrt(best->cov[j * p + j]), z = rad_z_level(level);
     double *start = rad_new_doubles(p), limit[2] = {NAN, NAN};
     rad_status st = RAD_OK;

@@ -1,5 +1,5 @@
-/* meta: inverse-variance pooling of centers, fixed and random effects, with one optional moderator. Symbols as in metafor (Viechtbauer 2010),
- * whose numbers these are. */
+/* meta: inverse-variance pooling of centers, fixed and random effects, with one optional moderator. Symbols as in metafor (Viechtbauer
+ * 2010), whose numbers these are. */
 #include "impl.h"
 
 static const char *const methods[] = {"FE", "DL", "REML", "ML", "PM", "HS", NULL};
@@ -12,14 +12,14 @@ static const char *const scales[] = {"auc", "logit", NULL};
 enum { MAX_ITERATIONS = 10000 };
 
 typedef struct fit {
-    int64_t k, p; /* sites, coefficients (1, or 2 with a moderator) */
+    int64_t k, p;                                  /* sites, coefficients (1, or 2 with a moderator) */
     double beta[2], se[2], tau2, q, q_df, typical; /* typical = the "typical" sampling variance of Higgins & Thompson */
     double stat, df;
 } fit;
 
 /* Weighted least squares with w = 1 / (v + tau2): beta, its covariance (p x p), residual Q. */
-static void wls(const double *y, const double *v, const double *x, int64_t k, int64_t p, double tau2, double beta[2], double cov[4], double *ret_q)
-{
+static void wls(const double *y, const double *v, const double *x, int64_t k, int64_t p, double tau2, double beta[2], double cov[4],
+                double *ret_q) {
     double s[4] = {0}, t[2] = {0};
     for (int64_t i = 0; i < k; i++) {
         const double w = 1 / (v[i] + tau2), z[2] = {1, x ? x[i] : 0};
@@ -49,8 +49,8 @@ static void wls(const double *y, const double *v, const double *x, int64_t k, in
 }
 
 /* tr P, tr PP and y'PPy for P = W - W X (X'WX)^-1 X'W. */
-static void traces(const double *y, const double *v, const double *x, int64_t k, int64_t p, double tau2, double *ret_p, double *ret_pp, double *ret_ypy)
-{
+static void traces(const double *y, const double *v, const double *x, int64_t k, int64_t p, double tau2, double *ret_p, double *ret_pp,
+                   double *ret_ypy) {
     double beta[2], cov[4], q, tp = 0, tpp = 0, ypy = 0;
     wls(y, v, x, k, p, tau2, beta, cov, &q);
     for (int64_t i = 0; i < k; i++) {
@@ -73,8 +73,8 @@ static void traces(const double *y, const double *v, const double *x, int64_t k,
 }
 
 /* Fisher scoring of the (restricted) likelihood in tau2, from 0 upwards; stops when a step no longer changes the value. */
-static double scoring(const double *y, const double *v, const double *x, int64_t k, int64_t p, double start, bool restricted, bool *ret_ok)
-{
+static double scoring(const double *y, const double *v, const double *x, int64_t k, int64_t p, double start, bool restricted,
+                      bool *ret_ok) {
     double tau2 = start;
     for (int it = 0; it < MAX_ITERATIONS; it++) {
         double tp, tpp, ypy, step;
@@ -101,8 +101,7 @@ static double scoring(const double *y, const double *v, const double *x, int64_t
 }
 
 /* tau2 at which the generalised Q equals target; Q falls in tau2. 0 when it starts below. */
-static double solve_q(const double *y, const double *v, const double *x, int64_t k, int64_t p, double target)
-{
+static double solve_q(const double *y, const double *v, const double *x, int64_t k, int64_t p, double target) {
     double beta[2], cov[4], q, lo = 0, hi = 1e-8;
     wls(y, v, x, k, p, 0, beta, cov, &q);
     if (q <= target)
@@ -122,8 +121,7 @@ static double solve_q(const double *y, const double *v, const double *x, int64_t
     return (lo + hi) / 2;
 }
 
-static fit fit_meta(const double *y, const double *v, const double *x, int64_t k, method how, bool knha, rad_doc *doc)
-{
+static fit fit_meta(const double *y, const double *v, const double *x, int64_t k, method how, bool knha, rad_doc *doc) {
     const int64_t p = x ? 2 : 1;
     fit f = {.k = k, .p = p, .tau2 = 0};
     double cov[4], w = 0, ww = 0, tp, tpp, ypy;
@@ -176,8 +174,7 @@ static double share(const fit *f, method how, double tau2) /* I2 in percent */
     return 100 * tau2 / (tau2 + f->typical);
 }
 
-static void put_fit(const fit *f, const double *y, const double *v, method how, double level, bool back, rad_doc *doc)
-{
+static void put_fit(const fit *f, const double *y, const double *v, method how, double level, bool back, rad_doc *doc) {
     const double est = f->beta[0], se = f->se[0], k = (double)f->k;
     const double q = isinf(f->df) ? rad_z_level(level) : rad_q_t(0.5 + level / 2, f->df);
     const double spread = sqrt(f->tau2 + se * se), t = f->k > 2 ? rad_q_t(0.5 + level / 2, k - 2) : NAN;
@@ -231,16 +228,14 @@ typedef struct sites {
     const char **name;
 } sites;
 
-static void sites_release(sites *s)
-{
+static void sites_release(sites *s) {
     free(s->y);
     free(s->v);
     free(s->x);
     free(s->name);
 }
 
-static rad_status sites_init(sites *s, int64_t n, rad_error *err)
-{
+static rad_status sites_init(sites *s, int64_t n, rad_error *err) {
     if (n > META_MAX_SITES)
         return rad_error_set(err, RAD_E_LIMIT, "%lld sites: at most %d", (long long)n, META_MAX_SITES);
     s->y = rad_new_doubles(n);
@@ -251,8 +246,7 @@ static rad_status sites_init(sites *s, int64_t n, rad_error *err)
 }
 
 /* One row per site with its weight and the pooled value without it, then the pooled row. */
-static void put_rows(const sites *s, method how, bool knha, double level, rad_doc *doc)
-{
+static void put_rows(const sites *s, method how, bool knha, double level, rad_doc *doc) {
     const fit all = fit_meta(s->y, s->v, NULL, s->k, how, knha, NULL);
     const double z = rad_z_level(level);
     double *y = rad_new_doubles(s->k), *v = rad_new_doubles(s->k), w = 0;
@@ -303,8 +297,7 @@ static void put_rows(const sites *s, method how, bool knha, double level, rad_do
     free(v);
 }
 
-static rad_status options(const rad_arg *arg, int n_arg, int at, method *ret_how, bool *ret_knha, double *ret_level, rad_error *err)
-{
+static rad_status options(const rad_arg *arg, int n_arg, int at, method *ret_how, bool *ret_knha, double *ret_level, rad_error *err) {
     int how, test;
     rad_status st = rad_arg_word(rad_arg_text(arg, n_arg, at, "REML"), "method", methods, &how, err);
     if (st == RAD_OK)
@@ -319,8 +312,7 @@ static rad_status options(const rad_arg *arg, int n_arg, int at, method *ret_how
 }
 
 /* Columns [site,] yi, vi. */
-static rad_status meta_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status meta_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     method how = REML;
     bool knha = false;
     double level = 0.95;
@@ -356,8 +348,7 @@ out:
 }
 
 /* Columns yi, vi, moderator. */
-static rad_status regression_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status regression_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     method how = REML;
     bool knha = false;
     double level = 0.95;
@@ -404,8 +395,7 @@ out:
 
 /* ---------------------------------------------------------------- AUC by center */
 
-static rad_status centers_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status centers_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     int scale;
     method how = REML;
     bool knha = false;
@@ -502,23 +492,26 @@ out:
 #define META_ARGS "[, method = 'REML'[, test = 'z'[, level = 0.95]]]"
 
 static const rad_stat_function functions[] = {
-    {"meta_estimate", "yi, vi" META_ARGS, "pooled value; method FE, DL, REML, ML, PM or HS; test 'z' or 'knha' (Hartung-Knapp)", "estimate", "nn",
-     "ttn", 2, 0, RAD_STAT_AGGREGATE, meta_doc},
+    {"meta_estimate", "yi, vi" META_ARGS, "pooled value; method FE, DL, REML, ML, PM or HS; test 'z' or 'knha' (Hartung-Knapp)", "estimate",
+     "nn", "ttn", 2, 0, RAD_STAT_AGGREGATE, meta_doc},
     {"meta_tau2", "yi, vi" META_ARGS, "variance between sites", "tau2", "nn", "ttn", 2, 0, RAD_STAT_AGGREGATE, meta_doc},
-    {"meta_i2", "yi, vi" META_ARGS, "I2 in percent as metafor prints it: tau2 / (tau2 + typical variance); (Q - df) / Q for FE", "I2", "nn", "ttn", 2,
-     0, RAD_STAT_AGGREGATE, meta_doc},
-    {"meta_json", "yi, vi" META_ARGS, "pooled value, Cochran Q, tau2 with Q-profile limits, I2, H2, prediction intervals (normal or t k-1 as "
-                                      "metafor, and t k-2 of Higgins/Riley), leave-one-out", NULL, "nn", "ttn", 2, 0, RAD_STAT_AGGREGATE,
-     meta_doc},
+    {"meta_i2", "yi, vi" META_ARGS, "I2 in percent as metafor prints it: tau2 / (tau2 + typical variance); (Q - df) / Q for FE", "I2", "nn",
+     "ttn", 2, 0, RAD_STAT_AGGREGATE, meta_doc},
+    {"meta_json", "yi, vi" META_ARGS,
+     "pooled value, Cochran Q, tau2 with Q-profile limits, I2, H2, prediction intervals (normal or t k-1 as "
+     "metafor, and t k-2 of Higgins/Riley), leave-one-out",
+     NULL, "nn", "ttn", 2, 0, RAD_STAT_AGGREGATE, meta_doc},
     {"meta_analysis", "'SELECT site, yi, vi ...'" META_ARGS, "forest plot: one row per site with its weight, then the pooled row",
      "site,yi,se,lower,upper,weight", "cnn", "ttn", 1, 0, RAD_STAT_TABLE, meta_doc},
     {"meta_regression_json", "yi, vi, moderator" META_ARGS, "mixed-effects meta-regression on one moderator", NULL, "nnn", "ttn", 3, 0,
      RAD_STAT_AGGREGATE, regression_doc},
     {"centers_json", "label, score, center[, scale = 'logit'[, method = 'REML'[, test = 'z'[, level = 0.95]]]]",
-     "AUC by center, pooled over centers on the AUC or logit scale and over patients, leave-one-center-out; centers that cannot be pooled are "
-     "listed", NULL, "nnc", "tttn", 3, 0, RAD_STAT_AGGREGATE, centers_doc},
+     "AUC by center, pooled over centers on the AUC or logit scale and over patients, leave-one-center-out; centers that cannot be pooled "
+     "are "
+     "listed",
+     NULL, "nnc", "tttn", 3, 0, RAD_STAT_AGGREGATE, centers_doc},
     {"centers", "'SELECT label, score, center ...'[, scale = 'logit'[, method = 'REML'[, test = 'z'[, level = 0.95]]]]",
-     "AUC by center beside the AUC of all others", "center,n,n_pos,auc,se,lower,upper,n_without,auc_without,lower_without,upper_without", "nnc",
-     "tttn", 1, 0, RAD_STAT_TABLE, centers_doc},
+     "AUC by center beside the AUC of all others", "center,n,n_pos,auc,se,lower,upper,n_without,auc_without,lower_without,upper_without",
+     "nnc", "tttn", 1, 0, RAD_STAT_TABLE, centers_doc},
 };
 RAD_STAT_TOPIC(rad_topic_meta, functions);

@@ -11,19 +11,17 @@ enum { MAX_POINTS = 51, MAX_NEWTON = 200 };
 
 typedef struct glmm {
     const rad_design *d;
-    int64_t q; /* quadrature points */
+    int64_t q;                                   /* quadrature points */
     double node[MAX_POINTS], weight[MAX_POINTS]; /* Gauss-Hermite for exp(-x^2) */
-    int64_t *first, *member; /* rows by group: member[first[g] .. first[g + 1]) */
+    int64_t *first, *member;                     /* rows by group: member[first[g] .. first[g + 1]) */
     double *eta;
 } glmm;
 
-static double log1pexp(double x)
-{
+static double log1pexp(double x) {
     return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
 }
 
-static double group_value(const glmm *m, int64_t g, double s, double u)
-{
+static double group_value(const glmm *m, int64_t g, double s, double u) {
     double ll = -u * u / 2;
     for (int64_t k = m->first[g]; k < m->first[g + 1]; k++) {
         const int64_t i = m->member[k];
@@ -34,8 +32,7 @@ static double group_value(const glmm *m, int64_t g, double s, double u)
 }
 
 /* Marginal log likelihood; par = beta[p], standard deviation of the intercept. */
-static double loglik(const glmm *m, const double *par)
-{
+static double loglik(const glmm *m, const double *par) {
     const rad_design *d = m->d;
     const double s = par[d->p];
     double total = 0;
@@ -71,8 +68,7 @@ static double loglik(const glmm *m, const double *par)
     return total;
 }
 
-static rad_status quadrature(glmm *m, rad_error *err)
-{
+static rad_status quadrature(glmm *m, rad_error *err) {
     gsl_integration_fixed_workspace *w = gsl_integration_fixed_alloc(gsl_integration_fixed_hermite, (size_t)m->q, 0, 1, 0, 0);
     if (!w)
         return rad_no_memory(err);
@@ -85,8 +81,7 @@ static rad_status quadrature(glmm *m, rad_error *err)
 }
 
 /* Central differences: gradient (n) and Hessian (n x n). Steps of 1e-4 in units of each coefficient's error keep 1e-8 of the curvature. */
-static void derivatives(const glmm *m, double *par, const double *h, int64_t n, double *grad, double *hess)
-{
+static void derivatives(const glmm *m, double *par, const double *h, int64_t n, double *grad, double *hess) {
     const double f0 = loglik(m, par);
     for (int64_t a = 0; a < n; a++) {
         const double keep = par[a];
@@ -111,11 +106,11 @@ static void derivatives(const glmm *m, double *par, const double *h, int64_t n, 
     }
 }
 
-static rad_status maximise(const glmm *m, double *par, const double *scale, double *cov, double *ret_ll, bool *ret_ok, rad_error *err)
-{
+static rad_status maximise(const glmm *m, double *par, const double *scale, double *cov, double *ret_ll, bool *ret_ok, rad_error *err) {
     const int64_t n = m->d->p + 1;
     rad_status st = RAD_OK;
-    double *h = rad_new_doubles(n), *grad = rad_new_doubles(n), *hess = rad_new_doubles(n * n), *step = rad_new_doubles(n), *trial = rad_new_doubles(n);
+    double *h = rad_new_doubles(n), *grad = rad_new_doubles(n), *hess = rad_new_doubles(n * n), *step = rad_new_doubles(n),
+           *trial = rad_new_doubles(n);
     *ret_ok = false;
     if (!h || !grad || !hess || !step || !trial) {
         st = rad_no_memory(err);
@@ -166,8 +161,7 @@ out:
     return st;
 }
 
-static rad_status group_rows(const rad_design *d, int64_t **ret_first, int64_t **ret_member, rad_error *err)
-{
+static rad_status group_rows(const rad_design *d, int64_t **ret_first, int64_t **ret_member, rad_error *err) {
     int64_t *first = rad_new_ints(d->n_group + 2), *member = rad_new_ints(d->n);
     if (!first || !member) {
         free(first);
@@ -185,8 +179,7 @@ static rad_status group_rows(const rad_design *d, int64_t **ret_first, int64_t *
     return RAD_OK;
 }
 
-static bool usable(const rad_design *d, rad_doc *doc)
-{
+static bool usable(const rad_design *d, rad_doc *doc) {
     double n1 = 0;
     for (int64_t i = 0; i < d->n; i++)
         n1 += d->y[i];
@@ -197,8 +190,7 @@ static bool usable(const rad_design *d, rad_doc *doc)
     return true;
 }
 
-static rad_status remove_aliased(rad_design *d, rad_doc *doc, rad_error *err)
-{
+static rad_status remove_aliased(rad_design *d, rad_doc *doc, rad_error *err) {
     bool *drop = rad_calloc((size_t)d->p, sizeof *drop);
     int64_t n = 0;
     if (!drop)
@@ -212,8 +204,7 @@ static rad_status remove_aliased(rad_design *d, rad_doc *doc, rad_error *err)
     return st;
 }
 
-static void put_row(rad_doc *doc, const char *name, double b, double se, double z)
-{
+static void put_row(rad_doc *doc, const char *name, double b, double se, double z) {
     rad_doc_open(doc, NULL);
     rad_doc_text(doc, "term", name);
     rad_doc_num(doc, "estimate", b);
@@ -226,8 +217,7 @@ static void put_row(rad_doc *doc, const char *name, double b, double se, double 
     rad_doc_close(doc);
 }
 
-static rad_status mixed_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status mixed_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level, *par = NULL, *scale = NULL, *cov = NULL, ll = NAN;
     rad_design d = {0};
     rad_logit_model plain = {0};
@@ -301,7 +291,8 @@ out:
 
 static const rad_stat_function functions[] = {
     {"mixed_logistic", MIXED,
-     "logistic regression with a random intercept, 'y ~ x + (1|center)', by adaptive Gauss-Hermite quadrature (points = 1: Laplace); errors from "
+     "logistic regression with a random intercept, 'y ~ x + (1|center)', by adaptive Gauss-Hermite quadrature (points = 1: Laplace); "
+     "errors from "
      "the observed information of all parameters. document: standard deviation, latent ICC, test of no variance",
      "term,estimate,se,z,p,or,or_lower,or_upper", "a+", "tnn", 2, 0, RAD_STAT_TABLE, mixed_doc},
 };

@@ -8,15 +8,14 @@
 typedef struct mrmc {
     int64_t t, r, cells, n, n1, n0, dropped;
     const rad_column *tests, *readers;
-    int8_t *truth; /* by complete case */
-    double *x;     /* cells x n, cell = test * r + reader */
-    double *auc;   /* cells */
+    int8_t *truth;     /* by complete case */
+    double *x;         /* cells x n, cell = test * r + reader */
+    double *auc;       /* cells */
     double *row, *col; /* cells x n1, cells x n0: pairs won by each positive and negative, ties 1/2 */
-    double *cov;   /* cells x cells */
+    double *cov;       /* cells x cells */
 } mrmc;
 
-static void release(mrmc *m)
-{
+static void release(mrmc *m) {
     free(m->truth);
     free(m->x);
     free(m->auc);
@@ -27,8 +26,7 @@ static void release(mrmc *m)
 
 /* Columns test (or NULL), reader, case, truth, rating. */
 static rad_status load(int64_t n_row, const rad_column *test, const rad_column *reader, const rad_column *cases, const double *truth,
-                       const double *rating, mrmc *m, rad_error *err)
-{
+                       const double *rating, mrmc *m, rad_error *err) {
     rad_status st = RAD_OK;
     m->tests = test;
     m->readers = reader;
@@ -37,7 +35,8 @@ static rad_status load(int64_t n_row, const rad_column *test, const rad_column *
     m->cells = m->t * m->r;
     const int64_t nc = cases->n_level;
     if (m->cells > MRMC_MAX_CELLS)
-        return rad_error_set(err, RAD_E_LIMIT, "%lld tests x %lld readers: at most %d cells", (long long)m->t, (long long)m->r, MRMC_MAX_CELLS);
+        return rad_error_set(err, RAD_E_LIMIT, "%lld tests x %lld readers: at most %d cells", (long long)m->t, (long long)m->r,
+                             MRMC_MAX_CELLS);
     double *x = rad_new_doubles(m->cells * nc), *y = rad_new_doubles(nc);
     int64_t *twice = rad_new_ints(nc);
     if (!x || !y || !twice) {
@@ -87,13 +86,11 @@ out:
     return st;
 }
 
-static double wins(double a, double b)
-{
+static double wins(double a, double b) {
     return a > b ? 1 : a == b ? 0.5 : 0;
 }
 
-static rad_status placements(mrmc *m, rad_error *err)
-{
+static rad_status placements(mrmc *m, rad_error *err) {
     m->auc = rad_new_doubles(m->cells);
     m->row = rad_new_doubles(m->cells * m->n1);
     m->col = rad_new_doubles(m->cells * m->n0);
@@ -124,8 +121,7 @@ static rad_status placements(mrmc *m, rad_error *err)
 typedef enum cov_method { COV_JACKKNIFE, COV_DELONG, COV_UNBIASED } cov_method;
 static const char *const cov_names[] = {"jackknife", "DeLong", "unbiased", NULL};
 
-static double cov_delong(const mrmc *m, int64_t a, int64_t b)
-{
+static double cov_delong(const mrmc *m, int64_t a, int64_t b) {
     const double n1 = (double)m->n1, n0 = (double)m->n0;
     double s1 = 0, s0 = 0;
     for (int64_t i = 0; i < m->n1; i++)
@@ -136,14 +132,12 @@ static double cov_delong(const mrmc *m, int64_t a, int64_t b)
 }
 
 /* AUC without case i. */
-static double without(const mrmc *m, int64_t cell, bool positive, int64_t i)
-{
+static double without(const mrmc *m, int64_t cell, bool positive, int64_t i) {
     const double n1 = (double)m->n1, n0 = (double)m->n0, all = m->auc[cell] * n1 * n0;
     return positive ? (all - m->row[cell * m->n1 + i]) / ((n1 - 1) * n0) : (all - m->col[cell * m->n0 + i]) / (n1 * (n0 - 1));
 }
 
-static double cov_jackknife(const mrmc *m, int64_t a, int64_t b)
-{
+static double cov_jackknife(const mrmc *m, int64_t a, int64_t b) {
     const double n = (double)m->n;
     double ma = 0, mb = 0, s = 0;
     for (int pass = 0; pass < 2; pass++)
@@ -161,8 +155,7 @@ static double cov_jackknife(const mrmc *m, int64_t a, int64_t b)
 }
 
 /* Unbiased U-statistic estimate (Gallas 2006): moments of the success matrix over equal and different cases. */
-static double cov_unbiased(const mrmc *m, int64_t a, int64_t b)
-{
+static double cov_unbiased(const mrmc *m, int64_t a, int64_t b) {
     const double n1 = (double)m->n1, n0 = (double)m->n0;
     const double *x = m->x + a * m->n, *y = m->x + b * m->n;
     double both = 0, rows = 0, cols = 0;
@@ -179,11 +172,12 @@ static double cov_unbiased(const mrmc *m, int64_t a, int64_t b)
     return m->auc[a] * m->auc[b] - apart;
 }
 
-static void covariances(mrmc *m, cov_method how)
-{
+static void covariances(mrmc *m, cov_method how) {
     for (int64_t a = 0; a < m->cells; a++)
         for (int64_t b = a; b < m->cells; b++) {
-            const double v = how == COV_DELONG ? cov_delong(m, a, b) : how == COV_JACKKNIFE ? cov_jackknife(m, a, b) : cov_unbiased(m, a, b);
+            const double v = how == COV_DELONG      ? cov_delong(m, a, b)
+                             : how == COV_JACKKNIFE ? cov_jackknife(m, a, b)
+                                                    : cov_unbiased(m, a, b);
             m->cov[a * m->cells + b] = m->cov[b * m->cells + a] = v;
         }
 }
@@ -193,13 +187,11 @@ typedef struct parts {
     double test_mean[MRMC_MAX_CELLS], test_ms[MRMC_MAX_CELLS], test_error[MRMC_MAX_CELLS], test_cov2[MRMC_MAX_CELLS];
 } parts;
 
-static double mean_of(double sum, double n)
-{
+static double mean_of(double sum, double n) {
     return n > 0 ? sum / n : 0;
 }
 
-static void decompose(const mrmc *m, parts *p)
-{
+static void decompose(const mrmc *m, parts *p) {
     const double t = (double)m->t, r = (double)m->r;
     double reader[MRMC_MAX_CELLS] = {0};
     *p = (parts){0};
@@ -239,8 +231,7 @@ static void decompose(const mrmc *m, parts *p)
     p->cov3 = mean_of(s[3], n[3]);
 }
 
-static void put_interval(rad_doc *doc, double est, double se, double df, double level, bool test)
-{
+static void put_interval(rad_doc *doc, double est, double se, double df, double level, bool test) {
     const double q = isinf(df) ? rad_z_level(level) : rad_q_t(0.5 + level / 2, df), stat = est / se;
     rad_doc_num(doc, "estimate", est);
     rad_doc_num(doc, "se", se);
@@ -256,8 +247,7 @@ static void put_interval(rad_doc *doc, double est, double se, double df, double 
 
 typedef enum analysis { RRRC, FRRC, RRFC } analysis;
 
-static void put_analysis(const mrmc *m, const parts *p, analysis how, double level, rad_doc *doc)
-{
+static void put_analysis(const mrmc *m, const parts *p, analysis how, double level, rad_doc *doc) {
     static const char *const names[] = {"RRRC", "FRRC", "RRFC"};
     const double t = (double)m->t, r = (double)m->r, df_tr = (t - 1) * (r - 1), shared = p->cov2 - p->cov3;
     const double den = how == RRRC ? p->ms_tr + fmax(r * shared, 0) : how == FRRC ? p->error - p->cov1 + (r - 1) * shared : p->ms_tr;
@@ -310,8 +300,7 @@ static void put_analysis(const mrmc *m, const parts *p, analysis how, double lev
     rad_doc_close(doc);
 }
 
-static bool explain(const mrmc *m, int64_t need_tests, rad_doc *doc)
-{
+static bool explain(const mrmc *m, int64_t need_tests, rad_doc *doc) {
     if (m->dropped)
         rad_doc_reason(doc, "%lld cases without all ratings (or with two in one cell) left out", (long long)m->dropped);
     if (m->n1 < 2 || m->n0 < 2)
@@ -323,8 +312,7 @@ static bool explain(const mrmc *m, int64_t need_tests, rad_doc *doc)
     return false;
 }
 
-static rad_status mrmc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status mrmc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     int how;
     double level;
     mrmc m = {0};
@@ -382,8 +370,7 @@ out:
 
 /* One fixed model (its name among the readers) against random readers: differences model - reader, random readers and cases, one treatment
  * (Hillis 2014 eq. for a single test; the model has no reader variance of its own). */
-static rad_status fixed_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status fixed_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     int how;
     double level;
     mrmc m = {0};
@@ -455,14 +442,16 @@ out:
 
 static const rad_stat_function functions[] = {
     {"mrmc_json", "test, reader, case, truth, rating[, covariance = 'jackknife'[, level = 0.95]]",
-     "multi-reader multi-case analysis of AUCs: Obuchowski-Rockette with Hillis' degrees of freedom for random readers and cases (RRRC), fixed "
-     "readers (FRRC: chi-square, and DBM's F), fixed cases (RRFC); variance components in OR and DBM form; covariance 'jackknife', 'DeLong' or "
-     "'unbiased' (Gallas 2006). A negative Cov2 - Cov3 counts as 0 in the RRRC denominator", NULL, "cccnn", "tn", 5, 0, RAD_STAT_AGGREGATE,
-     mrmc_doc},
-    {"mrmc_p", "test, reader, case, truth, rating[, covariance = 'jackknife'[, level = 0.95]]", "p of equal tests, random readers and cases",
-     "RRRC.test.p", "cccnn", "tn", 5, 0, RAD_STAT_AGGREGATE, mrmc_doc},
+     "multi-reader multi-case analysis of AUCs: Obuchowski-Rockette with Hillis' degrees of freedom for random readers and cases (RRRC), "
+     "fixed "
+     "readers (FRRC: chi-square, and DBM's F), fixed cases (RRFC); variance components in OR and DBM form; covariance 'jackknife', "
+     "'DeLong' or "
+     "'unbiased' (Gallas 2006). A negative Cov2 - Cov3 counts as 0 in the RRRC denominator",
+     NULL, "cccnn", "tn", 5, 0, RAD_STAT_AGGREGATE, mrmc_doc},
+    {"mrmc_p", "test, reader, case, truth, rating[, covariance = 'jackknife'[, level = 0.95]]",
+     "p of equal tests, random readers and cases", "RRRC.test.p", "cccnn", "tn", 5, 0, RAD_STAT_AGGREGATE, mrmc_doc},
     {"mrmc_model_json", "reader, case, truth, rating, model[, covariance = 'jackknife'[, level = 0.95]]",
-     "one fixed model (the reader of that name) against the mean of the readers, random readers and cases, Hillis' degrees of freedom", NULL,
-     "ccnn", "ttn", 5, 0, RAD_STAT_AGGREGATE, fixed_doc},
+     "one fixed model (the reader of that name) against the mean of the readers, random readers and cases, Hillis' degrees of freedom",
+     NULL, "ccnn", "ttn", 5, 0, RAD_STAT_AGGREGATE, fixed_doc},
 };
 RAD_STAT_TOPIC(rad_topic_mrmc, functions);

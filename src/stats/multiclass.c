@@ -15,8 +15,7 @@ typedef struct classes {
     double *table; /* k x k, rows = truth, columns = predicted */
 } classes;
 
-static void release(classes *c)
-{
+static void release(classes *c) {
     free(c->names);
     free(c->truth);
     free(c->pred);
@@ -26,14 +25,14 @@ static void release(classes *c)
 }
 
 /* Columns: truth, then k scores; cases complete in all. */
-static rad_status init(const rad_frame *f, const char *list, classes *c, rad_error *err)
-{
+static rad_status init(const rad_frame *f, const char *list, classes *c, rad_error *err) {
     const int64_t k = f->n_column - 1;
     rad_scale s = {0};
     rad_status st;
     RAD_TRY(rad_scale_init(f, 0, 1, list, &s, err));
     if (s.n_level != k || k < 2)
-        RAD_TRY(rad_error_set(err, RAD_E_USAGE, "classes '%s' name %lld classes, but there are %lld score columns (at least 2, one per class)", list,
+        RAD_TRY(rad_error_set(err, RAD_E_USAGE,
+                              "classes '%s' name %lld classes, but there are %lld score columns (at least 2, one per class)", list,
                               (long long)s.n_level, (long long)k));
     c->k = k;
     c->names = rad_strdup(list);
@@ -81,16 +80,14 @@ out:
     return st;
 }
 
-static void put_list(rad_doc *doc, const char *name, const double *x, int64_t n)
-{
+static void put_list(rad_doc *doc, const char *name, const double *x, int64_t n) {
     rad_doc_open_list(doc, name);
     for (int64_t i = 0; i < n; i++)
         rad_doc_num(doc, NULL, x[i]);
     rad_doc_close(doc);
 }
 
-static void put_table(rad_doc *doc, const double *t, int64_t k, double level)
-{
+static void put_table(rad_doc *doc, const double *t, int64_t k, double level) {
     double all = 0, right = 0, row[RAD_SCALE_MAX] = {0}, col[RAD_SCALE_MAX] = {0}, recall[RAD_SCALE_MAX], precision[RAD_SCALE_MAX],
            f1[RAD_SCALE_MAX];
     rad_doc_open_list(doc, "matrix");
@@ -155,16 +152,14 @@ static void put_table(rad_doc *doc, const double *t, int64_t k, double level)
 
 /* AUC of column `score` for class `pos` against `neg` (-1: all others). */
 static rad_status class_auc(const classes *c, const double *score, int64_t pos, int64_t neg, double level, int8_t *label, rad_estimate *e,
-                            rad_error *err)
-{
+                            rad_error *err) {
     for (int64_t i = 0; i < c->n; i++)
         label[i] = c->truth[i] == pos ? 1 : neg < 0 || c->truth[i] == neg ? 0 : -1;
     return rad_auc(label, score, c->n, level, e, err);
 }
 
 /* Standard errors of the macro and weighted mean from each case's share in all k AUCs (influence function; weights taken as fixed). */
-static rad_status mean_errors(const classes *c, const double *w, double *ret_se, rad_error *err)
-{
+static rad_status mean_errors(const classes *c, const double *w, double *ret_se, rad_error *err) {
     rad_status st = RAD_OK;
     double *share = rad_new_doubles(c->n), *label = rad_new_doubles(c->n), var = 0;
     if (!share || !label) {
@@ -192,8 +187,7 @@ out:
     return st;
 }
 
-static rad_status put_pairs(const classes *c, int8_t *label, rad_doc *doc, rad_error *err)
-{
+static rad_status put_pairs(const classes *c, int8_t *label, rad_doc *doc, rad_error *err) {
     double m = 0, weighted = 0, weights = 0, pairs = 0;
     rad_status st = RAD_OK;
     rad_doc_open(doc, "pairs");
@@ -222,8 +216,7 @@ out:
     return st;
 }
 
-static rad_status put_micro(const classes *c, double level, rad_doc *doc, rad_error *err)
-{
+static rad_status put_micro(const classes *c, double level, rad_doc *doc, rad_error *err) {
     const int64_t n = c->k * c->n;
     rad_estimate e;
     int8_t *label = rad_malloc((size_t)n + 1);
@@ -239,8 +232,7 @@ static rad_status put_micro(const classes *c, double level, rad_doc *doc, rad_er
     return st;
 }
 
-static void put_scores(const classes *c, rad_doc *doc)
-{
+static void put_scores(const classes *c, rad_doc *doc) {
     double brier = 0, loss = 0;
     for (int64_t i = 0; i < c->n; i++) {
         double sum = 0, mine = 0;
@@ -257,8 +249,7 @@ static void put_scores(const classes *c, rad_doc *doc)
     rad_doc_num(doc, "brier_sum", c->n ? brier / (double)c->n : NAN);
 }
 
-static rad_status multiclass_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status multiclass_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     classes c = {0};
     double level, *w = NULL;
     rad_estimate *e = NULL;
@@ -341,8 +332,7 @@ out:
     return st;
 }
 
-static rad_status confusion_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status confusion_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level, *t = NULL;
     rad_scale s = {0};
     rad_status st;
@@ -375,8 +365,7 @@ out:
 }
 
 /* Mean AUC of one score over all pairs of classes, the later class positive (pROC::multiclass.roc with a vector). */
-static rad_status univariate_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status univariate_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     rad_scale s = {0};
     rad_status st;
     int8_t *label = rad_malloc((size_t)f->n + 1);
@@ -402,7 +391,8 @@ out:
     return st;
 }
 
-#define MULTI(name, what, field) {name, "classes, level, truth, p1, p2, ...", what, field, "cn+", "tn", 5, 0, RAD_STAT_AGGREGATE, multiclass_doc}
+#define MULTI(name, what, field)                                                                                                           \
+    { name, "classes, level, truth, p1, p2, ...", what, field, "cn+", "tn", 5, 0, RAD_STAT_AGGREGATE, multiclass_doc }
 
 static const rad_stat_function functions[] = {
     MULTI("multiclass_macro_auc", "unweighted mean of the one-vs-rest AUCs; NULL when a class is absent", "macro"),
@@ -411,15 +401,17 @@ static const rad_stat_function functions[] = {
     MULTI("multiclass_weighted_auc", "prevalence-weighted mean of the one-vs-rest AUCs", "weighted"),
     MULTI("multiclass_micro_auc", "AUC of the pooled one-hot table", "micro"),
     MULTI("multiclass_hand_till", "Hand & Till 2001: mean over pairs of (A(i|j) + A(j|i)) / 2", "hand_till"),
-    MULTI("multiclass_json", "classes 'a,b,c' in the order of the score columns: one-vs-rest AUCs with DeLong and Bonferroni-simultaneous limits, "
-                             "macro, weighted, micro, Hand-Till pairs, average precision, confusion matrix of the largest probability (first "
-                             "class wins ties), F1, MCC, kappas, log loss, Brier score", NULL),
+    MULTI("multiclass_json",
+          "classes 'a,b,c' in the order of the score columns: one-vs-rest AUCs with DeLong and Bonferroni-simultaneous limits, "
+          "macro, weighted, micro, Hand-Till pairs, average precision, confusion matrix of the largest probability (first "
+          "class wins ties), F1, MCC, kappas, log loss, Brier score",
+          NULL),
     {"confusion_json", "truth, predicted[, classes[, level = 0.95]]",
      "confusion matrix, rows = truth, with accuracy limits (Wilson, Clopper-Pearson) and per-class recall limits", NULL, "cc", "tn", 2,
      RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, confusion_doc},
-    {"multiclass_univariate", "truth, score[, classes]", "mean AUC of one score over all pairs of classes, the later class positive", "auc", "cn",
-     "t", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, univariate_doc},
-    {"multiclass_univariate_json", "truth, score[, classes]", "the same as JSON", NULL, "cn", "t", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE,
-     univariate_doc},
+    {"multiclass_univariate", "truth, score[, classes]", "mean AUC of one score over all pairs of classes, the later class positive", "auc",
+     "cn", "t", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, univariate_doc},
+    {"multiclass_univariate_json", "truth, score[, classes]", "the same as JSON", NULL, "cn", "t", 2, RAD_STAT_ORDER_FREE,
+     RAD_STAT_AGGREGATE, univariate_doc},
 };
 RAD_STAT_TOPIC(rad_topic_multiclass, functions);

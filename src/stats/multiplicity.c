@@ -7,8 +7,7 @@ const char *const rad_adjust_methods[] = {"none", "bonferroni", "holm", "hochber
 enum { NONE, BONFERRONI, HOLM, HOCHBERG, BH, BY, HOMMEL, FDR };
 
 /* Hommel 1988 as in Wright 1992: p sorted upwards in place of q. */
-static rad_status hommel(const double *p, int64_t n, double *ret, rad_error *err)
-{
+static rad_status hommel(const double *p, int64_t n, double *ret, rad_error *err) {
     double *q = rad_new_doubles(n), *pa = rad_new_doubles(n);
     if (!q || !pa) {
         free(q);
@@ -38,8 +37,7 @@ static rad_status hommel(const double *p, int64_t n, double *ret, rad_error *err
     return RAD_OK;
 }
 
-static void step_up(const double *p, int64_t n, double factor, bool divide, double *ret)
-{
+static void step_up(const double *p, int64_t n, double factor, bool divide, double *ret) {
     double run = 1;
     for (int64_t i = n; i-- > 0;) {
         const double x = divide ? factor * (double)n / (double)(i + 1) * p[i] : (double)(n - i) * p[i];
@@ -48,8 +46,7 @@ static void step_up(const double *p, int64_t n, double factor, bool divide, doub
     }
 }
 
-rad_status rad_p_adjust(const double *p, int64_t n_all, int method, double *ret, rad_error *err)
-{
+rad_status rad_p_adjust(const double *p, int64_t n_all, int method, double *ret, rad_error *err) {
     rad_status st = RAD_OK;
     int64_t *order = rad_new_ints(n_all), *keep = rad_new_ints(n_all);
     double *sorted = rad_new_doubles(n_all), *adjusted = rad_new_doubles(n_all), *plain = rad_new_doubles(n_all);
@@ -113,8 +110,7 @@ out:
 }
 
 /* Constants: method. Column 0: p; further columns are carried along untouched by their first column only (an id). */
-static rad_status adjust_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status adjust_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     int method;
     rad_status st = rad_arg_word(rad_arg_text(arg, n_arg, 0, "holm"), "method", rad_adjust_methods, &method, err);
     if (st != RAD_OK)
@@ -148,7 +144,8 @@ out:
 
 static const rad_stat_function functions[] = {
     {"p_adjust", "'SELECT id, p ...'[, method = 'holm']",
-     "adjusted p values in the order of the rows: bonferroni, holm, hochberg, hommel, BH (= fdr), BY, none; NULL stays NULL and is not counted "
+     "adjusted p values in the order of the rows: bonferroni, holm, hochberg, hommel, BH (= fdr), BY, none; NULL stays NULL and is not "
+     "counted "
      "(R p.adjust)",
      "id,p,p_adjusted", "cn", "t", 1, 0, RAD_STAT_TABLE, adjust_doc},
     {"p_adjust_json", "p[, method = 'holm']", "adjusted p values, sorted, as JSON", NULL, "n", "t", 1, 0, RAD_STAT_AGGREGATE, adjust_doc},

@@ -2,8 +2,7 @@
 #include "impl.h"
 #include "proportion.h"
 
-static double tango_z(double b, double c, double n, double delta)
-{
+static double tango_z(double b, double c, double n, double delta) {
     const double qa = 2 * n, qb = -b - c + (2 * n - b + c) * delta, qc = -c * delta * (1 - delta);
     const double q21 = (sqrt(fmax(0, qb * qb - 4 * qa * qc)) - qb) / (2 * qa);
     const double var = n * (2 * q21 + delta * (1 - delta));
@@ -12,8 +11,7 @@ static double tango_z(double b, double c, double n, double delta)
 }
 
 /* Tango 1998: the score statistic falls in delta; bisection for +-z. */
-static double tango_limit(double b, double c, double n, double z)
-{
+static double tango_limit(double b, double c, double n, double z) {
     double lo = -1, hi = 1;
     for (int i = 0; i < 100; i++) {
         const double mid = (lo + hi) / 2;
@@ -26,8 +24,7 @@ static double tango_limit(double b, double c, double n, double z)
 }
 
 /* Newcombe 1998 method 10: Wilson limits of both shares, joined with a continuity-corrected phi. */
-static void newcombe10(double a, double b, double c, double d, double level, double *ret_lower, double *ret_upper)
-{
+static void newcombe10(double a, double b, double c, double d, double level, double *ret_lower, double *ret_upper) {
     const double n = a + b + c + d, p1 = (a + b) / n, p2 = (a + c) / n;
     double l1, u1, l2, u2, phi = 0;
     rad_proportion_interval(RAD_WILSON, a + b, n, level, &l1, &u1);
@@ -41,13 +38,11 @@ static void newcombe10(double a, double b, double c, double d, double level, dou
 }
 
 /* Two-sided exact p of b against c: twice the smaller binomial tail. */
-static double exact_p(int64_t b, int64_t c)
-{
+static double exact_p(int64_t b, int64_t c) {
     return fmin(1, 2 * rad_p_binomial(b < c ? b : c, b + c, 0.5));
 }
 
-static void put_table(rad_doc *doc, double a, double b, double c, double d, double level)
-{
+static void put_table(rad_doc *doc, double a, double b, double c, double d, double level) {
     const double n = a + b + c + d, m = b + c, diff = n > 0 ? (b - c) / n : NAN, z = rad_z_level(level);
     const int64_t bi = (int64_t)b, ci = (int64_t)c, mi = bi + ci;
     const double chi2 = m > 0 ? (b - c) * (b - c) / m : NAN;
@@ -95,8 +90,7 @@ static void put_table(rad_doc *doc, double a, double b, double c, double d, doub
         rad_doc_reason(doc, n > 0 ? "no discordant pair: chi-square undefined, exact p is 1" : "no complete pair");
 }
 
-static rad_status counts_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status counts_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     double level, x[4];
     const rad_status st = rad_arg_fraction(arg, n_arg, 4, "level", 0.95, &level, err);
@@ -105,15 +99,14 @@ static rad_status counts_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
     for (int i = 0; i < 4; i++) {
         x[i] = rad_arg_num(arg, n_arg, i, NAN);
         if (!(x[i] >= 0 && x[i] < 1e15 && floor(x[i]) == x[i]))
-            return rad_error_set(err, RAD_E_USAGE, "count %d is %g: expected a (both), b, c (first only, second only), d as whole numbers", i + 1,
-                                 x[i]);
+            return rad_error_set(err, RAD_E_USAGE, "count %d is %g: expected a (both), b, c (first only, second only), d as whole numbers",
+                                 i + 1, x[i]);
     }
     put_table(doc, x[0], x[1], x[2], x[3], level);
     return RAD_OK;
 }
 
-static rad_status rows_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status rows_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level, t[4] = {0}, missing = 0;
     const rad_status st = rad_arg_fraction(arg, n_arg, 0, "level", 0.95, &level, err);
     if (st != RAD_OK)
@@ -138,8 +131,7 @@ typedef struct cross { /* s: diseased, r: not; first index test 1, second test 2
 } cross;
 
 /* Leisenring, Alonzo & Pepe 2000: score test over all results of kind `call`; z tells test 2 from test 1, y the truth. */
-static double generalised_score(const cross *t, int call)
-{
+static double generalised_score(const cross *t, int call) {
     double n[2] = {0}, good[2] = {0};
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 2; j++) {
@@ -162,8 +154,7 @@ static double generalised_score(const cross *t, int call)
 }
 
 /* Kosinski 2013: weighted generalised score statistic. */
-static double weighted_score(const cross *t, int call, double *ret_v1, double *ret_v2)
-{
+static double weighted_score(const cross *t, int call, double *ret_v1, double *ret_v2) {
     double n[2] = {0}, good[2] = {0};
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 2; j++) {
@@ -182,8 +173,7 @@ static double weighted_score(const cross *t, int call, double *ret_v1, double *r
     return var > 0 ? d * d / var : NAN;
 }
 
-static void put_share(rad_doc *doc, const char *prefix, double both, double first, double second, double neither, double level)
-{
+static void put_share(rad_doc *doc, const char *prefix, double both, double first, double second, double neither, double level) {
     char name[40];
     const double n = both + first + second + neither, p1 = (both + first) / n, p2 = (both + second) / n, m = first + second;
     const double chi2 = m > 0 ? (first - second) * (first - second) / m : NAN, z = rad_z_level(level);
@@ -204,8 +194,7 @@ static void put_share(rad_doc *doc, const char *prefix, double both, double firs
     rad_doc_num(doc, name, exp(log(rel) + z * se));
 }
 
-static rad_status truth_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status truth_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level;
     const rad_status st = rad_arg_fraction(arg, n_arg, 0, "level", 0.95, &level, err);
     if (st != RAD_OK)
@@ -242,20 +231,24 @@ static rad_status truth_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
     return RAD_OK;
 }
 
-#define MCNEMAR(name, what, field) {name, "x1, x2[, level = 0.95]", what, field, "nn", "n", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, rows_doc}
+#define MCNEMAR(name, what, field)                                                                                                         \
+    { name, "x1, x2[, level = 0.95]", what, field, "nn", "n", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, rows_doc }
 
 static const rad_stat_function functions[] = {
     MCNEMAR("mcnemar_p", "exact two-sided p of McNemar's test of two 0/1 columns (binomial, b of b + c at 1/2)", "p_exact"),
     MCNEMAR("mcnemar_midp", "mid-p of McNemar's test (Fagerland 2013)", "p_midp"),
     MCNEMAR("mcnemar_chi2", "(b - c)^2 / (b + c), no continuity correction", "chi2"),
     MCNEMAR("mcnemar_smallest_p", "the smallest exact p that this many discordant pairs can give", "smallest_p_exact"),
-    MCNEMAR("mcnemar_json", "McNemar's test (chi-square plain and corrected, exact, mid-p, smallest attainable p), discordant odds ratio, and the "
-                            "difference of the two shares by Newcombe 1998 method 10, Tango 1998, Bonett-Price 2012, Agresti-Min 2005, Wald", NULL),
-    {"mcnemar_table_json", "a, b, c, d[, level = 0.95]", "the same from counts: a both, b first only, c second only, d neither", NULL, "", "nnnnn",
-     4, 0, RAD_STAT_SCALAR, counts_doc},
+    MCNEMAR("mcnemar_json",
+            "McNemar's test (chi-square plain and corrected, exact, mid-p, smallest attainable p), discordant odds ratio, and the "
+            "difference of the two shares by Newcombe 1998 method 10, Tango 1998, Bonett-Price 2012, Agresti-Min 2005, Wald",
+            NULL),
+    {"mcnemar_table_json", "a, b, c, d[, level = 0.95]", "the same from counts: a both, b first only, c second only, d neither", NULL, "",
+     "nnnnn", 4, 0, RAD_STAT_SCALAR, counts_doc},
     {"paired_tests_json", "truth, call1, call2[, level = 0.95]",
-     "two tests against one truth: sensitivity and specificity by McNemar, relative values (test 2 / test 1), PPV and NPV by the generalised "
-     "score test (Leisenring 2000) and its weighted form (Kosinski 2013)", NULL, "nnn", "n", 3, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE,
-     truth_doc},
+     "two tests against one truth: sensitivity and specificity by McNemar, relative values (test 2 / test 1), PPV and NPV by the "
+     "generalised "
+     "score test (Leisenring 2000) and its weighted form (Kosinski 2013)",
+     NULL, "nnn", "n", 3, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, truth_doc},
 };
 RAD_STAT_TOPIC(rad_topic_paired, functions);

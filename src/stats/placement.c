@@ -2,8 +2,7 @@
 
 #include "impl.h"
 
-void rad_placement_release(rad_placement *p)
-{
+void rad_placement_release(rad_placement *p) {
     free(p->auc);
     free(p->a);
     free(p->b);
@@ -11,8 +10,7 @@ void rad_placement_release(rad_placement *p)
 }
 
 /* Twice the number of pairs won, per case: for a positive 2 #{neg < x} + #{neg == x}, for a negative 2 #{pos > x} + #{pos == x}. */
-static rad_status placement_counts(const double *score, const int8_t *label, int64_t n, int64_t *order, int64_t *count, rad_error *err)
-{
+static rad_status placement_counts(const double *score, const int8_t *label, int64_t n, int64_t *order, int64_t *count, rad_error *err) {
     const rad_status st = rad_order(score, n, order, err);
     if (st != RAD_OK)
         return st;
@@ -33,8 +31,7 @@ static rad_status placement_counts(const double *score, const int8_t *label, int
     return RAD_OK;
 }
 
-static void count_clusters(rad_placement *p, const int8_t *label, const int64_t *group, int64_t *has)
-{
+static void count_clusters(rad_placement *p, const int8_t *label, const int64_t *group, int64_t *has) {
     for (int64_t i = 0; i < p->n; i++)
         has[group[i]] |= label[i] == 1 ? 1 : 2;
     for (int64_t c = 0; c < p->n_cluster; c++) {
@@ -43,12 +40,12 @@ static void count_clusters(rad_placement *p, const int8_t *label, const int64_t 
     }
 }
 
-rad_status rad_placement_init(const rad_frame *f, int64_t first_score, int64_t k, int64_t cluster, rad_placement *ret, rad_error *err)
-{
+rad_status rad_placement_init(const rad_frame *f, int64_t first_score, int64_t k, int64_t cluster, rad_placement *ret, rad_error *err) {
     rad_placement p = {.k = k};
     rad_status st = RAD_OK;
     const int64_t n = f->n;
-    int64_t *keep = rad_new_ints(n), *group = rad_new_ints(n), *order = rad_new_ints(n), *count = rad_new_ints(n), *has = NULL, *number = NULL;
+    int64_t *keep = rad_new_ints(n), *group = rad_new_ints(n), *order = rad_new_ints(n), *count = rad_new_ints(n), *has = NULL,
+            *number = NULL;
     double *score = rad_new_doubles(n);
     int8_t *label = rad_malloc((size_t)n + 1);
     if (!keep || !group || !order || !count || !score || !label) {
@@ -131,16 +128,14 @@ out:
     return st;
 }
 
-static double combine(const rad_placement *p, double saa, double sbb, double sab)
-{
+static double combine(const rad_placement *p, double saa, double sbb, double sab) {
     const double i10 = (double)p->n_cluster_pos, i01 = (double)p->n_cluster_neg, i = (double)p->n_cluster;
     if (p->n_cluster_pos < 2 || p->n_cluster_neg < 2)
         return NAN;
     return i10 / (i10 - 1) * saa + i01 / (i01 - 1) * sbb + i / (i - 1) * sab;
 }
 
-double rad_placement_cov(const rad_placement *p, int64_t i, int64_t j)
-{
+double rad_placement_cov(const rad_placement *p, int64_t i, int64_t j) {
     double saa = 0, sbb = 0, sab = 0;
     const double *ai = p->a + i * p->n_cluster, *aj = p->a + j * p->n_cluster, *bi = p->b + i * p->n_cluster, *bj = p->b + j * p->n_cluster;
     for (int64_t c = 0; c < p->n_cluster; c++) {
@@ -151,8 +146,7 @@ double rad_placement_cov(const rad_placement *p, int64_t i, int64_t j)
     return combine(p, saa, sbb, sab);
 }
 
-double rad_placement_var_difference(const rad_placement *p, int64_t i, int64_t j)
-{
+double rad_placement_var_difference(const rad_placement *p, int64_t i, int64_t j) {
     double saa = 0, sbb = 0, sab = 0;
     const double *ai = p->a + i * p->n_cluster, *aj = p->a + j * p->n_cluster, *bi = p->b + i * p->n_cluster, *bj = p->b + j * p->n_cluster;
     for (int64_t c = 0; c < p->n_cluster; c++) {
@@ -164,8 +158,7 @@ double rad_placement_var_difference(const rad_placement *p, int64_t i, int64_t j
     return combine(p, saa, sbb, sab);
 }
 
-bool rad_placement_explain(const rad_placement *p, rad_doc *doc)
-{
+bool rad_placement_explain(const rad_placement *p, rad_doc *doc) {
     if (p->n_pos == 0 || p->n_neg == 0) {
         rad_doc_reason(doc, p->n == 0 ? "no scored case" : p->n_pos == 0 ? "no positive case" : "no negative case");
         return false;

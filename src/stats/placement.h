@@ -12,13 +12,13 @@
 
 typedef struct rad_placement {
     int64_t k, n, n_pos, n_neg, n_missing, n_cluster, n_cluster_pos, n_cluster_neg;
-    double *auc; /* k */
+    double *auc;   /* k */
     double *a, *b; /* k x n_cluster */
 } rad_placement;
 
 /* Cases complete in label (column 0 of f), the k score columns that start at `first_score`, and the cluster column when cluster >= 0. */
-rad_status rad_placement_init(const rad_frame *f, int64_t first_score, int64_t k, int64_t cluster, rad_placement *ret, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_placement_init(const rad_frame *f, int64_t first_score, int64_t k, int64_t cluster, rad_placement *ret,
+                              rad_error *err) RAD_MUST_CHECK;
 void rad_placement_release(rad_placement *p);
 /* Covariance of AUC i and j. NaN when a class has fewer than two clusters. */
 double rad_placement_cov(const rad_placement *p, int64_t i, int64_t j);

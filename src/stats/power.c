@@ -5,15 +5,14 @@
 enum { GRID = 161 };
 
 typedef struct moments {
-    double a1, a2;   /* AUCs */
-    double q1, q2;   /* same positive against two negatives, by model */
-    double q12;      /* positive's two models against different negatives */
-    double same;     /* both models right on one pair */
+    double a1, a2; /* AUCs */
+    double q1, q2; /* same positive against two negatives, by model */
+    double q12;    /* positive's two models against different negatives */
+    double same;   /* both models right on one pair */
 } moments;
 
 /* Normal expectations by the trapezoid rule on +-8, which for these smooth integrands is at rounding. */
-static void weights(double *x, double *w)
-{
+static void weights(double *x, double *w) {
     double sum = 0;
     for (int i = 0; i < GRID; i++) {
         x[i] = -8 + 16.0 * i / (GRID - 1);
@@ -24,8 +23,7 @@ static void weights(double *x, double *w)
         w[i] /= sum;
 }
 
-static moments binormal(double a1, double a2, double rho)
-{
+static moments binormal(double a1, double a2, double rho) {
     double x[GRID], w[GRID];
     const double root2 = 1.4142135623730950488, d1 = root2 * rad_qnorm(a1), d2 = root2 * rad_qnorm(a2), rest = sqrt(fmax(0, 1 - rho * rho));
     moments m = {.a1 = a1, .a2 = a2};
@@ -51,32 +49,28 @@ static moments binormal(double a1, double a2, double rho)
     return m;
 }
 
-static double variance(double a, double q, double n1, double n0)
-{
+static double variance(double a, double q, double n1, double n0) {
     return (a * (1 - a) + (n1 - 1) * (q - a * a) + (n0 - 1) * (q - a * a)) / (n1 * n0);
 }
 
-static double covariance(const moments *m, double n1, double n0)
-{
+static double covariance(const moments *m, double n1, double n0) {
     const double p = m->a1 * m->a2;
     return (m->same - p + (n1 - 1) * (m->q12 - p) + (n0 - 1) * (m->q12 - p)) / (n1 * n0);
 }
 
-static double diff_variance(double a1, double a2, double rho, double n1, double n0)
-{
+static double diff_variance(double a1, double a2, double rho, double n1, double n0) {
     const moments m = binormal(a1, a2, rho);
     return variance(a1, m.q1, n1, n0) + variance(a2, m.q2, n1, n0) - 2 * covariance(&m, n1, n0);
 }
 
-static double power_of(double d, double se, double level)
-{
+static double power_of(double d, double se, double level) {
     const double z = rad_z_level(level);
     return gsl_cdf_ugaussian_P(fabs(d) / se - z) + gsl_cdf_ugaussian_P(-fabs(d) / se - z);
 }
 
 /* Share of simulated studies in which the paired DeLong test rejects. */
-static rad_status simulate(double a1, double a2, double rho, int64_t n1, int64_t n0, double level, int64_t b, uint64_t seed, double *ret, rad_error *err)
-{
+static rad_status simulate(double a1, double a2, double rho, int64_t n1, int64_t n0, double level, int64_t b, uint64_t seed, double *ret,
+                           rad_error *err) {
     rad_status st = RAD_OK;
     const int64_t n = n1 + n0;
     const double root2 = 1.4142135623730950488, d[2] = {root2 * rad_qnorm(a1), root2 * rad_qnorm(a2)}, rest = sqrt(fmax(0, 1 - rho * rho));
@@ -93,7 +87,8 @@ static rad_status simulate(double a1, double a2, double rho, int64_t n1, int64_t
     for (int64_t r = 0; r < b; r++) {
         for (int64_t i = 0; i < n; i++) { /* Box-Muller from two counter-based uniforms */
             const double u = rad_uniform(seed, (uint64_t)r, (uint64_t)(2 * i)), v = rad_uniform(seed, (uint64_t)r, (uint64_t)(2 * i + 1));
-            const double radius = sqrt(-2 * log1p(-u)), z1 = radius * cos(6.283185307179586477 * v), z2 = radius * sin(6.283185307179586477 * v);
+            const double radius = sqrt(-2 * log1p(-u)), z1 = radius * cos(6.283185307179586477 * v),
+                         z2 = radius * sin(6.283185307179586477 * v);
             y[i] = i < n1;
             s1[i] = z1 + y[i] * d[0];
             s2[i] = rho * z1 + rest * z2 + y[i] * d[1];
@@ -113,8 +108,7 @@ out:
     return st;
 }
 
-static rad_status counts(const rad_arg *arg, int n_arg, double *ret_n1, double *ret_n0, rad_error *err)
-{
+static rad_status counts(const rad_arg *arg, int n_arg, double *ret_n1, double *ret_n0, rad_error *err) {
     *ret_n1 = rad_arg_num(arg, n_arg, 0, NAN);
     *ret_n0 = rad_arg_num(arg, n_arg, 1, NAN);
     if (!(*ret_n1 >= 2 && *ret_n0 >= 2 && *ret_n1 <= 1e7 && *ret_n0 <= 1e7))
@@ -122,8 +116,7 @@ static rad_status counts(const rad_arg *arg, int n_arg, double *ret_n1, double *
     return RAD_OK;
 }
 
-static rad_status width_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status width_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     double n1, n0, auc, level;
     rad_status st = counts(arg, n_arg, &n1, &n0, err);
@@ -143,8 +136,7 @@ static rad_status width_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
     return RAD_OK;
 }
 
-static rad_status diff_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status diff_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     double n1, n0, a1, a2, level, wanted, simulated = NAN;
     rad_status st;
@@ -155,7 +147,8 @@ static rad_status diff_doc(const rad_frame *f, const rad_arg *arg, int n_arg, ra
     RAD_TRY(rad_arg_fraction(arg, n_arg, 5, "level", 0.95, &level, err));
     RAD_TRY(rad_arg_fraction(arg, n_arg, 6, "power", 0.8, &wanted, err));
     if (!(rho >= 0 && rho < 1) || !(reps >= 0 && reps <= 100000))
-        RAD_TRY(rad_error_set(err, RAD_E_USAGE, "correlation %g, %g replicates: expected 0 <= correlation < 1 and at most 100000", rho, reps));
+        RAD_TRY(
+            rad_error_set(err, RAD_E_USAGE, "correlation %g, %g replicates: expected 0 <= correlation < 1 and at most 100000", rho, reps));
     const double se = sqrt(diff_variance(a1, a2, rho, n1, n0)), d = a2 - a1;
     /* smallest AUC above the first that is found with the wanted power */
     double lo = a1, hi = 1 - 1e-9;
@@ -186,15 +179,15 @@ out:
 #define DIFF_ARGS "n_pos, n_neg, auc1, auc2[, correlation = 0.5[, level = 0.95[, power = 0.8[, replicates = 0]]]]"
 
 static const rad_stat_function functions[] = {
-    {"power_auc_width", "n_pos, n_neg, auc[, level = 0.95]", "expected width of the interval of one AUC, binormal scores", "width", "", "nnnn", 3, 0,
-     RAD_STAT_SCALAR, width_doc},
+    {"power_auc_width", "n_pos, n_neg, auc[, level = 0.95]", "expected width of the interval of one AUC, binormal scores", "width", "",
+     "nnnn", 3, 0, RAD_STAT_SCALAR, width_doc},
     {"power_auc_json", "n_pos, n_neg, auc[, level = 0.95]", "expected standard error and interval of one AUC", NULL, "", "nnnn", 3, 0,
      RAD_STAT_SCALAR, width_doc},
-    {"power_auc_diff", DIFF_ARGS, "power of the paired DeLong test of two AUCs whose scores have this correlation within classes", "power", "",
-     "nnnnnnnn", 4, 0, RAD_STAT_SCALAR, diff_doc},
+    {"power_auc_diff", DIFF_ARGS, "power of the paired DeLong test of two AUCs whose scores have this correlation within classes", "power",
+     "", "nnnnnnnn", 4, 0, RAD_STAT_SCALAR, diff_doc},
     {"power_detectable_diff", DIFF_ARGS, "smallest AUC difference above auc1 that is found with the wanted power", "detectable_diff", "",
      "nnnnnnnn", 4, 0, RAD_STAT_SCALAR, diff_doc},
-    {"power_auc_diff_json", DIFF_ARGS, "analytic power, detectable difference and interval width; simulated power when replicates > 0", NULL, "",
-     "nnnnnnnn", 4, 0, RAD_STAT_SCALAR, diff_doc},
+    {"power_auc_diff_json", DIFF_ARGS, "analytic power, detectable difference and interval width; simulated power when replicates > 0",
+     NULL, "", "nnnnnnnn", 4, 0, RAD_STAT_SCALAR, diff_doc},
 };
 RAD_STAT_TOPIC(rad_topic_power, functions);

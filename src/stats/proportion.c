@@ -5,14 +5,12 @@
 const char *const rad_interval_names[] = {"wilson", "clopper-pearson", "agresti-coull", "jeffreys", "wald", "wilson-cc", NULL};
 
 /* Root of the score equation for the shifted proportion p (Wilson 1927; p = k/n without continuity correction). */
-static double score_root(double p, double n, double z, int sign)
-{
+static double score_root(double p, double n, double z, int sign) {
     const double h = z * z / (2 * n);
     return (p + h + sign * z * sqrt(p * (1 - p) / n + h / (2 * n))) / (1 + 2 * h);
 }
 
-void rad_proportion_interval(rad_interval method, double k, double n, double level, double *ret_lower, double *ret_upper)
-{
+void rad_proportion_interval(rad_interval method, double k, double n, double level, double *ret_lower, double *ret_upper) {
     double lo = NAN, hi = NAN;
     if (n > 0 && k >= 0 && k <= n) {
         const double z = rad_z_level(level), p = k / n, tail = (1 - level) / 2;
@@ -53,17 +51,13 @@ void rad_proportion_interval(rad_interval method, double k, double n, double lev
     *ret_upper = hi;
 }
 
-void rad_proportion_put(rad_doc *doc, double k, double n, double level)
-{
+void rad_proportion_put(rad_doc *doc, double k, double n, double level) {
     static const struct {
         rad_interval method;
         const char *lower, *upper;
-    } all[] = {{RAD_WILSON, "wilson_lower", "wilson_upper"},
-               {RAD_CLOPPER_PEARSON, "cp_lower", "cp_upper"},
-               {RAD_AGRESTI_COULL, "ac_lower", "ac_upper"},
-               {RAD_JEFFREYS, "jeffreys_lower", "jeffreys_upper"},
-               {RAD_WALD, "wald_lower", "wald_upper"},
-               {RAD_WILSON_CC, "wilson_cc_lower", "wilson_cc_upper"}};
+    } all[] = {{RAD_WILSON, "wilson_lower", "wilson_upper"}, {RAD_CLOPPER_PEARSON, "cp_lower", "cp_upper"},
+               {RAD_AGRESTI_COULL, "ac_lower", "ac_upper"},  {RAD_JEFFREYS, "jeffreys_lower", "jeffreys_upper"},
+               {RAD_WALD, "wald_lower", "wald_upper"},       {RAD_WILSON_CC, "wilson_cc_lower", "wilson_cc_upper"}};
     rad_doc_num(doc, "k", k);
     rad_doc_num(doc, "n", n);
     rad_doc_num(doc, "estimate", n > 0 ? k / n : NAN);
@@ -78,8 +72,7 @@ void rad_proportion_put(rad_doc *doc, double k, double n, double level)
 /* ---------------------------------------------------------------- 2 x 2 tables */
 
 /* log of the hypergeometric weight of cell x, up to a constant. */
-static double log_weight(double x, double row1, double row2, double col1)
-{
+static double log_weight(double x, double row1, double row2, double col1) {
     return -lgamma(x + 1) - lgamma(row1 - x + 1) - lgamma(col1 - x + 1) - lgamma(row2 - col1 + x + 1);
 }
 
@@ -87,8 +80,7 @@ typedef struct hyper {
     double lo, hi, row1, row2, col1, top;
 } hyper;
 
-static hyper hyper_of(int64_t a, int64_t b, int64_t c, int64_t d)
-{
+static hyper hyper_of(int64_t a, int64_t b, int64_t c, int64_t d) {
     hyper h = {.row1 = (double)(a + b), .row2 = (double)(c + d), .col1 = (double)(a + c)};
     h.lo = fmax(0, h.col1 - h.row2);
     h.hi = fmin(h.row1, h.col1);
@@ -98,8 +90,7 @@ static hyper hyper_of(int64_t a, int64_t b, int64_t c, int64_t d)
     return h;
 }
 
-double rad_fisher_p(int64_t a, int64_t b, int64_t c, int64_t d)
-{
+double rad_fisher_p(int64_t a, int64_t b, int64_t c, int64_t d) {
     const hyper h = hyper_of(a, b, c, d);
     const double mine = log_weight((double)a, h.row1, h.row2, h.col1);
     double as_extreme = 0, all = 0;
@@ -115,8 +106,7 @@ double rad_fisher_p(int64_t a, int64_t b, int64_t c, int64_t d)
 typedef enum moment { MEAN, LOWER_TAIL, UPPER_TAIL } moment;
 
 /* Mean, P(X <= x) or P(X >= x) of Fisher's noncentral hypergeometric distribution with log odds ratio t. */
-static double noncentral(const hyper *h, double t, moment what, double at)
-{
+static double noncentral(const hyper *h, double t, moment what, double at) {
     double top = -INFINITY, sum = 0, part = 0;
     for (double x = h->lo; x <= h->hi; x++)
         top = fmax(top, log_weight(x, h->row1, h->row2, h->col1) + t * x);
@@ -128,8 +118,7 @@ static double noncentral(const hyper *h, double t, moment what, double at)
     return part / sum;
 }
 
-static double solve_log_or(const hyper *h, moment what, double at, double target)
-{
+static double solve_log_or(const hyper *h, moment what, double at, double target) {
     double lo = -50, hi = 50;
     const bool rising = what != LOWER_TAIL;
     for (int i = 0; i < 200; i++) {
@@ -142,8 +131,7 @@ static double solve_log_or(const hyper *h, moment what, double at, double target
     return exp((lo + hi) / 2);
 }
 
-void rad_fisher_odds_ratio(int64_t a, int64_t b, int64_t c, int64_t d, double level, double *ret_or, double *ret_lower, double *ret_upper)
-{
+void rad_fisher_odds_ratio(int64_t a, int64_t b, int64_t c, int64_t d, double level, double *ret_or, double *ret_lower, double *ret_upper) {
     const hyper h = hyper_of(a, b, c, d);
     const double x = (double)a, tail = (1 - level) / 2;
     if (h.lo >= h.hi) {
@@ -155,8 +143,7 @@ void rad_fisher_odds_ratio(int64_t a, int64_t b, int64_t c, int64_t d, double le
     *ret_upper = x >= h.hi ? INFINITY : solve_log_or(&h, LOWER_TAIL, x, tail);
 }
 
-double rad_chisq_2x2(double a, double b, double c, double d, bool yates)
-{
+double rad_chisq_2x2(double a, double b, double c, double d, bool yates) {
     const double n = a + b + c + d, r1 = a + b, r2 = c + d, c1 = a + c, c2 = b + d;
     if (!(r1 > 0 && r2 > 0 && c1 > 0 && c2 > 0))
         return NAN;
@@ -166,8 +153,7 @@ double rad_chisq_2x2(double a, double b, double c, double d, bool yates)
 
 /* ---------------------------------------------------------------- documents */
 
-static rad_status count_args(const rad_arg *arg, int n_arg, double *ret_k, double *ret_n, rad_error *err)
-{
+static rad_status count_args(const rad_arg *arg, int n_arg, double *ret_k, double *ret_n, rad_error *err) {
     const double k = rad_arg_num(arg, n_arg, 0, NAN), n = rad_arg_num(arg, n_arg, 1, NAN);
     if (!isnan(k) && !isnan(n) && !(k >= 0 && k <= n))
         return rad_error_set(err, RAD_E_USAGE, "%g of %g: expected 0 <= k <= n", k, n);
@@ -176,8 +162,7 @@ static rad_status count_args(const rad_arg *arg, int n_arg, double *ret_k, doubl
     return RAD_OK;
 }
 
-static rad_status proportion_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status proportion_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     double k = NAN, n = NAN, level;
     rad_status st = count_args(arg, n_arg, &k, &n, err);
@@ -192,8 +177,7 @@ static rad_status proportion_doc(const rad_frame *f, const rad_arg *arg, int n_a
 }
 
 /* Newcombe 1998, method 10: two Wilson intervals combined. */
-static void newcombe(double x1, double n1, double x2, double n2, double level, double *ret_lower, double *ret_upper)
-{
+static void newcombe(double x1, double n1, double x2, double n2, double level, double *ret_lower, double *ret_upper) {
     double l1, u1, l2, u2;
     const double p1 = x1 / n1, p2 = x2 / n2, d = p1 - p2;
     rad_proportion_interval(RAD_WILSON, x1, n1, level, &l1, &u1);
@@ -202,8 +186,7 @@ static void newcombe(double x1, double n1, double x2, double n2, double level, d
     *ret_upper = d + sqrt((u1 - p1) * (u1 - p1) + (p2 - l2) * (p2 - l2));
 }
 
-static rad_status two_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status two_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     double x1 = NAN, n1 = NAN, x2 = NAN, n2 = NAN, level;
     rad_status st = count_args(arg, n_arg, &x1, &n1, err);
@@ -243,7 +226,8 @@ static rad_status two_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad
     return RAD_OK;
 }
 
-#define PROPORTION(name, what, field) {name, "k, n[, level = 0.95]", what, field, "", "nnn", 2, 0, RAD_STAT_SCALAR, proportion_doc}
+#define PROPORTION(name, what, field)                                                                                                      \
+    { name, "k, n[, level = 0.95]", what, field, "", "nnn", 2, 0, RAD_STAT_SCALAR, proportion_doc }
 
 static const rad_stat_function functions[] = {
     PROPORTION("wilson_lower", "lower score limit of k/n without continuity correction (Wilson 1927)", "wilson_lower"),
@@ -252,10 +236,11 @@ static const rad_stat_function functions[] = {
     PROPORTION("clopper_pearson_upper", "upper exact limit of k/n by beta quantiles (Clopper & Pearson 1934)", "cp_upper"),
     PROPORTION("agresti_coull_lower", "lower limit by Agresti & Coull 1998; may leave [0,1]", "ac_lower"),
     PROPORTION("agresti_coull_upper", "upper limit by Agresti & Coull 1998; may leave [0,1]", "ac_upper"),
-    PROPORTION("jeffreys_lower", "lower Jeffreys limit, beta(k + 1/2, n - k + 1/2); 0 for k = 0 (Brown, Cai & DasGupta 2001)", "jeffreys_lower"),
+    PROPORTION("jeffreys_lower", "lower Jeffreys limit, beta(k + 1/2, n - k + 1/2); 0 for k = 0 (Brown, Cai & DasGupta 2001)",
+               "jeffreys_lower"),
     PROPORTION("jeffreys_upper", "upper Jeffreys limit; 1 for k = n", "jeffreys_upper"),
-    PROPORTION("proportion_json", "k/n with Wilson (plain and continuity-corrected), Clopper-Pearson, Agresti-Coull, Jeffreys and Wald limits",
-               NULL),
+    PROPORTION("proportion_json",
+               "k/n with Wilson (plain and continuity-corrected), Clopper-Pearson, Agresti-Coull, Jeffreys and Wald limits", NULL),
     {"two_proportions_json", "x1, n1, x2, n2[, level = 0.95]",
      "x1/n1 - x2/n2 in independent groups: Newcombe 1998 method 10, Wald, chi-square plain and with Yates' correction, Fisher", NULL, "",
      "nnnnn", 4, 0, RAD_STAT_SCALAR, two_doc},

@@ -4,8 +4,7 @@
 
 enum { DIGIT_BITS = 11, DIGITS = 6, BUCKETS = 1 << DIGIT_BITS, SMALL = 48 };
 
-static void insertion_sort(uint64_t *key, int64_t *index, int64_t n)
-{
+static void insertion_sort(uint64_t *key, int64_t *index, int64_t n) {
     for (int64_t i = 1; i < n; i++) {
         const uint64_t k = key[i];
         const int64_t v = index ? index[i] : 0;
@@ -21,13 +20,11 @@ static void insertion_sort(uint64_t *key, int64_t *index, int64_t n)
     }
 }
 
-static unsigned digit_of(uint64_t k, int d)
-{
+static unsigned digit_of(uint64_t k, int d) {
     return (unsigned)(k >> (d * DIGIT_BITS)) & (BUCKETS - 1);
 }
 
-static rad_status radix_sort(uint64_t *key, int64_t *index, int64_t n, rad_error *err)
-{
+static rad_status radix_sort(uint64_t *key, int64_t *index, int64_t n, rad_error *err) {
     if (n <= SMALL) {
         insertion_sort(key, index, n);
         return RAD_OK;
@@ -83,18 +80,15 @@ static rad_status radix_sort(uint64_t *key, int64_t *index, int64_t n, rad_error
     return RAD_OK;
 }
 
-rad_status rad_key_sort(uint64_t *key, int64_t n, rad_error *err)
-{
+rad_status rad_key_sort(uint64_t *key, int64_t n, rad_error *err) {
     return radix_sort(key, NULL, n, err);
 }
 
-rad_status rad_key_sort_index(uint64_t *key, int64_t *index, int64_t n, rad_error *err)
-{
+rad_status rad_key_sort_index(uint64_t *key, int64_t *index, int64_t n, rad_error *err) {
     return radix_sort(key, index, n, err);
 }
 
-rad_status rad_order(const double *x, int64_t n, int64_t *ret_order, rad_error *err)
-{
+rad_status rad_order(const double *x, int64_t n, int64_t *ret_order, rad_error *err) {
     uint64_t *key = rad_malloc((size_t)(n > 0 ? n : 1) * sizeof *key);
     if (!key)
         return rad_error_set(err, RAD_E_NOMEM, "no memory to order %lld values", (long long)n);
@@ -107,8 +101,7 @@ rad_status rad_order(const double *x, int64_t n, int64_t *ret_order, rad_error *
     return st;
 }
 
-rad_status rad_midranks(const double *x, int64_t n, double *ret_rank, double *ret_ties, rad_error *err)
-{
+rad_status rad_midranks(const double *x, int64_t n, double *ret_rank, double *ret_ties, rad_error *err) {
     int64_t *order = rad_malloc((size_t)(n > 0 ? n : 1) * sizeof *order);
     if (!order)
         return rad_error_set(err, RAD_E_NOMEM, "no memory to rank %lld values", (long long)n);

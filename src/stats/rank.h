@@ -10,16 +10,14 @@
 #include "radcohort/base.h"
 
 /* Maps a finite or infinite double to an unsigned integer of the same order. x must not be NaN. */
-static inline uint64_t rad_key_of(double x)
-{
+static inline uint64_t rad_key_of(double x) {
     uint64_t u;
     x += 0.0; /* -0.0 becomes 0.0 */
     memcpy(&u, &x, sizeof u);
     return (u & 0x8000000000000000u) ? ~u : u | 0x8000000000000000u;
 }
 
-static inline double rad_key_value(uint64_t k)
-{
+static inline double rad_key_value(uint64_t k) {
     double x;
     k = (k & 0x8000000000000000u) ? k & 0x7fffffffffffffffu : ~k;
     memcpy(&x, &k, sizeof x);

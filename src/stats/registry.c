@@ -2,40 +2,21 @@
 #include "impl.h"
 
 static const rad_stat_topic *const topics[] = {
-    &rad_topic_roc,
-    &rad_topic_compare,
-    &rad_topic_cluster,
-    &rad_topic_proportion,
-    &rad_topic_cutoff,
-    &rad_topic_special,
-    &rad_topic_paired,
-    &rad_topic_agreement,
-    &rad_topic_multiclass,
-    &rad_topic_mrmc,
-    &rad_topic_meta,
-    &rad_topic_logistic,
-    &rad_topic_calibration,
-    &rad_topic_cv,
-    &rad_topic_contingency,
-    &rad_topic_table1,
-    &rad_topic_drift,
-    &rad_topic_audit,
-    &rad_topic_power,
-    &rad_topic_mixed,
-    &rad_topic_multiplicity,
+    &rad_topic_roc,         &rad_topic_compare,   &rad_topic_cluster,      &rad_topic_proportion, &rad_topic_cutoff, &rad_topic_special,
+    &rad_topic_paired,      &rad_topic_agreement, &rad_topic_multiclass,   &rad_topic_mrmc,       &rad_topic_meta,   &rad_topic_logistic,
+    &rad_topic_calibration, &rad_topic_cv,        &rad_topic_contingency,  &rad_topic_table1,     &rad_topic_drift,  &rad_topic_audit,
+    &rad_topic_power,       &rad_topic_mixed,     &rad_topic_multiplicity,
 };
 enum { N_TOPIC = sizeof topics / sizeof *topics };
 
-int64_t rad_stat_function_count(void)
-{
+int64_t rad_stat_function_count(void) {
     int64_t n = 0;
     for (int t = 0; t < N_TOPIC; t++)
         n += topics[t]->n;
     return n;
 }
 
-const rad_stat_function *rad_stat_function_at(int64_t i)
-{
+const rad_stat_function *rad_stat_function_at(int64_t i) {
     for (int t = 0; t < N_TOPIC; t++) {
         if (i < topics[t]->n)
             return i < 0 ? NULL : &topics[t]->functions[i];
@@ -44,8 +25,7 @@ const rad_stat_function *rad_stat_function_at(int64_t i)
     return NULL;
 }
 
-const rad_stat_function *rad_stat_function_find(const char *name)
-{
+const rad_stat_function *rad_stat_function_find(const char *name) {
     for (int t = 0; t < N_TOPIC; t++)
         for (int64_t i = 0; i < topics[t]->n; i++)
             if (strcmp(topics[t]->functions[i].name, name) == 0)
@@ -54,8 +34,7 @@ const rad_stat_function *rad_stat_function_find(const char *name)
 }
 
 /* Stable sorts from the last column to the first leave the rows ordered by all columns; NaN last. */
-static rad_status canonical_order(const rad_frame *f, int64_t *order, rad_error *err)
-{
+static rad_status canonical_order(const rad_frame *f, int64_t *order, rad_error *err) {
     uint64_t *key = rad_malloc((size_t)f->n * sizeof *key);
     if (!key)
         return rad_no_memory(err);
@@ -72,8 +51,7 @@ static rad_status canonical_order(const rad_frame *f, int64_t *order, rad_error 
     return st;
 }
 
-static rad_status call_sorted(const rad_stat_function *s, const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status call_sorted(const rad_stat_function *s, const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     rad_status st = RAD_OK;
     int64_t *order = rad_new_ints(f->n);
     rad_column *column = rad_calloc((size_t)f->n_column, sizeof *column);
@@ -99,8 +77,7 @@ out:
     return st;
 }
 
-rad_status rad_stat_call(const rad_stat_function *s, const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+rad_status rad_stat_call(const rad_stat_function *s, const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     const bool as_is = s->kind != RAD_STAT_AGGREGATE || (s->flags & RAD_STAT_ORDER_FREE) || f->n < 2;
     const rad_status st = as_is ? s->fn(f, arg, n_arg, doc, err) : call_sorted(s, f, arg, n_arg, doc, err);
     return st == RAD_OK ? rad_doc_status(doc, err) : st;

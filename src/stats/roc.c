@@ -6,8 +6,7 @@
 #include "curve.h"
 #include "impl.h"
 
-static rad_status check_level(double level, rad_error *err)
-{
+static rad_status check_level(double level, rad_error *err) {
     if (!(level > 0 && level < 1))
         return rad_error_set(err, RAD_E_USAGE, "level %g: a confidence level lies between 0 and 1 (0.95, say)", level);
     return RAD_OK;
@@ -15,8 +14,7 @@ static rad_status check_level(double level, rad_error *err)
 
 /* Placement counts c = 2 #{other < x} + #{other == x} of sorted `own` against sorted `other`; calls of one tie group share a count.
  * First pass: sum of c. Second pass (mean given): sum of squared integer deviations n_own * c - sum. */
-static int64_t placement_sum(const uint64_t *own, int64_t n_own, const uint64_t *other, int64_t n_other)
-{
+static int64_t placement_sum(const uint64_t *own, int64_t n_own, const uint64_t *other, int64_t n_other) {
     int64_t sum = 0, below = 0, upto = 0;
     for (int64_t i = 0, j; i < n_own; i = j) {
         const uint64_t k = own[i];
@@ -33,8 +31,7 @@ static int64_t placement_sum(const uint64_t *own, int64_t n_own, const uint64_t 
     return sum;
 }
 
-static double placement_squares(const uint64_t *own, int64_t n_own, const uint64_t *other, int64_t n_other, int64_t sum)
-{
+static double placement_squares(const uint64_t *own, int64_t n_own, const uint64_t *other, int64_t n_other, int64_t sum) {
     double squares = 0;
     int64_t below = 0, upto = 0;
     for (int64_t i = 0, j; i < n_own; i = j) {
@@ -53,8 +50,7 @@ static double placement_squares(const uint64_t *own, int64_t n_own, const uint64
     return squares;
 }
 
-static void interval_delong(rad_estimate *e, double level)
-{
+static void interval_delong(rad_estimate *e, double level) {
     const double z = gsl_cdf_ugaussian_Pinv(0.5 + level / 2);
     e->lower = fmax(0, e->est - z * e->se);
     e->upper = fmin(1, e->est + z * e->se);
@@ -62,8 +58,7 @@ static void interval_delong(rad_estimate *e, double level)
         e->p = 2 * gsl_cdf_ugaussian_Q(fabs(e->est - 0.5) / e->se);
 }
 
-rad_status rad_auc(const int8_t *label, const double *score, int64_t n, double level, rad_estimate *ret, rad_error *err)
-{
+rad_status rad_auc(const int8_t *label, const double *score, int64_t n, double level, rad_estimate *ret, rad_error *err) {
     rad_status st = check_level(level, err);
     if (st != RAD_OK)
         return st;
@@ -117,8 +112,7 @@ rad_status rad_auc(const int8_t *label, const double *score, int64_t n, double l
     return st;
 }
 
-rad_status rad_auc_difference(const rad_estimate *a, const rad_estimate *b, double level, rad_estimate *ret, rad_error *err)
-{
+rad_status rad_auc_difference(const rad_estimate *a, const rad_estimate *b, double level, rad_estimate *ret, rad_error *err) {
     const rad_status st = check_level(level, err);
     if (st != RAD_OK)
         return st;
@@ -147,15 +141,13 @@ rad_status rad_auc_difference(const rad_estimate *a, const rad_estimate *b, doub
 static const char *const methods[] = {"delong", "logit", "hanley-mcneil", "bootstrap", NULL};
 enum { DELONG, LOGIT, HANLEY, BOOTSTRAP };
 
-static double hanley_var(double a, double n1, double n0)
-{
+static double hanley_var(double a, double n1, double n0) {
     const double q1 = a / (2 - a), q2 = 2 * a * a / (1 + a);
     return (a * (1 - a) + (n1 - 1) * (q1 - a * a) + (n0 - 1) * (q2 - a * a)) / (n1 * n0);
 }
 
 /* Normal approximation of the Mann-Whitney test, variance corrected for ties, no continuity correction. */
-static double mann_whitney_p(const rad_curve *c, double auc)
-{
+static double mann_whitney_p(const rad_curve *c, double auc) {
     const double n1 = (double)c->n_pos, n0 = (double)c->n_neg, n = n1 + n0;
     double ties = 0;
     for (int64_t j = 1; j < c->n_point; j++) {
@@ -167,8 +159,7 @@ static double mann_whitney_p(const rad_curve *c, double auc)
 }
 
 static rad_status bootstrap_interval(const rad_curve *c, double level, int64_t b, uint64_t seed, double *ret_se, double *ret_lower,
-                                     double *ret_upper, rad_error *err)
-{
+                                     double *ret_upper, rad_error *err) {
     rad_status st = RAD_OK;
     int64_t *pp = rad_new_ints(c->n_pos), *pn = rad_new_ints(c->n_neg), *gp = rad_new_ints(c->n_point), *gn = rad_new_ints(c->n_point);
     double *value = rad_new_doubles(b), mean, var;
@@ -192,8 +183,7 @@ static rad_status bootstrap_interval(const rad_curve *c, double level, int64_t b
     return st;
 }
 
-static rad_status auc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status auc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level;
     int method;
     rad_curve c = {0};
@@ -211,7 +201,8 @@ static rad_status auc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad
     rad_estimate e;
     RAD_TRY(rad_auc(label, f->column[1].value, f->n, level, &e, err));
     const double n1 = (double)e.n_pos, n0 = (double)(e.n - e.n_pos), z = rad_z_level(level), var = e.se * e.se;
-    double logit_se = NAN, logit_lower = NAN, logit_upper = NAN, boot_se = NAN, lower = e.lower, upper = e.upper, se = e.se, u = NAN, p_u = NAN;
+    double logit_se = NAN, logit_lower = NAN, logit_upper = NAN, boot_se = NAN, lower = e.lower, upper = e.upper, se = e.se, u = NAN,
+           p_u = NAN;
     if (e.se > 0 && e.est > 0 && e.est < 1) {
         logit_se = e.se / (e.est * (1 - e.est));
         logit_lower = rad_expit(rad_logit(e.est) - z * logit_se);
@@ -271,8 +262,7 @@ out:
 }
 
 /* Area between two values of the abscissa under the polyline (x, y), x rising; both axes are counts. */
-static double area_between(const int64_t *x, const int64_t *y, int64_t n, double nx, double ny, double from, double to)
-{
+static double area_between(const int64_t *x, const int64_t *y, int64_t n, double nx, double ny, double from, double to) {
     double area = 0;
     for (int64_t j = 1; j < n; j++) {
         const double x0 = (double)x[j - 1] / nx, x1 = (double)x[j] / nx, y0 = (double)y[j - 1] / ny, y1 = (double)y[j] / ny;
@@ -283,8 +273,7 @@ static double area_between(const int64_t *x, const int64_t *y, int64_t n, double
     return area;
 }
 
-static rad_status partial_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status partial_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     static const char *const focuses[] = {"specificity", "sensitivity", NULL};
     int focus;
     rad_curve c = {0};
@@ -329,8 +318,7 @@ out:
     return st;
 }
 
-static rad_status points_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status points_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)arg;
     (void)n_arg;
     rad_curve c = {0};
@@ -364,8 +352,7 @@ out:
 }
 
 /* probit(sensitivity) = a + b probit(1 - specificity), least squares through the inner points of the empirical curve. */
-static rad_status binormal_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status binormal_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)arg;
     (void)n_arg;
     rad_curve c = {0};
@@ -412,8 +399,7 @@ out:
     return st;
 }
 
-static rad_status precision_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status precision_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)arg;
     (void)n_arg;
     rad_curve c = {0};
@@ -443,16 +429,20 @@ out:
 }
 
 #define AUC_ARGS "label, score[, level = 0.95[, method = 'delong'[, replicates = 2000[, seed]]]]"
-#define AUC_FN(name, what, field) \
-    {name, AUC_ARGS, what, field, "nn", "ntnn", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, auc_doc}
+#define AUC_FN(name, what, field)                                                                                                          \
+    { name, AUC_ARGS, what, field, "nn", "ntnn", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, auc_doc }
 #define DELONG_SOURCE "DeLong, DeLong & Clarke-Pearson 1988, computed in O(n log n) (Sun & Xu 2014); assumes independent cases"
 
 static const rad_stat_function functions[] = {
-    AUC_FN("auc", "area under the empirical ROC curve, ties 1/2 (Mann-Whitney U / (n1 n0)); label 1 = positive, higher score = more positive", "auc"),
+    AUC_FN("auc",
+           "area under the empirical ROC curve, ties 1/2 (Mann-Whitney U / (n1 n0)); label 1 = positive, higher score = more positive",
+           "auc"),
     AUC_FN("auc_var", "variance of the AUC: " DELONG_SOURCE, "var"),
     AUC_FN("auc_se", "standard error of the AUC: " DELONG_SOURCE, "se"),
-    AUC_FN("auc_lower", "lower limit of the AUC. method: 'delong' (truncated to [0,1]), 'logit' (Pepe 2003 p. 107), 'hanley-mcneil' (1982), "
-                        "'bootstrap' (stratified, percentile, counter-based seed)", "lower"),
+    AUC_FN("auc_lower",
+           "lower limit of the AUC. method: 'delong' (truncated to [0,1]), 'logit' (Pepe 2003 p. 107), 'hanley-mcneil' (1982), "
+           "'bootstrap' (stratified, percentile, counter-based seed)",
+           "lower"),
     AUC_FN("auc_upper", "upper limit of the AUC, as auc_lower", "upper"),
     AUC_FN("auc_p", "two-sided p of AUC = 0.5, z test with the DeLong variance", "p"),
     AUC_FN("auc_reason", "why auc or its interval is NULL or a point; NULL when nothing is wrong", "reason"),
@@ -469,13 +459,15 @@ static const rad_stat_function functions[] = {
      RAD_STAT_AGGREGATE, points_doc},
     {"roc_points", "'SELECT label, score ...'", "the empirical ROC curve: positive is score >= threshold; one row per distinct score",
      "threshold,fpr,tpr,tp,fp,fn,tn", "nn", "", 1, 0, RAD_STAT_TABLE, points_doc},
-    {"roc_binormal_json", "label, score", "smooth ROC curve probit(tpr) = a + b probit(fpr), least squares on the empirical points; "
-                                          "AUC = Phi(a / sqrt(1 + b^2)) (as pROC::smooth)", NULL, "nn", "", 2, RAD_STAT_ORDER_FREE,
-     RAD_STAT_AGGREGATE, binormal_doc},
-    {"roc_binormal", "'SELECT label, score ...'", "101 points of the binormal curve", "fpr,tpr", "nn", "", 1, 0, RAD_STAT_TABLE, binormal_doc},
-    {"average_precision", "label, score", "sum over distinct thresholds of (recall step) x precision, no interpolation", "average_precision",
-     "nn", "", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, precision_doc},
-    {"precision_recall_json", "label, score", "average precision and the (optimistic) trapezoid area", NULL, "nn", "", 2, RAD_STAT_ORDER_FREE,
-     RAD_STAT_AGGREGATE, precision_doc},
+    {"roc_binormal_json", "label, score",
+     "smooth ROC curve probit(tpr) = a + b probit(fpr), least squares on the empirical points; "
+     "AUC = Phi(a / sqrt(1 + b^2)) (as pROC::smooth)",
+     NULL, "nn", "", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, binormal_doc},
+    {"roc_binormal", "'SELECT label, score ...'", "101 points of the binormal curve", "fpr,tpr", "nn", "", 1, 0, RAD_STAT_TABLE,
+     binormal_doc},
+    {"average_precision", "label, score", "sum over distinct thresholds of (recall step) x precision, no interpolation",
+     "average_precision", "nn", "", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, precision_doc},
+    {"precision_recall_json", "label, score", "average precision and the (optimistic) trapezoid area", NULL, "nn", "", 2,
+     RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, precision_doc},
 };
 RAD_STAT_TOPIC(rad_topic_roc, functions);

@@ -1,8 +1,7 @@
 /* scale: one list of categories for several columns of ratings. */
 #include "impl.h"
 
-void rad_scale_release(rad_scale *s)
-{
+void rad_scale_release(rad_scale *s) {
     for (int64_t k = 0; k < s->n_level && s->level; k++)
         free(s->level[k]);
     free(s->level);
@@ -10,8 +9,7 @@ void rad_scale_release(rad_scale *s)
     *s = (rad_scale){0};
 }
 
-static rad_status add_level(rad_scale *s, const char *text, size_t len, rad_error *err)
-{
+static rad_status add_level(rad_scale *s, const char *text, size_t len, rad_error *err) {
     for (int64_t k = 0; k < s->n_level; k++)
         if (strlen(s->level[k]) == len && memcmp(s->level[k], text, len) == 0)
             return RAD_OK;
@@ -24,8 +22,7 @@ static rad_status add_level(rad_scale *s, const char *text, size_t len, rad_erro
     return RAD_OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
+static int by_value(const void *a, const void *b) {
     double x, y;
     const char *s = *(char *const *)a, *t = *(char *const *)b;
     if (rad_parse_double(s, &x) && rad_parse_double(t, &y) && x != y)
@@ -33,8 +30,7 @@ static int by_value(const void *a, const void *b)
     return strcmp(s, t);
 }
 
-rad_status rad_scale_init(const rad_frame *f, int64_t from, int64_t to, const char *list, rad_scale *ret, rad_error *err)
-{
+rad_status rad_scale_init(const rad_frame *f, int64_t from, int64_t to, const char *list, rad_scale *ret, rad_error *err) {
     rad_scale s = {0};
     rad_status st = RAD_OK;
     s.level = rad_calloc(RAD_SCALE_MAX, sizeof *s.level);

@@ -4,8 +4,7 @@
 enum { LOWER, UPPER };
 static const char *const tails[] = {"lower", "upper", NULL};
 
-static rad_status tail_of(const rad_arg *arg, int n_arg, int i, int *ret, rad_error *err)
-{
+static rad_status tail_of(const rad_arg *arg, int n_arg, int i, int *ret, rad_error *err) {
     return rad_arg_word(rad_arg_text(arg, n_arg, i, "lower"), "tail", tails, ret, err);
 }
 
@@ -14,16 +13,14 @@ static double normal_tail(double x) /* P(X > x) */
     return isnan(x) ? NAN : 0.5 * erfc(x / 1.4142135623730950488);
 }
 
-static rad_status put(rad_doc *doc, double value, bool defined, const char *why)
-{
+static rad_status put(rad_doc *doc, double value, bool defined, const char *why) {
     rad_doc_num(doc, "value", defined ? value : NAN);
     if (!defined)
         rad_doc_reason(doc, "%s", why);
     return RAD_OK;
 }
 
-static rad_status pnorm_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status pnorm_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     int tail;
     const rad_status st = tail_of(arg, n_arg, 1, &tail, err);
@@ -31,16 +28,14 @@ static rad_status pnorm_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
     return st == RAD_OK ? put(doc, normal_tail(tail == UPPER ? x : -x), !isnan(x), "x is missing") : st;
 }
 
-static rad_status qnorm_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status qnorm_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     (void)err;
     const double p = rad_arg_num(arg, n_arg, 0, NAN);
     return put(doc, p <= 0 ? -INFINITY : p >= 1 ? INFINITY : rad_qnorm(p), p >= 0 && p <= 1, "p outside [0, 1]");
 }
 
-static rad_status pt_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status pt_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     int tail;
     const rad_status st = tail_of(arg, n_arg, 2, &tail, err);
@@ -51,8 +46,7 @@ static rad_status pt_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_
     return put(doc, !ok ? NAN : rad_t_tail(tail == UPPER ? t : -t, df), ok, "t must be finite, df above 0");
 }
 
-static rad_status qt_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status qt_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     (void)err;
     const double p = rad_arg_num(arg, n_arg, 0, NAN), df = rad_arg_num(arg, n_arg, 1, NAN);
@@ -60,8 +54,7 @@ static rad_status qt_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_
     return put(doc, ok ? rad_q_t(p, df) : NAN, ok, "expected 0 < p < 1 and df > 0");
 }
 
-static rad_status pchisq_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status pchisq_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     int tail;
     const rad_status st = tail_of(arg, n_arg, 2, &tail, err);
@@ -72,8 +65,7 @@ static rad_status pchisq_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
     return put(doc, !ok ? NAN : tail == UPPER ? rad_p_chisq(x, df) : x <= 0 ? 0 : gsl_cdf_chisq_P(x, df), ok, "df must be above 0");
 }
 
-static rad_status qchisq_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status qchisq_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     (void)err;
     const double p = rad_arg_num(arg, n_arg, 0, NAN), df = rad_arg_num(arg, n_arg, 1, NAN);
@@ -81,8 +73,7 @@ static rad_status qchisq_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
     return put(doc, ok ? gsl_cdf_chisq_Pinv(p, df) : NAN, ok, "expected 0 <= p < 1 and df > 0");
 }
 
-static rad_status pf_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status pf_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     int tail;
     const rad_status st = tail_of(arg, n_arg, 3, &tail, err);
@@ -93,8 +84,7 @@ static rad_status pf_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_
     return put(doc, !ok ? NAN : tail == UPPER ? rad_p_f(x, d1, d2) : x <= 0 ? 0 : gsl_cdf_fdist_P(x, d1, d2), ok, "df must be above 0");
 }
 
-static rad_status pbeta_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status pbeta_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     int tail;
     const rad_status st = tail_of(arg, n_arg, 3, &tail, err);
@@ -107,16 +97,14 @@ static rad_status pbeta_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
     return put(doc, tail == UPPER ? upper : lower, ok, "shapes must be above 0");
 }
 
-static rad_status qbeta_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status qbeta_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     (void)err;
     const double x = rad_q_beta(rad_arg_num(arg, n_arg, 0, NAN), rad_arg_num(arg, n_arg, 1, NAN), rad_arg_num(arg, n_arg, 2, NAN));
     return put(doc, x, !isnan(x), "expected 0 <= p <= 1 and shapes above 0");
 }
 
-static rad_status pbinom_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status pbinom_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     (void)err;
     const double k = rad_arg_num(arg, n_arg, 0, NAN), n = rad_arg_num(arg, n_arg, 1, NAN), p = rad_arg_num(arg, n_arg, 2, NAN);
@@ -124,16 +112,14 @@ static rad_status pbinom_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
     return put(doc, ok ? rad_p_binomial((int64_t)floor(k), (int64_t)n, p) : NAN, ok, "expected n >= 0 and 0 <= p <= 1");
 }
 
-static rad_status lgamma_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status lgamma_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     (void)err;
     const double x = rad_arg_num(arg, n_arg, 0, NAN);
     return put(doc, x > 0 ? lgamma(x) : NAN, x > 0, "x must be above 0");
 }
 
-static rad_status kolmogorov_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status kolmogorov_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     int tail;
     const rad_status st = tail_of(arg, n_arg, 1, &tail, err);
@@ -143,8 +129,8 @@ static rad_status kolmogorov_doc(const rad_frame *f, const rad_arg *arg, int n_a
     return put(doc, tail == UPPER ? upper : 1 - upper, !isnan(x), "x is missing");
 }
 
-#define FN(name, signature, what, args, required, fn) \
-    {name, signature, what, "value", "", args, required, 0, RAD_STAT_SCALAR, fn}
+#define FN(name, signature, what, args, required, fn)                                                                                      \
+    { name, signature, what, "value", "", args, required, 0, RAD_STAT_SCALAR, fn }
 
 static const rad_stat_function functions[] = {
     FN("pnorm", "x[, tail = 'lower']", "normal distribution; tail 'upper' is computed directly, not as 1 - p", "nt", 1, pnorm_doc),

@@ -16,8 +16,7 @@ static void put_description(rad_doc *doc, double *x, int64_t n) /* sorts x */
     rad_doc_num(doc, "max", n ? x[n - 1] : NAN);
 }
 
-static rad_status describe_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status describe_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)arg;
     (void)n_arg;
     double *x = rad_new_doubles(f->n);
@@ -39,8 +38,7 @@ static rad_status describe_doc(const rad_frame *f, const rad_arg *arg, int n_arg
 
 /* Exact two-sided Kolmogorov-Smirnov p given ties: share of lattice paths that leave the band, checked only between distinct values
  * (Schroer & Trenkler 1995, as R >= 4.2). */
-static double ks_exact(const double *pooled, int64_t m, int64_t n, double d)
-{
+static double ks_exact(const double *pooled, int64_t m, int64_t n, double d) {
     double *u = rad_new_doubles(n + 1), p = NAN;
     if (!u)
         return p;
@@ -61,10 +59,9 @@ static double ks_exact(const double *pooled, int64_t m, int64_t n, double d)
     return fmin(1, fmax(0, p));
 }
 
-/* The limit distribution as R's ks.test sums it: to 1e-6, which for x < 1 leaves one term. Kept beside the full sum because published p values
- * come from it. */
-static double ks_as_r(double x)
-{
+/* The limit distribution as R's ks.test sums it: to 1e-6, which for x < 1 leaves one term. Kept beside the full sum because published p
+ * values come from it. */
+static double ks_as_r(double x) {
     const double pi = 3.14159265358979323846, tolerance = 1e-6;
     if (x <= 0)
         return 1;
@@ -156,8 +153,7 @@ static void put_two(rad_doc *doc, double *x, int64_t n1, double *y, int64_t n2, 
         rad_doc_reason(doc, "both groups are constant: no t test");
 }
 
-static rad_status two_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status two_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level;
     const rad_column *g = &f->column[1];
     rad_status st;
@@ -196,8 +192,8 @@ typedef struct group {
 } group;
 
 /* One-way analysis of variance of values v by group numbers g. */
-static void anova(const double *v, const int64_t *g, int64_t n, int64_t k, group *each, double *ret_f, double *ret_between, double *ret_within)
-{
+static void anova(const double *v, const int64_t *g, int64_t n, int64_t k, group *each, double *ret_f, double *ret_between,
+                  double *ret_within) {
     double all = 0, between = 0, within = 0, groups = 0;
     for (int64_t c = 0; c < k; c++)
         each[c] = (group){0};
@@ -224,8 +220,7 @@ static void anova(const double *v, const int64_t *g, int64_t n, int64_t k, group
     *ret_f = within > 0 ? between / (groups - 1) / (within / ((double)n - groups)) : NAN;
 }
 
-static void put_welch(const group *each, int64_t k, rad_doc *doc)
-{
+static void put_welch(const group *each, int64_t k, rad_doc *doc) {
     double w = 0, mean = 0, top = 0, tail = 0;
     const double kd = (double)k;
     for (int64_t c = 0; c < k; c++) {
@@ -245,8 +240,7 @@ static void put_welch(const group *each, int64_t k, rad_doc *doc)
     rad_doc_num(doc, "welch_p", rad_p_f(f, kd - 1, 1 / (3 * tail)));
 }
 
-static rad_status put_groups(const double *v, const int64_t *g, int64_t n, int64_t k, rad_doc *doc, rad_error *err)
-{
+static rad_status put_groups(const double *v, const int64_t *g, int64_t n, int64_t k, rad_doc *doc, rad_error *err) {
     double stat, between, within, ties = 0, h = 0, bartlett, pooled = 0, logs = 0, inv = 0;
     rad_status st = RAD_OK;
     group *each = rad_calloc((size_t)k, sizeof *each);
@@ -310,8 +304,7 @@ out:
     return st;
 }
 
-static rad_status groups_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status groups_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)arg;
     (void)n_arg;
     const rad_column *c = &f->column[1];
@@ -347,8 +340,7 @@ static rad_status groups_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
 /* Kendall's tau-b counts pairs: n^2. */
 #define KENDALL_MAX 20000
 
-static double pearson(const double *x, const double *y, int64_t n)
-{
+static double pearson(const double *x, const double *y, int64_t n) {
     double mx, vx, my, vy, s = 0;
     rad_mean_var(x, n, &mx, &vx);
     rad_mean_var(y, n, &my, &vy);
@@ -371,8 +363,7 @@ static void tie_sums(double *sorted, int64_t n, double *ret_t5, double *ret_t1, 
     }
 }
 
-static rad_status correlation_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status correlation_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level;
     rad_status st;
     double *x = rad_new_doubles(f->n), *y = rad_new_doubles(f->n), *rx = rad_new_doubles(f->n), *ry = rad_new_doubles(f->n);
@@ -426,6 +417,42 @@ out:
     return st;
 }
 
+/* ---------------------------------------------------------------- duplicates */
+
+/* Columns id, label, score; rad_stat_call has sorted the rows by all three, missing ids last. */
+static rad_status duplicates_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
+    (void)arg;
+    (void)n_arg;
+    (void)err;
+    int64_t rows = 0, ids = 0, exact = 0, conflicts = 0, truths = 0, variants = 0;
+    bool truth_differs = false;
+    const double *id = f->column[0].value, *y = f->column[1].value, *x = f->column[2].value;
+    for (int64_t i = 0; i < f->n && !isnan(id[i]); i++) {
+        rows++;
+        const bool same_id = i > 0 && id[i] == id[i - 1];
+        const bool same_y = same_id && (y[i] == y[i - 1] || (isnan(y[i]) && isnan(y[i - 1])));
+        const bool same_x = same_id && (x[i] == x[i - 1] || (isnan(x[i]) && isnan(x[i - 1])));
+        if (!same_id) {
+            conflicts += variants > 1;
+            truths += truth_differs;
+            ids++;
+            variants = 1;
+            truth_differs = false;
+        } else if (same_y && same_x) {
+            exact++;
+        } else {
+            variants++;
+            truth_differs = truth_differs || !same_y;
+        }
+    }
+    rad_doc_int(doc, "n_rows", rows);
+    rad_doc_int(doc, "n_ids", ids);
+    rad_doc_int(doc, "n_exact_duplicate_rows", exact);
+    rad_doc_int(doc, "n_conflicting_ids", conflicts + (variants > 1));
+    rad_doc_int(doc, "n_ids_conflicting_truth", truths + truth_differs);
+    return RAD_OK;
+}
+
 #define TWO "x, group[, group1, group2[, level = 0.95]]"
 
 static const rad_stat_function functions[] = {
@@ -435,16 +462,22 @@ static const rad_stat_function functions[] = {
     {"median7", "x", "median (quantile type 7)", "median", "n", "", 1, 0, RAD_STAT_AGGREGATE, describe_doc},
     {"quartile3", "x", "upper quartile, type 7", "q3", "n", "", 1, 0, RAD_STAT_AGGREGATE, describe_doc},
     {"two_groups_json", TWO,
-     "t tests (Welch, pooled), Mann-Whitney (tie-corrected, with and without continuity correction), Kolmogorov-Smirnov (limit and exact with "
-     "ties), standardised difference (n - 1), Wasserstein distance; group1 - group2", NULL, "nc", "ttn", 2, 0, RAD_STAT_AGGREGATE, two_doc},
+     "t tests (Welch, pooled), Mann-Whitney (tie-corrected, with and without continuity correction), Kolmogorov-Smirnov (limit and exact "
+     "with "
+     "ties), standardised difference (n - 1), Wasserstein distance; group1 - group2",
+     NULL, "nc", "ttn", 2, 0, RAD_STAT_AGGREGATE, two_doc},
     {"welch_p", TWO, "p of Welch's t test", "welch_p", "nc", "ttn", 2, 0, RAD_STAT_AGGREGATE, two_doc},
-    {"mann_whitney_p", TWO, "p of the Mann-Whitney test with continuity correction", "p_cc", "nc", "ttn", 2, 0, RAD_STAT_AGGREGATE, two_doc},
+    {"mann_whitney_p", TWO, "p of the Mann-Whitney test with continuity correction", "p_cc", "nc", "ttn", 2, 0, RAD_STAT_AGGREGATE,
+     two_doc},
     {"smd", TWO, "standardised mean difference (m1 - m2) / sqrt((s1^2 + s2^2) / 2), signed", "smd", "nc", "ttn", 2, 0, RAD_STAT_AGGREGATE,
      two_doc},
     {"groups_json", "x, group", "one-way analysis of variance, Welch's F, Kruskal-Wallis, Bartlett, Brown-Forsythe", NULL, "nc", "", 2, 0,
      RAD_STAT_AGGREGATE, groups_doc},
-    {"kruskal_p", "x, group", "p of the Kruskal-Wallis test, tie-corrected", "kruskal_wallis.p", "nc", "", 2, 0, RAD_STAT_AGGREGATE, groups_doc},
-    {"correlation_json", "x, y[, level = 0.95]", "Pearson, Spearman and Kendall tau-b with p values", NULL, "nn", "n", 2, 0, RAD_STAT_AGGREGATE,
-     correlation_doc},
+    {"kruskal_p", "x, group", "p of the Kruskal-Wallis test, tie-corrected", "kruskal_wallis.p", "nc", "", 2, 0, RAD_STAT_AGGREGATE,
+     groups_doc},
+    {"duplicates_json", "id, label, score", "rows that occur twice, and ids whose label or score differs between rows", NULL, "cnn", "", 3,
+     0, RAD_STAT_AGGREGATE, duplicates_doc},
+    {"correlation_json", "x, y[, level = 0.95]", "Pearson, Spearman and Kendall tau-b with p values", NULL, "nn", "n", 2, 0,
+     RAD_STAT_AGGREGATE, correlation_doc},
 };
 RAD_STAT_TOPIC(rad_topic_table1, functions);

@@ -3,18 +3,15 @@
 #include <gsl/gsl_eigen.h>
 #include <gsl/gsl_randist.h>
 
-double rad_arg_num(const rad_arg *arg, int n_arg, int i, double otherwise)
-{
+double rad_arg_num(const rad_arg *arg, int n_arg, int i, double otherwise) {
     return i < n_arg && !isnan(arg[i].num) ? arg[i].num : otherwise;
 }
 
-const char *rad_arg_text(const rad_arg *arg, int n_arg, int i, const char *otherwise)
-{
+const char *rad_arg_text(const rad_arg *arg, int n_arg, int i, const char *otherwise) {
     return i < n_arg && arg[i].text ? arg[i].text : otherwise;
 }
 
-rad_status rad_arg_fraction(const rad_arg *arg, int n_arg, int i, const char *what, double otherwise, double *ret, rad_error *err)
-{
+rad_status rad_arg_fraction(const rad_arg *arg, int n_arg, int i, const char *what, double otherwise, double *ret, rad_error *err) {
     const double x = rad_arg_num(arg, n_arg, i, otherwise);
     if (!(x > 0 && x < 1))
         return rad_error_set(err, RAD_E_USAGE, "%s %g: expected a number between 0 and 1", what, x);
@@ -22,8 +19,7 @@ rad_status rad_arg_fraction(const rad_arg *arg, int n_arg, int i, const char *wh
     return RAD_OK;
 }
 
-rad_status rad_arg_word(const char *text, const char *what, const char *const *known, int *ret, rad_error *err)
-{
+rad_status rad_arg_word(const char *text, const char *what, const char *const *known, int *ret, rad_error *err) {
     char list[200] = "";
     size_t at = 0;
     for (int i = 0; known[i]; i++) {
@@ -37,8 +33,7 @@ rad_status rad_arg_word(const char *text, const char *what, const char *const *k
     return rad_error_set(err, RAD_E_USAGE, "%s '%.60s': expected one of %s", what, text, list);
 }
 
-rad_status rad_arg_numbers(const char *text, const char *what, double *ret, int64_t max, int64_t *ret_n, rad_error *err)
-{
+rad_status rad_arg_numbers(const char *text, const char *what, double *ret, int64_t max, int64_t *ret_n, rad_error *err) {
     int64_t n = 0;
     while (*text) {
         char item[40];
@@ -61,48 +56,39 @@ rad_status rad_arg_numbers(const char *text, const char *what, double *ret, int6
     return RAD_OK;
 }
 
-double *rad_new_doubles(int64_t n)
-{
+double *rad_new_doubles(int64_t n) {
     return rad_calloc((size_t)(n > 0 ? n : 1), sizeof(double));
 }
 
-int64_t *rad_new_ints(int64_t n)
-{
+int64_t *rad_new_ints(int64_t n) {
     return rad_calloc((size_t)(n > 0 ? n : 1), sizeof(int64_t));
 }
 
-rad_status rad_no_memory(rad_error *err)
-{
+rad_status rad_no_memory(rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "no memory for this statistic");
 }
 
-double rad_qnorm(double p)
-{
+double rad_qnorm(double p) {
     return p > 0.5 ? gsl_cdf_ugaussian_Qinv(1 - p) : gsl_cdf_ugaussian_Pinv(p);
 }
 
-double rad_z_level(double level)
-{
+double rad_z_level(double level) {
     return gsl_cdf_ugaussian_Pinv(0.5 + level / 2);
 }
 
-double rad_p_two_sided(double z)
-{
+double rad_p_two_sided(double z) {
     return isnan(z) ? NAN : isinf(z) ? 0 : 2 * gsl_cdf_ugaussian_Q(fabs(z));
 }
 
-double rad_p_chisq(double x, double df)
-{
+double rad_p_chisq(double x, double df) {
     return !(df > 0) || isnan(x) ? NAN : isinf(x) ? 0 : x <= 0 ? 1 : gsl_cdf_chisq_Q(x, df);
 }
 
-double rad_p_f(double x, double df1, double df2)
-{
+double rad_p_f(double x, double df1, double df2) {
     return !(df1 > 0 && df2 > 0) || isnan(x) ? NAN : isinf(x) ? 0 : x <= 0 ? 1 : gsl_cdf_fdist_Q(x, df1, df2);
 }
 
-double rad_p_t_two_sided(double t, double df)
-{
+double rad_p_t_two_sided(double t, double df) {
     if (isnan(t) || !(df > 0))
         return NAN;
     if (isinf(df))
@@ -111,19 +97,16 @@ double rad_p_t_two_sided(double t, double df)
 }
 
 /* gsl_cdf_tdist_Q loses seven digits far out; the incomplete beta function does not. */
-double rad_t_tail(double t, double df)
-{
+double rad_t_tail(double t, double df) {
     const double q = t * t, half = q < df ? gsl_cdf_beta_Q(q / (df + q), 0.5, df / 2) / 2 : gsl_cdf_beta_P(df / (df + q), df / 2, 0.5) / 2;
     return t >= 0 ? half : 1 - half;
 }
 
-double rad_q_t(double p, double df)
-{
+double rad_q_t(double p, double df) {
     return isinf(df) ? rad_qnorm(p) : !(df > 0) ? NAN : gsl_cdf_tdist_Pinv(p, df);
 }
 
-double rad_p_binomial(int64_t k, int64_t n, double p)
-{
+double rad_p_binomial(int64_t k, int64_t n, double p) {
     if (k < 0)
         return 0;
     if (k >= n)
@@ -135,18 +118,17 @@ double rad_p_binomial(int64_t k, int64_t n, double p)
     return gsl_cdf_beta_Q(p, (double)k + 1, (double)(n - k));
 }
 
-double rad_d_binomial(int64_t k, int64_t n, double p)
-{
+double rad_d_binomial(int64_t k, int64_t n, double p) {
     if (k < 0 || k > n)
         return 0;
     if (p <= 0 || p >= 1)
         return (p <= 0 ? k == 0 : k == n) ? 1 : 0;
-    return exp(lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) + (double)k * log(p) + (double)(n - k) * log1p(-p));
+    return exp(lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) + (double)k * log(p) +
+               (double)(n - k) * log1p(-p));
 }
 
 /* GSL's inverse stops at about 1e-8 for skewed shapes: bisection on the bracket, then Newton steps on its own cdf. */
-double rad_q_beta(double p, double a, double b)
-{
+double rad_q_beta(double p, double a, double b) {
     if (!(p >= 0 && p <= 1) || !(a > 0) || !(b > 0))
         return NAN;
     if (p <= 0)
@@ -176,8 +158,7 @@ double rad_q_beta(double p, double a, double b)
 }
 
 /* K(x) = 1 - Q; Q(x) = 2 sum (-1)^(k-1) exp(-2 k^2 x^2) for large x, by the theta identity for small x (Kolmogorov 1933). */
-double rad_p_kolmogorov(double x)
-{
+double rad_p_kolmogorov(double x) {
     if (isnan(x))
         return NAN;
     if (x <= 0)
@@ -195,18 +176,15 @@ double rad_p_kolmogorov(double x)
     return 2 * s;
 }
 
-double rad_logit(double p)
-{
+double rad_logit(double p) {
     return log(p) - log1p(-p);
 }
 
-double rad_expit(double x)
-{
+double rad_expit(double x) {
     return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
 }
 
-double rad_quantile7(const double *sorted, int64_t n, double p)
-{
+double rad_quantile7(const double *sorted, int64_t n, double p) {
     if (n <= 0)
         return NAN;
     const double index = (double)(n - 1) * p, fuzz = 4 * 2.220446049250313e-16;
@@ -220,19 +198,16 @@ double rad_quantile7(const double *sorted, int64_t n, double p)
     return (1 - h) * sorted[i] + h * sorted[i + 1];
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
+static int compare_doubles(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-void rad_sort_doubles(double *x, int64_t n)
-{
+void rad_sort_doubles(double *x, int64_t n) {
     qsort(x, (size_t)n, sizeof *x, compare_doubles);
 }
 
-void rad_mean_var(const double *x, int64_t n, double *ret_mean, double *ret_var)
-{
+void rad_mean_var(const double *x, int64_t n, double *ret_mean, double *ret_var) {
     double s = 0, q = 0;
     for (int64_t i = 0; i < n; i++)
         s += x[i];
@@ -248,8 +223,7 @@ void rad_mean_var(const double *x, int64_t n, double *ret_mean, double *ret_var)
     *ret_var = n > 1 ? q / (double)(n - 1) : NAN;
 }
 
-static void philox(uint32_t c[4], uint32_t k0, uint32_t k1)
-{
+static void philox(uint32_t c[4], uint32_t k0, uint32_t k1) {
     for (int r = 0; r < 10; r++) {
         const uint64_t p0 = (uint64_t)0xD2511F53u * c[0], p1 = (uint64_t)0xCD9E8D57u * c[2];
         const uint32_t n0 = (uint32_t)(p1 >> 32) ^ c[1] ^ k0, n2 = (uint32_t)(p0 >> 32) ^ c[3] ^ k1;
@@ -262,22 +236,19 @@ static void philox(uint32_t c[4], uint32_t k0, uint32_t k1)
     }
 }
 
-double rad_uniform(uint64_t seed, uint64_t replicate, uint64_t draw)
-{
+double rad_uniform(uint64_t seed, uint64_t replicate, uint64_t draw) {
     uint32_t c[4] = {(uint32_t)draw, (uint32_t)(draw >> 32), (uint32_t)replicate, (uint32_t)(replicate >> 32)};
     philox(c, (uint32_t)seed, (uint32_t)(seed >> 32));
     const uint64_t u = ((uint64_t)c[0] << 32 | c[1]) >> 11;
     return (double)u * 0x1p-53;
 }
 
-int64_t rad_uniform_int(uint64_t seed, uint64_t replicate, uint64_t draw, int64_t n)
-{
+int64_t rad_uniform_int(uint64_t seed, uint64_t replicate, uint64_t draw, int64_t n) {
     const int64_t i = (int64_t)(rad_uniform(seed, replicate, draw) * (double)n);
     return i < n ? i : n - 1;
 }
 
-rad_status rad_quadratic_pinv(const double *a, const double *x, int64_t k, double *ret, int64_t *ret_rank, rad_error *err)
-{
+rad_status rad_quadratic_pinv(const double *a, const double *x, int64_t k, double *ret, int64_t *ret_rank, rad_error *err) {
     double *copy = rad_new_doubles(k * k), *val = rad_new_doubles(k), *vec = rad_new_doubles(k * k);
     gsl_eigen_symmv_workspace *w = gsl_eigen_symmv_alloc((size_t)k);
     rad_status st = RAD_OK;
@@ -313,8 +284,7 @@ rad_status rad_quadratic_pinv(const double *a, const double *x, int64_t k, doubl
 
 /* Cholesky with a relative pivot test, by hand: GSL's version calls the process-wide error handler for a matrix that is not positive
  * definite, which here is an ordinary answer (aliased terms). */
-rad_status rad_spd_inverse(const double *a, int64_t k, double *ret_inverse, double *ret_logdet, bool *ret_ok, rad_error *err)
-{
+rad_status rad_spd_inverse(const double *a, int64_t k, double *ret_inverse, double *ret_logdet, bool *ret_ok, rad_error *err) {
     double *l = rad_new_doubles(k * k);
     if (!l)
         return rad_no_memory(err);
@@ -361,14 +331,12 @@ rad_status rad_spd_inverse(const double *a, int64_t k, double *ret_inverse, doub
     return RAD_OK;
 }
 
-void rad_labels(const rad_column *c, int64_t n, int8_t *ret)
-{
+void rad_labels(const rad_column *c, int64_t n, int8_t *ret) {
     for (int64_t i = 0; i < n; i++)
         ret[i] = c->value[i] == 1 ? 1 : c->value[i] == 0 ? 0 : -1;
 }
 
-int64_t rad_complete(const rad_frame *f, int64_t from, int64_t to, int64_t *ret_keep)
-{
+int64_t rad_complete(const rad_frame *f, int64_t from, int64_t to, int64_t *ret_keep) {
     int64_t n = 0;
     for (int64_t i = 0; i < f->n; i++) {
         bool ok = true;

@@ -13,23 +13,20 @@
 
 enum { LINE = 1 << 16, MAX = 64 };
 
-static bool line_in(char *line)
-{
+static bool line_in(char *line) {
     if (!fgets(line, LINE, stdin))
         return false;
     line[strcspn(line, "\n")] = 0;
     return true;
 }
 
-static char letter(const rad_stat_function *s, int i)
-{
+static char letter(const rad_stat_function *s, int i) {
     const size_t nc = strlen(s->columns);
     const size_t last = s->columns[nc - 1] == '+' ? nc - 2 : nc - 1;
     return s->columns[(size_t)i < last ? (size_t)i : last];
 }
 
-static rad_status read_rows(const rad_stat_function *s, int nc, long long rows, char *line, rad_column_builder **b, rad_error *err)
-{
+static rad_status read_rows(const rad_stat_function *s, int nc, long long rows, char *line, rad_column_builder **b, rad_error *err) {
     rad_status st = RAD_OK;
     for (int i = 0; i < nc && st == RAD_OK; i++)
         st = rad_column_builder_create(letter(s, i), &b[i], err);
@@ -48,8 +45,7 @@ static rad_status read_rows(const rad_stat_function *s, int nc, long long rows, 
     return st;
 }
 
-static rad_status answer(const char *name, int na, int nc, long long rows, char *line, rad_error *err)
-{
+static rad_status answer(const char *name, int na, int nc, long long rows, char *line, rad_error *err) {
     const rad_stat_function *s = rad_stat_function_find(name);
     rad_column_builder *b[MAX] = {0};
     rad_column column[MAX];
@@ -104,8 +100,7 @@ out:
     return st;
 }
 
-int main(void)
-{
+int main(void) {
     static char line[LINE];
     while (line_in(line)) {
         char name[64];

@@ -787,3 +787,9 @@ def _(i, data, e, c):
         raise Unknown(i["corstr"])
     d = logistic(i, data, e, "logistic", [f"{i['formula']} + cluster({i['id']})"])
     return {"coef": d["rows"]}
+
+
+@stat("duplicate_report")
+def _(i, data, e, c):
+    rows = rows_of(i, data)
+    return e.call("duplicates_json", [column(rows, i[k]) for k in ("key", "truth", "score")], [])

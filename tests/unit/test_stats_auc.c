@@ -11,8 +11,7 @@
 
 #include "radcohort/stats.h"
 
-static uint64_t rng(uint64_t *s)
-{
+static uint64_t rng(uint64_t *s) {
     *s += 0x9e3779b97f4a7c15u;
     uint64_t z = *s;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -20,8 +19,7 @@ static uint64_t rng(uint64_t *s)
     return z ^ (z >> 31);
 }
 
-static rad_estimate auc(const int8_t *y, const double *x, int64_t n)
-{
+static rad_estimate auc(const int8_t *y, const double *x, int64_t n) {
     rad_estimate e;
     rad_error err = {0};
     assert_int_equal(rad_auc(y, x, n, 0.95, &e, &err), RAD_OK);
@@ -29,8 +27,7 @@ static rad_estimate auc(const int8_t *y, const double *x, int64_t n)
 }
 
 /* The definition, O(n^2), with placement values kept as doubles. */
-static void brute(const int8_t *y, const double *x, int64_t n, double *ret_auc, double *ret_var)
-{
+static void brute(const int8_t *y, const double *x, int64_t n, double *ret_auc, double *ret_var) {
     double n1 = 0, n0 = 0, sum = 0, s10 = 0, s01 = 0;
     for (int64_t i = 0; i < n; i++) {
         n1 += y[i] == 1;
@@ -54,8 +51,7 @@ static void brute(const int8_t *y, const double *x, int64_t n, double *ret_auc, 
     *ret_var = s10 / (n1 - 1) / n1 + s01 / (n0 - 1) / n0;
 }
 
-static void test_brute_force(void **state)
-{
+static void test_brute_force(void **state) {
     (void)state;
     uint64_t s = 1;
     for (int round = 0; round < 200; round++) {
@@ -74,8 +70,7 @@ static void test_brute_force(void **state)
     }
 }
 
-static void test_invariance(void **state)
-{
+static void test_invariance(void **state) {
     (void)state;
     enum { N = 500 };
     uint64_t s = 7;
@@ -118,11 +113,11 @@ static void test_invariance(void **state)
     assert_true(fabs(f.se * f.se / (e.se * e.se) - 0.5) < 0.01);
 }
 
-static void test_degenerate(void **state)
-{
+static void test_degenerate(void **state) {
     (void)state;
     const int8_t y[6] = {1, 1, 1, 0, 0, 0}, one[6] = {1, 1, 1, 1, 1, 1}, single[6] = {1, 0, 0, 0, 0, 0}, odd[6] = {1, 1, 2, 0, 0, -1};
-    const double sep[6] = {0.9, 0.8, 0.7, 0.3, 0.2, 0.1}, tie[6] = {0.5, 0.5, 0.5, 0.5, 0.5, 0.5}, zero[6] = {0.0, -0.0, 0.0, -0.0, 0.0, 0.0};
+    const double sep[6] = {0.9, 0.8, 0.7, 0.3, 0.2, 0.1}, tie[6] = {0.5, 0.5, 0.5, 0.5, 0.5, 0.5},
+                 zero[6] = {0.0, -0.0, 0.0, -0.0, 0.0, 0.0};
     const double holes[6] = {0.9, NAN, 0.7, 0.3, 0.2, NAN};
     rad_estimate e = auc(y, sep, 6);
     assert_true(e.est == 1 && e.se == 0 && e.lower == 1 && e.upper == 1 && isnan(e.p) && e.reason);
@@ -157,8 +152,7 @@ static void test_degenerate(void **state)
     assert_true(e.est == 42);
 }
 
-static void test_difference(void **state)
-{
+static void test_difference(void **state) {
     (void)state;
     rad_error err = {0};
     rad_estimate a = {.est = 0.9, .se = 0.03, .n = 100, .n_pos = 40}, b = {.est = 0.8, .se = 0.04, .n = 50, .n_pos = 20}, d;
@@ -177,8 +171,7 @@ static void test_difference(void **state)
     assert_true(d.est == 0 && isnan(d.p) && d.reason);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_brute_force), cmocka_unit_test(test_invariance),
                                        cmocka_unit_test(test_degenerate), cmocka_unit_test(test_difference)};
     return cmocka_run_group_tests(tests, NULL, NULL);

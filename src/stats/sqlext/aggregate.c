@@ -13,8 +13,7 @@ typedef struct state {
     bool failed; /* a row was refused; SQLite calls final all the same, to clean up */
 } state;
 
-static void destroy(state *a)
-{
+static void destroy(state *a) {
     if (!a)
         return;
     for (int i = 0; i < a->n_column; i++)
@@ -24,8 +23,7 @@ static void destroy(state *a)
     free(a);
 }
 
-static rad_status create(const rad_stat_function *s, int n_column, int n_arg, sqlite3_value **v, state **ret, rad_error *err)
-{
+static rad_status create(const rad_stat_function *s, int n_column, int n_arg, sqlite3_value **v, state **ret, rad_error *err) {
     state *a = rad_calloc(1, sizeof *a);
     if (!a)
         return rad_error_set(err, RAD_E_NOMEM, "no memory");
@@ -47,17 +45,16 @@ static rad_status create(const rad_stat_function *s, int n_column, int n_arg, sq
     return st;
 }
 
-static rad_status same_arg(const rad_arg *a, const rad_arg *b, int i, rad_error *err)
-{
+static rad_status same_arg(const rad_arg *a, const rad_arg *b, int i, rad_error *err) {
     const bool same = a->text && b->text ? strcmp(a->text, b->text) == 0 : a->text == b->text;
     if (same)
         return RAD_OK;
-    return rad_error_set(err, RAD_E_USAGE, "constant %d is '%s' in one row and '%s' in another: it must be the same for all rows of a group",
-                         i + 1, a->text ? a->text : "NULL", b->text ? b->text : "NULL");
+    return rad_error_set(err, RAD_E_USAGE,
+                         "constant %d is '%s' in one row and '%s' in another: it must be the same for all rows of a group", i + 1,
+                         a->text ? a->text : "NULL", b->text ? b->text : "NULL");
 }
 
-static void step(sqlite3_context *ctx, int n, sqlite3_value **v)
-{
+static void step(sqlite3_context *ctx, int n, sqlite3_value **v) {
     const rad_stat_function *s = sqlite3_user_data(ctx);
     state **slot = sqlite3_aggregate_context(ctx, sizeof *slot);
     rad_error err = {0};
@@ -91,8 +88,7 @@ static void step(sqlite3_context *ctx, int n, sqlite3_value **v)
     }
 }
 
-static void compute(sqlite3_context *ctx, state *a)
-{
+static void compute(sqlite3_context *ctx, state *a) {
     if (a && a->failed)
         return;
     const rad_stat_function *s = sqlite3_user_data(ctx);
@@ -110,7 +106,8 @@ static void compute(sqlite3_context *ctx, state *a)
     } else { /* no row at all: the shortest call */
         f.n_column = (int64_t)strcspn(s->columns, "+");
         for (int i = 0; i < (int)f.n_column; i++)
-            column[i] = (rad_column){.value = nothing, .level = sqlext_letter(s, i) == 'c' ? (const char *const *)(const void *)nothing : NULL};
+            column[i] =
+                (rad_column){.value = nothing, .level = sqlext_letter(s, i) == 'c' ? (const char *const *)(const void *)nothing : NULL};
     }
     if (st == RAD_OK && !a && strcspn(s->columns, "+") < strlen(s->columns) && s->args[0]) {
         sqlite3_result_null(ctx); /* the constants of a repeating call came with its rows; there are none */
@@ -125,14 +122,12 @@ static void compute(sqlite3_context *ctx, state *a)
     rad_doc_destroy(&doc);
 }
 
-static void value(sqlite3_context *ctx)
-{
+static void value(sqlite3_context *ctx) {
     state **slot = sqlite3_aggregate_context(ctx, 0);
     compute(ctx, slot ? *slot : NULL);
 }
 
-static void final(sqlite3_context *ctx)
-{
+static void final(sqlite3_context *ctx) {
     state **slot = sqlite3_aggregate_context(ctx, 0);
     compute(ctx, slot ? *slot : NULL);
     if (slot) {
@@ -141,8 +136,7 @@ static void final(sqlite3_context *ctx)
     }
 }
 
-static void inverse(sqlite3_context *ctx, int n, sqlite3_value **v)
-{
+static void inverse(sqlite3_context *ctx, int n, sqlite3_value **v) {
     (void)n;
     (void)v;
     state **slot = sqlite3_aggregate_context(ctx, 0);
@@ -152,8 +146,7 @@ static void inverse(sqlite3_context *ctx, int n, sqlite3_value **v)
         rad_column_builder_drop_first((*slot)->column[i]);
 }
 
-int sqlext_register_aggregate(sqlite3 *db, const rad_stat_function *s)
-{
+int sqlext_register_aggregate(sqlite3 *db, const rad_stat_function *s) {
     const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
     return sqlite3_create_window_function(db, s->name, -1, flags, (void *)(uintptr_t)s, step, final, value, inverse, NULL);
 }

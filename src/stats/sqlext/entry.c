@@ -6,8 +6,7 @@ SQLITE_EXTENSION_INIT1
 
 __attribute__((visibility("default"))) int sqlite3_radstats_init(sqlite3 *db, char **ret_text, const sqlite3_api_routines *api);
 
-int sqlite3_radstats_init(sqlite3 *db, char **ret_text, const sqlite3_api_routines *api)
-{
+int sqlite3_radstats_init(sqlite3 *db, char **ret_text, const sqlite3_api_routines *api) {
     SQLITE_EXTENSION_INIT2(api);
     rad_error err = {0};
     if (rad_sqlext_register(db, &err) != RAD_OK) {

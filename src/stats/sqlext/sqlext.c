@@ -4,8 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-rad_status sqlext_put(rad_column_builder *b, sqlite3_value *v, rad_error *err)
-{
+rad_status sqlext_put(rad_column_builder *b, sqlite3_value *v, rad_error *err) {
     switch (sqlite3_value_type(v)) {
     case SQLITE_NULL:
         return rad_column_builder_put_missing(b, err);
@@ -17,8 +16,7 @@ rad_status sqlext_put(rad_column_builder *b, sqlite3_value *v, rad_error *err)
     }
 }
 
-void sqlext_arg(sqlite3_value *v, rad_arg *ret)
-{
+void sqlext_arg(sqlite3_value *v, rad_arg *ret) {
     *ret = (rad_arg){.num = NAN};
     switch (sqlite3_value_type(v)) {
     case SQLITE_NULL:
@@ -35,8 +33,7 @@ void sqlext_arg(sqlite3_value *v, rad_arg *ret)
     }
 }
 
-bool sqlext_layout(const rad_stat_function *s, int n_given, int *ret_columns, int *ret_first_column)
-{
+bool sqlext_layout(const rad_stat_function *s, int n_given, int *ret_columns, int *ret_first_column) {
     const size_t nc = strlen(s->columns);
     const int na = (int)strlen(s->args);
     const bool repeats = nc > 0 && s->columns[nc - 1] == '+';
@@ -52,16 +49,14 @@ bool sqlext_layout(const rad_stat_function *s, int n_given, int *ret_columns, in
     return n_given >= (int)nc && n_given <= (int)nc + na;
 }
 
-char sqlext_letter(const rad_stat_function *s, int i)
-{
+char sqlext_letter(const rad_stat_function *s, int i) {
     const size_t nc = strlen(s->columns);
     const bool repeats = s->columns[nc - 1] == '+';
     const size_t last = repeats ? nc - 2 : nc - 1;
     return s->columns[(size_t)i < last ? (size_t)i : last];
 }
 
-void sqlext_result(sqlite3_context *ctx, const rad_stat_function *s, const rad_doc *doc)
-{
+void sqlext_result(sqlite3_context *ctx, const rad_stat_function *s, const rad_doc *doc) {
     if (s->field) {
         const char *text = rad_doc_get_text(doc, s->field);
         const double x = rad_doc_get(doc, s->field);
@@ -84,8 +79,7 @@ void sqlext_result(sqlite3_context *ctx, const rad_stat_function *s, const rad_d
     rad_buf_release(&out);
 }
 
-void sqlext_fail(sqlite3_context *ctx, const rad_stat_function *s, rad_status st, const rad_error *err)
-{
+void sqlext_fail(sqlite3_context *ctx, const rad_stat_function *s, rad_status st, const rad_error *err) {
     char text[RAD_ERROR_TEXT + 100];
     snprintf(text, sizeof text, "%s(%s): %s", s->name, s->signature, err->text);
     sqlite3_result_error(ctx, text, -1);
@@ -93,8 +87,7 @@ void sqlext_fail(sqlite3_context *ctx, const rad_stat_function *s, rad_status st
         sqlite3_result_error_nomem(ctx);
 }
 
-static void call_scalar(sqlite3_context *ctx, int n, sqlite3_value **v)
-{
+static void call_scalar(sqlite3_context *ctx, int n, sqlite3_value **v) {
     const rad_stat_function *s = sqlite3_user_data(ctx);
     rad_arg arg[SQLEXT_MAX_ARGS];
     rad_error err = {0};
@@ -118,14 +111,12 @@ static void call_scalar(sqlite3_context *ctx, int n, sqlite3_value **v)
     rad_doc_destroy(&doc);
 }
 
-int sqlext_register_scalar(sqlite3 *db, const rad_stat_function *s)
-{
+int sqlext_register_scalar(sqlite3 *db, const rad_stat_function *s) {
     const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
     return sqlite3_create_function_v2(db, s->name, -1, flags, (void *)(uintptr_t)s, call_scalar, NULL, NULL, NULL);
 }
 
-rad_status rad_sqlext_register(struct sqlite3 *db, rad_error *err)
-{
+rad_status rad_sqlext_register(struct sqlite3 *db, rad_error *err) {
     gsl_set_error_handler_off(); /* GSL's own handler aborts the process */
     int rc = sqlext_register_list(db);
     for (int64_t i = 0; i < rad_stat_function_count() && rc == SQLITE_OK; i++) {

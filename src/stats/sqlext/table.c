@@ -13,7 +13,7 @@ typedef struct table {
     sqlite3_vtab base;
     sqlite3 *db;
     const rad_stat_function *s;
-    int n_out; /* result columns; then query, arguments, reason, document */
+    int n_out;   /* result columns; then query, arguments, reason, document */
     char *names; /* result columns' names, NUL-separated */
     const char *name[SQLEXT_MAX_ARGS];
 } table;
@@ -26,16 +26,14 @@ typedef struct cursor {
     bool has_row, done;
 } cursor;
 
-static int disconnect(sqlite3_vtab *v)
-{
+static int disconnect(sqlite3_vtab *v) {
     table *t = (table *)v;
     free(t->names);
     free(t);
     return SQLITE_OK;
 }
 
-static int connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **ret, char **ret_text)
-{
+static int connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **ret, char **ret_text) {
     (void)argc;
     (void)argv;
     const rad_stat_function *s = aux;
@@ -73,8 +71,7 @@ static int connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sq
 }
 
 /* argv of filter: query first, then the arguments in order; idxNum = how many there are. */
-static int best_index(sqlite3_vtab *v, sqlite3_index_info *info)
-{
+static int best_index(sqlite3_vtab *v, sqlite3_index_info *info) {
     const table *t = (const table *)v;
     const int query = t->n_out, n_arg = (int)strlen(t->s->args);
     int at[SQLEXT_MAX_ARGS + 1];
@@ -100,8 +97,7 @@ static int best_index(sqlite3_vtab *v, sqlite3_index_info *info)
     return SQLITE_OK;
 }
 
-static int open_cursor(sqlite3_vtab *v, sqlite3_vtab_cursor **ret)
-{
+static int open_cursor(sqlite3_vtab *v, sqlite3_vtab_cursor **ret) {
     (void)v;
     cursor *c = rad_calloc(1, sizeof *c);
     if (!c)
@@ -110,8 +106,7 @@ static int open_cursor(sqlite3_vtab *v, sqlite3_vtab_cursor **ret)
     return SQLITE_OK;
 }
 
-static int close_cursor(sqlite3_vtab_cursor *vc)
-{
+static int close_cursor(sqlite3_vtab_cursor *vc) {
     cursor *c = (cursor *)vc;
     rad_doc_destroy(&c->doc);
     free(c);
@@ -119,8 +114,7 @@ static int close_cursor(sqlite3_vtab_cursor *vc)
 }
 
 /* Runs the statement into builders. */
-static rad_status collect(const table *t, sqlite3_stmt *q, rad_column_builder **b, int nc, rad_error *err)
-{
+static rad_status collect(const table *t, sqlite3_stmt *q, rad_column_builder **b, int nc, rad_error *err) {
     rad_status st = RAD_OK;
     for (int i = 0; i < nc && st == RAD_OK; i++)
         st = rad_column_builder_create(sqlext_letter(t->s, i), &b[i], err);
@@ -136,8 +130,7 @@ static rad_status collect(const table *t, sqlite3_stmt *q, rad_column_builder **
     return st;
 }
 
-static rad_status prepare(const table *t, const char *sql, sqlite3_stmt **ret, int *ret_nc, rad_error *err)
-{
+static rad_status prepare(const table *t, const char *sql, sqlite3_stmt **ret, int *ret_nc, rad_error *err) {
     const char *tail = NULL;
     sqlite3_stmt *q = NULL;
     if (sqlite3_prepare_v2(t->db, sql, -1, &q, &tail) != SQLITE_OK)
@@ -159,8 +152,7 @@ static rad_status prepare(const table *t, const char *sql, sqlite3_stmt **ret, i
     return RAD_OK;
 }
 
-static rad_status run(const table *t, const char *sql, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err)
-{
+static rad_status run(const table *t, const char *sql, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     sqlite3_stmt *q = NULL;
     rad_column_builder *b[SQLEXT_MAX_ARGS] = {0};
     rad_column column[SQLEXT_MAX_ARGS];
@@ -181,8 +173,7 @@ out:
     return st;
 }
 
-static int filter(sqlite3_vtab_cursor *vc, int n, const char *idx, int argc, sqlite3_value **argv)
-{
+static int filter(sqlite3_vtab_cursor *vc, int n, const char *idx, int argc, sqlite3_value **argv) {
     (void)idx;
     cursor *c = (cursor *)vc;
     table *t = (table *)vc->pVtab;
@@ -214,21 +205,18 @@ static int filter(sqlite3_vtab_cursor *vc, int n, const char *idx, int argc, sql
     return SQLITE_OK;
 }
 
-static int next(sqlite3_vtab_cursor *vc)
-{
+static int next(sqlite3_vtab_cursor *vc) {
     cursor *c = (cursor *)vc;
     c->place++;
     c->done = !c->has_row || !rad_doc_row_next(c->doc, &c->row);
     return SQLITE_OK;
 }
 
-static int eof(sqlite3_vtab_cursor *vc)
-{
+static int eof(sqlite3_vtab_cursor *vc) {
     return ((cursor *)vc)->done;
 }
 
-static int column_of(sqlite3_vtab_cursor *vc, sqlite3_context *ctx, int i)
-{
+static int column_of(sqlite3_vtab_cursor *vc, sqlite3_context *ctx, int i) {
     const cursor *c = (const cursor *)vc;
     const table *t = (const table *)vc->pVtab;
     const int reason = t->n_out + 1 + (int)strlen(t->s->args);
@@ -249,8 +237,7 @@ static int column_of(sqlite3_vtab_cursor *vc, sqlite3_context *ctx, int i)
     return SQLITE_OK;
 }
 
-static int rowid(sqlite3_vtab_cursor *vc, sqlite3_int64 *ret)
-{
+static int rowid(sqlite3_vtab_cursor *vc, sqlite3_int64 *ret) {
     *ret = ((cursor *)vc)->place + 1;
     return SQLITE_OK;
 }
@@ -266,15 +253,13 @@ static const sqlite3_module table_module = {.xConnect = connect,
                                             .xColumn = column_of,
                                             .xRowid = rowid};
 
-int sqlext_register_table(sqlite3 *db, const rad_stat_function *s)
-{
+int sqlext_register_table(sqlite3 *db, const rad_stat_function *s) {
     return sqlite3_create_module(db, s->name, &table_module, (void *)(uintptr_t)s);
 }
 
 /* ---------------------------------------------------------------- radstats_functions */
 
-static int list_connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **ret, char **ret_text)
-{
+static int list_connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **ret, char **ret_text) {
     (void)aux;
     (void)argc;
     (void)argv;
@@ -291,21 +276,18 @@ static int list_connect(sqlite3 *db, void *aux, int argc, const char *const *arg
     return SQLITE_OK;
 }
 
-static int list_disconnect(sqlite3_vtab *v)
-{
+static int list_disconnect(sqlite3_vtab *v) {
     free(v);
     return SQLITE_OK;
 }
 
-static int list_best(sqlite3_vtab *v, sqlite3_index_info *info)
-{
+static int list_best(sqlite3_vtab *v, sqlite3_index_info *info) {
     (void)v;
     info->estimatedCost = 300;
     return SQLITE_OK;
 }
 
-static int list_filter(sqlite3_vtab_cursor *vc, int n, const char *idx, int argc, sqlite3_value **argv)
-{
+static int list_filter(sqlite3_vtab_cursor *vc, int n, const char *idx, int argc, sqlite3_value **argv) {
     (void)n;
     (void)idx;
     (void)argc;
@@ -314,19 +296,16 @@ static int list_filter(sqlite3_vtab_cursor *vc, int n, const char *idx, int argc
     return SQLITE_OK;
 }
 
-static int list_next(sqlite3_vtab_cursor *vc)
-{
+static int list_next(sqlite3_vtab_cursor *vc) {
     ((cursor *)vc)->place++;
     return SQLITE_OK;
 }
 
-static int list_eof(sqlite3_vtab_cursor *vc)
-{
+static int list_eof(sqlite3_vtab_cursor *vc) {
     return ((cursor *)vc)->place >= rad_stat_function_count();
 }
 
-static int list_column(sqlite3_vtab_cursor *vc, sqlite3_context *ctx, int i)
-{
+static int list_column(sqlite3_vtab_cursor *vc, sqlite3_context *ctx, int i) {
     const rad_stat_function *s = rad_stat_function_at(((cursor *)vc)->place);
     static const char *const kinds[] = {"scalar", "aggregate", "table"};
     const char *const text[] = {s->name, kinds[s->kind], s->signature, s->doc};
@@ -345,7 +324,6 @@ static const sqlite3_module list_module = {.xConnect = list_connect,
                                            .xColumn = list_column,
                                            .xRowid = rowid};
 
-int sqlext_register_list(sqlite3 *db)
-{
+int sqlext_register_list(sqlite3 *db) {
     return sqlite3_create_module(db, "radstats_functions", &list_module, NULL);
 }
