@@ -33,7 +33,12 @@ def main():
     topics = [a for a in sys.argv[1:] if not a.startswith("-")]
     verbose = "-v" in sys.argv
     data, bad = Data(shared), 0
-    for engine in (engines.Sql(build), engines.C(build)):
+    both = [engines.C(build)]
+    if os.environ.get("RAD_SANITIZE"):
+        print("SQL left out: an instrumented extension does not load into a plain Python; the C half runs the same functions")
+    else:
+        both.insert(0, engines.Sql(build))
+    for engine in both:
         results, silent = {}, {}
         for path in sorted(glob.glob(os.path.join(shared, "expected", "*.json"))):
             topic = os.path.basename(path)[:-5]
