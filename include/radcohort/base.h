@@ -140,6 +140,9 @@ typedef struct rad_map {
 /* Errors: NOTFOUND, IO, LIMIT (larger than max). Regular files only (a FIFO or device is FORMAT). */
 rad_status rad_map_open(const char *path, size_t max, rad_map *ret, rad_error *err) RAD_MUST_CHECK;
 void rad_map_close(rad_map *m);
+/* The pages leave this process's memory and come back from the file when they are read again: a large file that was read once does not count
+ * twice beside what was made of it. Advice only. */
+void rad_map_drop_pages(const rad_map *m);
 /* A whole file into memory, NUL-terminated; caller frees *ret_data. Errors as rad_map_open. */
 rad_status rad_file_read(const char *path, size_t max, char **ret_data, size_t *ret_size, rad_error *err) RAD_MUST_CHECK;
 /* Writes path.tmp, fsync, rename: the old or the new content is there, never half. */

@@ -121,6 +121,8 @@ rad_status rad_model_open(const char *path, rad_model **ret, rad_error *err) RAD
 /* The same over bytes in memory, which must outlive the model (fuzzing, tests). */
 rad_status rad_model_open_memory(const void *data, size_t size, const char *name, rad_model **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_model_close(rad_model **m);
+/* The file's pages leave memory until they are read again (rad_map_drop_pages): for after a graph was built. Thread-safe. */
+void rad_model_drop_pages(const rad_model *m);
 const char *rad_model_sha256(const rad_model *m);      /* of the file's bytes */
 int rad_model_opset(const rad_model *m);               /* of the default domain */
 int64_t rad_model_parameter_count(const rad_model *m); /* elements of all float initializers */
@@ -145,6 +147,8 @@ typedef struct rad_graph_opts {
  * model: it is only read. */
 rad_status rad_graph_build(rad_model *m, const rad_graph_opts *opts, rad_graph **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_graph_destroy(rad_graph **g);
+/* rad_model_drop_pages of the graph's model: for plans, which make their own copy of each large weight in turn. Thread-safe. */
+void rad_graph_drop_pages(const rad_graph *g);
 /* What the passes did, for the record: "batch norms folded 53, branches merged 22 (largest weight change ...), fused ...". */
 size_t rad_graph_describe(const rad_graph *g, char *buf, size_t cap);
 

@@ -1,4 +1,5 @@
 /* file.c: whole files with a stated maximum, atomic writes, paths. */
+#define _DEFAULT_SOURCE /* madvise: POSIX's own posix_madvise does nothing for DONTNEED in glibc */
 #include "radcohort/base.h"
 
 #include <errno.h>
@@ -64,6 +65,13 @@ void rad_map_close(rad_map *m) {
         munmap(u.v, m->size);
     }
     *m = (rad_map){0};
+}
+
+void rad_map_drop_pages(const rad_map *m) {
+    if (m->data) {
+        union { const uint8_t *c; void *v; } u = {.c = m->data};
+        (void)madvise(u.v, m->size, MADV_DONTNEED);
+    }
 }
 
 rad_status rad_file_read(const char *path, size_t max, char **ret_data, size_t *ret_size, rad_error *err) {

@@ -325,7 +325,9 @@ rad_status rad_engine_create(rad_backend *be, rad_model *m, const rad_engine_opt
     RAD_TRY(choose_outputs(e, opts, err));
     RAD_TRY(set_shapes(e, err));
     RAD_TRY(rad_backend_refuse(be, e->graph, opts->precision, err));
+    rad_model_drop_pages(m); /* folded weights are copies: the file's need not lie beside them at the peak */
     RAD_TRY(e->ops->plan_create(state, e->graph, opts->precision, &e->plan, err));
+    rad_model_drop_pages(m);
     e->lock_made = pthread_mutex_init(&e->lock, NULL) == 0;
     e->wake_made = pthread_cond_init(&e->wake, NULL) == 0;
     e->done_made = pthread_cond_init(&e->done, NULL) == 0;

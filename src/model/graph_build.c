@@ -293,7 +293,7 @@ rad_status rad_graph_build(rad_model *m, const rad_graph_opts *opts, rad_graph *
         goto out;
     }
     RAD_TRY(rad_graph_hash(b.g, err));
-    *owner = (graph_owner){.arena = b.arena, .stats = b.stats};
+    *owner = (graph_owner){.model = m, .arena = b.arena, .stats = b.stats};
     b.g->arena = owner;
     owner = NULL;
     *ret = b.g;
@@ -304,6 +304,12 @@ out:
     free(owner);
     release(&b);
     return st;
+}
+
+void rad_graph_drop_pages(const rad_graph *g)
+{
+    const graph_owner *owner = g->arena;
+    rad_model_drop_pages(owner->model);
 }
 
 void rad_graph_destroy(rad_graph **pg)

@@ -118,6 +118,7 @@ typedef struct rad_build {
 
 /* What rad_graph.arena points to. */
 typedef struct graph_owner {
+    const rad_model *model;
     rad_arena *arena;
     pass_stats stats;
 } graph_owner;

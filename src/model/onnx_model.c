@@ -397,6 +397,12 @@ void rad_model_close(rad_model **pm)
     *pm = NULL;
 }
 
+void rad_model_drop_pages(const rad_model *m)
+{
+    if (m->mapped)
+        rad_map_drop_pages(&m->map);
+}
+
 const char *rad_model_sha256(const rad_model *m)
 {
     return m->sha256;

@@ -67,6 +67,8 @@ static void drop_constant(struct dn_plan *p, struct dn_root *r)
     r->fixed = NULL;
 }
 
+#define LARGE_WEIGHT ((size_t)1 << 20) /* bytes: worth a system call */
+
 /* The aligned copy of a weight has done its work when the only node that reads it went another way: freeing it now, not at the end, keeps
  * the peak at one copy of the network instead of two. Only after the node is done: a translator that gives up leaves the weight to
  * evaluation. */
@@ -77,8 +79,12 @@ static void drop_copies(struct dn_build *b, const rad_node *n)
         if (!dn_is_const(b, v) || dn_value_of(b, v)->n_use != 1 || b->value[v].n_form == 0)
             continue;
         struct dn_root *r = &b->plan->root[b->plan->tensor[b->value[v].form[0]].root];
-        if (r->owned != NULL && r->first < 0)
+        if (r->owned != NULL && r->first < 0) {
+            bool large = r->size >= LARGE_WEIGHT;
             drop_constant(b->plan, r);
+            if (large)
+                rad_graph_drop_pages(b->graph);
+        }
     }
 }
 
