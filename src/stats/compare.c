@@ -253,6 +253,10 @@ static rad_status clustered_doc(const rad_frame *f, const rad_arg *arg, int n_ar
     rad_doc_num(doc, "se", se);
     rad_doc_num(doc, "lower", p.auc[0] - q * se);
     rad_doc_num(doc, "upper", p.auc[0] + q * se);
+    const double lse = se / (p.auc[0] * (1 - p.auc[0]));
+    const bool inner = var > 0 && p.auc[0] > 0 && p.auc[0] < 1;
+    rad_doc_num(doc, "logit_lower", inner ? rad_expit(rad_logit(p.auc[0]) - q * lse) : NAN);
+    rad_doc_num(doc, "logit_upper", inner ? rad_expit(rad_logit(p.auc[0]) + q * lse) : NAN);
     rad_doc_num(doc, "naive_se", sqrt(naive_var));
     rad_doc_num(doc, "naive_lower", fmax(0, p.auc[0] - q * sqrt(naive_var)));
     rad_doc_num(doc, "naive_upper", fmin(1, p.auc[0] + q * sqrt(naive_var)));
@@ -305,7 +309,8 @@ static const rad_stat_function functions[] = {
     CLUSTER_FN("auc_clustered_lower", "lower limit by Obuchowski 1997, normal, not truncated", "lower"),
     CLUSTER_FN("auc_clustered_upper", "upper limit by Obuchowski 1997, normal, not truncated", "upper"),
     CLUSTER_FN("auc_clustered_reason", "why the clustered AUC or its variance is NULL", "reason"),
-    CLUSTER_FN("auc_clustered_json", "clustered AUC beside the naive interval, with the design effect", NULL),
+    CLUSTER_FN("auc_clustered_json",
+               "clustered AUC beside the naive interval, with the design effect; logit limits cover better below some 200 clusters", NULL),
     PAIR_CLUSTER_FN("auc_diff_clustered", "AUC1 - AUC2 of clustered cases", "diff"),
     PAIR_CLUSTER_FN("auc_diff_clustered_p", "p of the paired difference, Obuchowski 1997", "p"),
     PAIR_CLUSTER_FN("auc_diff_clustered_json", "paired difference of clustered AUCs, Obuchowski 1997", NULL),
