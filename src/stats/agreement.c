@@ -8,55 +8,55 @@ static double weight(int64_t i, int64_t j, int64_t k, rad_weights w) {
     return w == RAD_WEIGHTS_NONE ? (i == j ? 1 : 0) : w == RAD_WEIGHTS_LINEAR ? 1 - d : 1 - d * d;
 }
 
-void rad_kappa_of(const double *table, int64_t k, rad_weights weights, rad_kappa *ret) {
+rad_status rad_kappa_of(const double *table, int64_t k, rad_weights weights, rad_kappa *ret, rad_error *err) {
     rad_kappa r = {.kappa = NAN, .se = NAN, .se0 = NAN, .po = NAN, .pe = NAN};
-    for (int64_t i = 0; i < k * k; i++)
-        r.n += table[i];
+    double *row = rad_new_doubles(k), *col = rad_new_doubles(k), *wi = rad_new_doubles(k), *wj = rad_new_doubles(k);
+    if (!row || !col || !wi || !wj) {
+        free(row);
+        free(col);
+        free(wi);
+        free(wj);
+        return rad_no_memory(err);
+    }
+    double po = 0, pe = 0;
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t j = 0; j < k; j++) {
+            r.n += table[i * k + j];
+            row[i] += table[i * k + j];
+            col[j] += table[i * k + j];
+            po += weight(i, j, k, weights) * table[i * k + j];
+        }
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t j = 0; j < k; j++) {
+            const double w = weight(i, j, k, weights);
+            pe += w * row[i] * col[j];
+            wi[i] += w * col[j] / r.n; /* mean weight of row i over the other rater's margin, and of column j */
+            wj[j] += w * row[i] / r.n;
+        }
     if (r.n > 0) {
-        double po = 0, pe = 0;
-        for (int64_t i = 0; i < k; i++)
-            for (int64_t j = 0; j < k; j++) {
-                double row = 0, col = 0;
-                for (int64_t t = 0; t < k; t++) {
-                    row += table[i * k + t];
-                    col += table[t * k + j];
-                }
-                po += weight(i, j, k, weights) * table[i * k + j];
-                pe += weight(i, j, k, weights) * row * col;
-            }
         r.po = po / r.n;
         r.pe = pe / (r.n * r.n);
-        if (po * r.n == pe && r.pe == 1) /* both constant on one category */
-            r.kappa = NAN;
-        else if (r.pe < 1)
+        if (pe < r.n * r.n) /* equal: both constant on one category */
             r.kappa = (r.po - r.pe) / (1 - r.pe);
     }
     if (!isnan(r.kappa)) {
-        /* mean weights of row i (over the other rater's margin) and of column j */
         double s = 0, s0 = 0;
         for (int64_t i = 0; i < k; i++)
             for (int64_t j = 0; j < k; j++) {
-                double wi = 0, wj = 0, row = 0, col = 0;
-                for (int64_t t = 0; t < k; t++) {
-                    double ct = 0, rt = 0;
-                    for (int64_t u = 0; u < k; u++) {
-                        ct += table[u * k + t];
-                        rt += table[t * k + u];
-                    }
-                    wi += weight(i, t, k, weights) * ct / r.n;
-                    wj += weight(t, j, k, weights) * rt / r.n;
-                    row += table[i * k + t];
-                    col += table[t * k + j];
-                }
-                const double w = weight(i, j, k, weights), e = w * (1 - r.pe) - (wi + wj) * (1 - r.po), e0 = w - (wi + wj);
+                const double w = weight(i, j, k, weights), e = w * (1 - r.pe) - (wi[i] + wj[j]) * (1 - r.po), e0 = w - (wi[i] + wj[j]);
                 s += table[i * k + j] / r.n * e * e;
-                s0 += row * col / (r.n * r.n) * e0 * e0;
+                s0 += row[i] * col[j] / (r.n * r.n) * e0 * e0;
             }
         const double c = r.po * r.pe - 2 * r.pe + r.po;
         r.se = sqrt(fmax(0, s - c * c)) / ((1 - r.pe) * (1 - r.pe) * sqrt(r.n));
         r.se0 = sqrt(fmax(0, s0 - r.pe * r.pe)) / ((1 - r.pe) * sqrt(r.n));
     }
     *ret = r;
+    free(row);
+    free(col);
+    free(wi);
+    free(wj);
+    return RAD_OK;
 }
 
 /* Counts of (first, second) over rows complete in both; column 2, when there is one, is the count of the row. */
@@ -93,7 +93,7 @@ static rad_status kappa_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
     RAD_TRY(rad_arg_fraction(arg, n_arg, 2, "level", 0.95, &level, err));
     RAD_TRY(pair_table(f, rad_arg_text(arg, n_arg, 1, NULL), &s, &t, &missing, err));
     rad_kappa k;
-    rad_kappa_of(t, s.n_level, (rad_weights)w, &k);
+    RAD_TRY(rad_kappa_of(t, s.n_level, (rad_weights)w, &k, err));
     const double z = rad_z_level(level);
     if (isnan(k.kappa))
         rad_doc_reason(doc, k.n > 0 ? "both raters are constant on one category: kappa undefined" : "no complete pair");

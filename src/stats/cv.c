@@ -38,25 +38,34 @@ static rad_status init(const rad_frame *f, rows *r, rad_error *err) {
 
 /* Influence values of one fold: w1 (share of negatives below - AUC) for a positive, w0 (share of positives above - AUC) for a negative;
  * ties count `tie` (1/2, or 0 for the strict comparison of the R package cvAUC). */
-static void influence(const rows *r, int64_t fold, double auc, double w1, double w0, double tie, double *value) {
-    double n1 = 0, n0 = 0;
-    for (int64_t i = 0; i < r->n; i++)
+static rad_status influence(const rows *r, int64_t fold, double auc, double w1, double w0, double tie, double *value, rad_error *err) {
+    int64_t *who = rad_new_ints(r->n), *order = rad_new_ints(r->n), m = 0;
+    double *x = rad_new_doubles(r->n), n1 = 0, n0 = 0, below0 = 0, below1 = 0;
+    rad_status st = who && order && x ? RAD_OK : rad_no_memory(err);
+    for (int64_t i = 0; i < r->n && st == RAD_OK; i++)
         if (r->fold[i] == fold) {
             n1 += r->label[i];
             n0 += 1 - r->label[i];
+            x[m] = r->score[i];
+            who[m++] = i;
         }
-    for (int64_t i = 0; i < r->n; i++) {
-        if (r->fold[i] != fold)
-            continue;
-        double s = 0;
-        for (int64_t j = 0; j < r->n; j++) {
-            if (r->fold[j] != fold || r->label[j] == r->label[i])
-                continue;
-            const double a = r->label[i] ? r->score[i] : r->score[j], b = r->label[i] ? r->score[j] : r->score[i];
-            s += a > b ? 1 : a == b ? tie : 0;
+    if (st == RAD_OK)
+        st = rad_order(x, m, order, err);
+    for (int64_t i = 0, j; i < m && st == RAD_OK; i = j) {
+        double t1 = 0, t0 = 0;
+        for (j = i; j < m && x[order[j]] == x[order[i]]; j++)
+            *(r->label[who[order[j]]] ? &t1 : &t0) += 1;
+        for (int64_t k = i; k < j; k++) {
+            const int64_t c = who[order[k]];
+            value[c] = r->label[c] ? w1 * ((below0 + tie * t0) / n0 - auc) : w0 * ((n1 - below1 - t1 + tie * t1) / n1 - auc);
         }
-        value[i] = r->label[i] ? w1 * (s / n0 - auc) : w0 * (s / n1 - auc);
+        below0 += t0;
+        below1 += t1;
     }
+    free(who);
+    free(order);
+    free(x);
+    return st;
 }
 
 /* sigma^2 = mean over folds of the mean squared influence of the independent units; with ids a unit is the rows of one id in the fold,
@@ -165,7 +174,7 @@ static rad_status cv_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_
         for (int pass = 0; pass < 2; pass++) {
             int64_t at = 0;
             for (int64_t k = 0; k < r.n_fold; k++)
-                influence(&r, k, aucs[at++], w1, w0, pass == 0 ? 0.5 : 0, value);
+                RAD_TRY(influence(&r, k, aucs[at++], w1, w0, pass == 0 ? 0.5 : 0, value, err));
             RAD_TRY(standard_error(&r, value, pass == 0 ? &se : &strict, err));
         }
     }

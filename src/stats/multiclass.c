@@ -87,7 +87,7 @@ static void put_list(rad_doc *doc, const char *name, const double *x, int64_t n)
     rad_doc_close(doc);
 }
 
-static void put_table(rad_doc *doc, const double *t, int64_t k, double level) {
+static rad_status put_table(rad_doc *doc, const double *t, int64_t k, double level, rad_error *err) {
     double all = 0, right = 0, row[RAD_SCALE_MAX] = {0}, col[RAD_SCALE_MAX] = {0}, recall[RAD_SCALE_MAX], precision[RAD_SCALE_MAX],
            f1[RAD_SCALE_MAX];
     rad_doc_open_list(doc, "matrix");
@@ -145,9 +145,12 @@ static void put_table(rad_doc *doc, const double *t, int64_t k, double level) {
     static const char *const names[] = {"kappa", "kappa_linear", "kappa_quadratic"};
     for (int w = 0; w < 3; w++) {
         rad_kappa kappa;
-        rad_kappa_of(t, k, (rad_weights)w, &kappa);
+        const rad_status st = rad_kappa_of(t, k, (rad_weights)w, &kappa, err);
+        if (st != RAD_OK)
+            return st;
         rad_doc_num(doc, names[w], kappa.kappa);
     }
+    return RAD_OK;
 }
 
 /* AUC of column `score` for class `pos` against `neg` (-1: all others). */
@@ -322,7 +325,7 @@ static rad_status multiclass_doc(const rad_frame *f, const rad_arg *arg, int n_a
         rad_doc_num(doc, NULL, ap);
     }
     rad_doc_close(doc);
-    put_table(doc, c.table, c.k, level);
+    RAD_TRY(put_table(doc, c.table, c.k, level, err));
     put_scores(&c, doc);
 out:
     release(&c);
@@ -357,7 +360,7 @@ static rad_status confusion_doc(const rad_frame *f, const rad_arg *arg, int n_ar
     rad_doc_close(doc);
     if (n == 0)
         rad_doc_reason(doc, "no complete case");
-    put_table(doc, t, s.n_level, level);
+    RAD_TRY(put_table(doc, t, s.n_level, level, err));
 out:
     rad_scale_release(&s);
     free(t);

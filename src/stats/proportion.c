@@ -76,52 +76,62 @@ static double log_weight(double x, double row1, double row2, double col1) {
     return -lgamma(x + 1) - lgamma(row1 - x + 1) - lgamma(col1 - x + 1) - lgamma(row2 - col1 + x + 1);
 }
 
+/* Tables on the way from the smallest to the largest cell; a million of them is 8 MiB and a second for the limits. */
+#define FISHER_MAX_SUPPORT 1000000
+
 typedef struct hyper {
-    double lo, hi, row1, row2, col1, top;
+    int64_t lo, n; /* cell values lo .. lo + n - 1 */
+    double *log_w;
 } hyper;
 
-static hyper hyper_of(int64_t a, int64_t b, int64_t c, int64_t d) {
-    hyper h = {.row1 = (double)(a + b), .row2 = (double)(c + d), .col1 = (double)(a + c)};
-    h.lo = fmax(0, h.col1 - h.row2);
-    h.hi = fmin(h.row1, h.col1);
-    h.top = -INFINITY;
-    for (double x = h.lo; x <= h.hi; x++)
-        h.top = fmax(h.top, log_weight(x, h.row1, h.row2, h.col1));
-    return h;
+static bool hyper_init(int64_t a, int64_t b, int64_t c, int64_t d, hyper *h) {
+    const int64_t row1 = a + b, row2 = c + d, col1 = a + c, hi = row1 < col1 ? row1 : col1;
+    h->lo = col1 > row2 ? col1 - row2 : 0;
+    h->n = hi - h->lo + 1;
+    h->log_w = h->n <= FISHER_MAX_SUPPORT ? rad_new_doubles(h->n) : NULL;
+    for (int64_t i = 0; i < h->n && h->log_w; i++)
+        h->log_w[i] = log_weight((double)(h->lo + i), (double)row1, (double)row2, (double)col1);
+    return h->log_w != NULL;
 }
 
 double rad_fisher_p(int64_t a, int64_t b, int64_t c, int64_t d) {
-    const hyper h = hyper_of(a, b, c, d);
-    const double mine = log_weight((double)a, h.row1, h.row2, h.col1);
-    double as_extreme = 0, all = 0;
-    for (double x = h.lo; x <= h.hi; x++) {
-        const double l = log_weight(x, h.row1, h.row2, h.col1), w = exp(l - h.top);
+    hyper h;
+    if (!hyper_init(a, b, c, d, &h))
+        return NAN;
+    const double mine = h.log_w[a - h.lo];
+    double top = -INFINITY, as_extreme = 0, all = 0;
+    for (int64_t i = 0; i < h.n; i++)
+        top = fmax(top, h.log_w[i]);
+    for (int64_t i = 0; i < h.n; i++) {
+        const double w = exp(h.log_w[i] - top);
         all += w;
-        if (l <= mine + log1p(1e-7))
+        if (h.log_w[i] <= mine + log1p(1e-7))
             as_extreme += w;
     }
+    free(h.log_w);
     return fmin(1, as_extreme / all);
 }
 
 typedef enum moment { MEAN, LOWER_TAIL, UPPER_TAIL } moment;
 
 /* Mean, P(X <= x) or P(X >= x) of Fisher's noncentral hypergeometric distribution with log odds ratio t. */
-static double noncentral(const hyper *h, double t, moment what, double at) {
+static double noncentral(const hyper *h, double t, moment what, int64_t at) {
     double top = -INFINITY, sum = 0, part = 0;
-    for (double x = h->lo; x <= h->hi; x++)
-        top = fmax(top, log_weight(x, h->row1, h->row2, h->col1) + t * x);
-    for (double x = h->lo; x <= h->hi; x++) {
-        const double w = exp(log_weight(x, h->row1, h->row2, h->col1) + t * x - top);
+    for (int64_t i = 0; i < h->n; i++)
+        top = fmax(top, h->log_w[i] + t * (double)i);
+    for (int64_t i = 0; i < h->n; i++) {
+        const double w = exp(h->log_w[i] + t * (double)i - top);
+        const int64_t x = h->lo + i;
         sum += w;
-        part += what == MEAN ? w * x : (what == LOWER_TAIL ? x <= at : x >= at) ? w : 0;
+        part += what == MEAN ? w * (double)x : (what == LOWER_TAIL ? x <= at : x >= at) ? w : 0;
     }
     return part / sum;
 }
 
-static double solve_log_or(const hyper *h, moment what, double at, double target) {
+static double solve_log_or(const hyper *h, moment what, int64_t at, double target) {
     double lo = -50, hi = 50;
     const bool rising = what != LOWER_TAIL;
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 60 && hi - lo > 1e-14; i++) {
         const double t = (lo + hi) / 2, v = noncentral(h, t, what, at);
         if ((v < target) == rising)
             lo = t;
@@ -132,15 +142,18 @@ static double solve_log_or(const hyper *h, moment what, double at, double target
 }
 
 void rad_fisher_odds_ratio(int64_t a, int64_t b, int64_t c, int64_t d, double level, double *ret_or, double *ret_lower, double *ret_upper) {
-    const hyper h = hyper_of(a, b, c, d);
-    const double x = (double)a, tail = (1 - level) / 2;
-    if (h.lo >= h.hi) {
-        *ret_or = *ret_lower = *ret_upper = NAN;
+    hyper h;
+    const double tail = (1 - level) / 2;
+    *ret_or = *ret_lower = *ret_upper = NAN;
+    if (!hyper_init(a, b, c, d, &h))
         return;
+    const int64_t hi = h.lo + h.n - 1;
+    if (h.n > 1) {
+        *ret_or = a == h.lo ? 0 : a == hi ? INFINITY : solve_log_or(&h, MEAN, a, (double)a);
+        *ret_lower = a == h.lo ? 0 : solve_log_or(&h, UPPER_TAIL, a, tail);
+        *ret_upper = a == hi ? INFINITY : solve_log_or(&h, LOWER_TAIL, a, tail);
     }
-    *ret_or = x <= h.lo ? 0 : x >= h.hi ? INFINITY : solve_log_or(&h, MEAN, x, x);
-    *ret_lower = x <= h.lo ? 0 : solve_log_or(&h, UPPER_TAIL, x, tail);
-    *ret_upper = x >= h.hi ? INFINITY : solve_log_or(&h, LOWER_TAIL, x, tail);
+    free(h.log_w);
 }
 
 double rad_chisq_2x2(double a, double b, double c, double d, bool yates) {

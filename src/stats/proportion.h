@@ -12,7 +12,8 @@ void rad_proportion_interval(rad_interval method, double k, double n, double lev
 /* k, n, estimate, and every interval, into the open object. */
 void rad_proportion_put(rad_doc *doc, double k, double n, double level);
 
-/* Two-sided Fisher test of a 2 x 2 table (tables as likely as the observed one or less; R's relative tolerance 1e-7). */
+/* Two-sided Fisher test of a 2 x 2 table (tables as likely as the observed one or less; R's relative tolerance 1e-7). NaN above a million
+ * possible tables. */
 double rad_fisher_p(int64_t a, int64_t b, int64_t c, int64_t d);
 /* Conditional maximum-likelihood odds ratio and its exact interval. */
 void rad_fisher_odds_ratio(int64_t a, int64_t b, int64_t c, int64_t d, double level, double *ret_or, double *ret_lower, double *ret_upper);
