@@ -69,6 +69,15 @@ static void drop_constant(struct dn_plan *p, struct dn_root *r)
 
 #define LARGE_WEIGHT ((size_t)1 << 20) /* bytes: worth a system call */
 
+static bool is_output_root(const struct dn_build *b, const rad_node *n, int root)
+{
+    for (int k = 0; k < n->n_output; k++)
+        for (int f = 0; n->output[k] >= 0 && f < b->value[n->output[k]].n_form; f++)
+            if (b->plan->tensor[b->value[n->output[k]].form[f]].root == root)
+                return true;
+    return false;
+}
+
 /* The aligned copy of a weight has done its work when the only node that reads it went another way: freeing it now, not at the end, keeps
  * the peak at one copy of the network instead of two. Only after the node is done: a translator that gives up leaves the weight to
  * evaluation. */
@@ -79,7 +88,8 @@ static void drop_copies(struct dn_build *b, const rad_node *n)
         if (!dn_is_const(b, v) || dn_value_of(b, v)->n_use != 1 || b->value[v].n_form == 0)
             continue;
         struct dn_root *r = &b->plan->root[b->plan->tensor[b->value[v].form[0]].root];
-        if (r->owned != NULL && r->first < 0) {
+        /* an output that is a view of the constant (Identity, Reshape) still needs it */
+        if (r->owned != NULL && r->first < 0 && !is_output_root(b, n, (int)(r - b->plan->root))) {
             bool large = r->size >= LARGE_WEIGHT;
             drop_constant(b->plan, r);
             if (large)
