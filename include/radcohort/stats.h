@@ -60,6 +60,8 @@ bool rad_doc_row_first(const rad_doc *doc, const char *path, rad_doc_row *ret);
 bool rad_doc_row_next(const rad_doc *doc, rad_doc_row *row);
 double rad_doc_row_get(const rad_doc *doc, const rad_doc_row *row, const char *name);
 const char *rad_doc_row_get_text(const rad_doc *doc, const rad_doc_row *row, const char *name);
+/* True for what rad_doc_int() and rad_doc_bool() wrote. */
+bool rad_doc_row_is_integer(const rad_doc *doc, const rad_doc_row *row, const char *name);
 /* The document as JSON, 17 significant digits; "reason" is a member of the root when there is one. Appended to `out`. */
 rad_status rad_doc_json(const rad_doc *doc, rad_buf *out, rad_error *err) RAD_MUST_CHECK;
 

@@ -134,7 +134,7 @@ static rad_status symmetry_doc(const rad_frame *f, const rad_arg *arg, int n_arg
             }
         }
     const double df = (double)(k * (k - 1)) / 2;
-    rad_doc_num(doc, "n", n);
+    rad_doc_int(doc, "n", (int64_t)n);
     rad_doc_num(doc, "n_missing", missing);
     rad_doc_num(doc, "chi2", pairs > 0 ? chi2 : NAN);
     rad_doc_num(doc, "df", df);

@@ -26,11 +26,11 @@ static void put_metrics(rad_doc *doc, double tp, double fp, double fn, double tn
     const double n = tp + fp + fn + tn, p1 = tp + fn, n0 = fp + tn, z = rad_z_level(level);
     const double sens = ratio(tp, p1), spec = ratio(tn, n0), ppv = ratio(tp, tp + fp), npv = ratio(tn, tn + fn);
     const double root = sqrt(tp + fp) * sqrt(tp + fn) * sqrt(tn + fp) * sqrt(tn + fn);
-    rad_doc_num(doc, "tp", tp);
-    rad_doc_num(doc, "fp", fp);
-    rad_doc_num(doc, "fn", fn);
-    rad_doc_num(doc, "tn", tn);
-    rad_doc_num(doc, "n", n);
+    rad_doc_int(doc, "tp", (int64_t)tp);
+    rad_doc_int(doc, "fp", (int64_t)fp);
+    rad_doc_int(doc, "fn", (int64_t)fn);
+    rad_doc_int(doc, "tn", (int64_t)tn);
+    rad_doc_int(doc, "n", (int64_t)n);
     rad_doc_num(doc, "sens", sens);
     rad_doc_num(doc, "spec", spec);
     rad_doc_num(doc, "ppv", ppv);

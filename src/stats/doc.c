@@ -240,6 +240,11 @@ const char *rad_doc_row_get_text(const rad_doc *doc, const rad_doc_row *row, con
     return p && p->kind == NODE_TEXT ? p->text : NULL;
 }
 
+bool rad_doc_row_is_integer(const rad_doc *doc, const rad_doc_row *row, const char *name) {
+    const node *p = row_member(doc, row, name);
+    return p && (p->kind == NODE_INT || p->kind == NODE_BOOL);
+}
+
 static rad_status put_string(rad_buf *out, const char *s, rad_error *err) {
     rad_status st = rad_buf_put(out, "\"", 1, err);
     for (; st == RAD_OK && *s; s++) {

@@ -52,7 +52,7 @@ static void put_table(rad_doc *doc, double a, double b, double c, double d, doub
     rad_doc_num(doc, "b", b);
     rad_doc_num(doc, "c", c);
     rad_doc_num(doc, "d", d);
-    rad_doc_num(doc, "n", n);
+    rad_doc_int(doc, "n", (int64_t)n);
     rad_doc_num(doc, "n_discordant", m);
     rad_doc_num(doc, "p1", n > 0 ? (a + b) / n : NAN);
     rad_doc_num(doc, "p2", n > 0 ? (a + c) / n : NAN);

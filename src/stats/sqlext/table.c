@@ -225,6 +225,8 @@ static int column_of(sqlite3_vtab_cursor *vc, sqlite3_context *ctx, int i) {
         const double x = rad_doc_row_get(c->doc, &c->row, t->name[i]);
         if (text)
             sqlite3_result_text(ctx, text, -1, SQLITE_TRANSIENT);
+        else if (rad_doc_row_is_integer(c->doc, &c->row, t->name[i]))
+            sqlite3_result_int64(ctx, (sqlite3_int64)x);
         else if (!isnan(x))
             sqlite3_result_double(ctx, x);
     } else if (i == reason && rad_doc_get_reason(c->doc)) {
