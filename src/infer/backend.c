@@ -16,7 +16,11 @@ static const struct entry {
     const rad_backend_ops *ops;
     const char *absent;
 } entries[] = {
-    {"cudnn", NULL, "not built: it needs the CUDA Toolkit and cuDNN 9, and this source tree does not hold the module yet; use 'onednn'"},
+#if defined(RAD_HAVE_CUDNN)
+    {"cudnn", &rad_backend_cudnn, NULL},
+#else
+    {"cudnn", NULL, "not built: it needs the CUDA Toolkit 12 and cuDNN 9.8, or newer, when radcohort is configured; use 'onednn'"},
+#endif
 #if defined(RAD_HAVE_ONEDNN)
     {"onednn", &rad_backend_onednn, NULL},
 #else
@@ -83,7 +87,11 @@ bool rad_backend_probe(const char *name, char *buf, size_t cap)
         (void)snprintf(buf, cap, "not usable: %s", err.text);
         return false;
     }
-    (void)snprintf(buf, cap, "usable: %s", be->version);
+    int n = snprintf(buf, cap, "usable: %s", be->version);
+    if (strcmp(name, "cudnn") == 0 && n > 0 && (size_t)n + 1 < cap) {
+        buf[n++] = '\n';
+        (void)rad_cudnn_describe_devices(be->state, buf + n, cap - (size_t)n);
+    }
     rad_backend_close(&be);
     return true;
 }

@@ -33,6 +33,10 @@ typedef struct rad_backend_ops {
 extern const rad_backend_ops rad_backend_ref;
 extern const rad_backend_ops rad_backend_checked;
 extern const rad_backend_ops rad_backend_onednn; /* only when built with it (RAD_HAVE_ONEDNN) */
+extern const rad_backend_ops rad_backend_cudnn;  /* opens its module at run time (RAD_HAVE_CUDNN: the module was built) */
+
+/* Every GPU that this process sees, with its memory, one line each; `state` of an open cuDNN backend. */
+size_t rad_cudnn_describe_devices(void *state, char *buf, size_t cap);
 
 /* The table and state behind an open backend. */
 const rad_backend_ops *rad_backend_get_ops(const rad_backend *be, void **ret_state);

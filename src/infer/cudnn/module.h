@@ -1,0 +1,27 @@
+/* module.h (private to src/infer): what radcohort_cudnn.so gives to the program that loads it. */
+#ifndef RAD_CUDNN_MODULE_H
+#define RAD_CUDNN_MODULE_H
+
+#include "backend.h"
+
+#define RAD_CUDNN_ABI 1
+#define RAD_CUDNN_SYMBOL "rad_cudnn_module_get"
+
+struct prep_args;
+
+typedef struct rad_cudnn_module {
+    /* Both must equal the loader's: a module of another build is refused. */
+    uint32_t abi, ops_size;
+    const char *(*version)(void); /* rad_version of the module's build */
+    const rad_backend_ops *ops;
+    /* Every visible device with its memory, one line each. */
+    size_t (*describe_devices)(char *buf, size_t cap);
+    /* Prepares all planes of a case on the backend's device. In `p` every pointer is to host memory; volume[k] with volume_bytes[k] are the
+     * stored volumes that p->plane points into (n of them). p->out gets the result. Errors: DEVICE, NOMEM. */
+    rad_status (*prepare)(void *state, const struct prep_args *p, const void *const *volume, const size_t *volume_bytes, int n,
+                          rad_error *err);
+} rad_cudnn_module;
+
+typedef const rad_cudnn_module *(*rad_cudnn_module_get_fn)(void);
+
+#endif
