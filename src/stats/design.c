@@ -194,9 +194,11 @@ static rad_status parse_piece(const rad_frame *f, parsed *q, const char *s, size
     if (len == 1 && *s == '1')
         return RAD_OK;
     const bool random = len > 4 && memcmp(s, "(1|", 3) == 0, cluster = len > 9 && memcmp(s, "cluster(", 8) == 0;
-    if (random || cluster) {
-        const char *g = s + (random ? 3 : 8);
-        size_t m = len - (random ? 4 : 9);
+    const bool strata = len > 8 && memcmp(s, "strata(", 7) == 0;
+    if (random || cluster || strata) {
+        const size_t skip = random ? 3 : cluster ? 8 : 7;
+        const char *g = s + skip;
+        size_t m = len - skip - 1;
         trim(&g, &m);
         q->group = find_column(f, g, m);
         q->random = random;
@@ -550,5 +552,23 @@ rad_status rad_design_aliased(const rad_design *d, bool *ret_aliased, int64_t *r
     }
     free(q);
     free(v);
+    return RAD_OK;
+}
+
+rad_status rad_design_groups(const rad_design *d, int64_t **ret_first, int64_t **ret_member, rad_error *err) {
+    int64_t *first = rad_new_ints(d->n_group + 2), *member = rad_new_ints(d->n);
+    if (!first || !member) {
+        free(first);
+        free(member);
+        return rad_no_memory(err);
+    }
+    for (int64_t i = 0; i < d->n; i++)
+        first[d->group[i] + 2]++;
+    for (int64_t g = 0; g < d->n_group; g++)
+        first[g + 2] += first[g + 1];
+    for (int64_t i = 0; i < d->n; i++)
+        member[first[d->group[i] + 1]++] = i;
+    *ret_first = first;
+    *ret_member = member;
     return RAD_OK;
 }

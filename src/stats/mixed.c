@@ -161,24 +161,6 @@ out:
     return st;
 }
 
-static rad_status group_rows(const rad_design *d, int64_t **ret_first, int64_t **ret_member, rad_error *err) {
-    int64_t *first = rad_new_ints(d->n_group + 2), *member = rad_new_ints(d->n);
-    if (!first || !member) {
-        free(first);
-        free(member);
-        return rad_no_memory(err);
-    }
-    for (int64_t i = 0; i < d->n; i++)
-        first[d->group[i] + 2]++;
-    for (int64_t g = 0; g < d->n_group; g++)
-        first[g + 2] += first[g + 1];
-    for (int64_t i = 0; i < d->n; i++)
-        member[first[d->group[i] + 1]++] = i;
-    *ret_first = first;
-    *ret_member = member;
-    return RAD_OK;
-}
-
 static bool usable(const rad_design *d, rad_doc *doc) {
     double n1 = 0;
     for (int64_t i = 0; i < d->n; i++)
@@ -252,7 +234,7 @@ static rad_status mixed_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
         st = rad_no_memory(err);
         goto out;
     }
-    RAD_TRY(group_rows(&d, &m.first, &m.member, err));
+    RAD_TRY(rad_design_groups(&d, &m.first, &m.member, err));
     RAD_TRY(quadrature(&m, err));
     for (int64_t j = 0; j < d.p; j++) {
         par[j] = plain.beta[j];

@@ -783,10 +783,14 @@ def _(i, data, e, c):
 
 @stat("gee_logistic")
 def _(i, data, e, c):
-    if i["corstr"] != "independence":
-        raise Unknown(i["corstr"])
-    d = logistic(i, data, e, "logistic", [f"{i['formula']} + cluster({i['id']})"])
-    return {"coef": d["rows"]}
+    d = logistic(i, data, e, "logistic" if i["corstr"] == "independence" else "gee_logistic", [f"{i['formula']} + cluster({i['id']})"])
+    return {"coef": d["rows"], "alpha": d.get("alpha")}
+
+
+@stat("conditional_logistic")
+def _(i, data, e, c):
+    d = logistic(i, data, e, "conditional_logistic", [f"{i['formula']} + strata({i['strata']})"])
+    return dict(d, coef=d["rows"])
 
 
 @stat("duplicate_report")

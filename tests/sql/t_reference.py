@@ -17,8 +17,6 @@ NOT_JUDGED = {
     "meta/sites_raw/PM": "metafor's uniroot stops at 1e-4; ours solves Q(tau2) = k - 1 to rounding (test_stats_methods)",
     "meta/thirdparty_bcg/PM": "as above",
     "cluster_prop/renal_s_nep/spec": "bootstrap limit of a share of 32 cases lies on a step of 1/32; the reference took the other side",
-    "gee/matched/exchangeable": "exchangeable working correlation is not offered; cluster(g) gives the independence estimate with sandwich errors",
-    "clogit/matched": "conditional likelihood is not offered; mixed_logistic answers the same question",
 }
 
 source = os.environ.get("RAD_SOURCE", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
