@@ -5,6 +5,7 @@
  */
 #include "transport.h"
 
+#include "bundle.h"
 #include "wire.h"
 
 #include <mpi.h>
@@ -87,6 +88,7 @@ rad_status rad_transport_mpi_open(void **ret_state, int *ret_rank, int *ret_size
     int provided = 0;
     /* Ranks that wait inside MPI give their core to those that compute; an explicit setting of the user wins. */
     setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+    rad_farm_enter_bundle();
     struct mpi *m = rad_calloc(1, sizeof *m);
     if (!m)
         return rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
