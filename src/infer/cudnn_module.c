@@ -1,5 +1,5 @@
-/* cudnn_module.c: the cuDNN backend as this program sees it: a module that is opened at run time, so that a machine without CUDA libraries or
- * driver starts, and says why the GPU cannot be used.
+/* cudnn_module.c: the cuDNN backend as this program sees it: a module that is opened at run time, so that a machine without CUDA libraries
+ * or driver starts, and says why the GPU cannot be used.
  *
  * Before a device gets work it answers a known question: a small network whose answer the reference backend computed; and again every
  * KNOWN_EVERY batches of each stream. A wrong answer is a DEVICE error: the rank stops taking work.
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "backend.h"
-#include "cudnn/module.h"
+#include "gpu_module.h"
 
 enum { KNOWN_EVERY = 512, KNOWN_C = 16, KNOWN_SIDE = 9, KNOWN_OUT = 10, PATH_CAP = 4096 };
 /* float32 sums of 144 products in another order than the reference's double: 144 * 2^-24 is 9e-6. */
@@ -39,30 +39,40 @@ struct known {
 };
 
 /* -1 .. 1 in steps of 1/128, by a linear congruence (Numerical Recipes): exact in every float type but bfloat16's sums. */
-static void fill(float *x, size_t n, uint32_t *seed, float scale)
-{
+static void fill(float *x, size_t n, uint32_t *seed, float scale) {
     for (size_t i = 0; i < n; i++) {
         *seed = *seed * 1664525u + 1013904223u;
         x[i] = ((float)(*seed >> 24) - 128.0f) / 128.0f * scale;
     }
 }
 
-static void set_value(struct known *k, int v, const char *name, int rank, int64_t d0, int64_t d1, int64_t d2, const void *data, int producer)
-{
-    k->value[v] = (rad_value){.name = name, .dtype = RAD_DT_F32, .shape = {.rank = rank, .dim = {d0, d1, d2, d2}}, .data = data, .producer = producer, .n_use = 1};
+static void set_value(struct known *k, int v, const char *name, int rank, int64_t d0, int64_t d1, int64_t d2, const void *data,
+                      int producer) {
+    k->value[v] = (rad_value){.name = name,
+                              .dtype = RAD_DT_F32,
+                              .shape = {.rank = rank, .dim = {d0, d1, d2, d2}},
+                              .data = data,
+                              .producer = producer,
+                              .n_use = 1};
 }
 
-static void set_node(struct known *k, int i, const char *op, const char *name, int n_input, const int *input, int output, int n_attr)
-{
+static void set_node(struct known *k, int i, const char *op, const char *name, int n_input, const int *input, int output, int n_attr) {
     for (int j = 0; j < n_input; j++)
         k->in[i][j] = input[j];
     k->out[i][0] = output;
-    k->node[i] = (rad_node){.op = rad_op_find(op, ""), .name = name, .n_input = n_input, .n_output = 1, .input = k->in[i], .output = k->out[i],
-                            .n_attr = n_attr, .attr = k->attr[i], .opset = 17, .residual = -1};
+    k->node[i] = (rad_node){.op = rad_op_find(op, ""),
+                            .name = name,
+                            .n_input = n_input,
+                            .n_output = 1,
+                            .input = k->in[i],
+                            .output = k->out[i],
+                            .n_attr = n_attr,
+                            .attr = k->attr[i],
+                            .opset = 17,
+                            .residual = -1};
 }
 
-static void make_graph(struct known *k, int64_t batch)
-{
+static void make_graph(struct known *k, int64_t batch) {
     const int64_t side = KNOWN_SIDE, half = (KNOWN_SIDE - 3) / 2 + 1;
     uint32_t seed = 1;
     fill(k->w1, sizeof k->w1 / sizeof *k->w1, &seed, 0.25f);
@@ -103,12 +113,19 @@ static void make_graph(struct known *k, int64_t batch)
     k->node[2].residual = 4;
     k->input = 0;
     k->output = 12;
-    k->g = (rad_graph){.n_value = 13, .value = k->value, .n_node = 6, .node = k->node, .n_input = 1, .n_output = 1, .input = &k->input,
-                       .output = &k->output, .batch = batch, .hash = "known answer 1"};
+    k->g = (rad_graph){.n_value = 13,
+                       .value = k->value,
+                       .n_node = 6,
+                       .node = k->node,
+                       .n_input = 1,
+                       .n_output = 1,
+                       .input = &k->input,
+                       .output = &k->output,
+                       .batch = batch,
+                       .hash = "known answer 1"};
 }
 
-static void known_destroy(struct known *k, const rad_backend_ops *ops)
-{
+static void known_destroy(struct known *k, const rad_backend_ops *ops) {
     if (k == NULL)
         return;
     if (k->exec != NULL)
@@ -124,8 +141,8 @@ static void known_destroy(struct known *k, const rad_backend_ops *ops)
 }
 
 /* The whole network on one backend, once. */
-static rad_status run_once(const rad_backend_ops *ops, void *state, struct known *k, float *out, rad_plan **plan, rad_exec **exec, rad_error *err)
-{
+static rad_status run_once(const rad_backend_ops *ops, void *state, struct known *k, float *out, rad_plan **plan, rad_exec **exec,
+                           rad_error *err) {
     const rad_tensor x = {.dtype = RAD_DT_F32, .shape = k->value[k->input].shape, .data = k->x};
     rad_tensor y = {.dtype = RAD_DT_F32, .shape = k->value[k->output].shape, .data = out};
     rad_status st = RAD_OK;
@@ -138,8 +155,7 @@ out:
     return st;
 }
 
-static rad_status known_ask(struct known *k, const rad_backend_ops *ops, void *state, rad_error *err)
-{
+static rad_status known_ask(struct known *k, const rad_backend_ops *ops, void *state, rad_error *err) {
     if (pthread_mutex_lock(&k->lock) != 0)
         return rad_error_set(err, RAD_E_INTERNAL, "cannot lock the known-answer test");
     memset(k->got, 0, k->n_out * sizeof *k->got);
@@ -152,13 +168,13 @@ static rad_status known_ask(struct known *k, const rad_backend_ops *ops, void *s
     }
     (void)pthread_mutex_unlock(&k->lock);
     if (st == RAD_OK && !(off <= KNOWN_LIMIT * largest))
-        st = rad_error_set(err, RAD_E_DEVICE, "the device gives a wrong answer to a known question (off by %g, largest number %g): do not use it",
-                           (double)off, (double)largest);
+        st = rad_error_set(err, RAD_E_DEVICE,
+                           "the device gives a wrong answer to a known question (off by %g, largest number %g): do not use it", (double)off,
+                           (double)largest);
     return st;
 }
 
-static rad_status known_create(const rad_backend_ops *ops, void *state, struct known **ret, rad_error *err)
-{
+static rad_status known_create(const rad_backend_ops *ops, void *state, struct known **ret, rad_error *err) {
     const int64_t batch = ops->plan_batch(state, RAD_PREC_FP32);
     rad_status st = RAD_OK;
     rad_plan *plan = NULL;
@@ -210,11 +226,12 @@ struct exec {
     int64_t runs;
 };
 
-/* Beside the program (a bundle), where `cmake --install` puts it, or in a build tree as seen from src/cli, from tests and from its folders. */
-static const char *const places[] = {"", "../lib/radcohort/", "../lib/", "../infer/cudnn/", "../src/infer/cudnn/", "../../src/infer/cudnn/"};
+/* Beside the program (a bundle), where `cmake --install` puts it, or in a build tree as seen from src/cli, from tests and from its folders.
+ */
+static const char *const places[] = {
+    "", "../lib/radcohort/", "../lib/", "../infer/cudnn/", "../src/infer/cudnn/", "../../src/infer/cudnn/"};
 
-static rad_status open_library(struct state *s, rad_error *err)
-{
+static rad_status open_library(struct state *s, rad_error *err) {
     char program[PATH_CAP], path[PATH_CAP + 64];
     const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     if (n <= 0)
@@ -232,13 +249,14 @@ static rad_status open_library(struct state *s, rad_error *err)
         if (s->library != NULL)
             return RAD_OK;
         const char *why = dlerror();
-        return rad_error_set(err, RAD_E_DEVICE, "libraries are missing: %.300s; load the cluster's CUDA and cuDNN 9 modules", why != NULL ? why : "unknown");
+        return rad_error_set(err, RAD_E_DEVICE, "libraries are missing: %.300s; load the cluster's CUDA and cuDNN 9 modules",
+                             why != NULL ? why : "unknown");
     }
-    return rad_error_set(err, RAD_E_DEVICE, "its module radcohort_cudnn.so is neither in '%.200s' nor in '%.200s../lib/radcohort'", program, program);
+    return rad_error_set(err, RAD_E_DEVICE, "its module radcohort_cudnn.so is neither in '%.200s' nor in '%.200s../lib/radcohort'", program,
+                         program);
 }
 
-static rad_status load(struct state *s, rad_error *err)
-{
+static rad_status load(struct state *s, rad_error *err) {
     rad_cudnn_module_get_fn get = NULL;
     rad_status st = open_library(s, err);
     if (st != RAD_OK)
@@ -249,11 +267,11 @@ static rad_status load(struct state *s, rad_error *err)
     if (s->module != NULL && s->module->abi == RAD_CUDNN_ABI && s->module->ops_size == sizeof(rad_backend_ops) &&
         strcmp(s->module->version(), rad_version()) == 0)
         return RAD_OK;
-    return rad_error_set(err, RAD_E_DEVICE, "its module radcohort_cudnn.so is of another build than this program (%s); install both together", rad_version());
+    return rad_error_set(err, RAD_E_DEVICE,
+                         "its module radcohort_cudnn.so is of another build than this program (%s); install both together", rad_version());
 }
 
-static void backend_close(void *state)
-{
+static void backend_close(void *state) {
     struct state *s = state;
     if (s->known != NULL)
         known_destroy(s->known, s->module->ops);
@@ -263,8 +281,7 @@ static void backend_close(void *state)
     free(s);
 }
 
-static rad_status backend_open(void **ret_state, char *ret_version, size_t version_cap, rad_error *err)
-{
+static rad_status backend_open(void **ret_state, char *ret_version, size_t version_cap, rad_error *err) {
     rad_status st = RAD_OK;
     struct state *s = rad_calloc(1, sizeof *s);
     if (s == NULL)
@@ -279,34 +296,29 @@ out:
     return st;
 }
 
-size_t rad_cudnn_describe_devices(void *state, char *buf, size_t cap)
-{
+size_t rad_cudnn_describe_devices(void *state, char *buf, size_t cap) {
     const struct state *s = state;
     return s->module->describe_devices(buf, cap);
 }
 
 /* ---------------------------------------------------------------- forwarding */
 
-static int64_t plan_batch(void *state, rad_precision p)
-{
+static int64_t plan_batch(void *state, rad_precision p) {
     const struct state *s = state;
     return s->module->ops->plan_batch(s->inner, p);
 }
 
-static rad_status precision(void *state, rad_precision p, rad_error *err)
-{
+static rad_status precision(void *state, rad_precision p, rad_error *err) {
     const struct state *s = state;
     return s->module->ops->precision(s->inner, p, err);
 }
 
-static bool supports(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap)
-{
+static bool supports(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap) {
     const struct state *s = state;
     return s->module->ops->supports(s->inner, g, n, p, why, cap);
 }
 
-static rad_status plan_create(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err)
-{
+static rad_status plan_create(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err) {
     struct state *s = state;
     struct plan *plan = rad_calloc(1, sizeof *plan);
     if (plan == NULL)
@@ -320,21 +332,18 @@ static rad_status plan_create(void *state, const rad_graph *g, rad_precision p, 
     return st;
 }
 
-static void plan_destroy(rad_plan *plan)
-{
+static void plan_destroy(rad_plan *plan) {
     struct plan *p = (struct plan *)plan;
     p->state->module->ops->plan_destroy(p->inner);
     free(p);
 }
 
-static size_t plan_describe(const rad_plan *plan, char *buf, size_t cap)
-{
+static size_t plan_describe(const rad_plan *plan, char *buf, size_t cap) {
     const struct plan *p = (const struct plan *)plan;
     return p->state->module->ops->plan_describe(p->inner, buf, cap);
 }
 
-static rad_status exec_create(rad_plan *plan, rad_exec **ret, rad_error *err)
-{
+static rad_status exec_create(rad_plan *plan, rad_exec **ret, rad_error *err) {
     struct plan *p = (struct plan *)plan;
     struct exec *x = rad_calloc(1, sizeof *x);
     if (x == NULL)
@@ -348,8 +357,7 @@ static rad_status exec_create(rad_plan *plan, rad_exec **ret, rad_error *err)
     return st;
 }
 
-static rad_status exec_run(rad_exec *exec, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status exec_run(rad_exec *exec, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     struct exec *x = (struct exec *)exec;
     struct state *s = x->plan->state;
     if (++x->runs % KNOWN_EVERY == 0) {
@@ -360,8 +368,7 @@ static rad_status exec_run(rad_exec *exec, const rad_tensor *in, rad_tensor *out
     return s->module->ops->exec_run(x->inner, in, out, err);
 }
 
-static void exec_destroy(rad_exec *exec)
-{
+static void exec_destroy(rad_exec *exec) {
     struct exec *x = (struct exec *)exec;
     x->plan->state->module->ops->exec_destroy(x->inner);
     free(x);

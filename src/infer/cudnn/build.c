@@ -7,16 +7,14 @@
 /* ---------------------------------------------------------------- places */
 
 /* First fit by falling size: large tensors decide the arena, small ones fill its gaps. */
-static int larger_first(const void *a, const void *b)
-{
+static int larger_first(const void *a, const void *b) {
     const struct g_root *x = *(const struct g_root *const *)a, *y = *(const struct g_root *const *)b;
     if (x->size != y->size)
         return x->size < y->size ? 1 : -1;
     return x < y ? -1 : x > y;
 }
 
-static rad_status place_roots(struct g_plan *p, rad_error *err)
-{
+static rad_status place_roots(struct g_plan *p, rad_error *err) {
     struct g_root **list = rad_calloc((size_t)p->n_root + 1, sizeof *list);
     struct g_root **placed = rad_calloc((size_t)p->n_root + 1, sizeof *placed);
     int n = 0, n_placed = 0;
@@ -70,14 +68,12 @@ static rad_status place_roots(struct g_plan *p, rad_error *err)
 
 /* ---------------------------------------------------------------- building */
 
-static void build_release(struct g_build *b)
-{
+static void build_release(struct g_build *b) {
     free(b->value);
     free(b->reader);
 }
 
-static rad_status build_init(struct g_build *b, const rad_graph *g, rad_precision p, rad_error *err)
-{
+static rad_status build_init(struct g_build *b, const rad_graph *g, rad_precision p, rad_error *err) {
     b->graph = g;
     b->plan = rad_calloc(1, sizeof *b->plan);
     b->value = rad_calloc((size_t)g->n_value + 1, sizeof *b->value);
@@ -102,8 +98,7 @@ static rad_status build_init(struct g_build *b, const rad_graph *g, rad_precisio
     return RAD_OK;
 }
 
-static rad_status make_inputs(struct g_build *b, rad_error *err)
-{
+static rad_status make_inputs(struct g_build *b, rad_error *err) {
     const rad_graph *g = b->graph;
     for (int k = 0; k < g->n_input; k++) {
         const int v = g->input[k];
@@ -122,8 +117,7 @@ static rad_status make_inputs(struct g_build *b, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status make_outputs(struct g_build *b, rad_error *err)
-{
+static rad_status make_outputs(struct g_build *b, rad_error *err) {
     const rad_graph *g = b->graph;
     rad_status st = RAD_OK;
     for (int k = 0; k < g->n_output; k++) {
@@ -133,7 +127,7 @@ static rad_status make_outputs(struct g_build *b, rad_error *err)
             return rad_error_set(err, RAD_E_UNSUPPORTED, "output '%.160s' is %s; the cuDNN backend makes float32", g->value[v].name,
                                  rad_dtype_name(g->value[v].dtype));
         RAD_TRY(g_get(b, v, G_PLAIN, K_F32, &t, err));
-        if (g_at(b, t)->offset != 0 || b->plan->root[g_at(b, t)->root].is_constant) { /* the copy back starts at the root */
+        if (g_at(b, t)->offset != 0) { /* the copy back starts at the root */
             const int plain = t;
             RAD_TRY(g_make(b, &g->value[v].shape, G_PLAIN, K_F32, &copy, err));
             g_touch(b->plan, g_at(b, copy)->root, b->plan->n_step);
@@ -148,8 +142,7 @@ out:
     return st;
 }
 
-static rad_status translate(struct g_build *b, int i, rad_error *err)
-{
+static rad_status translate(struct g_build *b, int i, rad_error *err) {
     const rad_node *n = &b->graph->node[i];
     const g_translate f = g_translator(n->op->name);
     b->node = i;
@@ -161,8 +154,7 @@ static rad_status translate(struct g_build *b, int i, rad_error *err)
     return f != NULL ? f(b, n, err) : g_refuse(n, err, "the cuDNN backend has no such operator");
 }
 
-rad_status g_plan_build(const rad_graph *g, rad_precision p, struct g_plan **ret, rad_error *err)
-{
+rad_status g_plan_build(const rad_graph *g, rad_precision p, struct g_plan **ret, rad_error *err) {
     struct g_build b = {.node = -1};
     rad_status st = RAD_OK;
     RAD_TRY(build_init(&b, g, p, err));
@@ -185,8 +177,7 @@ out:
     return st;
 }
 
-void g_plan_free(struct g_plan *p)
-{
+void g_plan_free(struct g_plan *p) {
     if (p == NULL)
         return;
     for (int i = 0; i < p->n_root; i++)
@@ -200,8 +191,7 @@ void g_plan_free(struct g_plan *p)
 }
 
 /* Translated alone, with inputs as they would arrive: channels-last where there are channels. */
-bool g_supports(const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap)
-{
+bool g_supports(const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap) {
     struct g_build b = {.node = -1, .dry = true};
     rad_error err = {0};
     rad_status st = RAD_OK;
@@ -212,7 +202,8 @@ bool g_supports(const rad_graph *g, const rad_node *n, rad_precision p, char *wh
         if (v < 0 || g_is_const(&b, v) || b.value[v].n_form > 0)
             continue;
         if (!g_is_float(&b, v)) {
-            st = g_refuse(n, &err, "input '%.100s' is %s, the cuDNN backend computes in floats", g->value[v].name, rad_dtype_name(g->value[v].dtype));
+            st = g_refuse(n, &err, "input '%.100s' is %s, the cuDNN backend computes in floats", g->value[v].name,
+                          rad_dtype_name(g->value[v].dtype));
             goto out;
         }
         const rad_shape s = g->value[v].shape;

@@ -38,8 +38,8 @@ struct k_args {
     /* pool, convolution: spatial axes, right-aligned (axis 2 = W), sizes 1 where there is none */
     int32_t in[3], out[3], window[3], stride[3], dilation[3], begin[3], end[3];
     int32_t include_pad;
-    /* convolution: x [n, in, channels], w [filters, window, group_in] in storage, group_out filters per group */
-    int64_t channels, filters, group_in, group_in_stored, group_out;
+    /* convolution: x [n, in, group_in of each group], w [filters, window, group_in] in storage, group_out filters per group */
+    int64_t group_in, group_in_stored, group_out;
     int32_t transposed;
     /* reduce: reduced axes of v[1] */
     int r_rank, lanes, across; /* across: neighbouring threads take neighbouring results, else neighbouring terms */
@@ -50,14 +50,13 @@ struct k_args {
     /* matmul: y [..., m, n] = a [..., m, k] b [..., k, n]; the last two strides of each view are row and column */
     int64_t inner_count;
     /* resize: 1 / scale per spatial axis, linear or nearest (op: rounding), r_mode: coordinates */
-    double r_scale[3];
+    double r_scale[3], r_length[3]; /* length * scale, not rounded down: as the standard's reference has it */
     int32_t r_linear, r_mode;
 };
 
 /* ---------------------------------------------------------------- element by element */
 
-K_HD float k_map_value(const struct k_args *p, float a, float b, float c)
-{
+K_HD float k_map_value(const struct k_args *p, float a, float b, float c) {
     float y;
     if (p->op >= K_ADD)
         y = p->op == K_AFFINE ? a * b + c : k_combine(p->op, a, b);
@@ -68,8 +67,7 @@ K_HD float k_map_value(const struct k_args *p, float a, float b, float c)
 
 /* Coordinates of element i of p->dim, last axis fastest; the last one is returned too. Below 2^31 in 32 bits, which the device divides four
  * times as fast; all loops run to K_RANK, so that `at` stays in registers. */
-K_HD int64_t k_coordinates(const struct k_args *p, int64_t i, int64_t *at)
-{
+K_HD int64_t k_coordinates(const struct k_args *p, int64_t i, int64_t *at) {
     int64_t last = 0;
     uint32_t r = (uint32_t)i;
     const int narrow = p->count < INT32_MAX;
@@ -95,8 +93,7 @@ K_HD int64_t k_coordinates(const struct k_args *p, int64_t i, int64_t *at)
     return last;
 }
 
-K_HD int64_t k_place(const struct k_args *p, const struct k_view *v, const int64_t *at)
-{
+K_HD int64_t k_place(const struct k_args *p, const struct k_view *v, const int64_t *at) {
     int64_t i = v->offset;
     K_UNROLL
     for (int k = 0; k < K_RANK; k++)
@@ -105,8 +102,7 @@ K_HD int64_t k_place(const struct k_args *p, const struct k_view *v, const int64
 }
 
 /* Element i; type: of operand 1, a constant of the instantiation. */
-K_HD void k_map_one(const struct k_args *p, int type, int64_t i)
-{
+K_HD void k_map_one(const struct k_args *p, int type, int64_t i) {
     int64_t at[K_RANK];
     const int64_t last = k_coordinates(p, i, at);
     float y = 0.0f;
@@ -120,8 +116,7 @@ K_HD void k_map_one(const struct k_args *p, int type, int64_t i)
 }
 
 /* `n` of eight neighbours along the last axis. */
-K_HD struct k_eight k_gather(const struct k_args *p, const struct k_view *v, int type, const int64_t *at, int n)
-{
+K_HD struct k_eight k_gather(const struct k_args *p, const struct k_view *v, int type, const int64_t *at, int n) {
     const int64_t first = k_place(p, v, at), step = v->stride[p->rank - 1];
     struct k_eight r;
     if (v->wide)
@@ -132,8 +127,7 @@ K_HD struct k_eight k_gather(const struct k_args *p, const struct k_view *v, int
 }
 
 /* Elements 8 i .. 8 i + 7. */
-K_HD void k_map_eight(const struct k_args *p, int type, int64_t i)
-{
+K_HD void k_map_eight(const struct k_args *p, int type, int64_t i) {
     int64_t at[K_RANK];
     struct k_eight a = {{0}}, b = {{0}}, c = {{0}}, y;
     const int64_t left = p->valid - k_coordinates(p, i * K_VEC, at);
@@ -152,8 +146,7 @@ K_HD void k_map_eight(const struct k_args *p, int type, int64_t i)
 /* ---------------------------------------------------------------- pools */
 
 /* Window positions [lo, hi) along axis a for output o that lie in [from, to). */
-K_HD void k_taps(const struct k_args *p, int a, int o, int from, int to, int *lo, int *hi)
-{
+K_HD void k_taps(const struct k_args *p, int a, int o, int from, int to, int *lo, int *hi) {
     const int start = o * p->stride[a] - p->begin[a], step = p->dilation[a];
     *lo = start < from ? (from - start + step - 1) / step : 0;
     *hi = start < to ? (to - 1 - start) / step + 1 : 0;
@@ -164,8 +157,7 @@ K_HD void k_taps(const struct k_args *p, int a, int o, int from, int to, int *lo
 }
 
 /* Eight channels of one output place. dim = [n, out d, out h, out w, channels]; strides of v[1] are those of the input. */
-K_HD void k_pool_eight(const struct k_args *p, int type, int64_t i)
-{
+K_HD void k_pool_eight(const struct k_args *p, int type, int64_t i) {
     int64_t at[K_RANK];
     int lo[3], hi[3], counted = 1;
     struct k_eight y;
@@ -204,13 +196,11 @@ K_HD void k_pool_eight(const struct k_args *p, int type, int64_t i)
 
 /* ---------------------------------------------------------------- reductions */
 
-K_HD float k_sum_start(int op)
-{
+K_HD float k_sum_start(int op) {
     return op == K_SUM_MAX ? -INFINITY : op == K_SUM_MIN ? INFINITY : 0.0f;
 }
 
-K_HD float k_sum_join(int op, float acc, float x)
-{
+K_HD float k_sum_join(int op, float acc, float x) {
     if (op == K_SUM_MAX)
         return x > acc || x != x ? x : acc;
     if (op == K_SUM_MIN)
@@ -218,14 +208,12 @@ K_HD float k_sum_join(int op, float acc, float x)
     return acc + x;
 }
 
-K_HD float k_sum_term(int op, float x)
-{
+K_HD float k_sum_term(int op, float x) {
     return op == K_SUM_ABS ? fabsf(x) : op == K_SUM_SQUARE || op == K_SUM_NORM2 ? x * x : x;
 }
 
 /* Lane's share (terms lane, lane + lanes, ...) of result i. */
-K_HD float k_reduce_lane(const struct k_args *p, int type, int64_t i, int lane)
-{
+K_HD float k_reduce_lane(const struct k_args *p, int type, int64_t i, int lane) {
     int64_t at[K_RANK];
     float acc = k_sum_start(p->op);
     (void)k_coordinates(p, i, at);
@@ -243,8 +231,7 @@ K_HD float k_reduce_lane(const struct k_args *p, int type, int64_t i, int lane)
 }
 
 /* All lanes' shares, `step` apart, in the order of the lanes. */
-K_HD void k_reduce_finish(const struct k_args *p, int64_t i, const float *share, int step)
-{
+K_HD void k_reduce_finish(const struct k_args *p, int64_t i, const float *share, int step) {
     int64_t at[K_RANK];
     float y = share[0];
     for (int lane = 1; lane < p->lanes; lane++)
@@ -260,14 +247,12 @@ K_HD void k_reduce_finish(const struct k_args *p, int64_t i, const float *share,
 
 /* ---------------------------------------------------------------- rows: softmax and normalisation */
 
-K_HD int64_t k_row_base(const struct k_args *p, int64_t row)
-{
+K_HD int64_t k_row_base(const struct k_args *p, int64_t row) {
     return row / p->inner * p->length * p->inner + row % p->inner;
 }
 
 /* pass 0: largest; pass 1: sum of exp(x - largest). */
-K_HD float k_softmax_lane(const struct k_args *p, int type, int64_t row, int lane, int pass, float largest)
-{
+K_HD float k_softmax_lane(const struct k_args *p, int type, int64_t row, int lane, int pass, float largest) {
     const int64_t base = p->v[1].offset + k_row_base(p, row);
     float acc = pass == 0 ? -INFINITY : 0.0f;
     for (int64_t k = lane; k < p->length; k += K_LANES) {
@@ -277,8 +262,7 @@ K_HD float k_softmax_lane(const struct k_args *p, int type, int64_t row, int lan
     return acc;
 }
 
-K_HD void k_softmax_write(const struct k_args *p, int type, int64_t row, int lane, float largest, float sum)
-{
+K_HD void k_softmax_write(const struct k_args *p, int type, int64_t row, int lane, float largest, float sum) {
     const int64_t base = k_row_base(p, row);
     for (int64_t k = lane; k < p->length; k += K_LANES) {
         const float x = k_load(p->v[1].data, type, p->v[1].offset + base + k * p->inner) - largest;
@@ -287,8 +271,7 @@ K_HD void k_softmax_write(const struct k_args *p, int type, int64_t row, int lan
 }
 
 /* pass 0: sum; pass 1: squared deviations from the mean. Two passes, as in the definition. */
-K_HD float k_norm_lane(const struct k_args *p, int type, int64_t row, int lane, int pass, float mean)
-{
+K_HD float k_norm_lane(const struct k_args *p, int type, int64_t row, int lane, int pass, float mean) {
     float acc = 0.0f;
     for (int64_t k = lane; k < p->length; k += K_LANES) {
         const float x = k_load(p->v[1].data, type, p->v[1].offset + row * p->length + k) - mean;
@@ -297,8 +280,7 @@ K_HD float k_norm_lane(const struct k_args *p, int type, int64_t row, int lane, 
     return acc;
 }
 
-K_HD void k_norm_write(const struct k_args *p, int type, int64_t row, int lane, float mean, float factor)
-{
+K_HD void k_norm_write(const struct k_args *p, int type, int64_t row, int lane, float mean, float factor) {
     for (int64_t k = lane; k < p->length; k += K_LANES) {
         const int64_t at = row * p->length + k, s = row % p->s_period * p->s_step + k / p->s_divide;
         float y = (k_load(p->v[1].data, type, p->v[1].offset + at) - mean) * factor;
@@ -310,8 +292,7 @@ K_HD void k_norm_write(const struct k_args *p, int type, int64_t row, int lane, 
     }
 }
 
-K_HD float k_lane_total(const float *share, int op)
-{
+K_HD float k_lane_total(const float *share, int op) {
     float y = share[0];
     for (int lane = 1; lane < K_LANES; lane++)
         y = k_sum_join(op, y, share[lane]);
@@ -320,8 +301,7 @@ K_HD float k_lane_total(const float *share, int op)
 
 /* ---------------------------------------------------------------- matrices and convolutions without a library kernel */
 
-K_HD void k_matmul_one(const struct k_args *p, int type, int64_t i)
-{
+K_HD void k_matmul_one(const struct k_args *p, int type, int64_t i) {
     int64_t at[K_RANK];
     const int r = p->rank;
     (void)k_coordinates(p, i, at);
@@ -340,8 +320,7 @@ K_HD void k_matmul_one(const struct k_args *p, int type, int64_t i)
 }
 
 /* Input index along axis a that meets window position t at output o; negative when none. */
-K_HD int k_conv_source(const struct k_args *p, int a, int o, int t)
-{
+K_HD int k_conv_source(const struct k_args *p, int a, int o, int t) {
     int at;
     if (p->transposed) { /* o = in * stride + t * dilation - begin */
         at = o + p->begin[a] - t * p->dilation[a];
@@ -355,8 +334,7 @@ K_HD int k_conv_source(const struct k_args *p, int a, int o, int t)
 }
 
 /* One output: dim = [n, out d, out h, out w, filters]; v: y, x, w, bias, z (of the result's strides). Any grouping. */
-K_HD void k_conv_one(const struct k_args *p, int type, int64_t i)
-{
+K_HD void k_conv_one(const struct k_args *p, int type, int64_t i) {
     int64_t at[K_RANK];
     (void)k_coordinates(p, i, at);
     const int64_t k = at[4], window = (int64_t)p->window[0] * p->window[1] * p->window[2];
@@ -364,11 +342,14 @@ K_HD void k_conv_one(const struct k_args *p, int type, int64_t i)
     if (k < p->valid) {
         const int64_t first = k / p->group_out * p->group_in;
         for (int64_t t = 0; t < window; t++) {
-            const int td = (int)(t / ((int64_t)p->window[1] * p->window[2])), th = (int)(t / p->window[2] % p->window[1]), tw = (int)(t % p->window[2]);
-            const int d = k_conv_source(p, 0, (int)at[1], td), h = k_conv_source(p, 1, (int)at[2], th), w = k_conv_source(p, 2, (int)at[3], tw);
+            const int td = (int)(t / ((int64_t)p->window[1] * p->window[2])), th = (int)(t / p->window[2] % p->window[1]),
+                      tw = (int)(t % p->window[2]);
+            const int d = k_conv_source(p, 0, (int)at[1], td), h = k_conv_source(p, 1, (int)at[2], th),
+                      w = k_conv_source(p, 2, (int)at[3], tw);
             if (d < 0 || h < 0 || w < 0)
                 continue;
-            const int64_t x = p->v[1].offset + at[0] * p->v[1].stride[0] + d * p->v[1].stride[1] + h * p->v[1].stride[2] + w * p->v[1].stride[3] + first;
+            const int64_t x =
+                p->v[1].offset + at[0] * p->v[1].stride[0] + d * p->v[1].stride[1] + h * p->v[1].stride[2] + w * p->v[1].stride[3] + first;
             const int64_t f = (k * window + t) * p->group_in_stored;
             for (int64_t c = 0; c < p->group_in; c++)
                 y += k_load(p->v[1].data, type, x + c) * k_load(p->v[2].data, p->v[2].type, f + c);
@@ -384,26 +365,27 @@ K_HD void k_conv_one(const struct k_args *p, int type, int64_t i)
 
 /* ---------------------------------------------------------------- resize */
 
-/* Half-pixel (mode 0), asymmetric (1), align-corners (2) and PyTorch's half-pixel (3) rules of ONNX Resize, nearest or linear, spatial axes.
- * dim = [n, out d, out h, out w, channels]. */
-K_HD double k_resize_source(const struct k_args *p, int a, int o)
-{
+/* Half-pixel (mode 0), asymmetric (1), align-corners (2) and PyTorch's half-pixel (3) rules of ONNX Resize, nearest or linear, spatial
+ * axes. dim = [n, out d, out h, out w, channels]. */
+K_HD double k_resize_source(const struct k_args *p, int a, int o) {
     const double s = p->r_scale[a];
     switch (p->r_mode) {
-    case 1: return (double)o * s;
-    case 2: return p->out[a] > 1 ? (double)o * (double)(p->in[a] - 1) / (double)(p->out[a] - 1) : 0.0;
-    case 3: return p->out[a] > 1 ? ((double)o + 0.5) * s - 0.5 : 0.0;
-    default: return ((double)o + 0.5) * s - 0.5;
+    case 1:
+        return (double)o * s;
+    case 2:
+        return p->r_length[a] > 1.0 ? (double)o * (double)(p->in[a] - 1) / (p->r_length[a] - 1.0) : 0.0;
+    case 3:
+        return p->r_length[a] > 1.0 ? ((double)o + 0.5) * s - 0.5 : 0.0;
+    default:
+        return ((double)o + 0.5) * s - 0.5;
     }
 }
 
-K_HD int k_clamp(int i, int n)
-{
+K_HD int k_clamp(int i, int n) {
     return i < 0 ? 0 : i >= n ? n - 1 : i;
 }
 
-K_HD void k_resize_eight(const struct k_args *p, int type, int64_t i)
-{
+K_HD void k_resize_eight(const struct k_args *p, int type, int64_t i) {
     int64_t at[K_RANK];
     int lo[3], hi[3];
     float f[3];

@@ -25,19 +25,55 @@ enum { K_VEC = 8 };
 
 enum k_op {
     /* y = f(a) */
-    K_COPY, K_FILL, K_LINEAR, K_RELU, K_CLIP, K_LEAKY, K_SIGMOID, K_TANH, K_SWISH, K_HARDSWISH, K_HARDSIGMOID, K_ELU, K_CELU, K_SELU, K_SOFTPLUS,
-    K_SOFTSIGN, K_EXP, K_LOG, K_SQRT, K_RECIPROCAL, K_ABS, K_NEG, K_ERF, K_GELU, K_GELU_TANH, K_FLOOR, K_CEIL, K_ROUND, K_SIGN, K_SIN, K_COS,
-    K_MISH, K_THRESHOLDED,
+    K_COPY,
+    K_FILL,
+    K_LINEAR,
+    K_RELU,
+    K_CLIP,
+    K_LEAKY,
+    K_SIGMOID,
+    K_TANH,
+    K_SWISH,
+    K_HARDSWISH,
+    K_HARDSIGMOID,
+    K_ELU,
+    K_CELU,
+    K_SELU,
+    K_SOFTPLUS,
+    K_SOFTSIGN,
+    K_EXP,
+    K_LOG,
+    K_SQRT,
+    K_RECIPROCAL,
+    K_ABS,
+    K_NEG,
+    K_ERF,
+    K_GELU,
+    K_GELU_TANH,
+    K_FLOOR,
+    K_CEIL,
+    K_ROUND,
+    K_SIGN,
+    K_SIN,
+    K_COS,
+    K_MISH,
+    K_THRESHOLDED,
     /* y = f(a, b) */
-    K_ADD, K_SUB, K_MUL, K_DIV, K_MAX, K_MIN, K_POW, K_PRELU,
+    K_ADD,
+    K_SUB,
+    K_MUL,
+    K_DIV,
+    K_MAX,
+    K_MIN,
+    K_POW,
+    K_PRELU,
     /* y = a * b + c */
     K_AFFINE
 };
 
 /* ---------------------------------------------------------------- element types */
 
-K_HD float k_from_half(uint16_t h)
-{
+K_HD float k_from_half(uint16_t h) {
 #ifdef __CUDA_ARCH__
     return __half2float(__ushort_as_half(h));
 #else
@@ -55,8 +91,7 @@ K_HD float k_from_half(uint16_t h)
 }
 
 /* Round to nearest, ties to even. */
-K_HD uint16_t k_to_half(float f)
-{
+K_HD uint16_t k_to_half(float f) {
 #ifdef __CUDA_ARCH__
     return __half_as_ushort(__float2half_rn(f));
 #else
@@ -79,16 +114,14 @@ K_HD uint16_t k_to_half(float f)
 #endif
 }
 
-K_HD float k_from_bf16(uint16_t h)
-{
+K_HD float k_from_bf16(uint16_t h) {
     const uint32_t bits = (uint32_t)h << 16;
     float f;
     memcpy(&f, &bits, sizeof f);
     return f;
 }
 
-K_HD uint16_t k_to_bf16(float f)
-{
+K_HD uint16_t k_to_bf16(float f) {
     uint32_t bits;
     memcpy(&bits, &f, sizeof bits);
     if ((bits & 0x7fffffffu) > 0x7f800000u)
@@ -96,15 +129,13 @@ K_HD uint16_t k_to_bf16(float f)
     return (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-K_HD float k_load(const void *p, int type, int64_t i)
-{
+K_HD float k_load(const void *p, int type, int64_t i) {
     if (type == K_F32)
         return ((const float *)p)[i];
     return type == K_F16 ? k_from_half(((const uint16_t *)p)[i]) : k_from_bf16(((const uint16_t *)p)[i]);
 }
 
-K_HD void k_store(void *p, int type, int64_t i, float x)
-{
+K_HD void k_store(void *p, int type, int64_t i, float x) {
     if (type == K_F32)
         ((float *)p)[i] = x;
     else
@@ -116,8 +147,7 @@ struct k_eight {
 };
 
 /* Eight neighbours from element i, which is a multiple of 8: one or two 16-byte accesses. */
-K_HD struct k_eight k_load8(const void *p, int type, int64_t i)
-{
+K_HD struct k_eight k_load8(const void *p, int type, int64_t i) {
     struct k_eight r;
 #ifdef __CUDA_ARCH__
     if (type == K_F32) {
@@ -140,8 +170,7 @@ K_HD struct k_eight k_load8(const void *p, int type, int64_t i)
     return r;
 }
 
-K_HD void k_store8(void *p, int type, int64_t i, const struct k_eight *v)
-{
+K_HD void k_store8(void *p, int type, int64_t i, const struct k_eight *v) {
 #ifdef __CUDA_ARCH__
     if (type == K_F32) {
         ((float4 *)p)[i / 4] = make_float4(v->x[0], v->x[1], v->x[2], v->x[3]);
@@ -164,8 +193,7 @@ K_HD void k_store8(void *p, int type, int64_t i, const struct k_eight *v)
 
 /* ---------------------------------------------------------------- functions */
 
-K_HD float k_sigmoid(float x)
-{
+K_HD float k_sigmoid(float x) {
     const float e = expf(-fabsf(x));
     return x >= 0.0f ? 1.0f / (1.0f + e) : e / (1.0f + e);
 }
@@ -175,63 +203,102 @@ K_HD float k_unit(float x) /* NaN stays */
     return x < 0.0f ? 0.0f : (x > 1.0f ? 1.0f : x);
 }
 
-K_HD float k_softplus(float x)
-{
+K_HD float k_softplus(float x) {
     return (x > 0.0f ? x : 0.0f) + log1pf(expf(-fabsf(x)));
 }
 
 /* NaN passes through every one of them, as in PyTorch. */
-K_HD float k_apply(int op, float alpha, float beta, float x)
-{
+K_HD float k_apply(int op, float alpha, float beta, float x) {
     switch (op) {
-    case K_FILL: return alpha;
-    case K_LINEAR: return alpha * x + beta;
-    case K_RELU: return x < 0.0f ? 0.0f : x;
-    case K_CLIP: return x < alpha ? alpha : (x > beta ? beta : x);
-    case K_LEAKY: return x < 0.0f ? alpha * x : x;
-    case K_SIGMOID: return k_sigmoid(x);
-    case K_TANH: return tanhf(x);
-    case K_SWISH: return x * k_sigmoid(x);
-    case K_HARDSWISH: return x * k_unit(x / 6.0f + 0.5f);
-    case K_HARDSIGMOID: return k_unit(alpha * x + beta);
-    case K_ELU: return x < 0.0f ? alpha * expm1f(x) : x;
-    case K_CELU: return x < 0.0f ? alpha * expm1f(x / alpha) : x;
-    case K_SELU: return beta * (x < 0.0f ? alpha * expm1f(x) : x);
-    case K_SOFTPLUS: return k_softplus(x);
-    case K_SOFTSIGN: return x / (1.0f + fabsf(x));
-    case K_EXP: return expf(x);
-    case K_LOG: return logf(x);
-    case K_SQRT: return sqrtf(x);
-    case K_RECIPROCAL: return 1.0f / x;
-    case K_ABS: return fabsf(x);
-    case K_NEG: return -x;
-    case K_ERF: return erff(x);
-    case K_GELU: return 0.5f * x * (1.0f + erff(x * 0.70710678118654752440f));
-    case K_GELU_TANH: return 0.5f * x * (1.0f + tanhf(0.79788456080286535588f * (x + 0.044715f * x * x * x)));
-    case K_FLOOR: return floorf(x);
-    case K_CEIL: return ceilf(x);
-    case K_ROUND: return rintf(x);
-    case K_SIGN: return x > 0.0f ? 1.0f : (x < 0.0f ? -1.0f : x);
-    case K_SIN: return sinf(x);
-    case K_COS: return cosf(x);
-    case K_MISH: return x * tanhf(k_softplus(x));
-    case K_THRESHOLDED: return x > alpha ? x : (x != x ? x : 0.0f);
-    default: return x;
+    case K_FILL:
+        return alpha;
+    case K_LINEAR:
+        return alpha * x + beta;
+    case K_RELU:
+        return x < 0.0f ? 0.0f : x;
+    case K_CLIP:
+        return x < alpha ? alpha : (x > beta ? beta : x);
+    case K_LEAKY:
+        return x < 0.0f ? alpha * x : x;
+    case K_SIGMOID:
+        return k_sigmoid(x);
+    case K_TANH:
+        return tanhf(x);
+    case K_SWISH:
+        return x * k_sigmoid(x);
+    case K_HARDSWISH:
+        return x * k_unit(x / 6.0f + 0.5f);
+    case K_HARDSIGMOID:
+        return k_unit(alpha * x + beta);
+    case K_ELU:
+        return x < 0.0f ? alpha * expm1f(x) : x;
+    case K_CELU:
+        return x < 0.0f ? alpha * expm1f(x / alpha) : x;
+    case K_SELU:
+        return beta * (x < 0.0f ? alpha * expm1f(x) : x);
+    case K_SOFTPLUS:
+        return k_softplus(x);
+    case K_SOFTSIGN:
+        return x / (1.0f + fabsf(x));
+    case K_EXP:
+        return expf(x);
+    case K_LOG:
+        return logf(x);
+    case K_SQRT:
+        return sqrtf(x);
+    case K_RECIPROCAL:
+        return 1.0f / x;
+    case K_ABS:
+        return fabsf(x);
+    case K_NEG:
+        return -x;
+    case K_ERF:
+        return erff(x);
+    case K_GELU:
+        return 0.5f * x * (1.0f + erff(x * 0.70710678118654752440f));
+    case K_GELU_TANH:
+        return 0.5f * x * (1.0f + tanhf(0.79788456080286535588f * (x + 0.044715f * x * x * x)));
+    case K_FLOOR:
+        return floorf(x);
+    case K_CEIL:
+        return ceilf(x);
+    case K_ROUND:
+        return rintf(x);
+    case K_SIGN:
+        return x > 0.0f ? 1.0f : (x < 0.0f ? -1.0f : x);
+    case K_SIN:
+        return sinf(x);
+    case K_COS:
+        return cosf(x);
+    case K_MISH:
+        return x * tanhf(k_softplus(x));
+    case K_THRESHOLDED:
+        return x > alpha ? x : (x != x ? x : 0.0f);
+    default:
+        return x;
     }
 }
 
-K_HD float k_combine(int op, float a, float b)
-{
+K_HD float k_combine(int op, float a, float b) {
     switch (op) {
-    case K_ADD: return a + b;
-    case K_SUB: return a - b;
-    case K_MUL: return a * b;
-    case K_DIV: return a / b;
-    case K_MAX: return a > b || a != a ? a : b;
-    case K_MIN: return a < b || a != a ? a : b;
-    case K_POW: return b == 2.0f ? a * a : powf(a, b);
-    case K_PRELU: return a < 0.0f ? a * b : a;
-    default: return a;
+    case K_ADD:
+        return a + b;
+    case K_SUB:
+        return a - b;
+    case K_MUL:
+        return a * b;
+    case K_DIV:
+        return a / b;
+    case K_MAX:
+        return a > b || a != a ? a : b;
+    case K_MIN:
+        return a < b || a != a ? a : b;
+    case K_POW:
+        return b == 2.0f ? a * a : powf(a, b);
+    case K_PRELU:
+        return a < 0.0f ? a * b : a;
+    default:
+        return a;
     }
 }
 

@@ -19,8 +19,7 @@ struct pool {
     cudnnStatus_t bad; /* first failure; everything after it is a no-op */
 };
 
-static desc pool_make(struct pool *p, cudnnBackendDescriptorType_t type)
-{
+static desc pool_make(struct pool *p, cudnnBackendDescriptorType_t type) {
     if (p->bad == CUDNN_STATUS_SUCCESS && p->n == MAX_DESC)
         p->bad = CUDNN_STATUS_INTERNAL_ERROR;
     if (p->bad == CUDNN_STATUS_SUCCESS)
@@ -28,42 +27,36 @@ static desc pool_make(struct pool *p, cudnnBackendDescriptorType_t type)
     return p->bad == CUDNN_STATUS_SUCCESS ? p->d[p->n++] : NULL;
 }
 
-static void pool_set(struct pool *p, desc d, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t n, const void *v)
-{
+static void pool_set(struct pool *p, desc d, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t n, const void *v) {
     if (p->bad == CUDNN_STATUS_SUCCESS)
         p->bad = cudnnBackendSetAttribute(d, name, type, n, v);
 }
 
-static void pool_finish(struct pool *p, desc d)
-{
+static void pool_finish(struct pool *p, desc d) {
     if (p->bad == CUDNN_STATUS_SUCCESS)
         p->bad = cudnnBackendFinalize(d);
 }
 
-static void pool_release(struct pool *p)
-{
+static void pool_release(struct pool *p) {
     for (int i = 0; i < p->n; i++)
         (void)cudnnBackendDestroyDescriptor(p->d[i]);
     p->n = 0;
 }
 
-static rad_status failed(rad_error *err, const char *what, cudnnStatus_t s)
-{
+static rad_status failed(rad_error *err, const char *what, cudnnStatus_t s) {
     char text[256] = "";
     cudnnGetLastErrorString(text, sizeof text);
     return rad_error_set(err, RAD_E_DEVICE, "cuDNN cannot %s: %s%s%.200s", what, cudnnGetErrorString(s), text[0] != '\0' ? ": " : "", text);
 }
 
-static cudnnDataType_t data_type(int io)
-{
+static cudnnDataType_t data_type(int io) {
     return io == K_F16 ? CUDNN_DATA_HALF : io == K_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
 }
 
 /* ---------------------------------------------------------------- operation graph */
 
 /* dim in the order N, C, spatial; channels last in memory. */
-static desc tensor(struct pool *p, int64_t uid, int rank, const int64_t *dim, cudnnDataType_t type, bool is_virtual)
-{
+static desc tensor(struct pool *p, int64_t uid, int rank, const int64_t *dim, cudnnDataType_t type, bool is_virtual) {
     int64_t stride[5], alignment = 16, at = dim[1];
     stride[1] = 1;
     for (int i = rank - 1; i >= 2; i--) {
@@ -83,8 +76,7 @@ static desc tensor(struct pool *p, int64_t uid, int rank, const int64_t *dim, cu
     return d;
 }
 
-static desc pointwise(struct pool *p, cudnnPointwiseMode_t mode, float clip, desc x, desc b, desc y)
-{
+static desc pointwise(struct pool *p, cudnnPointwiseMode_t mode, float clip, desc x, desc b, desc y) {
     const cudnnDataType_t math = CUDNN_DATA_FLOAT;
     desc pw = pool_make(p, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
     pool_set(p, pw, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
@@ -104,8 +96,7 @@ static desc pointwise(struct pool *p, cudnnPointwiseMode_t mode, float clip, des
     return op;
 }
 
-static desc convolution(struct pool *p, const cu_conv *c, desc x, desc w, desc y)
-{
+static desc convolution(struct pool *p, const cu_conv *c, desc x, desc w, desc y) {
     const cudnnDataType_t math = CUDNN_DATA_FLOAT;
     const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     const int64_t n = c->n_axis;
@@ -131,8 +122,7 @@ static desc convolution(struct pool *p, const cu_conv *c, desc x, desc w, desc y
 }
 
 /* Not in the pool: the plan is made from it. */
-static cudnnStatus_t make_graph(const cu_target *t, const cu_conv *c, desc *ret)
-{
+static cudnnStatus_t make_graph(const cu_target *t, const cu_conv *c, desc *ret) {
     /* cuDNN has no one-dimensional convolutions: a row of height 1. */
     const int lead = c->n_axis == 1 ? 1 : 0, rank = c->n_axis + lead + 2;
     cu_conv s = *c;
@@ -190,14 +180,14 @@ static cudnnStatus_t make_graph(const cu_target *t, const cu_conv *c, desc *ret)
 /* ---------------------------------------------------------------- engines */
 
 /* Numbers first: an engine may be skipped for what it does to them, never be taken for its speed. */
-static bool keeps_promises(const cu_conv *c, desc config, int64_t *ret_id)
-{
+static bool keeps_promises(const cu_conv *c, desc config, int64_t *ret_id) {
     desc engine = NULL;
     int64_t n = 0, n_note = 0, n_behavior = 0;
     cudnnBackendNumericalNote_t note[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     cudnnBackendBehaviorNote_t behavior[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
     bool ok = cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) == CUDNN_STATUS_SUCCESS &&
-              cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &n, &engine) == CUDNN_STATUS_SUCCESS &&
+              cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &n, &engine) ==
+                  CUDNN_STATUS_SUCCESS &&
               cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT,
                                        &n_note, note) == CUDNN_STATUS_SUCCESS &&
               cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE, CUDNN_BEHAVIOR_NOTE_TYPE_COUNT,
@@ -227,15 +217,15 @@ static bool keeps_promises(const cu_conv *c, desc config, int64_t *ret_id)
     return ok;
 }
 
-static cudnnStatus_t make_plan(const cu_target *t, desc config, cu_engine *ret)
-{
+static cudnnStatus_t make_plan(const cu_target *t, desc config, cu_engine *ret) {
     desc p = NULL;
     int64_t n = 0;
     cudnnStatus_t st = cudnnBackendCreateDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &p);
     if (st != CUDNN_STATUS_SUCCESS)
         return st;
-    st = t->handle != NULL ? cudnnBackendSetAttribute(p, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &t->handle)
-                           : cudnnBackendSetAttribute(p, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &t->device);
+    st = t->handle != NULL
+             ? cudnnBackendSetAttribute(p, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &t->handle)
+             : cudnnBackendSetAttribute(p, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &t->device);
     if (st == CUDNN_STATUS_SUCCESS)
         st = cudnnBackendSetAttribute(p, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config);
     if (st == CUDNN_STATUS_SUCCESS)
@@ -256,8 +246,7 @@ struct tally {
 };
 
 static bool try_mode(const cu_target *t, desc graph, const cu_conv *c, int64_t workspace, int mode, cu_accept accept, void *context,
-                     cu_engine *ret, struct tally *tally)
-{
+                     cu_engine *ret, struct tally *tally) {
     static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK};
     desc heur = NULL, config[MAX_CONFIG] = {NULL};
     int64_t n = 0;
@@ -309,8 +298,7 @@ static bool try_mode(const cu_target *t, desc graph, const cu_conv *c, int64_t w
 }
 
 rad_status cu_engine_choose(const cu_target *t, const cu_conv *c, int64_t workspace, cu_accept accept, void *context, cu_engine *ret,
-                            rad_error *err)
-{
+                            rad_error *err) {
     desc graph = NULL;
     struct tally tally = {.last = CUDNN_STATUS_SUCCESS};
     const cudnnStatus_t st = make_graph(t, c, &graph);
@@ -322,14 +310,14 @@ rad_status cu_engine_choose(const cu_target *t, const cu_conv *c, int64_t worksp
     (void)cudnnBackendDestroyDescriptor(graph);
     if (found)
         return RAD_OK;
-    return rad_error_set(err, RAD_E_DEVICE,
-                         "no cuDNN engine for this convolution: %d offered, %d not deterministic, not exact enough or to be compiled at run time, %d with "
-                         "more than %lld bytes of workspace, %d not invariant; last failure: %s",
-                         tally.offered, tally.refused, tally.large, (long long)workspace, tally.unaccepted, cudnnGetErrorString(tally.last));
+    return rad_error_set(
+        err, RAD_E_DEVICE,
+        "no cuDNN engine for this convolution: %d offered, %d not deterministic, not exact enough or to be compiled at run time, %d with "
+        "more than %lld bytes of workspace, %d not invariant; last failure: %s",
+        tally.offered, tally.refused, tally.large, (long long)workspace, tally.unaccepted, cudnnGetErrorString(tally.last));
 }
 
-void cu_engine_release(cu_engine *e)
-{
+void cu_engine_release(cu_engine *e) {
     if (e->plan != NULL)
         (void)cudnnBackendDestroyDescriptor(e->plan);
     *e = (cu_engine){0};
@@ -337,8 +325,7 @@ void cu_engine_release(cu_engine *e)
 
 /* ---------------------------------------------------------------- text form */
 
-rad_status cu_device_from_json(const char *json, cudnnBackendDescriptor_t *ret, rad_error *err)
-{
+rad_status cu_device_from_json(const char *json, cudnnBackendDescriptor_t *ret, rad_error *err) {
     desc d = NULL;
     cudnnStatus_t st = cudnnBackendCreateDescriptor(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &d);
     if (st == CUDNN_STATUS_SUCCESS)
@@ -354,29 +341,29 @@ rad_status cu_device_from_json(const char *json, cudnnBackendDescriptor_t *ret, 
     return failed(err, "read the description of a device", st);
 }
 
-char *cu_engine_to_json(const cu_engine *e)
-{
+char *cu_engine_to_json(const cu_engine *e) {
     int64_t n = 0, got = 0;
-    if (cudnnBackendGetAttribute(e->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &n, NULL) != CUDNN_STATUS_SUCCESS ||
+    if (cudnnBackendGetAttribute(e->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &n, NULL) !=
+            CUDNN_STATUS_SUCCESS ||
         n <= 0)
         return NULL;
     char *text = rad_calloc((size_t)n + 1, 1);
-    if (text != NULL &&
-        cudnnBackendGetAttribute(e->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, n, &got, text) == CUDNN_STATUS_SUCCESS)
+    if (text != NULL && cudnnBackendGetAttribute(e->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, n, &got, text) ==
+                            CUDNN_STATUS_SUCCESS)
         return text;
     free(text);
     return NULL;
 }
 
-bool cu_engine_from_json(const cu_target *t, const char *json, cu_engine *ret)
-{
+bool cu_engine_from_json(const cu_target *t, const char *json, cu_engine *ret) {
     desc p = NULL;
     int64_t n = 0;
     cu_engine e = {.id = -1, .mode = 3};
     cudnnStatus_t st = cudnnBackendCreateDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &p);
     if (st == CUDNN_STATUS_SUCCESS)
-        st = t->handle != NULL ? cudnnBackendSetAttribute(p, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &t->handle)
-                               : cudnnBackendSetAttribute(p, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &t->device);
+        st = t->handle != NULL
+                 ? cudnnBackendSetAttribute(p, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &t->handle)
+                 : cudnnBackendSetAttribute(p, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &t->device);
     if (st == CUDNN_STATUS_SUCCESS)
         st = cudnnBackendSetAttribute(p, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)strlen(json), json);
     if (st == CUDNN_STATUS_SUCCESS)
@@ -395,8 +382,7 @@ bool cu_engine_from_json(const cu_target *t, const char *json, cu_engine *ret)
 
 /* ---------------------------------------------------------------- running */
 
-cudnnStatus_t cu_engine_run(cudnnHandle_t handle, const cu_conv *c, const cu_engine *e, void *const data[5], void *workspace)
-{
+cudnnStatus_t cu_engine_run(cudnnHandle_t handle, const cu_conv *c, const cu_engine *e, void *const data[5], void *workspace) {
     int64_t uid[5] = {UID_X, UID_W, UID_Y};
     void *pointer[5] = {data[0], data[1], data[4]};
     int64_t n = 3;

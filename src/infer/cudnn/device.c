@@ -3,11 +3,10 @@
 #include <string.h>
 
 #include "device.h"
-#include "module.h"
+#include "gpu_module.h"
 
 /* Rank on this node, from whoever launched us: neighbours on a node take different devices. */
-static int local_rank(void)
-{
+static int local_rank(void) {
     static const char *const names[] = {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "PMIX_LOCAL_RANK", "SLURM_LOCALID"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *text = getenv(names[i]);
@@ -18,8 +17,7 @@ static int local_rank(void)
     return 0;
 }
 
-static rad_status count_devices(int *ret, rad_error *err)
-{
+static rad_status count_devices(int *ret, rad_error *err) {
     const char *visible = getenv("CUDA_VISIBLE_DEVICES");
     int n = 0;
     const cudaError_t e = cudaGetDeviceCount(&n);
@@ -28,15 +26,15 @@ static rad_status count_devices(int *ret, rad_error *err)
                              CUDART_VERSION % 1000 / 10, cudaGetErrorString(e));
     if (e == cudaErrorNoDevice || (e == cudaSuccess && n == 0))
         return rad_error_set(err, RAD_E_DEVICE, "a driver but no device that this process may use%s%s%s; ask Slurm for one (--gres=gpu:1)",
-                             visible != NULL ? " (CUDA_VISIBLE_DEVICES='" : "", visible != NULL ? visible : "", visible != NULL ? "')" : "");
+                             visible != NULL ? " (CUDA_VISIBLE_DEVICES='" : "", visible != NULL ? visible : "",
+                             visible != NULL ? "')" : "");
     if (e != cudaSuccess)
         return rad_error_set(err, RAD_E_DEVICE, "the CUDA driver does not answer: %s", cudaGetErrorString(e));
     *ret = n;
     return RAD_OK;
 }
 
-static rad_status backend_open(void **ret_state, char *ret_version, size_t version_cap, rad_error *err)
-{
+static rad_status backend_open(void **ret_state, char *ret_version, size_t version_cap, rad_error *err) {
     int n = 0;
     struct cudaDeviceProp prop;
     cudnnHandle_t handle = NULL;
@@ -51,8 +49,8 @@ static rad_status backend_open(void **ret_state, char *ret_version, size_t versi
     memcpy(s->name, prop.name, sizeof s->name);
     s->name[sizeof s->name - 1] = '\0';
     if (prop.major < 8) {
-        st = rad_error_set(err, RAD_E_DEVICE, "device %d (%s) has compute capability %d.%d; 8.0 (A100) or newer is needed", s->device, s->name,
-                           prop.major, prop.minor);
+        st = rad_error_set(err, RAD_E_DEVICE, "device %d (%s) has compute capability %d.%d; 8.0 (A100) or newer is needed", s->device,
+                           s->name, prop.major, prop.minor);
         goto out;
     }
     RAD_TRY(cu_check(cudaDriverGetVersion(&s->driver), "asking for the driver's version", err));
@@ -72,37 +70,32 @@ out:
     return st;
 }
 
-static void backend_close(void *state)
-{
+static void backend_close(void *state) {
     struct cu_state *s = state;
     free(s->cache);
     free(s);
 }
 
-static int64_t plan_batch(void *state, rad_precision p)
-{
+static int64_t plan_batch(void *state, rad_precision p) {
     (void)state;
     (void)p;
     return RAD_CUDNN_BATCH;
 }
 
 /* Ampere and newer have all four. */
-static rad_status precision(void *state, rad_precision p, rad_error *err)
-{
+static rad_status precision(void *state, rad_precision p, rad_error *err) {
     (void)state;
     (void)p;
     (void)err;
     return RAD_OK;
 }
 
-static bool supports(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap)
-{
+static bool supports(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap) {
     (void)state;
     return g_supports(g, n, p, why, cap);
 }
 
-static rad_status plan_create(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err)
-{
+static rad_status plan_create(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err) {
     struct cu_plan *plan = NULL;
     const rad_status st = cu_plan_create(state, g, p, &plan, err);
     if (st == RAD_OK)
@@ -110,18 +103,15 @@ static rad_status plan_create(void *state, const rad_graph *g, rad_precision p, 
     return st;
 }
 
-static void plan_destroy(rad_plan *plan)
-{
+static void plan_destroy(rad_plan *plan) {
     cu_plan_destroy((struct cu_plan *)plan);
 }
 
-static size_t plan_describe(const rad_plan *plan, char *buf, size_t cap)
-{
+static size_t plan_describe(const rad_plan *plan, char *buf, size_t cap) {
     return cu_plan_text((const struct cu_plan *)plan, buf, cap);
 }
 
-static rad_status exec_create(rad_plan *plan, rad_exec **ret, rad_error *err)
-{
+static rad_status exec_create(rad_plan *plan, rad_exec **ret, rad_error *err) {
     struct cu_exec *x = NULL;
     const rad_status st = cu_exec_create((struct cu_plan *)plan, &x, err);
     if (st == RAD_OK)
@@ -129,13 +119,11 @@ static rad_status exec_create(rad_plan *plan, rad_exec **ret, rad_error *err)
     return st;
 }
 
-static rad_status exec_run(rad_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status exec_run(rad_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     return cu_exec_run((struct cu_exec *)x, in, out, err);
 }
 
-static void exec_destroy(rad_exec *x)
-{
+static void exec_destroy(rad_exec *x) {
     cu_exec_destroy((struct cu_exec *)x);
 }
 
@@ -154,8 +142,7 @@ static const rad_backend_ops ops = {
     .exec_destroy = exec_destroy,
 };
 
-static size_t describe_devices(char *buf, size_t cap)
-{
+static size_t describe_devices(char *buf, size_t cap) {
     int n = 0;
     size_t at = 0;
     if (cudaGetDeviceCount(&n) != cudaSuccess)
@@ -164,15 +151,16 @@ static size_t describe_devices(char *buf, size_t cap)
         struct cudaDeviceProp prop;
         if (cudaGetDeviceProperties(&prop, i) != cudaSuccess)
             continue;
-        const int k = snprintf(at < cap ? buf + at : NULL, at < cap ? cap - at : 0, "%sdevice %d: %.100s, %.0f GiB, compute capability %d.%d",
-                               at > 0 ? "\n" : "", i, prop.name, (double)prop.totalGlobalMem / 1073741824.0, prop.major, prop.minor);
+        const int k =
+            snprintf(at < cap ? buf + at : NULL, at < cap ? cap - at : 0, "%sdevice %d: %.100s, %.0f GiB, compute capability %d.%d",
+                     at > 0 ? "\n" : "", i, prop.name, (double)prop.totalGlobalMem / 1073741824.0, prop.major, prop.minor);
         at += k > 0 ? (size_t)k : 0;
     }
     return at;
 }
 
-static rad_status prepare(void *state, const struct prep_args *p, const void *const *volume, const size_t *volume_bytes, int n, rad_error *err)
-{
+static rad_status prepare(void *state, const struct prep_args *p, const void *const *volume, const size_t *volume_bytes, int n,
+                          rad_error *err) {
     return cu_prepare(state, p, volume, volume_bytes, n, err);
 }
 
@@ -187,7 +175,6 @@ static const rad_cudnn_module module = {
 
 __attribute__((visibility("default"))) const rad_cudnn_module *rad_cudnn_module_get(void);
 
-const rad_cudnn_module *rad_cudnn_module_get(void)
-{
+const rad_cudnn_module *rad_cudnn_module_get(void) {
     return &module;
 }

@@ -19,30 +19,31 @@
 
 struct cu_state {
     int device, driver;
-    size_t cudnn;      /* cudnnGetVersion() */
-    char name[256];    /* of the device */
-    char *cache;       /* folder of stored engine choices, NULL = none */
+    size_t cudnn;   /* cudnnGetVersion() */
+    char name[256]; /* of the device */
+    char *cache;    /* folder of stored engine choices, NULL = none */
 };
 
 struct cu_plan {
     const struct cu_state *state;
     struct g_plan *plan;
     cudnnHandle_t handle;
-    pthread_mutex_t lock;  /* handle and engines: execution plans are not safe for two threads (cuDNN release notes, limitations) */
+    pthread_mutex_t lock; /* handle and engines: execution plans are not safe for two threads (cuDNN release notes, limitations) */
     bool lock_made;
     int n_engine;
-    cu_conv *conv;         /* distinct convolutions, one engine each */
-    cu_engine *engine;     /* plan NULL: our own kernel */
-    int *engine_of;        /* per step; -1 = no convolution of cuDNN's */
+    cu_conv *conv;     /* distinct convolutions, one engine each */
+    cu_engine *engine; /* plan NULL: our own kernel */
+    int *engine_of;    /* per step; -1 = no convolution of cuDNN's */
     size_t workspace;
-    char *constants;       /* on the device */
-    int from_cache, own;   /* engines read from the cache, convolutions without an engine */
+    char *constants;     /* on the device */
+    int from_cache, own; /* engines read from the cache, convolutions without an engine */
 };
 
 rad_status cu_check(cudaError_t e, const char *what, rad_error *err);
 rad_status cu_check_cudnn(cudnnStatus_t s, const char *what, rad_error *err);
 
-rad_status cu_plan_create(const struct cu_state *s, const rad_graph *g, rad_precision p, struct cu_plan **ret, rad_error *err) RAD_MUST_CHECK;
+rad_status cu_plan_create(const struct cu_state *s, const rad_graph *g, rad_precision p, struct cu_plan **ret,
+                          rad_error *err) RAD_MUST_CHECK;
 void cu_plan_destroy(struct cu_plan *p);
 size_t cu_plan_text(const struct cu_plan *p, char *buf, size_t cap);
 

@@ -4,15 +4,13 @@
 
 #include "device.h"
 
-rad_status cu_check(cudaError_t e, const char *what, rad_error *err)
-{
+rad_status cu_check(cudaError_t e, const char *what, rad_error *err) {
     if (e == cudaSuccess)
         return RAD_OK;
     return rad_error_set(err, e == cudaErrorMemoryAllocation ? RAD_E_NOMEM : RAD_E_DEVICE, "%s: %s", what, cudaGetErrorString(e));
 }
 
-rad_status cu_check_cudnn(cudnnStatus_t s, const char *what, rad_error *err)
-{
+rad_status cu_check_cudnn(cudnnStatus_t s, const char *what, rad_error *err) {
     char text[256] = "";
     if (s == CUDNN_STATUS_SUCCESS)
         return RAD_OK;
@@ -22,13 +20,11 @@ rad_status cu_check_cudnn(cudnnStatus_t s, const char *what, rad_error *err)
 
 /* ---------------------------------------------------------------- invariance of an engine */
 
-static size_t item_size(int io)
-{
+static size_t item_size(int io) {
     return io == K_F32 ? 4 : 2;
 }
 
-static int64_t volume_of(const int64_t *d, int n)
-{
+static int64_t volume_of(const int64_t *d, int n) {
     int64_t v = 1;
     for (int i = 0; i < n; i++)
         v *= d[i];
@@ -37,13 +33,13 @@ static int64_t volume_of(const int64_t *d, int n)
 
 /* The same sample in every place of the batch must give the same bits in every place; an engine that splits its work by position is not
  * taken. Runs once per convolution and machine: the choice is stored. */
-static bool is_invariant(void *context, const cu_conv *c, const cu_engine *e)
-{
+static bool is_invariant(void *context, const cu_conv *c, const cu_engine *e) {
     struct cu_plan *p = context;
-    const int64_t x_row = volume_of(c->in, c->n_axis) * c->c, y_row = volume_of(c->out, c->n_axis) * c->k, w = volume_of(c->f, c->n_axis) * c->k * (c->c / c->g);
-    const size_t size[6] = {(size_t)(x_row * c->n) * item_size(c->io), (size_t)w * item_size(c->io), (size_t)c->k * item_size(c->io),
-                            c->has_z ? (size_t)(y_row * c->n) * item_size(c->io) : 1, (size_t)(y_row * c->n) * item_size(c->io),
-                            (size_t)e->workspace + 1};
+    const int64_t x_row = volume_of(c->in, c->n_axis) * c->c, y_row = volume_of(c->out, c->n_axis) * c->k,
+                  w = volume_of(c->f, c->n_axis) * c->k * (c->c / c->g);
+    const size_t size[6] = {(size_t)(x_row * c->n) * item_size(c->io), (size_t)w * item_size(c->io),
+                            (size_t)c->k * item_size(c->io),           c->has_z ? (size_t)(y_row * c->n) * item_size(c->io) : 1,
+                            (size_t)(y_row * c->n) * item_size(c->io), (size_t)e->workspace + 1};
     void *data[6] = {NULL}, *flag = NULL;
     unsigned different = 1;
     cudaError_t st = cudaMalloc(&flag, sizeof different);
@@ -73,8 +69,7 @@ static bool is_invariant(void *context, const cu_conv *c, const cu_engine *e)
 
 /* ---------------------------------------------------------------- plan */
 
-static rad_status list_convolutions(struct cu_plan *p, rad_error *err)
-{
+static rad_status list_convolutions(struct cu_plan *p, rad_error *err) {
     const struct g_plan *g = p->plan;
     p->engine_of = rad_calloc((size_t)g->n_step + 1, sizeof *p->engine_of);
     p->conv = rad_calloc((size_t)g->n_step + 1, sizeof *p->conv);
@@ -95,8 +90,7 @@ static rad_status list_convolutions(struct cu_plan *p, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status choose_engines(struct cu_plan *p, rad_error *err)
-{
+static rad_status choose_engines(struct cu_plan *p, rad_error *err) {
     const cu_target target = {.handle = p->handle};
     if (cu_cache_read(p)) {
         p->from_cache = p->n_engine;
@@ -118,8 +112,7 @@ static rad_status choose_engines(struct cu_plan *p, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status upload_constants(struct cu_plan *p, rad_error *err)
-{
+static rad_status upload_constants(struct cu_plan *p, rad_error *err) {
     const struct g_plan *g = p->plan;
     rad_status st = cu_check(cudaMalloc((void **)&p->constants, g->constant_size + 1), "memory for the network's weights", err);
     for (int i = 0; st == RAD_OK && i < g->n_root; i++) {
@@ -133,8 +126,7 @@ static rad_status upload_constants(struct cu_plan *p, rad_error *err)
     return st;
 }
 
-rad_status cu_plan_create(const struct cu_state *s, const rad_graph *g, rad_precision precision, struct cu_plan **ret, rad_error *err)
-{
+rad_status cu_plan_create(const struct cu_state *s, const rad_graph *g, rad_precision precision, struct cu_plan **ret, rad_error *err) {
     rad_status st = RAD_OK;
     struct cu_plan *p = rad_calloc(1, sizeof *p);
     if (p == NULL)
@@ -158,8 +150,7 @@ out:
     return st;
 }
 
-void cu_plan_destroy(struct cu_plan *p)
-{
+void cu_plan_destroy(struct cu_plan *p) {
     if (p == NULL)
         return;
     (void)cudaSetDevice(p->state->device);
@@ -177,23 +168,25 @@ void cu_plan_destroy(struct cu_plan *p)
     free(p);
 }
 
-size_t cu_plan_text(const struct cu_plan *p, char *buf, size_t cap)
-{
+size_t cu_plan_text(const struct cu_plan *p, char *buf, size_t cap) {
     static const char *const kinds[] = {"map", "pool", "reduce", "softmax", "normalise", "product", "direct convolution", "resize"};
     static const char *const modes[] = {"A", "B", "fallback", "stored"};
     const struct g_plan *g = p->plan;
     size_t at = 0;
-    int k = snprintf(buf, cap, "cudnn: %d steps, %d distinct convolutions (%d engines stored before, %d by our own kernel), %.1f MB of weights, "
-                     "%.1f MB of activations, %.1f MB of workspace\n", g->n_step, p->n_engine, p->from_cache, p->own, (double)g->constant_size / 1e6,
-                     (double)g->arena_size / 1e6, (double)p->workspace / 1e6);
+    int k = snprintf(buf, cap,
+                     "cudnn: %d steps, %d distinct convolutions (%d engines stored before, %d by our own kernel), %.1f MB of weights, "
+                     "%.1f MB of activations, %.1f MB of workspace\n",
+                     g->n_step, p->n_engine, p->from_cache, p->own, (double)g->constant_size / 1e6, (double)g->arena_size / 1e6,
+                     (double)p->workspace / 1e6);
     for (int i = 0; k >= 0 && i < g->n_step; i++) {
         const struct g_step *s = &g->step[i];
         const char *name = s->node >= 0 && s->node < g->graph->n_node ? g->graph->node[s->node].name : "output";
         const cu_engine *e = p->engine_of[i] >= 0 ? &p->engine[p->engine_of[i]] : NULL;
         at += (size_t)k;
         if (e != NULL && e->plan != NULL)
-            k = snprintf(at < cap ? buf + at : NULL, at < cap ? cap - at : 0, "convolution '%.80s': cuDNN engine %lld (%s), workspace %lld\n", name,
-                         (long long)e->id, modes[e->mode], (long long)e->workspace);
+            k = snprintf(at < cap ? buf + at : NULL, at < cap ? cap - at : 0,
+                         "convolution '%.80s': cuDNN engine %lld (%s), workspace %lld\n", name, (long long)e->id, modes[e->mode],
+                         (long long)e->workspace);
         else
             k = snprintf(at < cap ? buf + at : NULL, at < cap ? cap - at : 0, "%s '%.80s': %lld elements%s\n", kinds[s->args.kind], name,
                          (long long)s->args.count, s->args.wide ? ", eight at a time" : "");

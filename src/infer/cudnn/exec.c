@@ -13,23 +13,21 @@ struct cu_exec {
     struct cu_plan *plan;
     cudaStream_t compute, copy;
     cudaEvent_t slot_free[RING], copied;
-    char *ring[RING];   /* pinned */
-    char *arena;        /* on the device */
+    char *ring[RING]; /* pinned */
+    char *arena;      /* on the device */
     void *workspace;
     struct k_args *args; /* per step, with pointers */
     cudaGraphExec_t graph;
-    bool warm;          /* run once without a graph: lazily loaded kernels are in */
-    bool no_graph;      /* capture failed: launched step by step */
+    bool warm;     /* run once without a graph: lazily loaded kernels are in */
+    bool no_graph; /* capture failed: launched step by step */
 };
 
-static void *place_of(const struct cu_exec *x, int root)
-{
+static void *place_of(const struct cu_exec *x, int root) {
     const struct g_root *r = &x->plan->plan->root[root];
     return (r->is_constant ? x->plan->constants : x->arena) + r->offset;
 }
 
-rad_status cu_exec_create(struct cu_plan *p, struct cu_exec **ret, rad_error *err)
-{
+rad_status cu_exec_create(struct cu_plan *p, struct cu_exec **ret, rad_error *err) {
     const struct g_plan *g = p->plan;
     rad_status st = RAD_OK;
     struct cu_exec *x = rad_calloc(1, sizeof *x);
@@ -62,8 +60,7 @@ out:
     return st;
 }
 
-void cu_exec_destroy(struct cu_exec *x)
-{
+void cu_exec_destroy(struct cu_exec *x) {
     if (x == NULL)
         return;
     (void)cudaSetDevice(x->plan->state->device);
@@ -92,8 +89,7 @@ void cu_exec_destroy(struct cu_exec *x)
 
 /* ---------------------------------------------------------------- the forward pass */
 
-static rad_status launch_step(struct cu_exec *x, int i, rad_error *err)
-{
+static rad_status launch_step(struct cu_exec *x, int i, rad_error *err) {
     struct cu_plan *p = x->plan;
     const struct g_step *s = &p->plan->step[i];
     const struct k_args *a = &x->args[i];
@@ -113,8 +109,7 @@ static rad_status launch_step(struct cu_exec *x, int i, rad_error *err)
     return st == RAD_OK ? RAD_OK : rad_error_prefix(err, st, "node '%.120s': ", name);
 }
 
-static rad_status launch_all(struct cu_exec *x, rad_error *err)
-{
+static rad_status launch_all(struct cu_exec *x, rad_error *err) {
     rad_status st = cu_check_cudnn(cudnnSetStream(x->plan->handle, x->compute), "setting the stream", err);
     for (int i = 0; st == RAD_OK && i < x->plan->plan->n_step; i++)
         st = launch_step(x, i, err);
@@ -122,8 +117,7 @@ static rad_status launch_all(struct cu_exec *x, rad_error *err)
 }
 
 /* Under the plan's lock. A pass that cannot be captured is launched step by step from then on. */
-static void capture(struct cu_exec *x)
-{
+static void capture(struct cu_exec *x) {
     cudaGraph_t graph = NULL;
     rad_error err = {0};
     x->no_graph = true;
@@ -142,8 +136,7 @@ static void capture(struct cu_exec *x)
     (void)cudaGetLastError(); /* a failed capture leaves its error behind */
 }
 
-static rad_status forward(struct cu_exec *x, rad_error *err)
-{
+static rad_status forward(struct cu_exec *x, rad_error *err) {
     rad_status st = RAD_OK;
     if (x->graph == NULL) {
         if (pthread_mutex_lock(&x->plan->lock) != 0)
@@ -162,8 +155,7 @@ static rad_status forward(struct cu_exec *x, rad_error *err)
 
 /* ---------------------------------------------------------------- copies */
 
-static rad_status upload(struct cu_exec *x, void *to, const void *from, size_t size, int *slot, rad_error *err)
-{
+static rad_status upload(struct cu_exec *x, void *to, const void *from, size_t size, int *slot, rad_error *err) {
     rad_status st = RAD_OK;
     for (size_t at = 0; st == RAD_OK && at < size; at += RING_BYTES) {
         const size_t n = size - at < RING_BYTES ? size - at : RING_BYTES;
@@ -178,15 +170,15 @@ out:
 }
 
 /* Up to RING pieces in flight; the oldest is taken out when its slot is needed again. */
-static rad_status download(struct cu_exec *x, void *to, const void *from, size_t size, rad_error *err)
-{
+static rad_status download(struct cu_exec *x, void *to, const void *from, size_t size, rad_error *err) {
     rad_status st = RAD_OK;
     size_t issued = 0, taken = 0;
     while (taken < size) {
         while (issued < size && (issued - taken) / RING_BYTES < RING) {
             const size_t n = size - issued < RING_BYTES ? size - issued : RING_BYTES;
             const size_t k = issued / RING_BYTES % RING;
-            RAD_TRY(cu_check(cudaMemcpyAsync(x->ring[k], (const char *)from + issued, n, cudaMemcpyDeviceToHost, x->compute), "copying an output", err));
+            RAD_TRY(cu_check(cudaMemcpyAsync(x->ring[k], (const char *)from + issued, n, cudaMemcpyDeviceToHost, x->compute),
+                             "copying an output", err));
             RAD_TRY(cu_check(cudaEventRecord(x->slot_free[k], x->compute), "copying an output", err));
             issued += n;
         }
@@ -199,8 +191,7 @@ out:
     return st;
 }
 
-rad_status cu_exec_run(struct cu_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+rad_status cu_exec_run(struct cu_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const struct g_plan *g = x->plan->plan;
     rad_status st = RAD_OK;
     int slot = 0;

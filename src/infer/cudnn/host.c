@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void run_rows(const struct k_args *a, int64_t rows)
-{
+static void run_rows(const struct k_args *a, int64_t rows) {
     float share[K_LANES];
     for (int64_t row = 0; row < rows; row++) {
         float first = 0.0f, second;
@@ -27,8 +26,7 @@ static void run_rows(const struct k_args *a, int64_t rows)
     }
 }
 
-void k_run_host(const struct k_args *a)
-{
+void k_run_host(const struct k_args *a) {
     const int type = a->v[1].type;
     float share[K_LANES];
     switch (a->kind) {
@@ -74,8 +72,7 @@ void k_run_host(const struct k_args *a)
     }
 }
 
-rad_status g_plan_run_host(const struct g_plan *p, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+rad_status g_plan_run_host(const struct g_plan *p, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     char *arena = rad_aligned(p->arena_size + G_ALIGN);
     if (arena == NULL)
         return g_nomem(err);
@@ -95,7 +92,7 @@ rad_status g_plan_run_host(const struct g_plan *p, const rad_tensor *in, rad_ten
     }
     for (int k = 0; k < p->graph->n_output; k++) {
         const struct g_root *r = &p->root[p->tensor[p->output[k]].root];
-        memcpy(out[k].data, arena + r->offset, (size_t)rad_shape_count(&out[k].shape) * sizeof(float));
+        memcpy(out[k].data, r->is_constant ? (const char *)r->fixed : arena + r->offset, (size_t)rad_shape_count(&out[k].shape) * sizeof(float));
     }
     free(arena);
     return RAD_OK;

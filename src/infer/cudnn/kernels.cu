@@ -4,8 +4,7 @@
 
 enum { THREADS = 256, MAX_BLOCKS = 1 << 20, ROWS = 4 /* of K_LANES threads in a block */ };
 
-template <int TYPE> static __global__ void __launch_bounds__(THREADS) k_map(const __grid_constant__ k_args p, int64_t n)
-{
+template <int TYPE> static __global__ void __launch_bounds__(THREADS) k_map(const __grid_constant__ k_args p, int64_t n) {
     for (int64_t i = blockIdx.x * (int64_t)THREADS + threadIdx.x; i < n; i += (int64_t)gridDim.x * THREADS) {
         if (p.wide)
             k_map_eight(&p, TYPE, i);
@@ -14,8 +13,7 @@ template <int TYPE> static __global__ void __launch_bounds__(THREADS) k_map(cons
     }
 }
 
-template <int TYPE> static __global__ void __launch_bounds__(THREADS) k_image(const __grid_constant__ k_args p, int64_t n)
-{
+template <int TYPE> static __global__ void __launch_bounds__(THREADS) k_image(const __grid_constant__ k_args p, int64_t n) {
     for (int64_t i = blockIdx.x * (int64_t)THREADS + threadIdx.x; i < n; i += (int64_t)gridDim.x * THREADS) {
         if (p.kind == K_POOL)
             k_pool_eight(&p, TYPE, i);
@@ -24,8 +22,7 @@ template <int TYPE> static __global__ void __launch_bounds__(THREADS) k_image(co
     }
 }
 
-template <int TYPE> static __global__ void __launch_bounds__(THREADS) k_sums(const __grid_constant__ k_args p, int64_t n)
-{
+template <int TYPE> static __global__ void __launch_bounds__(THREADS) k_sums(const __grid_constant__ k_args p, int64_t n) {
     for (int64_t i = blockIdx.x * (int64_t)THREADS + threadIdx.x; i < n; i += (int64_t)gridDim.x * THREADS) {
         if (p.kind == K_MATMUL)
             k_matmul_one(&p, TYPE, i);
@@ -35,8 +32,7 @@ template <int TYPE> static __global__ void __launch_bounds__(THREADS) k_sums(con
 }
 
 /* `across`: 32 neighbouring results, 8 lanes each; else 8 results, 32 lanes each. Shares are joined by one thread in the order of lanes. */
-template <int TYPE> static __global__ void __launch_bounds__(THREADS) k_reduce(const __grid_constant__ k_args p)
-{
+template <int TYPE> static __global__ void __launch_bounds__(THREADS) k_reduce(const __grid_constant__ k_args p) {
     __shared__ float share[THREADS];
     const int results = THREADS / p.lanes;
     const int lane = p.across ? threadIdx.x / results : threadIdx.x % p.lanes, r = p.across ? threadIdx.x % results : threadIdx.x / p.lanes;
@@ -51,8 +47,7 @@ template <int TYPE> static __global__ void __launch_bounds__(THREADS) k_reduce(c
 }
 
 /* A warp per row. Every thread joins all 32 shares in the same order. */
-template <int TYPE> static __global__ void __launch_bounds__(ROWS *K_LANES) k_rows(const __grid_constant__ k_args p, int64_t rows)
-{
+template <int TYPE> static __global__ void __launch_bounds__(ROWS *K_LANES) k_rows(const __grid_constant__ k_args p, int64_t rows) {
     __shared__ float shares[ROWS][K_LANES];
     const int lane = threadIdx.x;
     float *share = shares[threadIdx.y];
@@ -78,14 +73,12 @@ template <int TYPE> static __global__ void __launch_bounds__(ROWS *K_LANES) k_ro
     }
 }
 
-static __global__ void __launch_bounds__(THREADS) k_prepare(const __grid_constant__ prep_args p, int64_t n)
-{
+static __global__ void __launch_bounds__(THREADS) k_prepare(const __grid_constant__ prep_args p, int64_t n) {
     for (int64_t i = blockIdx.x * (int64_t)THREADS + threadIdx.x; i < n; i += (int64_t)gridDim.x * THREADS)
         prep_pixel(&p, i);
 }
 
-static __global__ void __launch_bounds__(THREADS) k_noise(void *data, int type, int64_t n, int64_t total, uint32_t seed)
-{
+static __global__ void __launch_bounds__(THREADS) k_noise(void *data, int type, int64_t n, int64_t total, uint32_t seed) {
     for (int64_t i = blockIdx.x * (int64_t)THREADS + threadIdx.x; i < total; i += (int64_t)gridDim.x * THREADS) {
         uint32_t h = (uint32_t)(i % n) * 2654435761u + seed; /* Knuth's multiplicative hash, then xorshift */
         h ^= h >> 16;
@@ -95,8 +88,7 @@ static __global__ void __launch_bounds__(THREADS) k_noise(void *data, int type, 
     }
 }
 
-static __global__ void __launch_bounds__(THREADS) k_compare(const uint16_t *data, int64_t n, int64_t total, unsigned *different)
-{
+static __global__ void __launch_bounds__(THREADS) k_compare(const uint16_t *data, int64_t n, int64_t total, unsigned *different) {
     unsigned found = 0;
     for (int64_t i = blockIdx.x * (int64_t)THREADS + threadIdx.x; i < total; i += (int64_t)gridDim.x * THREADS)
         found += data[i] != data[i % n];
@@ -104,22 +96,28 @@ static __global__ void __launch_bounds__(THREADS) k_compare(const uint16_t *data
         atomicAdd(different, found);
 }
 
-static unsigned blocks_for(int64_t n, int64_t per_block)
-{
+static unsigned blocks_for(int64_t n, int64_t per_block) {
     const int64_t blocks = (n + per_block - 1) / per_block;
     return blocks < 1 ? 1u : blocks < MAX_BLOCKS ? (unsigned)blocks : (unsigned)MAX_BLOCKS;
 }
 
-template <int TYPE> static void launch(const k_args *p, cudaStream_t s)
-{
+template <int TYPE> static void launch(const k_args *p, cudaStream_t s) {
     const int64_t n = p->wide ? p->count / K_VEC : p->count;
     switch (p->kind) {
-    case K_MAP: k_map<TYPE><<<blocks_for(n, THREADS), THREADS, 0, s>>>(*p, n); break;
+    case K_MAP:
+        k_map<TYPE><<<blocks_for(n, THREADS), THREADS, 0, s>>>(*p, n);
+        break;
     case K_POOL:
-    case K_RESIZE: k_image<TYPE><<<blocks_for(n, THREADS), THREADS, 0, s>>>(*p, n); break;
+    case K_RESIZE:
+        k_image<TYPE><<<blocks_for(n, THREADS), THREADS, 0, s>>>(*p, n);
+        break;
     case K_MATMUL:
-    case K_CONV: k_sums<TYPE><<<blocks_for(p->count, THREADS), THREADS, 0, s>>>(*p, p->count); break;
-    case K_REDUCE: k_reduce<TYPE><<<blocks_for(p->count, THREADS / p->lanes), THREADS, 0, s>>>(*p); break;
+    case K_CONV:
+        k_sums<TYPE><<<blocks_for(p->count, THREADS), THREADS, 0, s>>>(*p, p->count);
+        break;
+    case K_REDUCE:
+        k_reduce<TYPE><<<blocks_for(p->count, THREADS / p->lanes), THREADS, 0, s>>>(*p);
+        break;
     default: {
         const int64_t rows = p->kind == K_SOFTMAX ? p->outer * p->inner : p->outer;
         k_rows<TYPE><<<blocks_for(rows, ROWS), dim3(K_LANES, ROWS), 0, s>>>(*p, rows);
@@ -128,32 +126,34 @@ template <int TYPE> static void launch(const k_args *p, cudaStream_t s)
     }
 }
 
-extern "C" cudaError_t k_launch(const k_args *args, cudaStream_t stream)
-{
+extern "C" cudaError_t k_launch(const k_args *args, cudaStream_t stream) {
     switch (args->v[1].type) {
-    case K_F16: launch<K_F16>(args, stream); break;
-    case K_BF16: launch<K_BF16>(args, stream); break;
-    default: launch<K_F32>(args, stream); break;
+    case K_F16:
+        launch<K_F16>(args, stream);
+        break;
+    case K_BF16:
+        launch<K_BF16>(args, stream);
+        break;
+    default:
+        launch<K_F32>(args, stream);
+        break;
     }
     return cudaGetLastError();
 }
 
-extern "C" cudaError_t k_launch_prepare(const prep_args *p, cudaStream_t stream)
-{
+extern "C" cudaError_t k_launch_prepare(const prep_args *p, cudaStream_t stream) {
     const int64_t n = p->n_slice * p->n_plane * p->height * p->width;
     if (n > 0)
         k_prepare<<<blocks_for(n, THREADS), THREADS, 0, stream>>>(*p, n);
     return cudaGetLastError();
 }
 
-extern "C" cudaError_t k_launch_noise(void *data, int type, int64_t n, int64_t rows, uint32_t seed, cudaStream_t stream)
-{
+extern "C" cudaError_t k_launch_noise(void *data, int type, int64_t n, int64_t rows, uint32_t seed, cudaStream_t stream) {
     k_noise<<<blocks_for(n * rows, THREADS), THREADS, 0, stream>>>(data, type, n, n * rows, seed);
     return cudaGetLastError();
 }
 
-extern "C" cudaError_t k_launch_compare(const void *data, int64_t n, int64_t rows, unsigned *different, cudaStream_t stream)
-{
+extern "C" cudaError_t k_launch_compare(const void *data, int64_t n, int64_t rows, unsigned *different, cudaStream_t stream) {
     k_compare<<<blocks_for(n * rows, THREADS), THREADS, 0, stream>>>((const uint16_t *)data, n, n * rows, different);
     return cudaGetLastError();
 }

@@ -14,10 +14,10 @@ struct import {
     float scale;
 };
 
-static rad_status import_weights(struct g_build *b, int value, const struct import *m, int type, int *ret, rad_error *err)
-{
+static rad_status import_weights(struct g_build *b, int value, const struct import *m, int type, int *ret, rad_error *err) {
     const rad_value *v = g_value(b, value);
-    struct g_tensor t = {.type = type, .shape = {.rank = 3, .dim = {m->stored_k, m->window, m->stored_c}}, .inner = 2, .stored = m->stored_c};
+    struct g_tensor t = {
+        .type = type, .shape = {.rank = 3, .dim = {m->stored_k, m->window, m->stored_c}}, .inner = 2, .stored = m->stored_c};
     size_t count;
     t.stride[0] = m->window * m->stored_c;
     t.stride[1] = m->stored_c;
@@ -44,8 +44,7 @@ static rad_status import_weights(struct g_build *b, int value, const struct impo
     return g_make_constant(b, &t, content, size, ret, err);
 }
 
-static rad_status import_bias(struct g_build *b, int value, int64_t n, int64_t stored, float scale, int type, int *ret, rad_error *err)
-{
+static rad_status import_bias(struct g_build *b, int value, int64_t n, int64_t stored, float scale, int type, int *ret, rad_error *err) {
     const struct g_tensor t = {.type = type, .shape = {.rank = 1, .dim = {stored}}, .stride = {1}, .stored = stored};
     const size_t size = (size_t)stored * (type == K_F32 ? 4 : 2);
     const rad_value *v = g_value(b, value);
@@ -65,8 +64,7 @@ static rad_status import_bias(struct g_build *b, int value, int64_t n, int64_t s
 /* ---------------------------------------------------------------- one convolution */
 
 /* Rectifiers ride along with cuDNN's kernel; other activations are a step of their own. */
-static bool takes_act(const rad_node *n)
-{
+static bool takes_act(const rad_node *n) {
     return n->act == RAD_FUSE_NONE || n->act == RAD_FUSE_RELU || (n->act == RAD_FUSE_CLIP && n->act_alpha == 0.0f && n->act_beta > 0.0f);
 }
 
@@ -82,8 +80,7 @@ struct conv {
 };
 
 /* x and y: [N, C, spatial] channels-last. */
-static rad_status step_conv(struct g_build *b, const rad_node *n, const struct conv *c, rad_error *err)
-{
+static rad_status step_conv(struct g_build *b, const rad_node *n, const struct conv *c, rad_error *err) {
     const struct g_tensor x = *g_at(b, c->x), y = *g_at(b, c->y);
     const rad_window_params *p = c->window;
     const struct g_map fused = g_fused(n);
@@ -147,8 +144,7 @@ static rad_status step_conv(struct g_build *b, const rad_node *n, const struct c
     return g_step_conv(b, &a, &q, root, err);
 }
 
-static bool small(const rad_window_params *p)
-{
+static bool small(const rad_window_params *p) {
     for (int i = 0; i < p->n_axis; i++)
         if (p->in[i] > 1 << 20 || p->out[i] > 1 << 20 || p->kernel[i] > 1 << 20 || p->stride[i] > 1 << 20 || p->dilation[i] > 1 << 20 ||
             p->pad_begin[i] > 1 << 20 || p->pad_end[i] > 1 << 20 || p->pad_begin[i] < -(1 << 20) || p->pad_end[i] < -(1 << 20))
@@ -156,8 +152,7 @@ static bool small(const rad_window_params *p)
     return p->n_axis >= 1 && p->n_axis <= 3;
 }
 
-rad_status g_node_conv(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_conv(struct g_build *b, const rad_node *n, rad_error *err) {
     const bool transposed = strcmp(n->op->name, "ConvTranspose") == 0;
     const int xv = g_in(n, 0), wv = g_in(n, 1), bv = g_in(n, 2), yv = n->output[0];
     rad_window_params p;
@@ -179,9 +174,15 @@ rad_status g_node_conv(struct g_build *b, const rad_node *n, rad_error *err)
     c.group_out = filters / group;
     c.group_in_stored = group == 1 ? g_round8(channels) : c.group_in;
     const int type = g_type_for(b, &xs);
-    const struct import m = {.k = filters, .c = c.group_in, .window = window, .stored_k = g_round8(filters), .stored_c = c.group_in_stored,
-                             .k_stride = transposed ? window : c.group_in * window, .c_stride = transposed ? c.group_out * window : window,
-                             .group_out = transposed ? c.group_out : 0, .scale = 1.0f};
+    const struct import m = {.k = filters,
+                             .c = c.group_in,
+                             .window = window,
+                             .stored_k = g_round8(filters),
+                             .stored_c = c.group_in_stored,
+                             .k_stride = transposed ? window : c.group_in * window,
+                             .c_stride = transposed ? c.group_out * window : window,
+                             .group_out = transposed ? c.group_out : 0,
+                             .scale = 1.0f};
     RAD_TRY(g_get(b, xv, G_LAST, type, &c.x, err));
     RAD_TRY(import_weights(b, wv, &m, type, &c.w, err));
     if (bv >= 0)
@@ -201,15 +202,14 @@ out:
 /* x, as rows of `inner` numbers, times constant weights, plus a constant bias: a convolution with a window of 1. The image axes of x stay
  * image axes, because cuDNN's kernels are made for those. `n` may be another node than the one whose weights these are (a bias node). */
 struct linear {
-    int x, w;               /* values */
-    int bias;               /* value or -1 */
-    bool w_by_column;       /* w lies as [columns, inner] */
+    int x, w;         /* values */
+    int bias;         /* value or -1 */
+    bool w_by_column; /* w lies as [columns, inner] */
     int64_t inner, columns;
     float w_scale, bias_scale;
 };
 
-static rad_status linear(struct g_build *b, const rad_node *n, const struct linear *l, rad_error *err)
-{
+static rad_status linear(struct g_build *b, const rad_node *n, const struct linear *l, rad_error *err) {
     const int yv = n->output[0];
     const rad_shape xs = g_value(b, l->x)->shape, ys = g_value(b, yv)->shape;
     rad_window_params p = {.n_axis = 2, .group = 1};
@@ -245,9 +245,16 @@ static rad_status linear(struct g_build *b, const rad_node *n, const struct line
         t[k]->inner = 1;
         t[k]->stored = stored;
     }
-    struct conv c = {.window = &p, .bias = -1, .z = -1, .cudnn = true, .group_in = l->inner, .group_in_stored = stored_in, .group_out = l->columns};
-    const struct import m = {.k = l->columns, .c = l->inner, .window = 1, .stored_k = stored_out, .stored_c = stored_in,
-                             .k_stride = l->w_by_column ? l->inner : 1, .c_stride = l->w_by_column ? 1 : l->columns, .scale = l->w_scale};
+    struct conv c = {
+        .window = &p, .bias = -1, .z = -1, .cudnn = true, .group_in = l->inner, .group_in_stored = stored_in, .group_out = l->columns};
+    const struct import m = {.k = l->columns,
+                             .c = l->inner,
+                             .window = 1,
+                             .stored_k = stored_out,
+                             .stored_c = stored_in,
+                             .k_stride = l->w_by_column ? l->inner : 1,
+                             .c_stride = l->w_by_column ? 1 : l->columns,
+                             .scale = l->w_scale};
     RAD_TRY(g_view(b, &tx, &c.x, err));
     RAD_TRY(g_view(b, &ty, &c.y, err));
     RAD_TRY(import_weights(b, l->w, &m, type, &c.w, err));
@@ -261,8 +268,7 @@ out:
 }
 
 /* A list along the last axis (or one number for all). */
-static bool is_row(const struct g_build *b, int value, int64_t columns)
-{
+static bool is_row(const struct g_build *b, int value, int64_t columns) {
     if (!g_is_float(b, value) || !g_is_const(b, value))
         return false;
     const rad_shape *s = &g_value(b, value)->shape;
@@ -270,23 +276,26 @@ static bool is_row(const struct g_build *b, int value, int64_t columns)
     return count == 1 || (count == columns && s->rank >= 1 && s->dim[s->rank - 1] == columns);
 }
 
-rad_status g_node_gemm(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_gemm(struct g_build *b, const rad_node *n, rad_error *err) {
     const int xv = g_in(n, 0), wv = g_in(n, 1), bv = g_in(n, 2);
     const rad_shape *ws = &g_value(b, wv)->shape;
     const bool by_column = rad_node_attr_int(n, "transB", 0) != 0;
     const int64_t columns = g_value(b, n->output[0])->shape.dim[1];
     if (!g_is_float(b, wv) || !g_is_const(b, wv) || rad_node_attr_int(n, "transA", 0) != 0 || (bv >= 0 && !is_row(b, bv, columns)))
         return g_refuse(n, err, "only x W + bias with constant W and a bias per column, and no transA");
-    const struct linear l = {.x = xv, .w = wv, .bias = bv, .w_by_column = by_column, .inner = by_column ? ws->dim[1] : ws->dim[0],
-                             .columns = columns, .w_scale = (float)rad_node_attr_float(n, "alpha", 1.0),
+    const struct linear l = {.x = xv,
+                             .w = wv,
+                             .bias = bv,
+                             .w_by_column = by_column,
+                             .inner = by_column ? ws->dim[1] : ws->dim[0],
+                             .columns = columns,
+                             .w_scale = (float)rad_node_attr_float(n, "alpha", 1.0),
                              .bias_scale = (float)rad_node_attr_float(n, "beta", 1.0)};
     return linear(b, n, &l, err);
 }
 
 /* The node that adds a constant row to this one's result, which nobody else reads. */
-static const rad_node *bias_reader(const struct g_build *b, const rad_node *n, int64_t columns, int *ret_bias)
-{
+static const rad_node *bias_reader(const struct g_build *b, const rad_node *n, int64_t columns, int *ret_bias) {
     const int reader = b->reader[n->output[0]];
     if (b->dry || reader < 0 || n->act != RAD_FUSE_NONE || n->residual >= 0)
         return NULL;
@@ -301,8 +310,7 @@ static const rad_node *bias_reader(const struct g_build *b, const rad_node *n, i
 }
 
 /* Both operands are activations: our own kernel. */
-static rad_status product(struct g_build *b, const rad_node *n, rad_error *err)
-{
+static rad_status product(struct g_build *b, const rad_node *n, rad_error *err) {
     const int yv = n->output[0];
     const rad_shape ys = g_value(b, yv)->shape;
     struct k_args a = {.kind = K_MATMUL, .alpha = 1.0f, .act = K_COPY, .rank = ys.rank};
@@ -339,8 +347,7 @@ out:
     return st;
 }
 
-rad_status g_node_matmul(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_matmul(struct g_build *b, const rad_node *n, rad_error *err) {
     const int xv = g_in(n, 0), wv = g_in(n, 1);
     if (!g_is_float(b, xv) || !g_is_float(b, wv))
         return g_refuse(n, err, "operands must be float32");

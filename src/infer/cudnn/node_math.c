@@ -42,8 +42,7 @@ static const struct unary {
 };
 
 /* y = m(x), y lying as x does. */
-static rad_status map_one(struct g_build *b, const rad_node *n, const struct g_map *m, int value, rad_error *err)
-{
+static rad_status map_one(struct g_build *b, const rad_node *n, const struct g_map *m, int value, rad_error *err) {
     int x = -1, y = -1;
     rad_status st = RAD_OK;
     RAD_TRY(g_native(b, value, &x, err));
@@ -55,12 +54,12 @@ out:
     return st;
 }
 
-rad_status g_node_unary(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_unary(struct g_build *b, const rad_node *n, rad_error *err) {
     if (!g_is_float(b, g_in(n, 0)))
         return g_refuse(n, err, "the operand must be float32");
     if (strcmp(n->op->name, "Clip") == 0) {
-        struct g_map m = {.op = K_CLIP, .alpha = (float)rad_node_attr_float(n, "min", -(double)FLT_MAX),
+        struct g_map m = {.op = K_CLIP,
+                          .alpha = (float)rad_node_attr_float(n, "min", -(double)FLT_MAX),
                           .beta = (float)rad_node_attr_float(n, "max", (double)FLT_MAX)};
         if ((g_in(n, 1) >= 0 && !g_scalar(b, g_in(n, 1), &m.alpha)) || (g_in(n, 2) >= 0 && !g_scalar(b, g_in(n, 2), &m.beta)))
             return g_refuse(n, err, "limits must be constant");
@@ -84,13 +83,12 @@ rad_status g_node_unary(struct g_build *b, const rad_node *n, rad_error *err)
 
 /* ---------------------------------------------------------------- two operands */
 
-static int binary_of(const char *name)
-{
+static int binary_of(const char *name) {
     static const struct {
         const char *op;
         int f;
-    } table[] = {{"Add", K_ADD}, {"Sub", K_SUB}, {"Mul", K_MUL}, {"Div", K_DIV}, {"Max", K_MAX}, {"Min", K_MIN}, {"Pow", K_POW},
-                 {"PRelu", K_PRELU}, {"Sum", K_ADD}, {"Mean", K_ADD}};
+    } table[] = {{"Add", K_ADD}, {"Sub", K_SUB}, {"Mul", K_MUL},     {"Div", K_DIV}, {"Max", K_MAX},
+                 {"Min", K_MIN}, {"Pow", K_POW}, {"PRelu", K_PRELU}, {"Sum", K_ADD}, {"Mean", K_ADD}};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(table[i].op, name) == 0)
             return table[i].f;
@@ -98,14 +96,12 @@ static int binary_of(const char *name)
 }
 
 /* The only reader of a value, when it is an operator `op`. */
-static const rad_node *next(const struct g_build *b, const rad_node *n, const char *op)
-{
+static const rad_node *next(const struct g_build *b, const rad_node *n, const char *op) {
     const int reader = b->reader[n->output[0]];
     return reader >= 0 && strcmp(b->graph->node[reader].op->name, op) == 0 ? &b->graph->node[reader] : NULL;
 }
 
-static bool has_scalar(const struct g_build *b, const rad_node *n, float want)
-{
+static bool has_scalar(const struct g_build *b, const rad_node *n, float want) {
     float x = 0.0f;
     for (int k = 0; k < 2; k++)
         if (g_scalar(b, n->input[k], &x) && fabsf(x - want) <= 1e-6f * fabsf(want))
@@ -113,15 +109,16 @@ static bool has_scalar(const struct g_build *b, const rad_node *n, float want)
     return false;
 }
 
-/* x / sqrt(2) -> Erf -> + 1 -> * x -> * 1/2, as exporters spell GELU: one pass over memory instead of five. NULL when it is something else. */
-static const rad_node *gelu_end(struct g_build *b, const rad_node *n)
-{
+/* x / sqrt(2) -> Erf -> + 1 -> * x -> * 1/2, as exporters spell GELU: one pass over memory instead of five. NULL when it is something else.
+ */
+static const rad_node *gelu_end(struct g_build *b, const rad_node *n) {
     const bool div = strcmp(n->op->name, "Div") == 0;
-    if (b->dry || n->act != RAD_FUSE_NONE || !(div || strcmp(n->op->name, "Mul") == 0) || !has_scalar(b, n, div ? 1.41421356f : 0.70710678f) ||
-        g_is_const(b, n->input[0]))
+    if (b->dry || n->act != RAD_FUSE_NONE || !(div || strcmp(n->op->name, "Mul") == 0) ||
+        !has_scalar(b, n, div ? 1.41421356f : 0.70710678f) || g_is_const(b, n->input[0]))
         return NULL;
     const rad_node *erf = next(b, n, "Erf"), *add = erf != NULL ? next(b, erf, "Add") : NULL;
-    const rad_node *mul = add != NULL && has_scalar(b, add, 1.0f) && add->residual < 0 && add->act == RAD_FUSE_NONE ? next(b, add, "Mul") : NULL;
+    const rad_node *mul =
+        add != NULL && has_scalar(b, add, 1.0f) && add->residual < 0 && add->act == RAD_FUSE_NONE ? next(b, add, "Mul") : NULL;
     if (mul == NULL || (mul->input[0] != n->input[0] && mul->input[1] != n->input[0]))
         return NULL;
     const rad_node *half = next(b, mul, "Mul");
@@ -131,8 +128,7 @@ static const rad_node *gelu_end(struct g_build *b, const rad_node *n)
     return half;
 }
 
-rad_status g_node_binary(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_binary(struct g_build *b, const rad_node *n, rad_error *err) {
     const int f = binary_of(n->op->name);
     const rad_shape s = g_value(b, n->output[0])->shape;
     const rad_node *gelu = f == K_DIV || f == K_MUL ? gelu_end(b, n) : NULL;
@@ -174,8 +170,7 @@ out:
 
 /* ---------------------------------------------------------------- pools */
 
-static rad_status set_window(const rad_node *n, const rad_window_params *p, struct k_args *a, rad_error *err)
-{
+static rad_status set_window(const rad_node *n, const rad_window_params *p, struct k_args *a, rad_error *err) {
     for (int i = 0; i < 3; i++) {
         const int s = i - (3 - p->n_axis);
         a->in[i] = a->out[i] = a->window[i] = a->stride[i] = a->dilation[i] = 1;
@@ -197,8 +192,7 @@ static rad_status set_window(const rad_node *n, const rad_window_params *p, stru
 }
 
 /* x and y channels-last as [n, d, h, w, c]. */
-static void set_image(struct g_build *b, struct k_args *a, int x, int y, int root[K_VIEWS])
-{
+static void set_image(struct g_build *b, struct k_args *a, int x, int y, int root[K_VIEWS]) {
     const struct g_tensor tx = *g_at(b, x), ty = *g_at(b, y);
     const int spatial = ty.shape.rank - 2;
     a->rank = 5;
@@ -224,8 +218,7 @@ static void set_image(struct g_build *b, struct k_args *a, int x, int y, int roo
 }
 
 /* Axes marked in `reduced`, in one go; the result lies like x and has ones there. */
-static rad_status reduce(struct g_build *b, const rad_node *n, int x, const bool *reduced, int op, int type, int *ret, rad_error *err)
-{
+static rad_status reduce(struct g_build *b, const rad_node *n, int x, const bool *reduced, int op, int type, int *ret, rad_error *err) {
     const struct g_tensor t = *g_at(b, x);
     rad_shape s = t.shape;
     struct k_args a = {.kind = K_REDUCE, .op = op, .r_count = 1, .rank = s.rank};
@@ -273,8 +266,7 @@ static rad_status reduce(struct g_build *b, const rad_node *n, int x, const bool
     return g_step_kernel(b, &a, root, err);
 }
 
-rad_status g_node_pool(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_pool(struct g_build *b, const rad_node *n, rad_error *err) {
     const int xv = g_in(n, 0);
     const bool max = strstr(n->op->name, "Max") != NULL, global = strncmp(n->op->name, "Global", 6) == 0;
     rad_window_params p;
@@ -307,13 +299,12 @@ out:
 }
 
 /* Axes from the attribute or (opset 13, 18) the second input. */
-rad_status g_node_reduce(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_reduce(struct g_build *b, const rad_node *n, rad_error *err) {
     static const struct {
         const char *op;
         int f;
-    } table[] = {{"ReduceMean", K_SUM_MEAN}, {"ReduceSum", K_SUM_PLAIN}, {"ReduceMax", K_SUM_MAX}, {"ReduceMin", K_SUM_MIN}, {"ReduceL1", K_SUM_ABS},
-                 {"ReduceSumSquare", K_SUM_SQUARE}, {"ReduceL2", K_SUM_NORM2}};
+    } table[] = {{"ReduceMean", K_SUM_MEAN}, {"ReduceSum", K_SUM_PLAIN},        {"ReduceMax", K_SUM_MAX}, {"ReduceMin", K_SUM_MIN},
+                 {"ReduceL1", K_SUM_ABS},    {"ReduceSumSquare", K_SUM_SQUARE}, {"ReduceL2", K_SUM_NORM2}};
     const int xv = g_in(n, 0), yv = n->output[0];
     const rad_shape xs = g_value(b, xv)->shape, ys = g_value(b, yv)->shape;
     bool reduced[RAD_MAX_RANK] = {false};
@@ -361,15 +352,13 @@ out:
 
 /* ---------------------------------------------------------------- normalisations */
 
-static rad_status list_constant(struct g_build *b, float *content, int64_t n, int *ret, rad_error *err)
-{
+static rad_status list_constant(struct g_build *b, float *content, int64_t n, int *ret, rad_error *err) {
     const struct g_tensor t = {.type = K_F32, .shape = {.rank = 1, .dim = {n}}, .stride = {1}, .stored = n};
     return g_make_constant(b, &t, content, (size_t)n * sizeof *content, ret, err);
 }
 
 /* What no convolution could take in: y = scale x + shift per channel, factors made in double. */
-rad_status g_node_batch_norm(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_batch_norm(struct g_build *b, const rad_node *n, rad_error *err) {
     const int xv = g_in(n, 0);
     const rad_shape s = g_value(b, xv)->shape;
     rad_status st = RAD_OK;
@@ -418,15 +407,15 @@ rad_status g_node_batch_norm(struct g_build *b, const rad_node *n, rad_error *er
     const int type = g_at(b, operand[0])->type;
     RAD_TRY(g_make_like(b, &s, operand[0], type, &y, err));
     const struct g_map m = g_fused(n);
-    RAD_TRY(g_step_map(b, &(struct g_map){.op = K_AFFINE, .act = m.act, .act_alpha = m.act_alpha, .act_beta = m.act_beta}, y, operand, err));
+    RAD_TRY(
+        g_step_map(b, &(struct g_map){.op = K_AFFINE, .act = m.act, .act_alpha = m.act_alpha, .act_beta = m.act_beta}, y, operand, err));
     st = g_finish(b, n, y, false, true, err);
 out:
     return st;
 }
 
 /* LayerNormalization over the last axes, InstanceNormalization, GroupNormalization: rows of neighbours in the row-major form. */
-rad_status g_node_norm(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_norm(struct g_build *b, const rad_node *n, rad_error *err) {
     const int xv = g_in(n, 0);
     const rad_shape s = g_value(b, xv)->shape;
     const bool layer = strcmp(n->op->name, "LayerNormalization") == 0;
@@ -482,12 +471,12 @@ out:
     return st;
 }
 
-rad_status g_node_softmax(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_softmax(struct g_build *b, const rad_node *n, rad_error *err) {
     const int xv = g_in(n, 0);
     const rad_shape s = g_value(b, xv)->shape;
     int64_t axis = rad_node_attr_int(n, "axis", n->opset < 13 ? 1 : -1);
-    struct k_args a = {.kind = K_SOFTMAX, .op = strcmp(n->op->name, "LogSoftmax") == 0 ? K_LOG : K_EXP, .outer = 1, .length = 1, .inner = 1};
+    struct k_args a = {
+        .kind = K_SOFTMAX, .op = strcmp(n->op->name, "LogSoftmax") == 0 ? K_LOG : K_EXP, .outer = 1, .length = 1, .inner = 1};
     int x = -1, y = -1, root[K_VIEWS] = {-1, -1, -1, -1, -1};
     rad_status st = RAD_OK;
     axis += axis < 0 ? s.rank : 0;

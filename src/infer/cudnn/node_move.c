@@ -7,8 +7,7 @@
 /* ---------------------------------------------------------------- views */
 
 /* The same axes but for ones: strides go over. */
-static bool only_ones_differ(const struct g_tensor *t, const rad_shape *s, struct g_tensor *ret)
-{
+static bool only_ones_differ(const struct g_tensor *t, const rad_shape *s, struct g_tensor *ret) {
     int i = 0;
     *ret = *t;
     ret->shape = *s;
@@ -34,8 +33,7 @@ static bool only_ones_differ(const struct g_tensor *t, const rad_shape *s, struc
     return i == t->shape.rank;
 }
 
-rad_status g_node_view(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_view(struct g_build *b, const rad_node *n, rad_error *err) {
     const int xv = g_in(n, 0), yv = n->output[0];
     const rad_shape s = g_value(b, yv)->shape;
     struct g_tensor v;
@@ -62,8 +60,7 @@ out:
     return st;
 }
 
-rad_status g_node_transpose(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_transpose(struct g_build *b, const rad_node *n, rad_error *err) {
     const rad_attr *perm = rad_node_attr(n, "perm");
     int x = -1, y = -1;
     rad_status st = RAD_OK;
@@ -84,8 +81,7 @@ out:
 }
 
 /* Elements first, first + step, ... (count of them) along one axis; other axes whole. */
-static void cut(struct g_tensor *t, int axis, int64_t first, int64_t step, int64_t count)
-{
+static void cut(struct g_tensor *t, int axis, int64_t first, int64_t step, int64_t count) {
     t->offset += first * t->stride[axis];
     t->stride[axis] *= step;
     t->shape.dim[axis] = count;
@@ -93,8 +89,7 @@ static void cut(struct g_tensor *t, int axis, int64_t first, int64_t step, int64
         t->stored = count;
 }
 
-static rad_status give_view(struct g_build *b, const rad_node *n, int output, const struct g_tensor *t, rad_error *err)
-{
+static rad_status give_view(struct g_build *b, const rad_node *n, int output, const struct g_tensor *t, rad_error *err) {
     int y = -1;
     rad_status st = g_view(b, t, &y, err);
     if (st != RAD_OK)
@@ -102,8 +97,7 @@ static rad_status give_view(struct g_build *b, const rad_node *n, int output, co
     return output == 0 ? g_finish(b, n, y, false, false, err) : g_give(b, n->output[output], y, err);
 }
 
-rad_status g_node_slice(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_slice(struct g_build *b, const rad_node *n, rad_error *err) {
     static const char *const word[] = {"starts", "ends", "axes", "steps"};
     int64_t list[4][RAD_MAX_RANK];
     int count[4] = {0}, x = -1;
@@ -131,8 +125,7 @@ out:
     return st;
 }
 
-rad_status g_node_split(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_split(struct g_build *b, const rad_node *n, rad_error *err) {
     const rad_shape xs = g_value(b, g_in(n, 0))->shape;
     int64_t axis = rad_node_attr_int(n, "axis", 0), first = 0;
     int x = -1;
@@ -156,8 +149,7 @@ out:
 /* ---------------------------------------------------------------- copies into one result */
 
 /* x into the part of y that starts at `first` along `axis`. */
-static rad_status copy_into(struct g_build *b, int x, int y, int axis, int64_t first, rad_error *err)
-{
+static rad_status copy_into(struct g_build *b, int x, int y, int axis, int64_t first, rad_error *err) {
     const struct g_tensor t = *g_at(b, y);
     struct g_tensor part = t;
     const int64_t size = g_at(b, x)->shape.dim[axis];
@@ -170,8 +162,7 @@ static rad_status copy_into(struct g_build *b, int x, int y, int axis, int64_t f
     return st == RAD_OK ? g_step_map(b, &(struct g_map){.op = K_COPY}, to, (const int[3]){x, -1, -1}, err) : st;
 }
 
-rad_status g_node_concat(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_concat(struct g_build *b, const rad_node *n, rad_error *err) {
     const rad_shape s = g_value(b, n->output[0])->shape;
     int64_t axis = rad_node_attr_int(n, "axis", 0), first = 0;
     int x = -1, y = -1;
@@ -201,8 +192,7 @@ out:
     return st;
 }
 
-rad_status g_node_gather(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_gather(struct g_build *b, const rad_node *n, rad_error *err) {
     enum { MAX_INDEX = 4096 };
     int64_t index[MAX_INDEX];
     const rad_shape xs = g_value(b, g_in(n, 0))->shape, s = g_value(b, n->output[0])->shape;
@@ -243,8 +233,8 @@ out:
 }
 
 /* One axis longer by what lies before and behind: constant, the edge again, or mirrored. Negative numbers crop. */
-static rad_status pad_axis(struct g_build *b, int x, int axis, int64_t before, int64_t behind, const char *mode, float value, int *ret, rad_error *err)
-{
+static rad_status pad_axis(struct g_build *b, int x, int axis, int64_t before, int64_t behind, const char *mode, float value, int *ret,
+                           rad_error *err) {
     struct g_tensor t = *g_at(b, x);
     int64_t dim = t.shape.dim[axis];
     int y = -1, part = -1;
@@ -284,8 +274,7 @@ out:
     return st;
 }
 
-rad_status g_node_pad(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_pad(struct g_build *b, const rad_node *n, rad_error *err) {
     const rad_shape xs = g_value(b, g_in(n, 0))->shape;
     const char *mode = rad_node_attr_string(n, "mode", "constant");
     const rad_attr *attr = rad_node_attr(n, n->opset < 2 ? "paddings" : "pads");
@@ -321,8 +310,7 @@ out:
     return st;
 }
 
-rad_status g_node_expand(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_expand(struct g_build *b, const rad_node *n, rad_error *err) {
     const rad_shape s = g_value(b, n->output[0])->shape;
     int x = -1, y = -1;
     rad_status st = RAD_OK;
@@ -337,8 +325,7 @@ out:
 }
 
 /* Axis `axis` of `dim` as two, [dim / inner, inner]. */
-static void split_axis(struct g_tensor *t, int axis, int64_t inner)
-{
+static void split_axis(struct g_tensor *t, int axis, int64_t inner) {
     for (int i = t->shape.rank; i > axis + 1; i--) {
         t->shape.dim[i] = t->shape.dim[i - 1];
         t->stride[i] = t->stride[i - 1];
@@ -350,8 +337,7 @@ static void split_axis(struct g_tensor *t, int axis, int64_t inner)
     t->stride[axis] *= inner;
 }
 
-static void permute(struct g_tensor *t, const int *perm)
-{
+static void permute(struct g_tensor *t, const int *perm) {
     const struct g_tensor from = *t;
     for (int i = 0; i < t->shape.rank; i++) {
         t->shape.dim[i] = from.shape.dim[perm[i]];
@@ -360,8 +346,7 @@ static void permute(struct g_tensor *t, const int *perm)
 }
 
 /* DepthToSpace and SpaceToDepth: one copy between two views with six axes. */
-rad_status g_node_blocks(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_blocks(struct g_build *b, const rad_node *n, rad_error *err) {
     const rad_shape s = g_value(b, n->output[0])->shape;
     const bool to_space = strcmp(n->op->name, "DepthToSpace") == 0;
     const bool crd = strcmp(rad_node_attr_string(n, "mode", "DCR"), "CRD") == 0;

@@ -7,29 +7,85 @@ static const struct {
     const char *op;
     g_translate translate;
 } table[] = {
-    {"Abs", g_node_unary},              {"Add", g_node_binary},          {"AveragePool", g_node_pool},   {"BatchNormalization", g_node_batch_norm},
-    {"Ceil", g_node_unary},             {"Celu", g_node_unary},          {"Clip", g_node_unary},         {"Concat", g_node_concat},
-    {"Conv", g_node_conv},              {"ConvTranspose", g_node_conv},  {"Cos", g_node_unary},          {"DepthToSpace", g_node_blocks},
-    {"Div", g_node_binary},             {"Dropout", g_node_view},        {"Elu", g_node_unary},          {"Erf", g_node_unary},
-    {"Exp", g_node_unary},              {"Expand", g_node_expand},       {"Flatten", g_node_view},       {"Floor", g_node_unary},
-    {"Gather", g_node_gather},          {"Gelu", g_node_unary},          {"Gemm", g_node_gemm},          {"GlobalAveragePool", g_node_pool},
-    {"GlobalMaxPool", g_node_pool},     {"GroupNormalization", g_node_norm}, {"HardSigmoid", g_node_unary}, {"HardSwish", g_node_unary},
-    {"Identity", g_node_view},          {"InstanceNormalization", g_node_norm}, {"LayerNormalization", g_node_norm}, {"LeakyRelu", g_node_unary},
-    {"Log", g_node_unary},              {"LogSoftmax", g_node_softmax},  {"MatMul", g_node_matmul},      {"Max", g_node_binary},
-    {"MaxPool", g_node_pool},           {"Mean", g_node_binary},         {"Min", g_node_binary},         {"Mish", g_node_unary},
-    {"Mul", g_node_binary},             {"Neg", g_node_unary},           {"PRelu", g_node_binary},       {"Pad", g_node_pad},
-    {"Pow", g_node_binary},             {"Reciprocal", g_node_unary},    {"ReduceL1", g_node_reduce},    {"ReduceL2", g_node_reduce},
-    {"ReduceMax", g_node_reduce},       {"ReduceMean", g_node_reduce},   {"ReduceMin", g_node_reduce},   {"ReduceSum", g_node_reduce},
-    {"ReduceSumSquare", g_node_reduce}, {"Relu", g_node_unary},          {"Reshape", g_node_view},       {"Resize", g_node_resize},
-    {"Round", g_node_unary},            {"Selu", g_node_unary},          {"Sigmoid", g_node_unary},      {"Sign", g_node_unary},
-    {"Sin", g_node_unary},              {"Slice", g_node_slice},         {"Softmax", g_node_softmax},    {"Softplus", g_node_unary},
-    {"Softsign", g_node_unary},         {"SpaceToDepth", g_node_blocks}, {"Split", g_node_split},        {"Sqrt", g_node_unary},
-    {"Squeeze", g_node_view},           {"Sub", g_node_binary},          {"Sum", g_node_binary},         {"Tanh", g_node_unary},
-    {"ThresholdedRelu", g_node_unary},  {"Transpose", g_node_transpose}, {"Unsqueeze", g_node_view},     {"Upsample", g_node_resize},
+    {"Abs", g_node_unary},
+    {"Add", g_node_binary},
+    {"AveragePool", g_node_pool},
+    {"BatchNormalization", g_node_batch_norm},
+    {"Ceil", g_node_unary},
+    {"Celu", g_node_unary},
+    {"Clip", g_node_unary},
+    {"Concat", g_node_concat},
+    {"Conv", g_node_conv},
+    {"ConvTranspose", g_node_conv},
+    {"Cos", g_node_unary},
+    {"DepthToSpace", g_node_blocks},
+    {"Div", g_node_binary},
+    {"Dropout", g_node_view},
+    {"Elu", g_node_unary},
+    {"Erf", g_node_unary},
+    {"Exp", g_node_unary},
+    {"Expand", g_node_expand},
+    {"Flatten", g_node_view},
+    {"Floor", g_node_unary},
+    {"Gather", g_node_gather},
+    {"Gelu", g_node_unary},
+    {"Gemm", g_node_gemm},
+    {"GlobalAveragePool", g_node_pool},
+    {"GlobalMaxPool", g_node_pool},
+    {"GroupNormalization", g_node_norm},
+    {"HardSigmoid", g_node_unary},
+    {"HardSwish", g_node_unary},
+    {"Identity", g_node_view},
+    {"InstanceNormalization", g_node_norm},
+    {"LayerNormalization", g_node_norm},
+    {"LeakyRelu", g_node_unary},
+    {"Log", g_node_unary},
+    {"LogSoftmax", g_node_softmax},
+    {"MatMul", g_node_matmul},
+    {"Max", g_node_binary},
+    {"MaxPool", g_node_pool},
+    {"Mean", g_node_binary},
+    {"Min", g_node_binary},
+    {"Mish", g_node_unary},
+    {"Mul", g_node_binary},
+    {"Neg", g_node_unary},
+    {"PRelu", g_node_binary},
+    {"Pad", g_node_pad},
+    {"Pow", g_node_binary},
+    {"Reciprocal", g_node_unary},
+    {"ReduceL1", g_node_reduce},
+    {"ReduceL2", g_node_reduce},
+    {"ReduceMax", g_node_reduce},
+    {"ReduceMean", g_node_reduce},
+    {"ReduceMin", g_node_reduce},
+    {"ReduceSum", g_node_reduce},
+    {"ReduceSumSquare", g_node_reduce},
+    {"Relu", g_node_unary},
+    {"Reshape", g_node_view},
+    {"Resize", g_node_resize},
+    {"Round", g_node_unary},
+    {"Selu", g_node_unary},
+    {"Sigmoid", g_node_unary},
+    {"Sign", g_node_unary},
+    {"Sin", g_node_unary},
+    {"Slice", g_node_slice},
+    {"Softmax", g_node_softmax},
+    {"Softplus", g_node_unary},
+    {"Softsign", g_node_unary},
+    {"SpaceToDepth", g_node_blocks},
+    {"Split", g_node_split},
+    {"Sqrt", g_node_unary},
+    {"Squeeze", g_node_view},
+    {"Sub", g_node_binary},
+    {"Sum", g_node_binary},
+    {"Tanh", g_node_unary},
+    {"ThresholdedRelu", g_node_unary},
+    {"Transpose", g_node_transpose},
+    {"Unsqueeze", g_node_view},
+    {"Upsample", g_node_resize},
 };
 
-g_translate g_translator(const char *op_name)
-{
+g_translate g_translator(const char *op_name) {
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(table[i].op, op_name) == 0)
             return table[i].translate;
@@ -38,8 +94,7 @@ g_translate g_translator(const char *op_name)
 
 /* ---------------------------------------------------------------- resize */
 
-static int word_of(const char *word, const char *const *list)
-{
+static int word_of(const char *word, const char *const *list) {
     for (int i = 0; list[i] != NULL; i++)
         if (strcmp(word, list[i]) == 0)
             return i;
@@ -47,8 +102,7 @@ static int word_of(const char *word, const char *const *list)
 }
 
 /* Scales of all axes as given, or from sizes. */
-static bool scales(const struct g_build *b, const rad_node *n, const rad_shape *xs, const rad_shape *ys, double scale[RAD_MAX_RANK])
-{
+static bool scales(const struct g_build *b, const rad_node *n, const rad_shape *xs, const rad_shape *ys, double scale[RAD_MAX_RANK]) {
     const bool two_inputs = strcmp(n->op->name, "Resize") == 0 && n->opset >= 11;
     const int v = g_in(n, two_inputs ? 2 : 1);
     const rad_attr *attr = rad_node_attr(n, "scales");
@@ -71,8 +125,7 @@ static bool scales(const struct g_build *b, const rad_node *n, const rad_shape *
     return true;
 }
 
-rad_status g_node_resize(struct g_build *b, const rad_node *n, rad_error *err)
-{
+rad_status g_node_resize(struct g_build *b, const rad_node *n, rad_error *err) {
     static const char *const coords[] = {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", NULL};
     static const char *const rounds[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
     const bool old = n->opset < 11;
@@ -108,7 +161,7 @@ rad_status g_node_resize(struct g_build *b, const rad_node *n, rad_error *err)
         const int s = i - (3 - (ys.rank - 2));
         a.in[i] = a.out[i] = 1;
         a.dim[1 + i] = 1;
-        a.r_scale[i] = 1.0;
+        a.r_scale[i] = a.r_length[i] = 1.0;
         if (s < 0)
             continue;
         if (xs.dim[2 + s] > 1 << 20 || ys.dim[2 + s] > 1 << 20)
@@ -117,6 +170,7 @@ rad_status g_node_resize(struct g_build *b, const rad_node *n, rad_error *err)
         a.out[i] = (int32_t)ys.dim[2 + s];
         a.dim[1 + i] = ys.dim[2 + s];
         a.r_scale[i] = 1.0 / scale[2 + s];
+        a.r_length[i] = scale[2 + s] * (double)xs.dim[2 + s];
         a.v[0].stride[1 + i] = ty.stride[2 + s];
         a.v[1].stride[1 + i] = tx.stride[2 + s];
     }

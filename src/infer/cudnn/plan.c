@@ -4,13 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-rad_status g_nomem(rad_error *err)
-{
+rad_status g_nomem(rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "no memory for an inference plan");
 }
 
-rad_status g_refuse(const rad_node *n, rad_error *err, const char *fmt, ...)
-{
+rad_status g_refuse(const rad_node *n, rad_error *err, const char *fmt, ...) {
     char text[240];
     va_list ap;
     va_start(ap, fmt);
@@ -21,8 +19,7 @@ rad_status g_refuse(const rad_node *n, rad_error *err, const char *fmt, ...)
 }
 
 /* Room for one more element in a growing array. */
-static bool grow(void *array, int n, int *cap, size_t size)
-{
+static bool grow(void *array, int n, int *cap, size_t size) {
     if (n < *cap)
         return true;
     const int more = *cap > 0 ? *cap * 2 : 64;
@@ -36,33 +33,28 @@ static bool grow(void *array, int n, int *cap, size_t size)
     return true;
 }
 
-static size_t type_size(int type)
-{
+static size_t type_size(int type) {
     return type == K_F32 ? 4 : 2;
 }
 
 /* ---------------------------------------------------------------- values */
 
-bool g_is_float(const struct g_build *b, int value)
-{
+bool g_is_float(const struct g_build *b, int value) {
     return value >= 0 && g_value(b, value)->dtype == RAD_DT_F32 && rad_shape_count(&g_value(b, value)->shape) > 0;
 }
 
-bool g_is_const(const struct g_build *b, int value)
-{
+bool g_is_const(const struct g_build *b, int value) {
     return value >= 0 && g_value(b, value)->data != NULL;
 }
 
-bool g_scalar(const struct g_build *b, int value, float *ret)
-{
+bool g_scalar(const struct g_build *b, int value, float *ret) {
     if (!g_is_float(b, value) || !g_is_const(b, value) || rad_shape_count(&g_value(b, value)->shape) != 1)
         return false;
     memcpy(ret, g_value(b, value)->data, sizeof *ret);
     return true;
 }
 
-bool g_ints(const struct g_build *b, int value, int64_t *out, int cap, int *ret_n)
-{
+bool g_ints(const struct g_build *b, int value, int64_t *out, int cap, int *ret_n) {
     if (!g_is_const(b, value))
         return false;
     const rad_value *v = g_value(b, value);
@@ -82,8 +74,7 @@ bool g_ints(const struct g_build *b, int value, int64_t *out, int cap, int *ret_
     return true;
 }
 
-int g_type_for(const struct g_build *b, const rad_shape *s)
-{
+int g_type_for(const struct g_build *b, const rad_shape *s) {
     int64_t places = 1;
     for (int i = 2; i < s->rank; i++)
         places *= s->dim[i];
@@ -92,16 +83,14 @@ int g_type_for(const struct g_build *b, const rad_shape *s)
 
 /* ---------------------------------------------------------------- tensors */
 
-static int add_root(struct g_plan *p, size_t size)
-{
+static int add_root(struct g_plan *p, size_t size) {
     if (!grow(&p->root, p->n_root, &p->cap_root, sizeof *p->root))
         return -1;
     p->root[p->n_root] = (struct g_root){.size = size, .first = INT32_MAX, .last = -2};
     return p->n_root++;
 }
 
-rad_status g_view(struct g_build *b, const struct g_tensor *t, int *ret, rad_error *err)
-{
+rad_status g_view(struct g_build *b, const struct g_tensor *t, int *ret, rad_error *err) {
     struct g_plan *p = b->plan;
     const struct g_tensor copy = *t; /* `t` may lie in the array that grows */
     if (!grow(&p->tensor, p->n_tensor, &p->cap_tensor, sizeof *p->tensor))
@@ -111,8 +100,7 @@ rad_status g_view(struct g_build *b, const struct g_tensor *t, int *ret, rad_err
     return RAD_OK;
 }
 
-rad_status g_give(struct g_build *b, int value, int tensor, rad_error *err)
-{
+rad_status g_give(struct g_build *b, int value, int tensor, rad_error *err) {
     struct g_value *v = &b->value[value];
     if (v->n_form == G_MAX_FORMS)
         return rad_error_set(err, RAD_E_INTERNAL, "value '%.160s' has too many forms", g_value(b, value)->name);
@@ -121,8 +109,7 @@ rad_status g_give(struct g_build *b, int value, int tensor, rad_error *err)
 }
 
 /* Axes from the outermost to the innermost. */
-static void layout_order(enum g_layout layout, int rank, int order[RAD_MAX_RANK])
-{
+static void layout_order(enum g_layout layout, int rank, int order[RAD_MAX_RANK]) {
     for (int i = 0; i < rank; i++)
         order[i] = i;
     if (layout != G_LAST || rank < 2)
@@ -132,8 +119,7 @@ static void layout_order(enum g_layout layout, int rank, int order[RAD_MAX_RANK]
     order[rank - 1] = 1;
 }
 
-static bool set_strides(struct g_tensor *t, const int order[RAD_MAX_RANK], bool pad, size_t *ret_count)
-{
+static bool set_strides(struct g_tensor *t, const int order[RAD_MAX_RANK], bool pad, size_t *ret_count) {
     size_t at = 1;
     t->inner = t->shape.rank > 0 ? order[t->shape.rank - 1] : 0;
     t->stored = t->shape.rank > 0 ? t->shape.dim[t->inner] : 1;
@@ -149,8 +135,8 @@ static bool set_strides(struct g_tensor *t, const int order[RAD_MAX_RANK], bool 
     return at <= RAD_MAX_TENSOR_BYTES;
 }
 
-static rad_status make_ordered(struct g_build *b, const rad_shape *s, const int order[RAD_MAX_RANK], bool pad, int type, int *ret, rad_error *err)
-{
+static rad_status make_ordered(struct g_build *b, const rad_shape *s, const int order[RAD_MAX_RANK], bool pad, int type, int *ret,
+                               rad_error *err) {
     struct g_tensor t = {.type = type, .shape = *s};
     size_t count;
     if (!set_strides(&t, order, pad, &count))
@@ -159,16 +145,14 @@ static rad_status make_ordered(struct g_build *b, const rad_shape *s, const int 
     return t.root < 0 ? g_nomem(err) : g_view(b, &t, ret, err);
 }
 
-rad_status g_make(struct g_build *b, const rad_shape *s, enum g_layout layout, int type, int *ret, rad_error *err)
-{
+rad_status g_make(struct g_build *b, const rad_shape *s, enum g_layout layout, int type, int *ret, rad_error *err) {
     int order[RAD_MAX_RANK];
     layout_order(layout, s->rank, order);
     return make_ordered(b, s, order, layout != G_PLAIN, type, ret, err);
 }
 
 /* Axes by falling stride; axes of one element anywhere, so they keep their place. */
-static void order_of(const struct g_tensor *t, int order[RAD_MAX_RANK])
-{
+static void order_of(const struct g_tensor *t, int order[RAD_MAX_RANK]) {
     for (int i = 0; i < t->shape.rank; i++) {
         int at = i;
         order[i] = i;
@@ -178,8 +162,7 @@ static void order_of(const struct g_tensor *t, int order[RAD_MAX_RANK])
     }
 }
 
-rad_status g_make_like(struct g_build *b, const rad_shape *s, int like, int type, int *ret, rad_error *err)
-{
+rad_status g_make_like(struct g_build *b, const rad_shape *s, int like, int type, int *ret, rad_error *err) {
     const struct g_tensor t = *g_at(b, like);
     int order[RAD_MAX_RANK];
     if (t.shape.rank != s->rank)
@@ -191,8 +174,7 @@ rad_status g_make_like(struct g_build *b, const rad_shape *s, int like, int type
     return make_ordered(b, s, order, t.stored % 8 == 0 && t.stored > 1, type, ret, err);
 }
 
-bool g_lies(const struct g_tensor *t, enum g_layout layout)
-{
+bool g_lies(const struct g_tensor *t, enum g_layout layout) {
     struct g_tensor want = {.shape = t->shape};
     int order[RAD_MAX_RANK];
     size_t count;
@@ -207,8 +189,7 @@ bool g_lies(const struct g_tensor *t, enum g_layout layout)
     return t->inner == want.inner && t->stored == want.stored;
 }
 
-rad_status g_make_constant(struct g_build *b, const struct g_tensor *t, void *content, size_t size, int *ret, rad_error *err)
-{
+rad_status g_make_constant(struct g_build *b, const struct g_tensor *t, void *content, size_t size, int *ret, rad_error *err) {
     struct g_tensor view = *t;
     view.root = add_root(b->plan, size);
     if (view.root < 0) {
@@ -220,8 +201,7 @@ rad_status g_make_constant(struct g_build *b, const struct g_tensor *t, void *co
     return g_view(b, &view, ret, err);
 }
 
-rad_status g_native(struct g_build *b, int value, int *ret, rad_error *err)
-{
+rad_status g_native(struct g_build *b, int value, int *ret, rad_error *err) {
     struct g_value *v = &b->value[value];
     if (v->n_form == 0) {
         const rad_value *gv = g_value(b, value);
@@ -248,8 +228,7 @@ rad_status g_native(struct g_build *b, int value, int *ret, rad_error *err)
     return RAD_OK;
 }
 
-rad_status g_get(struct g_build *b, int value, enum g_layout layout, int type, int *ret, rad_error *err)
-{
+rad_status g_get(struct g_build *b, int value, enum g_layout layout, int type, int *ret, rad_error *err) {
     int native = -1, made = -1;
     rad_status st = g_native(b, value, &native, err);
     if (st != RAD_OK)
@@ -273,16 +252,14 @@ rad_status g_get(struct g_build *b, int value, enum g_layout layout, int type, i
 
 /* ---------------------------------------------------------------- steps */
 
-struct k_view g_kernel_view(const struct g_tensor *t)
-{
+struct k_view g_kernel_view(const struct g_tensor *t) {
     struct k_view v = {.offset = t->offset, .type = t->type};
     for (int i = 0; i < t->shape.rank; i++)
         v.stride[i] = t->stride[i];
     return v;
 }
 
-void g_touch(struct g_plan *p, int root, int step)
-{
+void g_touch(struct g_plan *p, int root, int step) {
     if (root < 0)
         return;
     struct g_root *r = &p->root[root];
@@ -292,8 +269,7 @@ void g_touch(struct g_plan *p, int root, int step)
         r->last = step;
 }
 
-static rad_status add_step(struct g_build *b, const struct g_step *s, rad_error *err)
-{
+static rad_status add_step(struct g_build *b, const struct g_step *s, rad_error *err) {
     struct g_plan *p = b->plan;
     if (!grow(&p->step, p->n_step, &p->cap_step, sizeof *p->step))
         return g_nomem(err);
@@ -306,8 +282,7 @@ static rad_status add_step(struct g_build *b, const struct g_step *s, rad_error 
 }
 
 /* A step on constants alone is done now, and its result is a constant. */
-static bool run_now(struct g_build *b, const struct k_args *args, const int root[K_VIEWS], rad_status *ret, rad_error *err)
-{
+static bool run_now(struct g_build *b, const struct k_args *args, const int root[K_VIEWS], rad_status *ret, rad_error *err) {
     struct g_plan *p = b->plan;
     for (int k = 1; k < K_VIEWS; k++)
         if (root[k] >= 0 && !p->root[root[k]].is_constant)
@@ -334,8 +309,7 @@ static bool run_now(struct g_build *b, const struct k_args *args, const int root
     return true;
 }
 
-rad_status g_step_kernel(struct g_build *b, const struct k_args *args, const int root[K_VIEWS], rad_error *err)
-{
+rad_status g_step_kernel(struct g_build *b, const struct k_args *args, const int root[K_VIEWS], rad_error *err) {
     struct g_step s = {.kind = G_KERNEL, .args = *args};
     rad_status st = RAD_OK;
     if (args->kind == K_MAP && run_now(b, args, root, &st, err))
@@ -344,16 +318,14 @@ rad_status g_step_kernel(struct g_build *b, const struct k_args *args, const int
     return add_step(b, &s, err);
 }
 
-rad_status g_step_conv(struct g_build *b, const struct k_args *args, const cu_conv *conv, const int root[K_VIEWS], rad_error *err)
-{
+rad_status g_step_conv(struct g_build *b, const struct k_args *args, const cu_conv *conv, const int root[K_VIEWS], rad_error *err) {
     struct g_step s = {.kind = G_CONV, .args = *args, .conv = *conv};
     memcpy(s.root, root, sizeof s.root);
     return add_step(b, &s, err);
 }
 
 /* Can eight neighbours along the last kernel axis be one access? */
-static bool is_wide(const struct k_args *a, const struct k_view *v)
-{
+static bool is_wide(const struct k_args *a, const struct k_view *v) {
     if (v->stride[a->rank - 1] != 1 || v->offset % K_VEC != 0)
         return false;
     for (int i = 0; i < a->rank - 1; i++)
@@ -363,8 +335,7 @@ static bool is_wide(const struct k_args *a, const struct k_view *v)
 }
 
 /* Neighbouring axes that every view walks as one. */
-static void collapse(struct k_args *a, int n_view)
-{
+static void collapse(struct k_args *a, int n_view) {
     int kept = 0;
     for (int i = 1; i < a->rank; i++) {
         bool joins = i < a->rank - 1 || a->valid == a->dim[i];
@@ -383,10 +354,10 @@ static void collapse(struct k_args *a, int n_view)
     a->rank = kept + 1;
 }
 
-rad_status g_step_map(struct g_build *b, const struct g_map *m, int y, const int operand[3], rad_error *err)
-{
+rad_status g_step_map(struct g_build *b, const struct g_map *m, int y, const int operand[3], rad_error *err) {
     const struct g_tensor t = *g_at(b, y);
-    struct k_args a = {.kind = K_MAP, .op = m->op, .act = m->act, .alpha = m->alpha, .beta = m->beta, .act_alpha = m->act_alpha, .act_beta = m->act_beta};
+    struct k_args a = {
+        .kind = K_MAP, .op = m->op, .act = m->act, .alpha = m->alpha, .beta = m->beta, .act_alpha = m->act_alpha, .act_beta = m->act_beta};
     int order[RAD_MAX_RANK], root[K_VIEWS] = {t.root, -1, -1, -1, -1};
     order_of(&t, order);
     /* The axis that is padded must be the last one. */
@@ -434,16 +405,14 @@ rad_status g_step_map(struct g_build *b, const struct g_map *m, int y, const int
     return g_step_kernel(b, &a, root, err);
 }
 
-struct g_map g_fused(const rad_node *n)
-{
-    static const int word[] = {[RAD_FUSE_NONE] = K_COPY, [RAD_FUSE_RELU] = K_RELU, [RAD_FUSE_CLIP] = K_CLIP, [RAD_FUSE_LEAKY] = K_LEAKY,
-                               [RAD_FUSE_SIGMOID] = K_SIGMOID, [RAD_FUSE_TANH] = K_TANH, [RAD_FUSE_SWISH] = K_SWISH,
-                               [RAD_FUSE_HARDSWISH] = K_HARDSWISH};
+struct g_map g_fused(const rad_node *n) {
+    static const int word[] = {
+        [RAD_FUSE_NONE] = K_COPY,       [RAD_FUSE_RELU] = K_RELU, [RAD_FUSE_CLIP] = K_CLIP,   [RAD_FUSE_LEAKY] = K_LEAKY,
+        [RAD_FUSE_SIGMOID] = K_SIGMOID, [RAD_FUSE_TANH] = K_TANH, [RAD_FUSE_SWISH] = K_SWISH, [RAD_FUSE_HARDSWISH] = K_HARDSWISH};
     return (struct g_map){.op = K_COPY, .act = word[n->act], .act_alpha = n->act_alpha, .act_beta = n->act_beta};
 }
 
-rad_status g_finish(struct g_build *b, const rad_node *n, int t, bool residual_done, bool act_done, rad_error *err)
-{
+rad_status g_finish(struct g_build *b, const rad_node *n, int t, bool residual_done, bool act_done, rad_error *err) {
     rad_status st = RAD_OK;
     struct g_map m = g_fused(n);
     const bool adds = n->residual >= 0 && !residual_done;

@@ -17,15 +17,15 @@ enum { G_ALIGN = 256, G_MAX_FORMS = 8 };
 
 struct g_root {
     size_t size;
-    void *fixed;      /* constant content, owned; NULL = in the arena (or a constant whose content was not asked for) */
+    void *fixed; /* constant content, owned; NULL = in the arena (or a constant whose content was not asked for) */
     bool is_constant;
-    size_t offset;    /* in the constants or in the arena */
-    int first, last;  /* steps that touch it; -1 = the input copy, n_step = the output copy */
+    size_t offset;   /* in the constants or in the arena */
+    int first, last; /* steps that touch it; -1 = the input copy, n_step = the output copy */
 };
 
 struct g_tensor {
     int root, type;
-    int64_t offset;               /* elements into the root */
+    int64_t offset; /* elements into the root */
     rad_shape shape;
     int64_t stride[RAD_MAX_RANK]; /* elements */
     int inner;                    /* axis whose storage may be longer than its dim */
@@ -37,20 +37,20 @@ enum g_step_kind { G_KERNEL, G_CONV };
 struct g_step {
     enum g_step_kind kind;
     int node;
-    int root[K_VIEWS];   /* of args.v; -1 = none */
-    struct k_args args;  /* G_CONV: the same convolution for our own kernel */
-    cu_conv conv;        /* operands: x v[1], w v[2], bias v[3], z v[4], y v[0] */
+    int root[K_VIEWS];  /* of args.v; -1 = none */
+    struct k_args args; /* G_CONV: the same convolution for our own kernel */
+    cu_conv conv;       /* operands: x v[1], w v[2], bias v[3], z v[4], y v[0] */
 };
 
 struct g_plan {
     const rad_graph *graph; /* outlives the plan */
     rad_precision precision;
-    int type;               /* of values with image axes */
+    int type; /* of values with image axes */
     int n_root, cap_root;
     struct g_root *root;
     int n_step, cap_step;
     struct g_step *step;
-    int *input, *output;    /* tensors: plain float32 */
+    int *input, *output; /* tensors: plain float32 */
     int n_tensor, cap_tensor;
     struct g_tensor *tensor;
     size_t arena_size, constant_size;
@@ -66,8 +66,8 @@ struct g_build {
     struct g_plan *plan;
     const rad_graph *graph;
     struct g_value *value;
-    int node;   /* being translated */
-    bool dry;   /* only asking whether it can be done: constants stay empty */
+    int node;    /* being translated */
+    bool dry;    /* only asking whether it can be done: constants stay empty */
     int *reader; /* per value: the node that reads it when it is only one, else -1 */
 };
 
@@ -84,20 +84,16 @@ g_translate g_translator(const char *op_name);
 
 rad_status g_refuse(const rad_node *n, rad_error *err, const char *fmt, ...) RAD_PRINTF(3, 4);
 rad_status g_nomem(rad_error *err);
-static inline int64_t g_round8(int64_t n)
-{
+static inline int64_t g_round8(int64_t n) {
     return (n + 7) / 8 * 8;
 }
-static inline const struct g_tensor *g_at(const struct g_build *b, int tensor)
-{
+static inline const struct g_tensor *g_at(const struct g_build *b, int tensor) {
     return &b->plan->tensor[tensor];
 }
-static inline const rad_value *g_value(const struct g_build *b, int value)
-{
+static inline const rad_value *g_value(const struct g_build *b, int value) {
     return &b->graph->value[value];
 }
-static inline int g_in(const rad_node *n, int k)
-{
+static inline int g_in(const rad_node *n, int k) {
     return k < n->n_input ? n->input[k] : -1;
 }
 bool g_is_float(const struct g_build *b, int value);
@@ -120,7 +116,8 @@ rad_status g_make(struct g_build *b, const rad_shape *s, enum g_layout layout, i
 /* Fresh memory whose axes lie in the order of another tensor's. */
 rad_status g_make_like(struct g_build *b, const rad_shape *s, int like, int type, int *ret, rad_error *err) RAD_MUST_CHECK;
 /* A constant made here: content of `size` bytes becomes the plan's (freed by it, also on failure). */
-rad_status g_make_constant(struct g_build *b, const struct g_tensor *t, void *content, size_t size, int *ret, rad_error *err) RAD_MUST_CHECK;
+rad_status g_make_constant(struct g_build *b, const struct g_tensor *t, void *content, size_t size, int *ret,
+                           rad_error *err) RAD_MUST_CHECK;
 /* Another view on a tensor's root. */
 rad_status g_view(struct g_build *b, const struct g_tensor *t, int *ret, rad_error *err) RAD_MUST_CHECK;
 rad_status g_give(struct g_build *b, int value, int tensor, rad_error *err) RAD_MUST_CHECK;
@@ -136,7 +133,8 @@ struct g_map {
 rad_status g_step_map(struct g_build *b, const struct g_map *m, int y, const int operand[3], rad_error *err) RAD_MUST_CHECK;
 /* `root[k]`: of args->v[k], -1 = none. */
 rad_status g_step_kernel(struct g_build *b, const struct k_args *args, const int root[K_VIEWS], rad_error *err) RAD_MUST_CHECK;
-rad_status g_step_conv(struct g_build *b, const struct k_args *args, const cu_conv *conv, const int root[K_VIEWS], rad_error *err) RAD_MUST_CHECK;
+rad_status g_step_conv(struct g_build *b, const struct k_args *args, const cu_conv *conv, const int root[K_VIEWS],
+                       rad_error *err) RAD_MUST_CHECK;
 /* The view of a tensor with its own axes in order, as kernels take it (offset, strides, type). */
 struct k_view g_kernel_view(const struct g_tensor *t);
 /* Residual and activation of a node whose own result is in tensor `t`; the result becomes the node's output. */
@@ -146,8 +144,8 @@ struct g_map g_fused(const rad_node *n);
 
 /* ---------------------------------------------------------------- running without a device */
 
-/* Runs every step on the CPU, one element after the other: what the device does, by the same code. `in` and `out` as rad_backend_ops.exec_run.
- * For tests; errors: NOMEM. */
+/* Runs every step on the CPU, one element after the other: what the device does, by the same code. `in` and `out` as
+ * rad_backend_ops.exec_run. For tests; errors: NOMEM. */
 rad_status g_plan_run_host(const struct g_plan *plan, const rad_tensor *in, rad_tensor *out, rad_error *err) RAD_MUST_CHECK;
 /* One kernel launch on the CPU. */
 void k_run_host(const struct k_args *args);

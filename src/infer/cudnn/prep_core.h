@@ -12,11 +12,11 @@ enum prep_resize { PREP_NONE, PREP_NEAREST, PREP_BILINEAR, PREP_ANTIALIAS };
 
 /* One plane of one sample: slice of a stored volume seen along reoriented axes. */
 struct prep_plane {
-    const void *voxel;           /* the volume */
+    const void *voxel;             /* the volume */
     int64_t first, step_x, step_y; /* element of reoriented pixel (0, 0) of the slice, and steps, maybe negative */
-    double slope, inter;         /* value = float(slope * stored + inter); slope 0: the stored number */
-    int stored;                  /* enum prep_stored */
-    int outside;                 /* the slice does not exist: a plane of zeros (before the normalisation) */
+    double slope, inter;           /* value = float(slope * stored + inter); slope 0: the stored number */
+    int stored;                    /* enum prep_stored */
+    int outside;                   /* the slice does not exist: a plane of zeros (before the normalisation) */
 };
 
 struct prep_args {
@@ -27,21 +27,30 @@ struct prep_args {
     int window;
     double low, high;
     int resize;
-    int n_normalise;                         /* 0 none, 1 for all planes, or one per plane */
+    int n_normalise; /* 0 none, 1 for all planes, or one per plane */
     const double *mean, *std;
-    const struct prep_plane *plane;          /* [n_slice, n_plane] */
+    const struct prep_plane *plane; /* [n_slice, n_plane] */
     float *out;
 };
 
-K_HD float prep_voxel(const struct prep_plane *s, int64_t i)
-{
+K_HD float prep_voxel(const struct prep_plane *s, int64_t i) {
     double x;
     switch (s->stored) {
-    case PREP_U8: x = (double)((const uint8_t *)s->voxel)[i]; break;
-    case PREP_I8: x = (double)((const int8_t *)s->voxel)[i]; break;
-    case PREP_U16: x = (double)((const uint16_t *)s->voxel)[i]; break;
-    case PREP_I16: x = (double)((const int16_t *)s->voxel)[i]; break;
-    default: x = (double)((const float *)s->voxel)[i]; break;
+    case PREP_U8:
+        x = (double)((const uint8_t *)s->voxel)[i];
+        break;
+    case PREP_I8:
+        x = (double)((const int8_t *)s->voxel)[i];
+        break;
+    case PREP_U16:
+        x = (double)((const uint16_t *)s->voxel)[i];
+        break;
+    case PREP_I16:
+        x = (double)((const int16_t *)s->voxel)[i];
+        break;
+    default:
+        x = (double)((const float *)s->voxel)[i];
+        break;
     }
     if (s->slope != 0.0 && s->slope - s->slope == 0.0)
         x = s->slope * x + s->inter;
@@ -49,8 +58,7 @@ K_HD float prep_voxel(const struct prep_plane *s, int64_t i)
 }
 
 /* Windowed value at column x, row y of the region. */
-K_HD double prep_value(const struct prep_args *p, const struct prep_plane *s, int64_t x, int64_t y)
-{
+K_HD double prep_value(const struct prep_args *p, const struct prep_plane *s, int64_t x, int64_t y) {
     int64_t ix = p->box[0] + x, iy = p->box[1] + y;
     if (ix < 0 || iy < 0 || ix >= p->image_width || iy >= p->image_height) {
         if (p->edge_zero)
@@ -74,8 +82,7 @@ struct prep_taps {
     double centre, radius, sum; /* antialiased */
 };
 
-K_HD double prep_weight(int resize, const struct prep_taps *t, int64_t k)
-{
+K_HD double prep_weight(int resize, const struct prep_taps *t, int64_t k) {
     if (resize == PREP_BILINEAR)
         return t->count == 2 ? (k == 0 ? 1.0 - t->fraction : t->fraction) : 1.0;
     if (resize == PREP_ANTIALIAS) {
@@ -85,8 +92,7 @@ K_HD double prep_weight(int resize, const struct prep_taps *t, int64_t k)
     return 1.0;
 }
 
-K_HD struct prep_taps prep_taps_at(int resize, int64_t in, int64_t out, int64_t i)
-{
+K_HD struct prep_taps prep_taps_at(int resize, int64_t in, int64_t out, int64_t i) {
     struct prep_taps t = {i, 1, 0.0, 0.0, 1.0, 1.0};
     const double s = (double)in / (double)out;
     if (resize == PREP_NEAREST) {
@@ -113,8 +119,7 @@ K_HD struct prep_taps prep_taps_at(int resize, int64_t in, int64_t out, int64_t 
 }
 
 /* Pixel i of the result. */
-K_HD void prep_pixel(const struct prep_args *p, int64_t i)
-{
+K_HD void prep_pixel(const struct prep_args *p, int64_t i) {
     const int64_t x = i % p->width, y = i / p->width % p->height, q = i / (p->width * p->height);
     const struct prep_plane *s = &p->plane[q];
     double v = 0.0;

@@ -14,8 +14,7 @@ struct job {
     float *out;
 };
 
-static void job_release(struct job *j)
-{
+static void job_release(struct job *j) {
     for (int i = 0; i < MAX_VOLUMES; i++)
         (void)cudaFree(j->volume[i]);
     (void)cudaFree(j->plane);
@@ -27,8 +26,7 @@ static void job_release(struct job *j)
 }
 
 /* A plane points into a host volume; on the device the volume lies elsewhere. */
-static rad_status move_planes(struct job *j, const struct prep_args *p, const void *const *volume, int n, rad_error *err)
-{
+static rad_status move_planes(struct job *j, const struct prep_args *p, const void *const *volume, int n, rad_error *err) {
     const size_t planes = (size_t)(p->n_slice * p->n_plane);
     j->host_plane = rad_calloc(planes + 1, sizeof *j->host_plane);
     if (j->host_plane == NULL)
@@ -49,8 +47,7 @@ static rad_status move_planes(struct job *j, const struct prep_args *p, const vo
 }
 
 rad_status cu_prepare(const struct cu_state *s, const struct prep_args *p, const void *const *volume, const size_t *volume_bytes, int n,
-                      rad_error *err)
-{
+                      rad_error *err) {
     struct job j = {0};
     struct prep_args on_device = *p;
     const size_t size = (size_t)(p->n_slice * p->n_plane * p->height * p->width) * sizeof(float), pairs = (size_t)p->n_normalise;
@@ -61,14 +58,17 @@ rad_status cu_prepare(const struct cu_state *s, const struct prep_args *p, const
     RAD_TRY(cu_check(cudaStreamCreateWithFlags(&j.stream, cudaStreamNonBlocking), "making a stream", err));
     for (int k = 0; k < n; k++) {
         RAD_TRY(cu_check(cudaMalloc((void **)&j.volume[k], volume_bytes[k] + 1), "device memory for a volume", err));
-        RAD_TRY(cu_check(cudaMemcpyAsync(j.volume[k], volume[k], volume_bytes[k], cudaMemcpyHostToDevice, j.stream), "copying a volume", err));
+        RAD_TRY(
+            cu_check(cudaMemcpyAsync(j.volume[k], volume[k], volume_bytes[k], cudaMemcpyHostToDevice, j.stream), "copying a volume", err));
     }
     RAD_TRY(move_planes(&j, p, volume, n, err));
     RAD_TRY(cu_check(cudaMalloc((void **)&j.mean_std, (2 * pairs + 1) * sizeof(double)), "device memory for preparation", err));
     RAD_TRY(cu_check(cudaMalloc((void **)&j.out, size + 1), "device memory for a prepared case", err));
     if (pairs > 0) {
-        RAD_TRY(cu_check(cudaMemcpyAsync(j.mean_std, p->mean, pairs * sizeof(double), cudaMemcpyHostToDevice, j.stream), "copying a case", err));
-        RAD_TRY(cu_check(cudaMemcpyAsync(j.mean_std + pairs, p->std, pairs * sizeof(double), cudaMemcpyHostToDevice, j.stream), "copying a case", err));
+        RAD_TRY(cu_check(cudaMemcpyAsync(j.mean_std, p->mean, pairs * sizeof(double), cudaMemcpyHostToDevice, j.stream), "copying a case",
+                         err));
+        RAD_TRY(cu_check(cudaMemcpyAsync(j.mean_std + pairs, p->std, pairs * sizeof(double), cudaMemcpyHostToDevice, j.stream),
+                         "copying a case", err));
     }
     on_device.plane = j.plane;
     on_device.mean = j.mean_std;

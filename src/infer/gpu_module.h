@@ -1,6 +1,6 @@
 /* module.h (private to src/infer): what radcohort_cudnn.so gives to the program that loads it. */
-#ifndef RAD_CUDNN_MODULE_H
-#define RAD_CUDNN_MODULE_H
+#ifndef RAD_INFER_GPU_MODULE_H
+#define RAD_INFER_GPU_MODULE_H
 
 #include "backend.h"
 
