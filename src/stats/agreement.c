@@ -48,8 +48,8 @@ rad_status rad_kappa_of(const double *table, int64_t k, rad_weights weights, rad
                 s0 += row[i] * col[j] / (r.n * r.n) * e0 * e0;
             }
         const double c = r.po * r.pe - 2 * r.pe + r.po;
-        r.se = sqrt(fmax(0, s - c * c)) / ((1 - r.pe) * (1 - r.pe) * sqrt(r.n));
-        r.se0 = sqrt(fmax(0, s0 - r.pe * r.pe)) / ((1 - r.pe) * sqrt(r.n));
+        r.se = sqrt(rad_at_least(s - c * c, 0)) / ((1 - r.pe) * (1 - r.pe) * sqrt(r.n));
+        r.se0 = sqrt(rad_at_least(s0 - r.pe * r.pe, 0)) / ((1 - r.pe) * sqrt(r.n));
     }
     *ret = r;
     free(row);
@@ -354,7 +354,7 @@ static void put_gwet(const ratings *r, double level, rad_doc *doc) {
     rad_doc_num(doc, "ac1", ac1);
     rad_doc_num(doc, "se", sqrt(var));
     rad_doc_num(doc, "lower", ac1 - t * sqrt(var));
-    rad_doc_num(doc, "upper", fmin(1, ac1 + t * sqrt(var)));
+    rad_doc_num(doc, "upper", rad_at_most(ac1 + t * sqrt(var), 1));
 }
 
 static rad_status gwet_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {

@@ -54,7 +54,7 @@ static range counts(const claim *c, double n) {
     const double slack = 1e-9 * (1 + n);
     if (!c->given)
         return (range){0, n};
-    return (range){fmax(0, ceil(c->low * n - slack)), fmin(n, floor(c->high * n + slack))};
+    return (range){rad_at_least(ceil(c->low * n - slack), 0), fmin(n, floor(c->high * n + slack))};
 }
 
 static bool fits(const claim rate[3], double n1, double n0) {
@@ -168,7 +168,7 @@ static rad_status audit_pair(const rad_claims *c, rad_doc *doc, bool *all, rad_e
             return st;
     }
     for (int64_t b = 0; b <= most; b++) { /* b cases the other way, b + d this way */
-        const double exact = fmin(1, 2 * rad_p_binomial(b, 2 * b + d, 0.5)), m = (double)(2 * b + d);
+        const double exact = rad_at_most(2 * rad_p_binomial(b, 2 * b + d, 0.5), 1), m = (double)(2 * b + d);
         const double chi2 = m > 0 ? rad_p_chisq((double)(d * d) / m, 1) : 1, midp = exact - rad_d_binomial(b, 2 * b + d, 0.5);
         const double cc = m > 0 && d > 0 ? rad_p_chisq((double)((d - 1) * (d - 1)) / m, 1) : 1;
         const double kinds[4] = {exact, chi2, midp, cc};

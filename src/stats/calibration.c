@@ -360,7 +360,7 @@ static rad_status put_smooth(const sample *s, rad_doc *doc, rad_error *err) {
         const double x = rad_quantile7(s->sorted, s->n, (double)i / (CURVE_POINTS - 1));
         if (k == 0 || x > at[k - 1]) {
             at[k] = x;
-            value[k++] = fmin(1, fmax(0, loess_at(s, x)));
+            value[k++] = rad_at_most(rad_at_least(loess_at(s, x), 0), 1);
         }
     }
     for (int64_t i = 0, j = 0; i < s->n; i++) { /* sorted and at[] both rise */

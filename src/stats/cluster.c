@@ -388,7 +388,7 @@ static rad_status mcnemar_doc(const rad_frame *f, const rad_arg *arg, int n_arg,
     }
     const double md = (double)m, d = b - c, plain = b + c > 0 ? d * d / (b + c) : NAN, n = (double)used;
     /* ratio estimator of the difference d/n: sum (d_c - n_c d/n)^2 */
-    const double residual = fmax(0, square - 2 * cross * d / n + size * d * d / (n * n));
+    const double residual = rad_at_least(square - 2 * cross * d / n + size * d * d / (n * n), 0);
     const double obuchowski = square > 0 && m > 1 ? d * d * (md - 1) / (md * square) : NAN;
     const double durkalski = square > 0 ? d * d / square : NAN;
     double rho = NAN, inflation = NAN, ed = NAN;

@@ -258,8 +258,8 @@ static rad_status clustered_doc(const rad_frame *f, const rad_arg *arg, int n_ar
     rad_doc_num(doc, "logit_lower", inner ? rad_expit(rad_logit(p.auc[0]) - q * lse) : NAN);
     rad_doc_num(doc, "logit_upper", inner ? rad_expit(rad_logit(p.auc[0]) + q * lse) : NAN);
     rad_doc_num(doc, "naive_se", sqrt(naive_var));
-    rad_doc_num(doc, "naive_lower", fmax(0, p.auc[0] - q * sqrt(naive_var)));
-    rad_doc_num(doc, "naive_upper", fmin(1, p.auc[0] + q * sqrt(naive_var)));
+    rad_doc_num(doc, "naive_lower", rad_at_least(p.auc[0] - q * sqrt(naive_var), 0));
+    rad_doc_num(doc, "naive_upper", rad_at_most(p.auc[0] + q * sqrt(naive_var), 1));
     rad_doc_num(doc, "design_effect", naive_var > 0 ? var / naive_var : NAN);
     rad_doc_num(doc, "level", level);
 out:

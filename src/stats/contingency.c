@@ -85,7 +85,7 @@ static double fisher_p(const cross *t) {
         return NAN;
     f.top = f.mine;
     walk(&f, 0, f.by_rows ? t->col[0] : t->row[0], 0);
-    return fmin(1, f.part / f.all);
+    return rad_at_most(f.part / f.all, 1);
 }
 
 static void put_tests(const cross *t, rad_doc *doc) {

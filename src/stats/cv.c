@@ -187,8 +187,8 @@ static rad_status cv_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_
     rad_doc_num(doc, "cvauc", cv);
     rad_doc_num(doc, "se", se);
     rad_doc_num(doc, "se_strict", strict);
-    rad_doc_num(doc, "lower", fmax(0, cv - z * se));
-    rad_doc_num(doc, "upper", fmin(1, cv + z * se));
+    rad_doc_num(doc, "lower", rad_at_least(cv - z * se, 0));
+    rad_doc_num(doc, "upper", rad_at_most(cv + z * se, 1));
     /* one answer outside the other's interval: the fold models put their scores on different scales */
     const bool differ = all && (cv < pooled.lower || cv > pooled.upper || pooled.est < cv - z * se || pooled.est > cv + z * se);
     rad_doc_bool(doc, "disagree", differ);

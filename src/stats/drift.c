@@ -173,7 +173,7 @@ static rad_status icc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad
     rad_doc_int(doc, "n_excluded", f->n - n);
     rad_doc_int(doc, "k", k);
     const double msr = rows / (nd - 1), msw = within / (nd * (kd - 1)), msc = cols / (kd - 1),
-                 mse = fmax(0, within - cols) / ((nd - 1) * (kd - 1));
+                 mse = rad_at_least(within - cols, 0) / ((nd - 1) * (kd - 1));
     if (n < 2 || k < 2 || !(total > 0)) {
         rad_doc_reason(doc, n < 2 || k < 2 ? "at least two complete rows and two columns are needed" : "all values are equal");
         goto out;
@@ -264,7 +264,7 @@ static rad_status paired_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
     rad_doc_num(doc, "wilcoxon_V", v);
     rad_doc_num(doc, "wilcoxon_p", m > 0 && wv > 0 ? rad_p_two_sided(off / sqrt(wv)) : NAN);
     rad_doc_num(doc, "wilcoxon_p_cc", m > 0 && wv > 0 ? rad_p_two_sided(corrected / sqrt(wv)) : NAN);
-    rad_doc_num(doc, "sign_p", m > 0 ? fmin(1, 2 * rad_p_binomial((int64_t)fmin(pos, neg), m, 0.5)) : NAN);
+    rad_doc_num(doc, "sign_p", m > 0 ? rad_at_most(2 * rad_p_binomial((int64_t)fmin(pos, neg), m, 0.5), 1) : NAN);
     rad_doc_num(doc, "pearson", r[0]);
     rad_doc_num(doc, "spearman", r[1]);
     rad_doc_num(doc, "mae", n ? mae : NAN);
@@ -302,7 +302,7 @@ static rad_status flips_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
     rad_doc_num(doc, "flip_rate", n > 0 ? m / n : NAN);
     rad_doc_num(doc, "mcnemar_chi2", chi2);
     rad_doc_num(doc, "mcnemar_p", rad_p_chisq(chi2, 1));
-    rad_doc_num(doc, "mcnemar_exact_p", fmin(1, 2 * rad_p_binomial((int64_t)fmin(t[1], t[2]), (int64_t)m, 0.5)));
+    rad_doc_num(doc, "mcnemar_exact_p", rad_at_most(2 * rad_p_binomial((int64_t)fmin(t[1], t[2]), (int64_t)m, 0.5), 1));
     if (m == 0)
         rad_doc_reason(doc, n > 0 ? "no call flipped" : "no complete pair");
     return RAD_OK;

@@ -54,6 +54,14 @@ double rad_p_kolmogorov(double x); /* upper tail of the limit distribution */
 double rad_logit(double p);
 double rad_expit(double x);
 
+/* fmax and fmin drop a NaN, which would print 0 or 1 where nothing is known. */
+static inline double rad_at_least(double x, double least) {
+    return x < least ? least : x;
+}
+static inline double rad_at_most(double x, double most) {
+    return x > most ? most : x;
+}
+
 /* ---- samples */
 /* Quantile type 7 of sorted x, with R's own order of operations. */
 double rad_quantile7(const double *sorted, int64_t n, double p);

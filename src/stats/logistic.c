@@ -182,7 +182,7 @@ static rad_status put_coefficients(const model *m, bool profile, rad_doc *doc, r
             if (st == RAD_OK)
                 st = rad_logit_fit(m->d.x, m->d.y, NULL, m->d.n, p, m->firth, j, 0, m->f.beta, &zero, err);
             if (st == RAD_OK)
-                chi2 = fmax(0, 2 * (m->f.loglik - zero.loglik));
+                chi2 = rad_at_least(2 * (m->f.loglik - zero.loglik), 0);
             rad_logit_release(&zero);
             rad_doc_num(doc, "pl_lower", lo);
             rad_doc_num(doc, "pl_upper", hi);

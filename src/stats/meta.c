@@ -89,7 +89,7 @@ static double scoring(const double *y, const double *v, const double *x, int64_t
             }
             step = (ypy - w) / ww;
         }
-        const double next = fmax(0, tau2 + step);
+        const double next = rad_at_least(tau2 + step, 0);
         if (fabs(next - tau2) <= 1e-14 * fmax(1e-300, tau2) || (next == 0 && tau2 == 0)) {
             *ret_ok = true;
             return next;
@@ -135,13 +135,13 @@ static fit fit_meta(const double *y, const double *v, const double *x, int64_t k
     f.typical = f.q_df > 0 ? f.q_df / tp : NAN;
     bool ok = true;
     if (k > p && how != FE) {
-        const double dl = fmax(0, (f.q - f.q_df) / tp);
+        const double dl = rad_at_least((f.q - f.q_df) / tp, 0);
         switch (how) {
         case DL:
             f.tau2 = dl;
             break;
         case HS:
-            f.tau2 = fmax(0, (f.q - (double)k) / w);
+            f.tau2 = rad_at_least((f.q - (double)k) / w, 0);
             break;
         case PM:
             f.tau2 = solve_q(y, v, x, k, p, f.q_df);
@@ -170,7 +170,7 @@ static double share(const fit *f, method how, double tau2) /* I2 in percent */
     if (f->k < 2)
         return NAN;
     if (how == FE)
-        return f->q > 0 ? fmax(0, 100 * (f->q - f->q_df) / f->q) : 0;
+        return f->q > 0 ? rad_at_least(100 * (f->q - f->q_df) / f->q, 0) : 0;
     return 100 * tau2 / (tau2 + f->typical);
 }
 
@@ -387,7 +387,7 @@ static rad_status regression_doc(const rad_frame *f, const rad_arg *arg, int n_a
     rad_doc_num(doc, "QE", m.q);
     rad_doc_num(doc, "QE_p", rad_p_chisq(m.q, m.q_df));
     rad_doc_num(doc, "tau2", m.tau2);
-    rad_doc_num(doc, "R2", plain.tau2 > 0 ? fmax(0, 100 * (plain.tau2 - m.tau2) / plain.tau2) : NAN);
+    rad_doc_num(doc, "R2", plain.tau2 > 0 ? rad_at_least(100 * (plain.tau2 - m.tau2) / plain.tau2, 0) : NAN);
 out:
     sites_release(&s);
     return st;

@@ -243,7 +243,7 @@ static rad_status mixed_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
     par[d.p] = 0.7;
     scale[d.p] = 0.2;
     RAD_TRY(maximise(&m, par, scale, cov, &ll, &ok, err));
-    const double z = rad_z_level(level), s = par[d.p], lr = fmax(0, 2 * (ll - plain.loglik));
+    const double z = rad_z_level(level), s = par[d.p], lr = rad_at_least(2 * (ll - plain.loglik), 0);
     if (!ok)
         rad_doc_reason(doc, s < 1e-3 ? "the variance of the intercept is 0: the plain model says the same" : "the fit did not converge");
     rad_doc_open_list(doc, "rows");

@@ -250,7 +250,9 @@ typedef enum analysis { RRRC, FRRC, RRFC } analysis;
 static void put_analysis(const mrmc *m, const parts *p, analysis how, double level, rad_doc *doc) {
     static const char *const names[] = {"RRRC", "FRRC", "RRFC"};
     const double t = (double)m->t, r = (double)m->r, df_tr = (t - 1) * (r - 1), shared = p->cov2 - p->cov3;
-    const double den = how == RRRC ? p->ms_tr + fmax(r * shared, 0) : how == FRRC ? p->error - p->cov1 + (r - 1) * shared : p->ms_tr;
+    const double den = how == RRRC   ? p->ms_tr + rad_at_least(r * shared, 0)
+                       : how == FRRC ? p->error - p->cov1 + (r - 1) * shared
+                                     : p->ms_tr;
     const double df2 = how == RRRC ? den * den / (p->ms_tr * p->ms_tr / df_tr) : how == FRRC ? INFINITY : df_tr;
     rad_doc_open(doc, names[how]);
     rad_doc_open(doc, "test");
@@ -288,7 +290,7 @@ static void put_analysis(const mrmc *m, const parts *p, analysis how, double lev
     rad_doc_close(doc);
     rad_doc_open_list(doc, "means");
     for (int64_t i = 0; i < m->t; i++) {
-        const double ms = p->test_ms[i], with = ms + fmax(r * p->test_cov2[i], 0);
+        const double ms = p->test_ms[i], with = ms + rad_at_least(r * p->test_cov2[i], 0);
         const double var = how == RRRC ? with / r : how == FRRC ? (p->test_error[i] + (r - 1) * p->test_cov2[i]) / r : ms / r;
         const double df = how == RRRC ? with * with / (ms * ms / (r - 1)) : how == FRRC ? INFINITY : r - 1;
         rad_doc_open(doc, NULL);
@@ -426,7 +428,7 @@ static rad_status fixed_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
                 cov2 += cov / (r * (r - 1));
         }
     }
-    const double with = ms + fmax(r * cov2, 0), se = sqrt(with / r), df = with * with / (ms * ms / (r - 1));
+    const double with = ms + rad_at_least(r * cov2, 0), se = sqrt(with / r), df = with * with / (ms * ms / (r - 1));
     rad_doc_num(doc, "auc_model", m.auc[model]);
     rad_doc_num(doc, "auc_readers", readers);
     rad_doc_num(doc, "MS_R", ms);

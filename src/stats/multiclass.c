@@ -281,8 +281,8 @@ static rad_status multiclass_doc(const rad_frame *f, const rad_arg *arg, int n_a
         rad_doc_num(doc, "se", e[j].se);
         rad_doc_num(doc, "lower", e[j].lower);
         rad_doc_num(doc, "upper", e[j].upper);
-        rad_doc_num(doc, "simultaneous_lower", fmax(0, e[j].est - z * e[j].se));
-        rad_doc_num(doc, "simultaneous_upper", fmin(1, e[j].est + z * e[j].se));
+        rad_doc_num(doc, "simultaneous_lower", rad_at_least(e[j].est - z * e[j].se, 0));
+        rad_doc_num(doc, "simultaneous_upper", rad_at_most(e[j].est + z * e[j].se, 1));
         rad_doc_close(doc);
         if (e[j].reason)
             rad_doc_reason(doc, "class '%s': %s", c.name[j], e[j].reason);
@@ -306,8 +306,8 @@ static rad_status multiclass_doc(const rad_frame *f, const rad_arg *arg, int n_a
     }
     rad_doc_num(doc, "macro", macro);
     rad_doc_num(doc, "macro_se", se[0]);
-    rad_doc_num(doc, "macro_lower", fmax(0, macro - q * se[0]));
-    rad_doc_num(doc, "macro_upper", fmin(1, macro + q * se[0]));
+    rad_doc_num(doc, "macro_lower", rad_at_least(macro - q * se[0], 0));
+    rad_doc_num(doc, "macro_upper", rad_at_most(macro + q * se[0], 1));
     rad_doc_num(doc, "weighted", weighted);
     rad_doc_num(doc, "weighted_se", se[1]);
     RAD_TRY(put_micro(&c, level, doc, err));

@@ -31,7 +31,7 @@ static rad_status hommel(const double *p, int64_t n, double *ret, rad_error *err
             pa[i] = fmax(pa[i], q[i]);
     }
     for (int64_t i = 0; i < n; i++)
-        ret[i] = fmin(1, fmax(pa[i], p[i]));
+        ret[i] = rad_at_most(fmax(pa[i], p[i]), 1);
     free(q);
     free(pa);
     return RAD_OK;
@@ -69,12 +69,12 @@ rad_status rad_p_adjust(const double *p, int64_t n_all, int method, double *ret,
     switch (method) {
     case BONFERRONI:
         for (int64_t i = 0; i < n; i++)
-            adjusted[i] = fmin(1, (double)n * sorted[i]);
+            adjusted[i] = rad_at_most((double)n * sorted[i], 1);
         break;
     case HOLM:
         for (int64_t i = 0; i < n; i++) {
             run = fmax(run, (double)(n - i) * sorted[i]);
-            adjusted[i] = fmin(1, run);
+            adjusted[i] = rad_at_most(run, 1);
         }
         break;
     case HOCHBERG:

@@ -4,7 +4,7 @@
 
 static double tango_z(double b, double c, double n, double delta) {
     const double qa = 2 * n, qb = -b - c + (2 * n - b + c) * delta, qc = -c * delta * (1 - delta);
-    const double q21 = (sqrt(fmax(0, qb * qb - 4 * qa * qc)) - qb) / (2 * qa);
+    const double q21 = (sqrt(rad_at_least(qb * qb - 4 * qa * qc, 0)) - qb) / (2 * qa);
     const double var = n * (2 * q21 + delta * (1 - delta));
     const double top = b - c - n * delta;
     return var > 0 ? top / sqrt(var) : top > 0 ? INFINITY : top < 0 ? -INFINITY : 0;
@@ -33,13 +33,13 @@ static void newcombe10(double a, double b, double c, double d, double level, dou
     if (root > 0)
         phi = (cross > n / 2 ? cross - n / 2 : cross >= 0 ? 0 : cross) / root;
     const double dl1 = p1 - l1, du1 = u1 - p1, dl2 = p2 - l2, du2 = u2 - p2, diff = p1 - p2;
-    *ret_lower = diff - sqrt(fmax(0, dl1 * dl1 - 2 * phi * dl1 * du2 + du2 * du2));
-    *ret_upper = diff + sqrt(fmax(0, du1 * du1 - 2 * phi * du1 * dl2 + dl2 * dl2));
+    *ret_lower = diff - sqrt(rad_at_least(dl1 * dl1 - 2 * phi * dl1 * du2 + du2 * du2, 0));
+    *ret_upper = diff + sqrt(rad_at_least(du1 * du1 - 2 * phi * du1 * dl2 + dl2 * dl2, 0));
 }
 
 /* Two-sided exact p of b against c: twice the smaller binomial tail. */
 static double exact_p(int64_t b, int64_t c) {
-    return fmin(1, 2 * rad_p_binomial(b < c ? b : c, b + c, 0.5));
+    return rad_at_most(2 * rad_p_binomial(b < c ? b : c, b + c, 0.5), 1);
 }
 
 static void put_table(rad_doc *doc, double a, double b, double c, double d, double level) {

@@ -25,7 +25,8 @@ static void weights(double *x, double *w) {
 
 static moments binormal(double a1, double a2, double rho) {
     double x[GRID], w[GRID];
-    const double root2 = 1.4142135623730950488, d1 = root2 * rad_qnorm(a1), d2 = root2 * rad_qnorm(a2), rest = sqrt(fmax(0, 1 - rho * rho));
+    const double root2 = 1.4142135623730950488, d1 = root2 * rad_qnorm(a1), d2 = root2 * rad_qnorm(a2),
+                 rest = sqrt(rad_at_least(1 - rho * rho, 0));
     moments m = {.a1 = a1, .a2 = a2};
     weights(x, w);
     for (int i = 0; i < GRID; i++) {
@@ -68,12 +69,28 @@ static double power_of(double d, double se, double level) {
     return gsl_cdf_ugaussian_P(fabs(d) / se - z) + gsl_cdf_ugaussian_P(-fabs(d) / se - z);
 }
 
+/* Smallest AUC above a1 that is found with the wanted power; NaN when not even 1 is. */
+static double detectable(double a1, double rho, double n1, double n0, double level, double wanted) {
+    double lo = a1, hi = 1 - 1e-9;
+    if (power_of(hi - a1, sqrt(diff_variance(a1, hi, rho, n1, n0)), level) < wanted)
+        return NAN;
+    for (int i = 0; i < 60; i++) {
+        const double mid = (lo + hi) / 2;
+        if (power_of(mid - a1, sqrt(diff_variance(a1, mid, rho, n1, n0)), level) < wanted)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return hi;
+}
+
 /* Share of simulated studies in which the paired DeLong test rejects. */
 static rad_status simulate(double a1, double a2, double rho, int64_t n1, int64_t n0, double level, int64_t b, uint64_t seed, double *ret,
                            rad_error *err) {
     rad_status st = RAD_OK;
     const int64_t n = n1 + n0;
-    const double root2 = 1.4142135623730950488, d[2] = {root2 * rad_qnorm(a1), root2 * rad_qnorm(a2)}, rest = sqrt(fmax(0, 1 - rho * rho));
+    const double root2 = 1.4142135623730950488, d[2] = {root2 * rad_qnorm(a1), root2 * rad_qnorm(a2)},
+                 rest = sqrt(rad_at_least(1 - rho * rho, 0));
     double *y = rad_new_doubles(n), *s1 = rad_new_doubles(n), *s2 = rad_new_doubles(n);
     rad_doc *doc = NULL;
     int64_t rejected = 0;
@@ -131,8 +148,8 @@ static rad_status width_doc(const rad_frame *f, const rad_arg *arg, int n_arg, r
     rad_doc_num(doc, "auc", auc);
     rad_doc_num(doc, "se", se);
     rad_doc_num(doc, "width", 2 * z * se);
-    rad_doc_num(doc, "lower", fmax(0, auc - z * se));
-    rad_doc_num(doc, "upper", fmin(1, auc + z * se));
+    rad_doc_num(doc, "lower", rad_at_least(auc - z * se, 0));
+    rad_doc_num(doc, "upper", rad_at_most(auc + z * se, 1));
     return RAD_OK;
 }
 
@@ -150,17 +167,8 @@ static rad_status diff_doc(const rad_frame *f, const rad_arg *arg, int n_arg, ra
         RAD_TRY(
             rad_error_set(err, RAD_E_USAGE, "correlation %g, %g replicates: expected 0 <= correlation < 1 and at most 100000", rho, reps));
     const double se = sqrt(diff_variance(a1, a2, rho, n1, n0)), d = a2 - a1;
-    /* smallest AUC above the first that is found with the wanted power */
-    double lo = a1, hi = 1 - 1e-9;
-    const bool reachable = power_of(hi - a1, sqrt(diff_variance(a1, hi, rho, n1, n0)), level) >= wanted;
-    for (int i = 0; i < 60 && reachable; i++) {
-        const double mid = (lo + hi) / 2;
-        if (power_of(mid - a1, sqrt(diff_variance(a1, mid, rho, n1, n0)), level) < wanted)
-            lo = mid;
-        else
-            hi = mid;
-    }
-    if (!reachable)
+    const double found = detectable(a1, rho, n1, n0, level, wanted);
+    if (isnan(found))
         rad_doc_reason(doc, "not even an AUC of 1 would be found with this power");
     if (reps >= 1)
         RAD_TRY(simulate(a1, a2, rho, (int64_t)n1, (int64_t)n0, level, (int64_t)reps, RAD_STAT_SEED, &simulated, err));
@@ -169,9 +177,49 @@ static rad_status diff_doc(const rad_frame *f, const rad_arg *arg, int n_arg, ra
     rad_doc_num(doc, "width", 2 * rad_z_level(level) * se);
     rad_doc_num(doc, "power", power_of(d, se, level));
     rad_doc_num(doc, "simulated_power", simulated);
-    rad_doc_num(doc, "detectable_auc", reachable ? hi : NAN);
-    rad_doc_num(doc, "detectable_diff", reachable ? hi - a1 : NAN);
+    rad_doc_num(doc, "detectable_auc", found);
+    rad_doc_num(doc, "detectable_diff", found - a1);
     rad_doc_num(doc, "wanted_power", wanted);
+out:
+    return st;
+}
+
+/* Columns center, n_pos, n_neg; constants auc, correlation, level, power. */
+static rad_status centers_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
+    double auc, level, wanted, all1 = 0, all0 = 0;
+    const double rho = rad_arg_num(arg, n_arg, 1, 0.5);
+    rad_status st;
+    RAD_TRY(rad_arg_fraction(arg, n_arg, 0, "AUC", NAN, &auc, err));
+    RAD_TRY(rad_arg_fraction(arg, n_arg, 2, "level", 0.95, &level, err));
+    RAD_TRY(rad_arg_fraction(arg, n_arg, 3, "power", 0.8, &wanted, err));
+    if (!(rho >= 0 && rho < 1))
+        RAD_TRY(rad_error_set(err, RAD_E_USAGE, "correlation %g: expected 0 <= correlation < 1", rho));
+    const moments m = binormal(auc, auc, 0);
+    const double z = rad_z_level(level);
+    rad_doc_open_list(doc, "rows");
+    for (int64_t i = 0; i <= f->n; i++) { /* the last row: all centers together */
+        const double n1 = i < f->n ? f->column[1].value[i] : all1, n0 = i < f->n ? f->column[2].value[i] : all0;
+        const bool enough = n1 >= 2 && n0 >= 2;
+        const double se = enough ? sqrt(variance(auc, m.q1, n1, n0)) : NAN;
+        rad_doc_open(doc, NULL);
+        rad_doc_text(doc, "center",
+                     i == f->n                      ? "all"
+                     : isnan(f->column[0].value[i]) ? ""
+                                                    : f->column[0].level[(int64_t)f->column[0].value[i]]);
+        rad_doc_num(doc, "n_pos", n1);
+        rad_doc_num(doc, "n_neg", n0);
+        rad_doc_num(doc, "se", se);
+        rad_doc_num(doc, "lower", rad_at_least(auc - z * se, 0));
+        rad_doc_num(doc, "upper", rad_at_most(auc + z * se, 1));
+        rad_doc_num(doc, "width", 2 * z * se);
+        rad_doc_num(doc, "detectable_diff", enough ? detectable(auc, rho, n1, n0, level, wanted) - auc : NAN);
+        rad_doc_close(doc);
+        if (!enough)
+            rad_doc_reason(doc, "a center with fewer than two positives or negatives has no interval");
+        all1 += n1;
+        all0 += n0;
+    }
+    rad_doc_close(doc);
 out:
     return st;
 }
@@ -189,5 +237,8 @@ static const rad_stat_function functions[] = {
      "nnnnnnnn", 4, 0, RAD_STAT_SCALAR, diff_doc},
     {"power_auc_diff_json", DIFF_ARGS, "analytic power, detectable difference and interval width; simulated power when replicates > 0",
      NULL, "", "nnnnnnnn", 4, 0, RAD_STAT_SCALAR, diff_doc},
+    {"power_centers", "'SELECT center, n_pos, n_neg ...', auc[, correlation = 0.5[, level = 0.95[, power = 0.8]]]",
+     "what each center, and all together, can show: expected interval of the AUC and the difference to a second model that is found",
+     "center,n_pos,n_neg,se,lower,upper,width,detectable_diff", "cnn", "nnnn", 2, 0, RAD_STAT_TABLE, centers_doc},
 };
 RAD_STAT_TOPIC(rad_topic_power, functions);

@@ -109,7 +109,7 @@ double rad_fisher_p(int64_t a, int64_t b, int64_t c, int64_t d) {
             as_extreme += w;
     }
     free(h.log_w);
-    return fmin(1, as_extreme / all);
+    return rad_at_most(as_extreme / all, 1);
 }
 
 typedef enum moment { MEAN, LOWER_TAIL, UPPER_TAIL } moment;

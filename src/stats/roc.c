@@ -52,8 +52,8 @@ static double placement_squares(const uint64_t *own, int64_t n_own, const uint64
 
 static void interval_delong(rad_estimate *e, double level) {
     const double z = gsl_cdf_ugaussian_Pinv(0.5 + level / 2);
-    e->lower = fmax(0, e->est - z * e->se);
-    e->upper = fmin(1, e->est + z * e->se);
+    e->lower = rad_at_least(e->est - z * e->se, 0);
+    e->upper = rad_at_most(e->est + z * e->se, 1);
     if (e->se > 0)
         e->p = 2 * gsl_cdf_ugaussian_Q(fabs(e->est - 0.5) / e->se);
 }
@@ -125,8 +125,8 @@ rad_status rad_auc_difference(const rad_estimate *a, const rad_estimate *b, doub
     } else {
         e.se = sqrt(a->se * a->se + b->se * b->se);
         const double z = gsl_cdf_ugaussian_Pinv(0.5 + level / 2);
-        e.lower = fmax(-1, e.est - z * e.se);
-        e.upper = fmin(1, e.est + z * e.se);
+        e.lower = rad_at_least(e.est - z * e.se, -1);
+        e.upper = rad_at_most(e.est + z * e.se, 1);
         if (e.se > 0)
             e.p = 2 * gsl_cdf_ugaussian_Q(fabs(e.est) / e.se);
         else
@@ -221,8 +221,8 @@ static rad_status auc_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad
             rad_doc_reason(doc, "AUC is 0 or 1: no logit interval");
     } else if (method == HANLEY) {
         se = sqrt(hv);
-        lower = fmax(0, e.est - z * se);
-        upper = fmin(1, e.est + z * se);
+        lower = rad_at_least(e.est - z * se, 0);
+        upper = rad_at_most(e.est + z * se, 1);
     } else if (method == BOOTSTRAP && e.n_pos > 0 && e.n > e.n_pos) {
         RAD_TRY(bootstrap_interval(&c, level, (int64_t)b, (uint64_t)seed, &boot_se, &lower, &upper, err));
         se = boot_se;

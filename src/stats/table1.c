@@ -56,7 +56,7 @@ static double ks_exact(const double *pooled, int64_t m, int64_t n, double d) {
         }
     p = 1 - u[n];
     free(u);
-    return fmin(1, fmax(0, p));
+    return rad_at_most(rad_at_least(p, 0), 1);
 }
 
 /* The limit distribution as R's ks.test sums it: to 1e-6, which for x < 1 leaves one term. Kept beside the full sum because published p

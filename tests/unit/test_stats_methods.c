@@ -316,6 +316,73 @@ static void test_agreement(void **state) {
     assert_true(number("ccc_json", "ccc", same, 2, N, NULL, 0) == 1);
 }
 
+/* Analytic power is what a simulation of 4,000 studies finds (standard error 0.8 %); more cases, more power. */
+static void test_power(void **state) {
+    (void)state;
+    const double counts[3][2] = {{50, 140}, {136, 32}, {20, 20}};
+    for (int k = 0; k < 3; k++) {
+        const rad_arg arg[8] = {{.num = counts[k][0]}, {.num = counts[k][1]}, NUM(0.8), NUM(0.9), NUM(0.4), NUM(0.95), NUM(0.8), NUM(4000)};
+        rad_doc *d = call("power_auc_diff_json", NULL, 0, 0, arg, 8);
+        close_to(rad_doc_get(d, "power"), rad_doc_get(d, "simulated_power"), 0.04);
+        const double need = rad_doc_get(d, "detectable_auc");
+        rad_doc_destroy(&d);
+        const rad_arg there[7] = {{.num = counts[k][0]}, {.num = counts[k][1]}, NUM(0.8), {.num = need}, NUM(0.4), NUM(0.95), NUM(0.8)};
+        if (!isnan(need))
+            close_to(number("power_auc_diff_json", "power", NULL, 0, 0, there, 7), 0.8, 1e-6);
+    }
+}
+
+/* What the published abstracts cannot have been. */
+static void test_audit(void **state) {
+    (void)state;
+    rad_error err = {0};
+    rad_claims c;
+    rad_doc *d = NULL;
+    rad_claims_init(&c);
+    c.sensitivity = "74.8 %";
+    c.specificity = "79.1 %";
+    c.accuracy = "77.0 %";
+    assert_ok(rad_doc_create(&d, &err));
+    assert_ok(rad_audit(&c, d, &err));
+    assert_true(rad_doc_get(d, "feasible") == 1 &&
+                strstr(rad_doc_get_text(d, "findings[0].text"), "at least 213 items (77/103 and 87/110)"));
+    rad_doc_destroy(&d);
+    c.cases = 177;
+    assert_ok(rad_doc_create(&d, &err));
+    assert_ok(rad_audit(&c, d, &err));
+    assert_true(rad_doc_get(d, "feasible") == 0);
+    rad_doc_destroy(&d);
+    c.accuracy = "high";
+    assert_ok(rad_doc_create(&d, &err));
+    assert_fails(rad_audit(&c, d, &err), RAD_E_USAGE, "accuracy 'high'");
+    rad_doc_destroy(&d);
+}
+
+/* Where nothing is known nothing is printed: no limit of a group without a variance is 0 or 1. */
+static void test_undefined(void **state) {
+    (void)state;
+    const double y[4] = {1, 1, 1, 1}, x[4] = {0.1, 0.4, 0.2, 0.3}, g[4] = {0, 0, 1, 1}, one[4] = {1, 0, 0, 0};
+    const double *col[3] = {y, x, g}, *single[3] = {one, x, g};
+    static const char *const methods[] = {"delong", "logit", "hanley-mcneil", "bootstrap"};
+    for (int m = 0; m < 4; m++) {
+        const rad_arg arg[2] = {NUM(0.95), {.num = NAN, .text = methods[m]}};
+        assert_true(isnan(number("auc_json", "auc", col, 2, 4, arg, 2)));
+        assert_true(isnan(number("auc_json", "lower", col, 2, 4, arg, 2)) && isnan(number("auc_json", "upper", col, 2, 4, arg, 2)));
+    }
+    assert_true(isnan(number("auc_json", "lower", single, 2, 4, NULL, 0)) && number("auc_json", "auc", single, 2, 4, NULL, 0) == 0);
+    static const char *const paths[][2] = {{"auc_clustered_json", "lower"},
+                                           {"auc_clustered_json", "naive_lower"},
+                                           {"auc_clustered_json", "naive_upper"},
+                                           {"cv_auc_json", "lower"},
+                                           {"cv_auc_json", "upper"},
+                                           {"cv_auc_json", "cvauc"},
+                                           {"centers_json", "estimate"},
+                                           {"centers_json", "rows[0].lower"}};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (!isnan(number(paths[i][0], paths[i][1], col, 3, 4, NULL, 0)))
+            fail_msg("%s.%s of one class is a number", paths[i][0], paths[i][1]);
+}
+
 /* Every function gives a document on no rows at all and on one row, and survives every allocation that fails. */
 static void test_all_functions(void **state) {
     (void)state;
@@ -385,7 +452,8 @@ int main(void) {
         cmocka_unit_test(test_clusters),    cmocka_unit_test(test_covariance),  cmocka_unit_test(test_row_order),
         cmocka_unit_test(test_proportions), cmocka_unit_test(test_exact_tests), cmocka_unit_test(test_logistic),
         cmocka_unit_test(test_meta),        cmocka_unit_test(test_agreement),   cmocka_unit_test(test_all_functions),
-        cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_columns),     cmocka_unit_test(test_power),       cmocka_unit_test(test_undefined),
+        cmocka_unit_test(test_audit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
