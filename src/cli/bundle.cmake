@@ -1,13 +1,13 @@
 # Makes the relocatable folder and its tarball; run by the target `bundle` (CMakeLists.txt beside this file).
 #
-# In it is what a compute node may lack: the closure of shared libraries of the program, its modules and Open MPI's plugins. Not in it, since
-# they belong to the node: the C library, the NVIDIA driver, CUDA and cuDNN. MPI is kept apart in lib/openmpi, so that a site which wants its
-# own takes that folder away.
+# In it is what a compute node may lack: the closure of shared libraries of the program, its modules and Open MPI's plugins. Not in it,
+# since they belong to the node: the C library, the NVIDIA driver, CUDA and cuDNN. MPI is kept apart in lib/openmpi, so that a site which
+# wants its own takes that folder away.
 cmake_minimum_required(VERSION 3.21)
 set(name radcohort-${VERSION}-linux-${PROCESSOR})
 set(top ${OUT}/${name})
-set(of_the_node "^lib(c|m|mvec|dl|pthread|rt|resolv|util|anl|nsl|nss_.*|BrokenLocale|thread_db)\\.so" "^ld-linux" "^libc(uda|udart|udnn.*|ublas.*|ufft.*)\\.so"
-    "^libnv.*\\.so")
+set(of_the_node "^lib(c|m|mvec|dl|pthread|rt|resolv|util|anl|nsl|nss_.*|BrokenLocale|thread_db)\\.so" "^ld-linux"
+    "^libc(uda|udart|udnn.*|ublas.*|ufft.*)\\.so" "^libnv.*\\.so")
 # What a plugin may need to drive a fabric of its own; such plugins stay out: leases and results are a few kilobytes a case.
 set(fabric "^lib(ucp|ucs|uct|ucm|fabric|psm2|psm_infinipath|infinipath|ibverbs|rdmacm|efa|oshmem)\\.so")
 string(REPLACE "|" ";" MODULES "${MODULES}")
@@ -126,17 +126,17 @@ endif()
 get_property(edits GLOBAL PROPERTY EDITS)
 list(JOIN edits "" edits)
 file(WRITE ${OUT}/bundle-parts/paths.cmake "${edits}")
-execute_process(COMMAND ${CMAKE_COMMAND} -P ${OUT}/bundle-parts/paths.cmake OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY) # a line per file
+execute_process(COMMAND ${CMAKE_COMMAND} -P ${OUT}/bundle-parts/paths.cmake OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
 
 # ---------------------------------------------------------------- what people read
 foreach(folder jobs schemas slurm)
     if(IS_DIRECTORY ${SOURCE}/${folder})
-        file(COPY ${SOURCE}/${folder} DESTINATION ${top} PATTERN jobs/demo/cohort EXCLUDE PATTERN demo/run.sh EXCLUDE PATTERN "__pycache__" EXCLUDE)
+        file(COPY ${SOURCE}/${folder} DESTINATION ${top}
+            PATTERN jobs/demo/cohort EXCLUDE PATTERN demo/run.sh EXCLUDE PATTERN "__pycache__" EXCLUDE)
     endif()
 endforeach()
 file(COPY ${SOURCE}/README.md ${SOURCE}/LICENSE DESTINATION ${top})
 
-set(unlicensed)
 foreach(library ${origins})
     execute_process(COMMAND dpkg-query -S ${library} OUTPUT_VARIABLE text ERROR_QUIET RESULT_VARIABLE rc)
     if(rc EQUAL 0)
@@ -144,14 +144,14 @@ foreach(library ${origins})
         if(EXISTS /usr/share/doc/${package}/copyright)
             file(REAL_PATH /usr/share/doc/${package}/copyright real)
             configure_file(${real} ${top}/licenses/${package}.txt COPYONLY)
-            list(APPEND licensed ${library})
         endif()
     endif()
 endforeach()
 file(GLOB texts RELATIVE ${top}/licenses ${top}/licenses/*.txt)
 list(LENGTH texts n_texts)
 if(n_texts EQUAL 0)
-    message(WARNING "bundle: no package manager of Debian here, so the licences of the ${libraries} libraries are not in the bundle; add them before it is given on")
+    message(WARNING "bundle: no package manager of Debian here, so the licences of the ${libraries} libraries are not in the bundle; "
+        "add them before it is given on")
 endif()
 
 # The oldest C library that will do: the newest version that any file asks for.
@@ -173,8 +173,10 @@ string(REPLACE "@name@" "${name}" text "${text}")
 string(REPLACE "@glibc@" "${glibc}" text "${text}")
 file(WRITE ${top}/BUNDLE.txt "${text}")
 
-execute_process(COMMAND ${CMAKE_COMMAND} -E tar cz ${name}.tar.gz --format=gnutar ${name} WORKING_DIRECTORY ${OUT} COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${CMAKE_COMMAND} -E tar cz ${name}.tar.gz --format=gnutar ${name} WORKING_DIRECTORY ${OUT}
+    COMMAND_ERROR_IS_FATAL ANY)
 file(SIZE ${top}.tar.gz size)
 math(EXPR size "${size} / 1000000")
 list(LENGTH plugins n_plugins)
-message(STATUS "bundle: ${top}.tar.gz, ${size} MB: ${libraries} libraries, ${n_plugins} MPI plugins, ${n_texts} licence texts; needs glibc ${glibc} or newer")
+message(STATUS "bundle: ${top}.tar.gz, ${size} MB: ${libraries} libraries, ${n_plugins} MPI plugins, ${n_texts} licence texts; "
+    "needs glibc ${glibc} or newer")

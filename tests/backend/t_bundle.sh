@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The relocatable bundle in a bare root: it, the C library, a shell, and nothing else. Every command of a first day works there, also under the
-# bundle's own mpirun (one node, and several through a remote shell); the scores are those of the build tree's program, bit by bit.
+# The relocatable bundle in a bare root: it, the C library, a shell, and nothing else. Every command of a first day works there, also under
+# the bundle's own mpirun (one node, and several through a remote shell); the scores are those of the build tree's program, bit by bit.
 set -eu
 skip() { echo "SKIP: $1"; exit 77; }
 [ -z "${RAD_SANITIZE:-}" ] || skip "a bundle of instrumented code is of no use"
@@ -17,7 +17,7 @@ trap 'rm -rf "$where"' EXIT
 root=$where/root
 mkdir -p "$root"/{bin,lib64,lib/x86_64-linux-gnu,tmp,dev,proc,sys,opt,etc}
 cp -L "$shell" "$root/bin/sh"
-for f in /lib64/ld-linux-x86-64.so.2; do cp -L "$f" "$root/lib64/"; done
+cp -L /lib64/ld-linux-x86-64.so.2 "$root/lib64/"
 for l in libc.so.6 libm.so.6 libmvec.so.1 libdl.so.2 libpthread.so.0 librt.so.1 libresolv.so.2 libutil.so.1; do
     f=$(ldconfig -p | sed -n "s|^\s*$l (libc6,x86-64.*=> ||p" | head -n 1)
     [ -z "$f" ] || cp -L "$f" "$root/lib/x86_64-linux-gnu/"
@@ -29,7 +29,7 @@ bundle=$root/opt/moved
 bad=0
 fail() { echo "FAIL: $*"; bad=$((bad + 1)); }
 # no path of the machine that built it, no library of the node, no file outside
-for f in "$bundle"/bin/radcohort "$bundle"/lib/*.so* "$bundle"/lib/openmpi/*.so* "$bundle"/lib/openmpi/{plugins,libexec}/* "$bundle"/lib/radcohort/*; do
+for f in "$bundle"/bin/radcohort "$bundle"/lib/*.so* "$bundle"/lib/{openmpi/*.so*,openmpi/plugins/*,openmpi/libexec/*,radcohort/*}; do
     path=$(objdump -p "$f" | sed -n 's/^ *R\(UN\)\{0,1\}PATH *//p')
     case ":$path" in *:/*|*::*) fail "$f looks for libraries in '$path'" ;; esac
 done
@@ -82,9 +82,14 @@ EOF
 # first without a network (nothing is fetched at run time), then with one, which several ranks need
 day() { # mode, what else to take away, expected steps
     rm -rf "$root"/tmp/* "$bundle/jobs/demo/cohort"
-    timeout 240 unshare -m -p --fork $2 sh "$where/enter.sh" "$root" "$1" >"$where/log" 2>&1 || { cat "$where/log"; fail "$1: cannot enter the bare root"; }
+    timeout 240 unshare -m -p --fork $2 sh "$where/enter.sh" "$root" "$1" >"$where/log" 2>&1 || {
+        cat "$where/log"
+        fail "$1: cannot enter the bare root"
+    }
     for s in $3; do
-        grep -sqx "$s 0" "$root/tmp/steps" || { fail "$1: $s: $(grep -s "^$s " "$root/tmp/steps" || echo 'not reached')"; head -n 5 "$root/tmp/$s.err" 2>/dev/null || true; }
+        grep -sqx "$s 0" "$root/tmp/steps" && continue
+        fail "$1: $s: $(grep -s "^$s " "$root/tmp/steps" || echo 'not reached')"
+        head -n 5 "$root/tmp/$s.err" 2>/dev/null || true
     done
 }
 steps="version backends model phantom check run status stats library"
@@ -97,8 +102,11 @@ grep -qE '^cudnn *(not usable: .+|usable)' "$root/tmp/backends.out" || fail "cuD
 
 # the same bits as the program of the build tree, and as any number of ranks
 cp -r "$bundle/jobs" "$where/jobs"
-"$RADCOHORT" run "$where/jobs/demo.yaml" --db "$where/here.sqlite" >/dev/null 2>&1 || fail "the program of the build tree does not run the job"
-scores() { sqlite3 "$1" "SELECT model, unit, patient, lesion, class, hex(score), printf('%.17g', score) FROM v_case_score ORDER BY 1, 2, 3, 4, 5" | sha256sum; }
+"$RADCOHORT" run "$where/jobs/demo.yaml" --db "$where/here.sqlite" >/dev/null 2>&1 ||
+    fail "the program of the build tree does not run the job"
+scores() {
+    sqlite3 "$1" "SELECT model, unit, patient, lesion, class, printf('%.17g', score) FROM v_case_score ORDER BY 1, 2, 3, 4, 5" | sha256sum
+}
 if command -v sqlite3 >/dev/null; then
     want=$(scores "$where/here.sqlite")
     for db in "$where/alone.sqlite" "$root/tmp/run.sqlite" "$root/tmp/mpi.sqlite" "$root/tmp/nodes.sqlite"; do
@@ -106,7 +114,9 @@ if command -v sqlite3 >/dev/null; then
     done
     [ "$(sqlite3 "$where/here.sqlite" 'SELECT count(*) > 100 FROM v_case_score')" = 1 ] || fail "no scores to compare"
     # the SQL functions, in somebody else's program
-    got=$(sqlite3 :memory: ".load $bundle/lib/radcohort/radstats" "SELECT name FROM pragma_function_list WHERE name LIKE '%auc%' LIMIT 1") || fail "radstats does not load"
+    got=$(sqlite3 :memory: ".load $bundle/lib/radcohort/radstats" \
+        "SELECT name FROM pragma_function_list WHERE name LIKE '%auc%' LIMIT 1") ||
+        fail "radstats does not load"
     [ -n "$got" ] || fail "radstats registers no function"
 fi
 
@@ -114,8 +124,11 @@ fi
 if command -v mpirun >/dev/null && mpirun --version | grep -q 'Open MPI) 4'; then
     for kind in bundled site; do
         [ $kind = bundled ] || mv "$bundle/lib/openmpi" "$bundle/lib/openmpi.off"
-        (cd "$bundle" && timeout 120 mpirun --allow-run-as-root --oversubscribe --bind-to none -n 2 bin/radcohort run jobs/demo.yaml --db "$where/$kind.sqlite") \
-            >"$where/log" 2>&1 || { tail -n 5 "$where/log"; fail "the $kind MPI library under this machine's mpirun"; }
+        (cd "$bundle" && timeout 120 mpirun --allow-run-as-root --oversubscribe --bind-to none -n 2 \
+            bin/radcohort run jobs/demo.yaml --db "$where/$kind.sqlite") >"$where/log" 2>&1 || {
+            tail -n 5 "$where/log"
+            fail "the $kind MPI library under this machine's mpirun"
+        }
     done
 fi
 echo "bundle: $(du -sh "$bundle" | cut -f1), $bad failures"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `cmake --install` gives a tree that works by itself: program, SQL functions, jobs, schemas and Slurm scripts, none of them from the build tree.
+# `cmake --install` gives a tree that works by itself: program, SQL functions, jobs, schemas, Slurm scripts, nothing from the build tree.
 set -eu
 [ -z "${RAD_SANITIZE:-}" ] || { echo "SKIP: instrumented builds are not installed"; exit 77; }
 where=$(mktemp -d)
@@ -11,8 +11,8 @@ program=$where/usr/bin/radcohort
 share=$where/usr/share/radcohort
 set -- "$where"/usr/lib*/radcohort/radstats.so "$where"/usr/lib/*/radcohort/radstats.so
 for radstats; do [ ! -f "$radstats" ] || break; done
-for f in "$program" "$radstats" "$share/jobs/demo.yaml" "$share/jobs/README.md" "$share/jobs/demo/models/resnet.onnx" "$share/schemas/schema.sql" \
-    "$share/schemas/job.schema.json" "$share/schemas/cohort/patients.schema.json" "$where/usr/share/doc/radcohort/LICENSE"; do
+for f in "$program" "$radstats" "$share/jobs/demo.yaml" "$share/jobs/README.md" "$share/jobs/demo/models/resnet.onnx" \
+    "$share/schemas/schema.sql" "$share/schemas/job.schema.json" "$share/schemas/cohort/patients.schema.json" "$where/usr/share/doc/radcohort/LICENSE"; do
     [ -s "$f" ] || fail "$f is missing"
 done
 [ ! -e "$share/jobs/demo/cohort" ] || fail "somebody's phantom cohort was installed"
@@ -34,7 +34,8 @@ cd "$where"
 grep -qi auc "$where/stats.txt" || fail "stats prints no AUC"
 if command -v sqlite3 >/dev/null; then
     radstats=$(find "$where/moved" -name radstats.so)
-    sqlite3 :memory: ".load ${radstats%.so}" "SELECT count(*) FROM pragma_function_list WHERE name LIKE '%auc%'" | grep -qv '^0$' || fail "radstats registers nothing"
+    sqlite3 :memory: ".load ${radstats%.so}" \
+        "SELECT count(*) FROM pragma_function_list WHERE name LIKE '%auc%'" | grep -qv '^0$' || fail "radstats registers nothing"
 fi
 echo "install: $bad failures"
 [ "$bad" -eq 0 ]
