@@ -12,7 +12,8 @@ share=$where/usr/share/radcohort
 set -- "$where"/usr/lib*/radcohort/radstats.so "$where"/usr/lib/*/radcohort/radstats.so
 for radstats; do [ ! -f "$radstats" ] || break; done
 for f in "$program" "$radstats" "$share/jobs/demo.yaml" "$share/jobs/README.md" "$share/jobs/demo/models/resnet.onnx" \
-    "$share/schemas/schema.sql" "$share/schemas/job.schema.json" "$share/schemas/cohort/patients.schema.json" "$where/usr/share/doc/radcohort/LICENSE"; do
+    "$share/schemas/schema.sql" "$share/schemas/job.schema.json" "$share/schemas/cohort/patients.schema.json" \
+    "$where/usr/share/doc/radcohort/LICENSE"; do
     [ -s "$f" ] || fail "$f is missing"
 done
 [ ! -e "$share/jobs/demo/cohort" ] || fail "somebody's phantom cohort was installed"
