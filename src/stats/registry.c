@@ -1,6 +1,8 @@
 /* registry: the table of all functions, and the one way in. */
 #include "impl.h"
 
+#include <gsl/gsl_errno.h>
+
 static const rad_stat_topic *const topics[] = {
     &rad_topic_roc,     &rad_topic_compare,  &rad_topic_cluster,      &rad_topic_proportion, &rad_topic_cutoff,
     &rad_topic_special, &rad_topic_paired,   &rad_topic_agreement,    &rad_topic_multiclass, &rad_topic_mrmc,
@@ -79,6 +81,7 @@ out:
 }
 
 rad_status rad_stat_call(const rad_stat_function *s, const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
+    gsl_set_error_handler_off(); /* GSL's own handler aborts the process; a NaN and a reason are our answer */
     const bool as_is = s->kind != RAD_STAT_AGGREGATE || (s->flags & RAD_STAT_ORDER_FREE) || f->n < 2;
     const rad_status st = as_is ? s->fn(f, arg, n_arg, doc, err) : call_sorted(s, f, arg, n_arg, doc, err);
     return st == RAD_OK ? rad_doc_status(doc, err) : st;

@@ -249,6 +249,11 @@ int64_t rad_uniform_int(uint64_t seed, uint64_t replicate, uint64_t draw, int64_
 }
 
 rad_status rad_quadratic_pinv(const double *a, const double *x, int64_t k, double *ret, int64_t *ret_rank, rad_error *err) {
+    if (k < 1) {
+        *ret = 0;
+        *ret_rank = 0;
+        return RAD_OK;
+    }
     double *copy = rad_new_doubles(k * k), *val = rad_new_doubles(k), *vec = rad_new_doubles(k * k);
     gsl_eigen_symmv_workspace *w = gsl_eigen_symmv_alloc((size_t)k);
     rad_status st = RAD_OK;

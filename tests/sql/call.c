@@ -2,6 +2,7 @@
  *
  * Request on stdin, fields separated by tabs, one record per line:
  *   NAME n_arg n_column n_row      then n_arg lines of constants, a line of column names, n_row lines of n_column cells; \N is NULL
+ * or "?", which lists name, columns, constants and kind of every function.
  * Reply on stdout: one line, the document as JSON, or "ERROR text".
  */
 #include <math.h>
@@ -107,6 +108,13 @@ int main(void) {
         int na, nc;
         long long rows;
         rad_error err = {0};
+        if (strcmp(line, "?") == 0) {
+            for (int64_t i = 0; i < rad_stat_function_count(); i++) {
+                const rad_stat_function *s = rad_stat_function_at(i);
+                printf("%s\t%s\t%s\t%d\n", s->name, s->columns, s->args, (int)s->kind);
+            }
+            continue;
+        }
         if (sscanf(line, "%63s %d %d %lld", name, &na, &nc, &rows) != 4)
             return 2;
         if (answer(name, na, nc, rows, line, &err) != RAD_OK)

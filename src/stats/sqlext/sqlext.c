@@ -1,6 +1,5 @@
 #include "sqlext.h"
 
-#include <gsl/gsl_errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -117,7 +116,6 @@ int sqlext_register_scalar(sqlite3 *db, const rad_stat_function *s) {
 }
 
 rad_status rad_sqlext_register(struct sqlite3 *db, rad_error *err) {
-    gsl_set_error_handler_off(); /* GSL's own handler aborts the process */
     int rc = sqlext_register_list(db);
     for (int64_t i = 0; i < rad_stat_function_count() && rc == SQLITE_OK; i++) {
         const rad_stat_function *s = rad_stat_function_at(i);
