@@ -139,6 +139,9 @@ rad_status g_node_binary(struct g_build *b, const rad_node *n, rad_error *err) {
     for (int k = 0; k < n->n_input; k++)
         if (!g_is_float(b, n->input[k]))
             return g_refuse(n, err, "operands must be float32");
+    if (n->opset < 7 && n->n_input == 2 && rad_shape_count(&g_value(b, n->input[1])->shape) != 1 &&
+        !rad_shape_equal(&g_value(b, n->input[1])->shape, &s))
+        return g_refuse(n, err, "broadcasting as before opset 7");
     if (n->n_input == 1)
         return map_one(b, n, &(struct g_map){.op = K_COPY}, n->input[0], err);
     /* The result lies as the first operand of its own shape, channels-last if one of them is. */

@@ -17,6 +17,9 @@ struct prep_plane {
     double slope, inter;           /* value = float(slope * stored + inter); slope 0: the stored number */
     int stored;                    /* enum prep_stored */
     int outside;                   /* the slice does not exist: a plane of zeros (before the normalisation) */
+    int window;                    /* low..high to 0..1, clipped */
+    double low, high;
+    double mean, std;              /* after the window: (v - mean) / std; std 0 = none */
 };
 
 struct prep_args {
@@ -24,8 +27,6 @@ struct prep_args {
     int64_t image_width, image_height;       /* of the reoriented slices */
     int64_t box[4];                          /* x0 y0 x1 y1, may reach outside */
     int edge_zero;                           /* pixels outside are 0 after the window; else the nearest pixel */
-    int window;
-    double low, high;
     int resize;
     int n_normalise; /* 0 none, 1 for all planes, or one per plane */
     const double *mean, *std;
@@ -67,12 +68,12 @@ K_HD double prep_value(const struct prep_args *p, const struct prep_plane *s, in
         iy = iy < 0 ? 0 : iy >= p->image_height ? p->image_height - 1 : iy;
     }
     double v = (double)prep_voxel(s, s->first + ix * s->step_x + iy * s->step_y);
-    if (p->window) {
-        v = (v - p->low) / (p->high - p->low);
+    if (s->window) {
+        v = (v - s->low) / (s->high - s->low);
         v = v < 0.0 ? 0.0 : v;
         v = v > 1.0 ? 1.0 : v;
     }
-    return v;
+    return s->std != 0.0 ? (v - s->mean) / s->std : v;
 }
 
 /* Taps [from, from + count) that make place i of `out` from `in` places. */
