@@ -121,6 +121,9 @@ rad_status rad_model_open(const char *path, rad_model **ret, rad_error *err) RAD
 /* The same over bytes in memory, which must outlive the model (fuzzing, tests). */
 rad_status rad_model_open_memory(const void *data, size_t size, const char *name, rad_model **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_model_close(rad_model **m);
+/* Reads the file's bytes again: MODEL when they are no longer those that were opened (somebody overwrote the file in place). Models in memory
+ * are always OK. Thread-safe. */
+rad_status rad_model_verify(const rad_model *m, rad_error *err) RAD_MUST_CHECK;
 /* The file's pages leave memory until they are read again (rad_map_drop_pages): for after a graph was built. Thread-safe. */
 void rad_model_drop_pages(const rad_model *m);
 const char *rad_model_sha256(const rad_model *m);      /* of the file's bytes */

@@ -22,6 +22,27 @@ rad_status rad_sha256(const void *data, size_t size, char ret_hex[RAD_SHA256_HEX
     return RAD_OK;
 }
 
+#define HASH_CHUNK ((size_t)16 << 20)
+
+rad_status rad_map_sha256(const rad_map *m, bool drop, char ret_hex[RAD_SHA256_HEX], rad_error *err) {
+    unsigned char md[EVP_MAX_MD_SIZE];
+    unsigned int n = 0;
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    bool ok = c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1;
+    for (size_t at = 0; ok && at < m->size; at += HASH_CHUNK) {
+        const rad_map part = {.data = m->data + at, .size = m->size - at < HASH_CHUNK ? m->size - at : HASH_CHUNK};
+        ok = EVP_DigestUpdate(c, part.data, part.size) == 1;
+        if (drop)
+            rad_map_drop_pages(&part);
+    }
+    ok = ok && EVP_DigestFinal_ex(c, md, &n) == 1 && n == 32;
+    EVP_MD_CTX_free(c);
+    if (!ok)
+        return rad_error_set(err, RAD_E_INTERNAL, "libcrypto cannot compute SHA-256");
+    to_hex(md, n, ret_hex);
+    return RAD_OK;
+}
+
 void rad_xxh128(const void *data, size_t size, char ret_hex[RAD_XXH128_HEX]) {
     XXH128_canonical_t c;
     XXH128_canonicalFromHash(&c, XXH3_128bits(data, size));

@@ -21,6 +21,7 @@ typedef struct rad_backend_ops {
     rad_status (*precision)(void *state, rad_precision p, rad_error *err);
     /* Can it run this node (shapes are static)? `why` gets a short reason when not. */
     bool (*supports)(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap);
+    /* The plan copies every constant that its runs will read: the model's file may be overwritten while they go on. */
     rad_status (*plan_create)(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err);
     void (*plan_destroy)(rad_plan *plan);
     size_t (*plan_describe)(const rad_plan *plan, char *buf, size_t cap);

@@ -327,7 +327,8 @@ rad_status rad_engine_create(rad_backend *be, rad_model *m, const rad_engine_opt
     RAD_TRY(rad_backend_refuse(be, e->graph, opts->precision, err));
     rad_model_drop_pages(m); /* folded weights are copies: the file's need not lie beside them at the peak */
     RAD_TRY(e->ops->plan_create(state, e->graph, opts->precision, &e->plan, err));
-    rad_model_drop_pages(m);
+    /* a plan reads nothing of the file once it is made: what was planned is what was hashed, whatever happens to the file later */
+    RAD_TRY(rad_model_verify(m, err));
     e->lock_made = pthread_mutex_init(&e->lock, NULL) == 0;
     e->wake_made = pthread_cond_init(&e->wake, NULL) == 0;
     e->done_made = pthread_cond_init(&e->done, NULL) == 0;

@@ -397,6 +397,17 @@ void rad_model_close(rad_model **pm)
     *pm = NULL;
 }
 
+rad_status rad_model_verify(const rad_model *m, rad_error *err)
+{
+    char now[RAD_SHA256_HEX];
+    if (!m->mapped)
+        return RAD_OK;
+    rad_status st = rad_map_sha256(&m->map, true, now, err);
+    if (st == RAD_OK && strcmp(now, m->sha256) != 0)
+        st = rad_onnx_fail(m, err, "the file was overwritten while it was in use: start again, and replace model files by renaming");
+    return st;
+}
+
 void rad_model_drop_pages(const rad_model *m)
 {
     if (m->mapped)

@@ -105,30 +105,21 @@ static bool plain_f32(const struct dn_build *b, int value, rad_md *ret)
     return rad_md_layout(ret, &b->graph->value[value].shape, dnnl_f32, RAD_LAYOUT_PLAIN);
 }
 
-/* Kernels for SSE load whole registers of a bias at once and fault on odd addresses; a mapped file promises none. */
-#define CONSTANT_ALIGN 64
-
-/* A constant becomes a tensor on the model's own bytes, or on a copy when those are not aligned. */
+/* A constant becomes a tensor on an aligned copy; the model's own bytes lie in a file that somebody may overwrite. */
 static rad_status make_constant(struct dn_build *b, int value, rad_error *err)
 {
     const rad_value *v = &b->graph->value[value];
     const size_t size = (size_t)rad_shape_count(&v->shape) * rad_dtype_size(v->dtype);
-    const void *data = v->data;
-    void *owned = NULL;
-    if ((uintptr_t)data % CONSTANT_ALIGN != 0) {
-        owned = rad_aligned(size);
-        if (owned == NULL)
-            return dn_nomem(err);
-        memcpy(owned, data, size);
-        data = owned;
-        b->plan->constant_size += size;
-    }
+    void *owned = rad_aligned(size);
+    if (owned == NULL)
+        return dn_nomem(err);
+    memcpy(owned, v->data, size);
+    b->plan->constant_size += size;
     rad_md md;
     const bool has_md = dn_is_float(b, value) && plain_f32(b, value, &md);
     const int root = add_root(b->plan, size);
     if (root >= 0) {
-        b->plan->root[root].fixed = data;
-        b->plan->root[root].owned = owned;
+        b->plan->root[root].fixed = b->plan->root[root].owned = owned;
     } else {
         free(owned);
     }

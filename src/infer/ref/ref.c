@@ -13,8 +13,9 @@
 
 typedef struct ref_plan {
     const rad_graph *g;
-    size_t *offset;      /* per value, in the arena; meaningless for inputs and constants */
+    size_t *offset;      /* per value, in the arena; of a constant in `constant`; meaningless for inputs */
     size_t arena;
+    unsigned char *constant; /* copies: the model's bytes lie in a file that somebody may overwrite */
     int widest;          /* most inputs, outputs of any node */
 } ref_plan;
 
@@ -123,7 +124,29 @@ static void ref_plan_destroy(rad_plan *plan)
     if (p == NULL)
         return;
     free(p->offset);
+    free(p->constant);
     free(p);
+}
+
+static rad_status copy_constants(ref_plan *p, const rad_graph *g, rad_error *err)
+{
+    size_t total = 0, size;
+    for (int v = 0; v < g->n_value; v++) {
+        if (g->value[v].data == NULL)
+            continue;
+        p->offset[v] = total;
+        if (!rad_mul_size((size_t)rad_shape_count(&g->value[v].shape), rad_dtype_size(g->value[v].dtype), &size) ||
+            !rad_add_size(size, ALIGN - 1, &size) || !rad_add_size(total, size / ALIGN * ALIGN, &total))
+            return rad_error_set(err, RAD_E_LIMIT, "the weights are too large for this machine");
+    }
+    p->constant = rad_aligned(total);
+    if (p->constant == NULL)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for %zu bytes of weights", total);
+    for (int v = 0; v < g->n_value; v++)
+        if (g->value[v].data != NULL)
+            memcpy(p->constant + p->offset[v], g->value[v].data,
+                   (size_t)rad_shape_count(&g->value[v].shape) * rad_dtype_size(g->value[v].dtype));
+    return RAD_OK;
 }
 
 static rad_status ref_plan_create(void *state, const rad_graph *g, rad_precision precision, rad_plan **ret, rad_error *err)
@@ -142,6 +165,7 @@ static rad_status ref_plan_create(void *state, const rad_graph *g, rad_precision
     }
     RAD_TRY(ref_precision(NULL, precision, err));
     p->g = g;
+    RAD_TRY(copy_constants(p, g, err));
     last_uses(g, last);
     for (int i = 0; i < g->n_node; i++) {
         const rad_node *n = &g->node[i];
@@ -222,8 +246,8 @@ static rad_status ref_exec_create(rad_plan *plan, rad_exec **ret, rad_error *err
         x->value[v].shape = g->value[v].shape;
         if (is_made(g, v))
             x->value[v].data = x->arena + p->offset[v];
-        else
-            memcpy(&x->value[v].data, &g->value[v].data, sizeof x->value[v].data); /* constants are only read; inputs follow per run */
+        else if (g->value[v].data != NULL)
+            x->value[v].data = p->constant + p->offset[v]; /* inputs follow per run */
     }
     *ret = (rad_exec *)x;
     return RAD_OK;
