@@ -53,31 +53,16 @@ static void check_output(check *k, const rad_model_spec *spec, const rad_graph *
 
 /* The declared input against what the job makes of a case. False when they cannot fit. */
 static bool check_input(check *k, const rad_model_spec *spec, const rad_model *m, const rad_input_spec *in) {
-    const char *name = NULL;
-    rad_dtype type = RAD_DT_NONE;
-    rad_shape s = {0};
-    if (rad_model_input_count(m) != 1) {
-        MISTAKE(k, spec, "model '%s' has %d inputs, expected 1", spec->name, rad_model_input_count(m));
-        return false;
+    rad_error why = {0};
+    int64_t chw[3];
+    if (!rad_prepare_sample_shape(in, chw)) {
+        chw[0] = in->n_plane;
+        chw[1] = chw[2] = -1;
     }
-    rad_model_get_input(m, 0, &name, &type, &s);
-    char text[160];
-    if (s.rank >= 0 && s.rank != 4) {
-        MISTAKE(k, spec, "model '%s' takes %s, expected [N, C, H, W]", spec->name, rad_shape_text(&s, text, sizeof text));
-        return false;
-    }
-    if (s.rank == 4 && s.dim[1] > 0 && s.dim[1] != in->n_plane) {
-        MISTAKE(k, spec, "model '%s' takes %lld planes, input '%s' makes %d (channels times offsets)", spec->name, (long long)s.dim[1],
-                in->name, in->n_plane);
-        return false;
-    }
-    if (s.rank == 4 && in->resize.method != RAD_RESIZE_NONE &&
-        ((s.dim[2] > 0 && s.dim[2] != in->resize.height) || (s.dim[3] > 0 && s.dim[3] != in->resize.width))) {
-        MISTAKE(k, spec, "model '%s' takes %s, input '%s' is resized to %lld x %lld: correct 'resize'", spec->name,
-                rad_shape_text(&s, text, sizeof text), in->name, (long long)in->resize.height, (long long)in->resize.width);
-        return false;
-    }
-    return true;
+    if (rad_model_check_sample(m, chw, &why) == RAD_OK)
+        return true;
+    MISTAKE(k, spec, "model '%s': %s", spec->name, why.text);
+    return false;
 }
 
 static rad_status check_graph(check *k, int which, rad_model *m, rad_backend *be, rad_precision precision, rad_error *err) {

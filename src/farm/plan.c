@@ -96,9 +96,16 @@ static rad_status check_graph(rad_plan *p, int i, rad_backend *be, rad_model *m,
     rad_graph *g = NULL;
     int64_t chw[3];
     bool known = rad_prepare_sample_shape(&p->job->input[spec->input], chw);
+    if (!known) { /* each image decides */
+        chw[0] = p->job->input[spec->input].n_plane;
+        chw[1] = chw[2] = -1;
+    }
     rad_shape shape = {4, {1, chw[0], chw[1], chw[2]}};
     rad_graph_opts o = {.batch = 1, .n_shape = known ? 1 : 0, .shape = known ? &shape : NULL};
-    rad_status st = rad_graph_build(m, &o, &g, err);
+    rad_status st = rad_model_check_sample(m, chw, err);
+    if (st != RAD_OK)
+        return st;
+    st = rad_graph_build(m, &o, &g, err);
     if (st == RAD_E_MODEL && !known) { /* the file leaves its input open and so does the job: each image will decide */
         memcpy(r->graph_hash, r->sha256, sizeof r->graph_hash);
         r->summary = rad_strdup("");
@@ -138,10 +145,6 @@ static rad_status check_model(rad_plan *p, int i, rad_backend *be, rad_error *er
     if (spec->sha256 && strcmp(spec->sha256, r->sha256) != 0) {
         st = rad_error_set(err, RAD_E_MODEL, "model '%s': '%s' has SHA-256 %s, the job wants %s; it is another file", spec->name,
                            spec->path, r->sha256, spec->sha256);
-        goto out;
-    }
-    if (rad_model_input_count(m) != 1) {
-        st = rad_error_set(err, RAD_E_MODEL, "model '%s': %d inputs, expected 1", spec->name, rad_model_input_count(m));
         goto out;
     }
     st = check_graph(p, i, be, m, err);

@@ -129,11 +129,11 @@ static rad_status make_outputs(struct batch *b, const rad_worker *w, int64_t n_o
     return RAD_OK;
 }
 
-static void fail_part(struct work_model *m, rad_status st, const char *text) {
+static void fail_part(struct work_model *m, rad_status st, const char *stage, const char *text) {
     if (m->status != RAD_OK)
         return; /* the first reason counts */
     m->status = st;
-    m->stage = "infer";
+    m->stage = stage;
     m->why = rad_strdup(text);
 }
 
@@ -150,7 +150,7 @@ static rad_status run_singly(const rad_worker *w, struct batch *b, struct shape_
                 return rad_error_set(err, st, "%s", why.text);
             char text[RAD_ERROR_TEXT];
             snprintf(text, sizeof text, "slice %lld: %.400s", (long long)input_of(w, s->m)->prepared.slice[s->first + i], why.text);
-            fail_part(s->m, st, text);
+            fail_part(s->m, st, "infer", text);
         }
     }
     return RAD_OK;
@@ -162,15 +162,22 @@ static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
     float *in = NULL, *out = NULL;
     struct shape_engine *e;
     int64_t chw[3];
-    st = rad_worker_engine(w, b->model, b->chw, &e, err);
-    if (st == RAD_E_MODEL && !rad_prepare_sample_shape(&w->job->input[w->job->model[b->model].input], chw)) {
-        /* the image decided the shape, and the network cannot take it: the study's misfortune, not the run's */
+    /* Where the image decides the shape and the network cannot take it, that is the study's misfortune, not the run's. */
+    bool fixed = rad_prepare_sample_shape(&w->job->input[w->job->model[b->model].input], chw);
+    const char *stage = "prepare";
+    rad_error why = {0};
+    st = rad_model_check_sample(w->line[b->model].model, b->chw, &why);
+    if (st == RAD_OK) {
+        stage = "infer";
+        st = rad_worker_engine(w, b->model, b->chw, &e, &why);
+    }
+    if (st == RAD_E_MODEL && !fixed) {
         for (int64_t k = 0; k < b->n_part; k++)
-            fail_part(b->part[k].m, RAD_E_SHAPE, err ? err->text : "");
+            fail_part(b->part[k].m, RAD_E_SHAPE, stage, why.text);
         return RAD_OK;
     }
     if (st != RAD_OK)
-        return st;
+        return rad_error_set(err, st, "%s", why.text);
     RAD_TRY(make_outputs(b, w, e->n_out, err));
     const float *data = sample_data(w, b, 0, 0);
     if (b->n_part > 1) {
@@ -187,7 +194,6 @@ static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
         }
         data = in;
     }
-    rad_error why = {0};
     st = rad_engine_run(e->engine, data, b->n, out ? out : b->part[0].m->out + b->part[0].first * e->n_out, NULL, &why);
     if (st != RAD_OK && rad_status_scope(st) == RAD_SCOPE_STUDY) {
         st = run_singly(w, b, e, err);
