@@ -24,6 +24,10 @@ typedef enum rad_store_mode { RAD_STORE_READ, RAD_STORE_WRITE /* creates, migrat
  * ones: what was committed stays, and a new begin_run goes on from there. */
 rad_status rad_store_open(const char *path, rad_store_mode mode, rad_store **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_store_close(rad_store **st);
+/* A random name of the file, given when it was made: tells what belongs to it from what an earlier file of the same path left behind.
+ * Errors: STORE. */
+#define RAD_STORE_ID_TEXT 33
+rad_status rad_store_get_id(rad_store *st, char ret_hex[RAD_STORE_ID_TEXT], rad_error *err) RAD_MUST_CHECK;
 
 /* ---------------------------------------------------------------- a run */
 

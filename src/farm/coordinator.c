@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FLUSH_SECONDS 2.0 /* results may be lost (and are computed again) that far back */
@@ -66,7 +67,13 @@ static rad_status begin_run(rad_coordinator *c, int threads, bool *ret_finished,
                          .versions_json = versions,
                          .n_rank = c->n_rank,
                          .threads = threads};
-    return rad_store_begin_run(c->store, &info, &c->run, &c->out->resumed, ret_finished, &c->pending, &c->n_pending, err);
+    char id[RAD_STORE_ID_TEXT];
+    rad_status st = rad_store_begin_run(c->store, &info, &c->run, &c->out->resumed, ret_finished, &c->pending, &c->n_pending, err);
+    if (st == RAD_OK)
+        st = rad_store_get_id(c->store, id, err);
+    if (st == RAD_OK)
+        snprintf(c->plan->crash_tag, sizeof c->plan->crash_tag, "%s %" PRId64, id, c->run);
+    return st;
 }
 
 static rad_status make_schedule(rad_coordinator *c, rad_error *err) {
@@ -81,7 +88,7 @@ static rad_status make_schedule(rad_coordinator *c, rad_error *err) {
     for (int64_t i = 0; i < c->n_pending; i++)
         id[i] = c->pending[i].case_id;
     RAD_TRY(rad_plan_costs(c->plan, c->pending, c->n_pending, err));
-    RAD_TRY(rad_crash_read(c->plan->database, id, c->n_pending, crashes, err));
+    RAD_TRY(rad_crash_read(c->plan->database, c->plan->crash_tag, id, c->n_pending, crashes, err));
     for (int64_t i = 0; i < c->n_pending; i++)
         item[i] = (rad_sched_case){.id = id[i],
                                    .cost = c->plan->cost[c->pending[i].manifest_index],
@@ -121,7 +128,11 @@ rad_status rad_coordinator_create(const rad_farm_opts *o, rad_plan *plan, rad_tr
     free(dir);
     if (st != RAD_OK)
         goto out;
+    struct stat before;
+    bool made = stat(plan->database, &before) != 0;
     RAD_TRY(rad_store_open(plan->database, RAD_STORE_WRITE, &c->store, err));
+    if (made)
+        rad_crash_forget(plan->database, NULL);
     RAD_TRY(begin_run(c, threads, &finished, err));
     RAD_TRY(make_schedule(c, err));
     rad_progress_start(&c->progress, !o->quiet, c->start);
@@ -507,7 +518,7 @@ rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *
             st = rad_store_finish_run(c->store, c->run, c->plan->job, &excluded, err);
             o->exit_code = excluded > 0 ? RAD_EXIT_EXCLUSIONS : RAD_EXIT_OK;
             if (st == RAD_OK)
-                rad_crash_forget(c->plan->database);
+                rad_crash_forget(c->plan->database, c->plan->crash_tag);
         }
     } else if (st != RAD_OK) {
         best_effort(rad_store_stop_run(c->store, c->run, NULL));

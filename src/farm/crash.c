@@ -18,7 +18,7 @@ struct slot {
 #define NOBODY RAD_CRASH_SLOTS
 static struct slot slots[RAD_CRASH_SLOTS + 1]; /* the last one stays empty: the main thread works on no case */
 static _Thread_local int mine = 0;             /* threads that never said anything work for the inference thread */
-static char note[PATH_CAP];
+static char note[PATH_CAP], prefix[RAD_CRASH_TAG + 1]; /* the tag and a space */
 static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 enum { N_FATAL = sizeof fatal / sizeof *fatal };
 static struct sigaction before[N_FATAL];
@@ -46,8 +46,11 @@ static void on_fatal(int number) {
     struct slot *s = &slots[mine];
     int fd = s->n > 0 ? open(note, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
     for (int64_t i = 0; fd >= 0 && i < s->n; i++) {
-        char line[32];
-        size_t n = put_number(line, s->id[i]);
+        char line[RAD_CRASH_TAG + 32];
+        size_t n = 0;
+        for (; prefix[n]; n++)
+            line[n] = prefix[n];
+        n += put_number(line + n, s->id[i]);
         if (write(fd, line, n) < 0)
             break;
     }
@@ -57,8 +60,11 @@ static void on_fatal(int number) {
     raise(number);
 }
 
-rad_status rad_crash_install(const char *database, rad_error *err) {
-    int n = snprintf(note, sizeof note, "%s.crash", database);
+rad_status rad_crash_install(const char *database, const char *tag, rad_error *err) {
+    int n = snprintf(prefix, sizeof prefix, "%s ", tag);
+    if (n < 0 || (size_t)n >= sizeof prefix)
+        return rad_error_set(err, RAD_E_LIMIT, "the tag of crash notes is longer than %d bytes", RAD_CRASH_TAG);
+    n = snprintf(note, sizeof note, "%s.crash", database);
     if (n < 0 || (size_t)n >= sizeof note)
         return rad_error_set(err, RAD_E_LIMIT, "the path of the database is longer than %d bytes", PATH_CAP);
     struct sigaction a;
@@ -93,7 +99,13 @@ static int by_id(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-rad_status rad_crash_read(const char *database, const int64_t *case_id, int64_t n, int *ret_count, rad_error *err) {
+/* "TAG NUMBER", nothing before or behind. */
+static bool parse_note(const char *line, const char *tag, int64_t *ret) {
+    size_t n = strlen(tag);
+    return strncmp(line, tag, n) == 0 && line[n] == ' ' && rad_parse_int(line + n + 1, ret);
+}
+
+rad_status rad_crash_read(const char *database, const char *tag, const int64_t *case_id, int64_t n, int *ret_count, rad_error *err) {
     char *text = NULL, *path = rad_asprintf("%s.crash", database);
     int64_t *seen = NULL, n_seen = 0;
     size_t size;
@@ -111,7 +123,7 @@ rad_status rad_crash_read(const char *database, const int64_t *case_id, int64_t 
         goto out;
     for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) { /* a line without its end was cut by the crash */
         *end = 0;
-        n_seen += rad_parse_int(line, &seen[n_seen]);
+        n_seen += parse_note(line, tag, &seen[n_seen]);
     }
     qsort(seen, (size_t)n_seen, sizeof *seen, by_id);
     for (int64_t i = 0; i < n; i++) {
@@ -133,9 +145,22 @@ out:
     return st;
 }
 
-void rad_crash_forget(const char *database) {
-    char *path = rad_asprintf("%s.crash", database);
-    if (path)
+void rad_crash_forget(const char *database, const char *tag) {
+    char *text = NULL, *path = rad_asprintf("%s.crash", database);
+    size_t size = 0, kept = 0;
+    int64_t ignored;
+    if (path && tag && rad_file_read(path, MAX_NOTES, &text, &size, NULL) == RAD_OK)
+        for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+            *end = 0;
+            bool own = parse_note(line, tag, &ignored);
+            *end = '\n';
+            if (!own) {
+                memmove(text + kept, line, (size_t)(end + 1 - line));
+                kept += (size_t)(end + 1 - line);
+            }
+        }
+    if (path && (kept == 0 || rad_file_write_atomic(path, text, kept, NULL) != RAD_OK))
         (void)unlink(path);
+    free(text);
     free(path);
 }

@@ -37,6 +37,7 @@ static rad_status announce(struct farm *f, rad_status st, bool quit, rad_error *
         m.backend = f->plan.backend;
         m.backend_version = f->plan.backend_version;
         m.precision = rad_precision_name(f->plan.precision);
+        m.crash_tag = f->plan.crash_tag;
         m.batch = f->plan.batch;
         m.n_model = f->plan.job->n_model;
         m.model_sha256 = f->plan.sha256;
@@ -52,8 +53,8 @@ static rad_status announce(struct farm *f, rad_status st, bool quit, rad_error *
 }
 
 /* The worker of this process, its crash notes on. */
-static rad_status start_agent(struct farm *f, rad_agent *a, const rad_worker_opts *o, rad_error *err) {
-    rad_status st = rad_crash_install(f->plan.database, err);
+static rad_status start_agent(struct farm *f, rad_agent *a, const rad_worker_opts *o, const char *tag, rad_error *err) {
+    rad_status st = rad_crash_install(f->plan.database, tag, err);
     return st == RAD_OK ? rad_agent_start(a, f->t, o, err) : st;
 }
 
@@ -132,7 +133,7 @@ static rad_status run_worker(struct farm *f, rad_error *err) {
         RAD_TRY(rad_agent_refuse(&a, f->t, st, why.text, err));
     } else {
         rad_worker_opts o = worker_opts(f, &m);
-        RAD_TRY(start_agent(f, &a, &o, err));
+        RAD_TRY(start_agent(f, &a, &o, m.crash_tag, err));
     }
     RAD_TRY(worker_loop(f, &a, err));
     rad_agent_end(&a, QUIT_PATIENCE);
@@ -228,7 +229,7 @@ static rad_status run_root(struct farm *f, rad_error *err) {
                                  .model_sha256 = f->plan.sha256,
                                  .graph_hash = f->plan.graph_hash};
             rad_worker_opts o = worker_opts(f, &m);
-            st = start_agent(f, &a, &o, err);
+            st = start_agent(f, &a, &o, f->plan.crash_tag, err);
         }
         if (st == RAD_OK)
             st = coordinate(f, c, &a, err);

@@ -3,6 +3,7 @@
 #ifndef RAD_FARM_PLAN_H
 #define RAD_FARM_PLAN_H
 
+#include "crash.h"
 #include "radcohort/farm.h"
 #include "radcohort/infer.h"
 #include "wire.h"
@@ -25,6 +26,7 @@ typedef struct rad_plan {
     rad_precision precision;
     int batch;
     char *database;
+    char crash_tag[RAD_CRASH_TAG]; /* once the run has begun */
     double *cost; /* [manifest->n_case], bytes of the case's files; filled by rad_plan_costs */
 } rad_plan;
 

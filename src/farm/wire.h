@@ -42,6 +42,7 @@ typedef struct rad_wire_config {
     const char *text;  /* of the error, "" when OK */
     bool quit;         /* nothing to do: everybody leaves with RAD_OK */
     const char *job_sha256, *backend, *backend_version, *precision;
+    const char *crash_tag; /* see crash.h */
     int64_t batch;
     int64_t n_model;
     const char *const *model_sha256, *const *graph_hash; /* [n_model] */

@@ -186,6 +186,7 @@ rad_status rad_wire_get_config(const void *data, size_t size, rad_wire_arena *a,
     m.backend = get_text(&in);
     m.backend_version = get_text(&in);
     m.precision = get_text(&in);
+    m.crash_tag = get_text(&in);
     m.batch = get_range(&in, 0, INT32_MAX, "a batch limit out of range");
     m.n_model = get_count(&in, RAD_MAX_MODELS, 16, "too many models");
     const char **sha = take_memory(&in, m.n_model, sizeof *sha), **graph = take_memory(&in, m.n_model, sizeof *graph);

@@ -72,6 +72,7 @@ rad_status rad_wire_put_config(rad_buf *b, const rad_wire_config *m, rad_error *
     put_text(&o, m->backend);
     put_text(&o, m->backend_version);
     put_text(&o, m->precision);
+    put_text(&o, m->crash_tag);
     put_int(&o, m->batch);
     put_int(&o, m->n_model);
     for (int64_t i = 0; i < m->n_model; i++) {

@@ -23,6 +23,9 @@ static const char *const MIGRATION[RAD_STORE_SCHEMA_VERSION][3] = {
 static const char SQL_FORMAT[] =
     "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),"
     " (SELECT count(*) FROM sqlite_schema), (SELECT journal_mode FROM pragma_journal_mode)";
+static const char SQL_ID[] = "SELECT value FROM meta WHERE key = 'file_id'";
+static const char SQL_MAKE_ID[] =
+    "INSERT INTO meta (key, value) VALUES ('file_id', lower(hex(randomblob(16)))) ON CONFLICT (key) DO NOTHING";
 static const char SQL_META[] = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
 /* cache_spill off: a spill would take the exclusive lock in the middle of a batch and keep readers out. */
@@ -102,6 +105,10 @@ static rad_status migrate(struct rad_store *st, int64_t from, rad_error *err) {
             rad_bind_text(&q, rad_version());
             s = rad_query_exec(&q, err);
         }
+        if (s == RAD_OK) {
+            rad_query q = rad_query_start(st, SQL_MAKE_ID);
+            s = rad_query_exec(&q, err);
+        }
         if (s == RAD_OK)
             s = rad_sql_script(st, version, "making the schema", err);
         if (s == RAD_OK)
@@ -155,6 +162,17 @@ out:
     if (st != RAD_OK)
         rad_store_close(&db);
     return st;
+}
+
+rad_status rad_store_get_id(rad_store *st, char ret_hex[RAD_STORE_ID_TEXT], rad_error *err) {
+    bool row = false;
+    rad_query q = rad_query_start(st, SQL_ID);
+    rad_status s = rad_query_row(&q, &row, err);
+    if (s != RAD_OK)
+        return s;
+    snprintf(ret_hex, RAD_STORE_ID_TEXT, "%s", row ? rad_column_text(&q, 0) : "");
+    rad_query_end(&q);
+    return ret_hex[0] ? RAD_OK : rad_error_set(err, RAD_E_STORE, "'%s' has no file_id in its table meta; name a new file", st->path);
 }
 
 void rad_store_close(rad_store **st) {

@@ -32,3 +32,11 @@ for setting in "SEGV 11 3" "KILL 9 9"; do
         [ ! -e "$db.crash" ] || fail "the notes of crashes outlive the run"
     done
 done
+# notes that an earlier database of this name left behind condemn nobody, in the new database or later
+db=$tmp/again.sqlite
+for i in $(seq 60); do echo "$i"; echo "00112233445566778899aabbccddeeff 1 $i"; done >"$db.crash"
+cp "$db.crash" "$tmp/notes"
+want 3 "${run[@]}" --db "$db"
+dump "$db" >"$tmp/db.txt"
+! grep quarantine "$tmp/db.txt" || fail "notes of another database condemn cases"
+[ ! -e "$db.crash" ] || fail "old notes outlive the making of a database"

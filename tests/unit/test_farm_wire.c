@@ -81,6 +81,7 @@ static rad_buf config_bytes(void) {
                          .backend = "ref",
                          .backend_version = "ref 1",
                          .precision = "fp32",
+                         .crash_tag = "0a 3",
                          .batch = 8,
                          .n_model = 2,
                          .model_sha256 = sha,
@@ -211,6 +212,7 @@ static void small_round_trips(void **state) {
     assert_true(c.status == RAD_OK && c.batch == 8 && c.n_model == 2 && !c.quit);
     assert_string_equal(c.graph_hash[1], "g1");
     assert_string_equal(c.backend_version, "ref 1");
+    assert_string_equal(c.crash_tag, "0a 3");
     rad_wire_hello h;
     assert_fails(rad_wire_get_hello(b.data, b.size, &a, &h, &err), RAD_E_COMM, "another kind");
     rad_buf_release(&b);
