@@ -44,6 +44,8 @@ typedef struct rad_run_info {
     const rad_manifest *manifest;
     const rad_run_model *model;  /* job->n_model */
     const char *backend, *backend_version, *precision, *host, *launch_mode, *command_line, *versions_json;
+    const char *files_sha256; /* of path, size and time of change (or 'missing') of every file that the manifest uses */
+    int rules;                /* revision of what the program does beyond the declared rules */
     int n_rank, threads;
 } rad_run_info;
 
@@ -53,8 +55,9 @@ typedef struct rad_pending_case {
     int lost;     /* sessions that died while it was leased */
 } rad_pending_case;
 
-/* In one transaction: upserts the cohort tables, finds an unfinished run of the same identity (job text, tables, models, backend version,
- * precision) and takes it up again, or makes a new one with its manifest, intake exclusions and unused images.
+/* In one transaction: upserts the cohort tables, finds an unfinished run of the same identity and takes it up again, or makes a new one
+ * with its manifest, intake exclusions and unused images; other unfinished runs are then marked stopped. Identity: what the job declares
+ * (read, not as text: no comments, batch or paths), the tables, the files as they are now, model files, backend version, precision.
  * *ret_pending: the cases still without result, manifest order; caller frees. *ret_resumed tells which. A finished run of the same identity
  * gives *ret_run and no pending case, *ret_finished true. */
 rad_status rad_store_begin_run(rad_store *st, const rad_run_info *info, int64_t *ret_run, bool *ret_resumed, bool *ret_finished,

@@ -6,6 +6,7 @@
 
 #include "crash.h"
 #include "radcohort/sched.h"
+#include "worker.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -61,6 +62,8 @@ static rad_status begin_run(rad_coordinator *c, int threads, bool *ret_finished,
                          .backend = c->plan->backend,
                          .backend_version = c->plan->backend_version,
                          .precision = rad_precision_name(c->plan->precision),
+                         .files_sha256 = c->plan->files_sha256,
+                         .rules = RAD_RULES_REVISION,
                          .host = host,
                          .launch_mode = rad_transport_name(c->t),
                          .command_line = c->opts->command_line ? c->opts->command_line : "",
@@ -87,7 +90,6 @@ static rad_status make_schedule(rad_coordinator *c, rad_error *err) {
     }
     for (int64_t i = 0; i < c->n_pending; i++)
         id[i] = c->pending[i].case_id;
-    RAD_TRY(rad_plan_costs(c->plan, c->pending, c->n_pending, err));
     RAD_TRY(rad_crash_read(c->plan->database, c->plan->crash_tag, id, c->n_pending, crashes, err));
     for (int64_t i = 0; i < c->n_pending; i++)
         item[i] = (rad_sched_case){.id = id[i],

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static rad_status no_memory(rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "out of memory while the run is planned");
@@ -196,49 +195,11 @@ rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err
     }
     for (int i = 0; i < p->job->n_model; i++)
         RAD_TRY(check_model(p, i, be, err));
+    RAD_TRY(rad_plan_files(p, err));
 out:
     rad_backend_close(&be);
     rad_issues_release(&issues);
     return st;
-}
-
-/* ---------------------------------------------------------------- costs */
-
-static double file_size(const rad_plan *p, int64_t image) {
-    struct stat s;
-    char *path = rad_path_join(p->cohort->dir, p->cohort->image[image].path);
-    double size = path && stat(path, &s) == 0 ? (double)s.st_size : 0;
-    free(path);
-    return size;
-}
-
-rad_status rad_plan_costs(rad_plan *p, const rad_pending_case *pending, int64_t n, rad_error *err) {
-    double *size = rad_calloc((size_t)p->cohort->n_image + 1, sizeof *size), sum = 0;
-    p->cost = rad_calloc((size_t)p->manifest->n_case + 1, sizeof *p->cost);
-    if (!size || !p->cost) {
-        free(size);
-        return no_memory(err);
-    }
-    double until = rad_clock_seconds() + RAD_COST_SECONDS;
-    int64_t k = 0;
-    for (; k < n && rad_clock_seconds() < until; k++) {
-        const rad_case *c = &p->manifest->item[pending[k].manifest_index];
-        double cost = 1;
-        for (int i = 0; i < p->job->n_input; i++)
-            for (int ch = 0; c->input[i].status == RAD_OK && ch < p->job->input[i].n_channel; ch++) {
-                int64_t image = c->input[i].image[ch];
-                bool seen = ch > 0 && image == c->input[i].image[ch - 1];
-                if (size[image] == 0)
-                    size[image] = 1 + file_size(p, image);
-                cost += seen ? 0 : size[image];
-            }
-        p->cost[pending[k].manifest_index] = cost;
-        sum += cost;
-    }
-    for (int64_t rest = k; rest < n; rest++)
-        p->cost[pending[rest].manifest_index] = k > 0 ? sum / (double)k : 1;
-    free(size);
-    return RAD_OK;
 }
 
 /* ---------------------------------------------------------------- leases */

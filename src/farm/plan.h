@@ -8,8 +8,6 @@
 #include "radcohort/infer.h"
 #include "wire.h"
 
-#define RAD_COST_SECONDS 30.0 /* looking up file sizes stops after that long: the order of work is a convenience */
-
 typedef struct rad_plan_model {
     char *summary, *input_shape, *output_shape;
     char sha256[RAD_SHA256_HEX], graph_hash[RAD_SHA256_HEX];
@@ -27,17 +25,19 @@ typedef struct rad_plan {
     int batch;
     char *database;
     char crash_tag[RAD_CRASH_TAG]; /* once the run has begun */
-    double *cost; /* [manifest->n_case], bytes of the case's files; filled by rad_plan_costs */
+    double *cost;                  /* [manifest->n_case], bytes of the case's files */
+    char files_sha256[RAD_SHA256_HEX];
 } rad_plan;
 
 /* The job alone, with the options on top of it: what every rank does. Issues go to stderr when `loud`. Errors: CONFIG, USAGE, NOTFOUND. */
 rad_status rad_plan_read_job(const rad_farm_opts *o, bool loud, rad_plan *ret, rad_error *err) RAD_MUST_CHECK;
-/* Cohort, manifest, models and backend: rank 0 only. Errors: CONFIG, MODEL (names the model, the node, the reason), DEVICE, USAGE. */
+/* Cohort, manifest, models, backend and files: rank 0 only. Errors: CONFIG, MODEL (names the model, the node, the reason), DEVICE, USAGE. */
 rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err) RAD_MUST_CHECK;
 void rad_plan_release(rad_plan *p);
 
-/* One pass over the files of the pending cases, each looked up once; cases that were not reached get the mean. */
-rad_status rad_plan_costs(rad_plan *p, const rad_pending_case *pending, int64_t n, rad_error *err) RAD_MUST_CHECK;
+/* One look at every image and mask that the manifest uses, each once: fills `cost`, and `files_sha256` from their paths, sizes and times of
+ * change (or that they are missing). Part of rad_plan_complete. */
+rad_status rad_plan_files(rad_plan *p, rad_error *err) RAD_MUST_CHECK;
 
 /* Packs cases as one LEASE message into *ret. index[k] is the position in `pending`. */
 rad_status rad_plan_pack_lease(const rad_plan *p, const rad_pending_case *pending, const int64_t *index, int64_t n, rad_buf *ret,

@@ -14,6 +14,9 @@
 #define RAD_PREPARED_BUDGET ((size_t)512 << 20)
 #define RAD_IDLE_VOLUMES ((size_t)256 << 20)
 #define RAD_MAX_LOADERS 64
+/* Revision of what this program does to voxels and outputs beyond the declared rules. To be raised with every change that moves a score, so
+ * that no stored result is taken for one of the new kind. */
+#define RAD_RULES_REVISION 1
 #define RAD_MAX_SHAPES 8 /* engines kept per model when the size of the samples depends on the image */
 
 typedef struct rad_worker rad_worker;

@@ -5,10 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Revision of what this program does to voxels and outputs beyond the declared rules. To be raised with every change that moves a score, so
- * that no stored result is taken for one of the new kind. */
-#define RULES_REVISION 1
-
 static const char *activation_name(rad_activation a) {
     return a == RAD_ACT_SOFTMAX ? "softmax" : a == RAD_ACT_SIGMOID ? "sigmoid" : "none";
 }
@@ -20,7 +16,7 @@ rad_status rad_work_key(const rad_worker *w, const struct work *k, int model, co
     rad_status st = RAD_OK;
     rad_buf b;
     rad_buf_init(&b, 1 << 20);
-    RAD_TRY(rad_buf_printf(&b, err, "radcohort result key, rules %d\ninput %s\n", RULES_REVISION, w->job->input[m->input].canonical));
+    RAD_TRY(rad_buf_printf(&b, err, "radcohort result key, rules %d\ninput %s\n", RAD_RULES_REVISION, w->job->input[m->input].canonical));
     for (int i = 0; i < w->job->input[m->input].n_channel; i++)
         RAD_TRY(rad_buf_printf(&b, err, "channel %d image %s\n", i, channel_content[i]));
     RAD_TRY(rad_buf_printf(&b, err, "mask %s\n", mask_content));

@@ -103,6 +103,7 @@ bool rad_lock_is_held(const char *path);
 
 /* ---- parts of rad_store_begin_run and rad_store_finish_run, in files of their own */
 
+rad_status rad_run_identity(const rad_run_info *info, char ret_hex[RAD_SHA256_HEX], rad_error *err) RAD_MUST_CHECK;
 typedef struct rad_row_ids { /* database ids by position in the cohort's arrays */
     int64_t *center, *patient, *lesion, *image;
 } rad_row_ids;

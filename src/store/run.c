@@ -24,7 +24,7 @@ static const char SQL_REOPEN[] =
     "                   AND (e.run_model_id IS NULL OR e.run_model_id = rm.run_model_id)))";
 static const char SQL_SESSION[] =
     "UPDATE run SET state = 'running', finished = NULL, radcohort_version = ?2, versions = ?3, host = ?4, launch_mode = ?5,"
-    " command_line = ?6, n_rank = ?7, threads = ?8, session_started = ?9, sessions = sessions + 1,"
+    " command_line = ?6, n_rank = ?7, threads = ?8, session_started = ?9, sessions = sessions + 1, job_sha256 = ?10, job_text = ?11,"
     " session_done = (SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id"
     "                  WHERE m.run_id = ?1 AND w.state IN ('done', 'quarantined')) WHERE run_id = ?1";
 static const char SQL_COUNT_PENDING[] =
@@ -41,20 +41,9 @@ static const char SQL_RETURN[] =
 static const char SQL_RETURN_ALL[] =
     "UPDATE work SET state = 'pending', rank = NULL, attempts = max(attempts - 1, 0) WHERE state = 'leased'"
     " AND case_id IN (SELECT case_id FROM manifest WHERE run_id = ?1)";
+/* Whoever writes holds the lock: a run that claims to be running was interrupted, and another one goes on in its place. */
+static const char SQL_STOP_OTHERS[] = "UPDATE run SET state = 'stopped' WHERE run_id <> ?1 AND state = 'running'";
 static const char SQL_STOP[] = "UPDATE run SET state = 'stopped' WHERE run_id = ?1 AND state = 'running'";
-
-static rad_status run_identity(const rad_run_info *info, char ret_hex[RAD_SHA256_HEX], rad_error *err) {
-    rad_buf b;
-    rad_buf_init(&b, (size_t)1 << 20);
-    rad_status st = rad_buf_printf(&b, err, "radcohort run 1\njob %s\ncohort %s\nbackend %s\nversion %s\nprecision %s\n", info->job->sha256,
-                                   info->cohort->sha256, info->backend, info->backend_version, info->precision);
-    for (int i = 0; i < info->job->n_model && st == RAD_OK; i++)
-        st = rad_buf_printf(&b, err, "model %s\n", info->model[i].sha256);
-    if (st == RAD_OK)
-        st = rad_sha256(b.data, b.size, ret_hex, err);
-    rad_buf_release(&b);
-    return st;
-}
 
 static rad_status find_run(struct rad_store *st, const char *identity, int64_t *ret_run, bool *ret_finished, rad_error *err) {
     bool row = false;
@@ -111,6 +100,8 @@ static rad_status take_up(struct rad_store *st, int64_t run, const rad_run_info 
     rad_bind_int(&q, info->n_rank);
     rad_bind_int(&q, info->threads);
     rad_bind_text(&q, now);
+    rad_bind_text(&q, info->job->sha256);
+    rad_bind_text(&q, info->job->text);
     return rad_query_exec(&q, err);
 }
 
@@ -175,7 +166,7 @@ rad_status rad_store_begin_run(rad_store *st, const rad_run_info *info, int64_t 
     char identity[RAD_SHA256_HEX];
     if ((s = rad_store_flush(st, err)) != RAD_OK) /* a failure below must not take another run's results along */
         return s;
-    if ((s = run_identity(info, identity, err)) != RAD_OK || (s = make_room(st, info, err)) != RAD_OK)
+    if ((s = rad_run_identity(info, identity, err)) != RAD_OK || (s = make_room(st, info, err)) != RAD_OK)
         return s;
     if ((s = rad_tx_begin(st, err)) != RAD_OK)
         return s;
@@ -189,6 +180,11 @@ rad_status rad_store_begin_run(rad_store *st, const rad_run_info *info, int64_t 
     else if (s == RAD_OK) {
         resumed = true;
         s = take_up(st, run, info, err);
+    }
+    if (s == RAD_OK && !finished) {
+        rad_query q = rad_query_start(st, SQL_STOP_OTHERS);
+        rad_bind_int(&q, run);
+        s = rad_query_exec(&q, err);
     }
     if (s == RAD_OK)
         s = read_pending(st, run, &pending, &n, err);

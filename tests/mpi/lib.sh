@@ -38,8 +38,8 @@ want() {
     [ "$rc" -eq "$code" ] || { cat "$tmp/log" >&2; fail "exit code $rc, expected $code: $*"; }
 }
 
-# dump DATABASE: every slice score, case score and exclusion in a fixed order, floats to the last bit, without times, ranks, hosts, ids
-dump() { "$python" "$here/dump.py" "$1"; }
+# dump DATABASE [RUN]: every slice score, case score and exclusion in a fixed order, floats to the last bit, without times, ranks, hosts, ids
+dump() { "$python" "$here/dump.py" "$@"; }
 
 # same A B: the two files are equal
 same() { cmp -s "$1" "$2" || { diff "$1" "$2" | head -20 >&2; fail "$3"; }; }

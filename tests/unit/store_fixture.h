@@ -185,6 +185,8 @@ static inline void fx_create(fixture *f, fx_shape shape) {
                              .backend = "ref",
                              .backend_version = "ref 1",
                              .precision = "fp32",
+                             .files_sha256 = "f",
+                             .rules = 1,
                              .host = "node1",
                              .launch_mode = "single",
                              .command_line = "radcohort run fixture.yaml",

@@ -168,8 +168,13 @@ static void results_are_stored_once(void **state) {
     assert_number(path, "SELECT count(DISTINCT class) FROM v_case_score", 3);
     free(p);
 
-    f.job.text[0] = 'N'; /* another job text, same everything else */
+    f.job.text[0] = 'N'; /* another text that says the same: the same run */
     f.job.sha256[0] = f.job.sha256[0] == '0' ? '1' : '0';
+    f.job.batch++;
+    assert_ok(rad_store_begin_run(st, &f.info, &run, &resumed, &finished, &p, &n, &err));
+    assert_true(run == 1 && finished && n == 0);
+    free(p);
+    f.info.files_sha256 = "g"; /* another file under the same name: another run */
     assert_ok(rad_store_begin_run(st, &f.info, &run, &resumed, &finished, &p, &n, &err));
     assert_int_equal(run, 2);
     assert_false(resumed || finished);

@@ -1,0 +1,92 @@
+/* plan_files.c: one look at every file that the manifest uses, before the run begins: the sizes order the work, and sizes and times of
+ * change tell whether a run over the same tables is still the same run. */
+#include "plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DIGEST_CHUNK ((size_t)1 << 20)
+
+struct digest { /* a chain: when the text is long, its hash takes its place */
+    rad_buf text;
+    char sha256[RAD_SHA256_HEX];
+};
+
+static rad_status fold(struct digest *d, rad_error *err) {
+    rad_status st = rad_sha256(d->text.data, d->text.size, d->sha256, err);
+    rad_buf_clear(&d->text);
+    return st == RAD_OK ? rad_buf_put(&d->text, d->sha256, sizeof d->sha256 - 1, err) : st;
+}
+
+/* Adds the file at `path` in the cohort's folder; *ret_bytes 0 when it cannot be had. */
+static rad_status look(const rad_plan *p, struct digest *d, const char *path, double *ret_bytes, rad_error *err) {
+    struct stat s;
+    char *full = rad_path_join(p->cohort->dir, path);
+    if (!full)
+        return rad_error_set(err, RAD_E_NOMEM, "out of memory for a path");
+    bool there = stat(full, &s) == 0;
+    free(full);
+    *ret_bytes = there ? (double)s.st_size : 0;
+    rad_status st = rad_buf_printf(&d->text, err, "%zu:%s ", strlen(path), path);
+    if (st == RAD_OK && there)
+        st = rad_buf_printf(&d->text, err, "%lld %lld.%09ld\n", (long long)s.st_size, (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
+    else if (st == RAD_OK)
+        st = rad_buf_printf(&d->text, err, "missing\n");
+    return st == RAD_OK && d->text.size >= DIGEST_CHUNK ? fold(d, err) : st;
+}
+
+/* used[i]: image i belongs to an input of a case; mask[i]: lesion i is a case. */
+static void mark(const rad_plan *p, bool *used, bool *mask) {
+    for (int64_t k = 0; k < p->manifest->n_case; k++) {
+        const rad_case *c = &p->manifest->item[k];
+        if (c->lesion >= 0)
+            mask[c->lesion] = p->cohort->lesion[c->lesion].has_mask;
+        for (int i = 0; i < p->job->n_input; i++)
+            for (int ch = 0; c->input[i].status == RAD_OK && ch < p->job->input[i].n_channel; ch++)
+                if (c->input[i].image[ch] >= 0)
+                    used[c->input[i].image[ch]] = true;
+    }
+}
+
+static double case_bytes(const rad_plan *p, const rad_case *c, const double *bytes) {
+    double sum = 1;
+    for (int i = 0; i < p->job->n_input; i++)
+        for (int ch = 0; c->input[i].status == RAD_OK && ch < p->job->input[i].n_channel; ch++) {
+            int64_t image = c->input[i].image[ch];
+            if (image >= 0 && !(ch > 0 && image == c->input[i].image[ch - 1]))
+                sum += 1 + bytes[image];
+        }
+    return sum;
+}
+
+rad_status rad_plan_files(rad_plan *p, rad_error *err) {
+    rad_status st = RAD_OK;
+    const rad_cohort *c = p->cohort;
+    struct digest d = {.sha256 = ""};
+    double *bytes = rad_calloc((size_t)c->n_image + 1, sizeof *bytes), ignored;
+    bool *used = rad_calloc((size_t)c->n_image + 1, sizeof *used), *mask = rad_calloc((size_t)c->n_lesion + 1, sizeof *mask);
+    rad_buf_init(&d.text, 2 * DIGEST_CHUNK);
+    p->cost = rad_calloc((size_t)p->manifest->n_case + 1, sizeof *p->cost);
+    if (!bytes || !used || !mask || !p->cost) {
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory for %lld images", (long long)c->n_image);
+        goto out;
+    }
+    mark(p, used, mask);
+    for (int64_t i = 0; i < c->n_image; i++)
+        if (used[i])
+            RAD_TRY(look(p, &d, c->image[i].path, &bytes[i], err));
+    for (int64_t i = 0; i < c->n_lesion; i++)
+        if (mask[i])
+            RAD_TRY(look(p, &d, c->lesion[i].mask, &ignored, err));
+    RAD_TRY(fold(&d, err));
+    memcpy(p->files_sha256, d.sha256, sizeof p->files_sha256);
+    for (int64_t k = 0; k < p->manifest->n_case; k++)
+        p->cost[k] = case_bytes(p, &p->manifest->item[k], bytes);
+out:
+    rad_buf_release(&d.text);
+    free(bytes);
+    free(used);
+    free(mask);
+    return st;
+}
