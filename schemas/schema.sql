@@ -255,6 +255,7 @@ CREATE TABLE slice (
     stored_slice INTEGER NOT NULL CHECK (stored_slice >= 0),
     x0 INTEGER NOT NULL, y0 INTEGER NOT NULL,
     x1 INTEGER NOT NULL, y1 INTEGER NOT NULL,
+    mismatch_mm REAL NOT NULL CHECK (mismatch_mm >= 0),
     PRIMARY KEY (result_id, slice)
 ) STRICT, WITHOUT ROWID;
 
@@ -377,9 +378,9 @@ SELECT rm.run_id, rm.model, s.unit, c.center, rp.cohort, p.patient, l.lesion, k.
   LEFT JOIN lesion l ON l.lesion_id = m.lesion_id
  WHERE r.positive_class IS NULL OR r.positive_class = s.class_index;
 
-CREATE VIEW v_slice_score (run_id, model, center, cohort, patient, lesion, study, slice, stored_slice, x0, y0, x1, y1, class, score, label,
+CREATE VIEW v_slice_score (run_id, model, center, cohort, patient, lesion, study, slice, stored_slice, x0, y0, x1, y1, mismatch_mm, class, score, label,
                            model_sha256, result_key) AS
-SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, s.slice, s.stored_slice, s.x0, s.y0, s.x1, s.y1, k.class,
+SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, s.slice, s.stored_slice, s.x0, s.y0, s.x1, s.y1, s.mismatch_mm, k.class,
        ss.score, m.class_index = ss.class_index, mo.sha256, re.result_key
   FROM manifest m
   JOIN run r ON r.run_id = m.run_id

@@ -111,7 +111,8 @@ void rad_cohort_destroy(rad_cohort **c);
 typedef struct rad_case_input {
     rad_status status;                /* RAD_OK, RAD_E_CHANNEL, RAD_E_REGION */
     char *why;                        /* NULL when OK */
-    int64_t image[RAD_MAX_CHANNELS];  /* per channel entry of the input: index into cohort->image */
+    int64_t image[RAD_MAX_CHANNELS];  /* per channel entry of the input: index into cohort->image; -1: none, planes of zeros (`missing:
+                                         zero`) */
 } rad_case_input;
 
 /* One scored thing: a lesion (job unit lesion) or a patient's study (job unit patient). */

@@ -26,11 +26,44 @@ extern "C" {
 /* What to put where a neighbour slice (or a pixel of the region) lies outside the image. */
 typedef enum rad_edge { RAD_EDGE_REPLICATE, RAD_EDGE_ZERO } rad_edge;
 
+/* Which voxels a statistic of intensities is made from. */
+typedef enum rad_over {
+    RAD_OVER_VOLUME,  /* all of the image */
+    RAD_OVER_NONZERO, /* those of them that are not 0 */
+    RAD_OVER_REGION   /* those in the region of the scored slices */
+} rad_over;
+
+/* Maps low..high to 0..1, clipped. In the image's own units (HU for CT) after scl_slope/inter; with `percentile`, low and high are
+ * percents and the ends are those percentiles (numpy's linear ones) of the image's values. */
+typedef struct rad_window_spec {
+    bool on;
+    double low, high; /* `level`/`width` in YAML become level -/+ width/2 */
+    bool percentile;
+    rad_over over; /* of percentiles */
+} rad_window_spec;
+
+/* What else happens to an image's values. Zero-initialised: nothing. */
+typedef struct rad_intensity_spec {
+    bool zscore; /* after the window: minus the mean, divided by the standard deviation */
+    rad_over zscore_over;
+    bool has_padding; /* voxels of this value lie outside the field of view: they become the low end of the window */
+    double padding;
+    bool replace_nonfinite; /* NaN and Inf become `nonfinite`; else they exclude the case */
+    double nonfinite;
+} rad_intensity_spec;
+
+/* Which number a colour voxel gives; a grey voxel gives its only one. */
+typedef enum rad_component { RAD_COMPONENT_LUMA, RAD_COMPONENT_R, RAD_COMPONENT_G, RAD_COMPONENT_B } rad_component;
+
 /* One channel entry: `n_offset` planes from the image whose `sequence` column equals `sequence`. */
 typedef struct rad_channel_spec {
     char *sequence;
     int n_offset;
     int offset[RAD_MAX_OFFSETS]; /* slices, relative to the scored slice, along the third axis after reorientation */
+    rad_component component;
+    bool zero_if_missing;        /* no such image: planes of zeros instead of an exclusion; never for the first entry */
+    rad_window_spec window;       /* this and the next: what is set here goes before the input's own, key by key */
+    rad_intensity_spec intensity;
 } rad_channel_spec;
 
 typedef enum rad_region_from {
@@ -48,6 +81,7 @@ typedef struct rad_region_spec {
     double margin_mm; /* added on every side */
     double margin_px; /* added on every side, after margin_mm */
     double size_mm;   /* side of the square around a point; required when from = point */
+    int drawn_on;     /* channel entry in whose image the box, mask or point was drawn; 0 = the reference */
 } rad_region_spec;
 
 typedef enum rad_slices {
@@ -58,11 +92,12 @@ typedef enum rad_slices {
     RAD_SLICES_VOLUME_ALL     /* `all`: every slice of the volume */
 } rad_slices;
 
-/* Maps low..high to 0..1, clipped. In the image's own units (HU for CT) after scl_slope/inter. */
-typedef struct rad_window_spec {
-    bool on;
-    double low, high; /* `level`/`width` in YAML become level -/+ width/2 */
-} rad_window_spec;
+/* How an image that does not lie on the reference's grid is matched to its slices. */
+typedef struct rad_match_spec {
+    bool nearest;        /* the nearest slice, interpolated within it; else between slices too */
+    bool has_tolerance;
+    double tolerance_mm; /* from a used slice of the reference to the nearest slice; without: half the reference's slice distance */
+} rad_match_spec;
 
 typedef enum rad_resize_method { RAD_RESIZE_NONE, RAD_RESIZE_BILINEAR, RAD_RESIZE_NEAREST } rad_resize_method;
 typedef struct rad_resize_spec {
@@ -87,7 +122,9 @@ typedef struct rad_input_spec {
     rad_slices slices;
     rad_edge edge;
     rad_region_spec region;
+    rad_match_spec match;
     rad_window_spec window;
+    rad_intensity_spec intensity;
     rad_resize_spec resize;
     rad_normalise_spec normalise;
     char *canonical;     /* every field above but the name as one canonical text line (numbers as %.17g): goes into content keys and the

@@ -74,6 +74,9 @@ void rad_volume_destroy(rad_volume **v);
  * The caller keeps first + (n - 1) * stride inside the volume; `stride` may be negative. */
 void rad_volume_get(const rad_volume *v, int64_t first, int64_t stride, int64_t n, float *out);
 
+/* The same for one byte of rgb24 voxels: component 0, 1, 2 = red, green, blue, unscaled. A volume of another type gives its own values. */
+void rad_volume_get_component(const rad_volume *v, int component, int64_t first, int64_t stride, int64_t n, float *out);
+
 /* Writes a NIfTI-1 single file (gzip when the name ends in .gz), atomically. `voxel`: `info->type`, native order. Uses dim, n_dim (<= 4),
  * spacing, affine (sform code 1 and, when its axes are orthogonal, qform code 1), type, slope, inter. The same input gives the same
  * bytes (no time in the gzip header). Errors: SHAPE, LIMIT, UNSUPPORTED (n_dim above 4), NONFINITE, IO, NOMEM. */

@@ -18,12 +18,13 @@ extern "C" {
 #define RAD_MAX_REGION 65536                        /* pixels per side of a region, margins included */
 #define RAD_MAX_PREPARED_BYTES ((size_t)8 << 30)    /* of one prepared input of one case */
 
-/* Where the lesion is, in voxel indices of the reference image (that of the first channel entry) as stored. */
+/* Where the lesion is, in voxel indices of the reference image (that of the first channel entry) as stored; of the image of entry
+ * region.drawn_on where that is not 0. */
 typedef struct rad_roi {
     bool has_box, has_point;
     int64_t box[6];          /* as rad_lesion.box */
     double point[3];
-    const rad_volume *mask;  /* or NULL; on the reference image's grid (stored in any order), or without sform and qform but of its dims */
+    const rad_volume *mask;  /* or NULL; on that image's grid (stored in any order), or without sform and qform but of its dims */
 } rad_roi;
 
 /* One input of one case, prepared: n_slice samples of [n_plane, height, width] float32. */
@@ -33,12 +34,15 @@ typedef struct rad_prepared {
     int64_t *slice;           /* [n_slice] index of the scored slice along the third axis AFTER reorientation */
     int64_t *stored_slice;    /* [n_slice] the same slice as an index along the stored axis it lies on */
     int64_t (*box)[4];        /* [n_slice] x0 y0 x1 y1 of the region in the reoriented slice, may reach outside the image */
+    double *mismatch_mm;      /* [n_slice] distance from the slice (and its neighbours) to the nearest slices of images on other grids: the
+                                 largest; 0 when all lie on the reference's grid */
     int stored_axis;          /* 0, 1 or 2: which stored axis the slices run along */
 } rad_prepared;
 
-/* volume[c]: the volume of channel entry c of `spec` (entries may share one). 2-D images count as one slice; for 4-D images the first
- * frame is used. roi: NULL = no lesion. Errors: SHAPE (a mask or a second sequence is not on the reference image's grid; both grids are
- * named), REGION (empty mask, box or point outside the image, no region where one is needed), NONFINITE (NaN or Inf in the region of a
+/* volume[c]: the volume of channel entry c of `spec` (entries may share one); NULL: missing, planes of zeros (never the first). 2-D images count as one slice; for 4-D images the first
+ * frame is used. roi: NULL = no lesion. Errors: SHAPE (a mask is not on its image's grid: both grids are named; the slices of two sequences
+ * are farther apart than the tolerance), REGION (empty mask, box or point outside the image, no region where one is needed, no voxel to take
+ * intensities from), NONFINITE (NaN or Inf in the region of a
  * slice that is used), UNSUPPORTED (5-D and more, degenerate affine, an orientation that would cut a 2-D image into lines), LIMIT
  * (RAD_MAX_REGION, RAD_MAX_PREPARED_BYTES), CONFIG (a spec that no job reader makes), NOMEM. `ret` is released by rad_prepared_release. */
 rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, rad_prepared *ret,
@@ -46,9 +50,9 @@ rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const 
 void rad_prepared_release(rad_prepared *p);
 
 /* What of rad_prepare_case can be told from headers alone, with the same errors: `radcohort check` looks before a run. `image`: one per
- * channel entry; `mask`: of the lesion, or NULL; roi->mask is not looked at. */
+ * channel entry, NULL where it is missing; `mask`: of the lesion, or NULL; roi->mask is not looked at. */
 rad_status rad_prepare_check_grid(const rad_input_spec *spec, const rad_image_info *const *image, rad_error *err) RAD_MUST_CHECK;
-rad_status rad_prepare_check_lesion(const rad_input_spec *spec, const rad_image_info *reference, const rad_image_info *mask,
+rad_status rad_prepare_check_lesion(const rad_input_spec *spec, const rad_image_info *const *image, const rad_image_info *mask,
                                     const rad_roi *roi, rad_error *err) RAD_MUST_CHECK;
 
 /* Shape of one sample of an input as far as the job alone decides it: false when it depends on the image (no resize). */

@@ -88,6 +88,7 @@ typedef struct rad_model_result { /* one model on one case */
     int64_t n_slice;
     const int64_t *slice, *stored_slice; /* [n_slice] */
     const int64_t (*box)[4];     /* [n_slice] */
+    const double *mismatch_mm;   /* [n_slice] how far slices of images on other grids were at most; NULL: all 0 */
     const double *score;         /* [n_slice, n_class] after the activation */
 } rad_model_result;
 

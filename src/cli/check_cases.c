@@ -142,7 +142,8 @@ static void refuse(verdict *v, rad_status st, const char *stage, const char *fmt
     v->stage = stage;
 }
 
-static rad_status check_lesion(walk *w, const rad_input_spec *spec, int64_t lesion, const header *ref, verdict *v, rad_error *err) {
+static rad_status check_lesion(walk *w, const rad_input_spec *spec, int64_t lesion, const rad_image_info *const *image, verdict *v,
+                               rad_error *err) {
     const rad_lesion *l = &w->k->cohort->lesion[lesion];
     /* the order in which prepare looks: the mask counts unless the job names another source */
     bool uses_mask = l->has_mask && spec->region.from != RAD_REGION_BOX && spec->region.from != RAD_REGION_POINT;
@@ -160,7 +161,7 @@ static rad_status check_lesion(walk *w, const rad_input_spec *spec, int64_t lesi
     rad_error why = {0};
     memcpy(roi.box, l->box, sizeof roi.box);
     memcpy(roi.point, l->point, sizeof roi.point);
-    rad_status st = rad_prepare_check_lesion(spec, &ref->info, uses_mask ? &m->info : NULL, &roi, &why);
+    rad_status st = rad_prepare_check_lesion(spec, image, uses_mask ? &m->info : NULL, &roi, &why);
     if (st == RAD_E_NOMEM)
         return no_memory(err);
     if (st != RAD_OK)
@@ -172,13 +173,15 @@ static rad_status check_lesion(walk *w, const rad_input_spec *spec, int64_t lesi
 static rad_status check_case_input(walk *w, const rad_case *c, int which, verdict *v, rad_error *err) {
     const rad_input_spec *spec = &w->k->job->input[which];
     const rad_case_input *in = &c->input[which];
-    const rad_image_info *info[RAD_MAX_CHANNELS];
+    const rad_image_info *info[RAD_MAX_CHANNELS] = {NULL};
     *v = (verdict){.status = RAD_OK};
     if (in->status != RAD_OK) {
         refuse(v, in->status, "intake", "%s", in->why);
         return RAD_OK;
     }
     for (int ch = 0; ch < spec->n_channel && v->status == RAD_OK; ch++) {
+        if (in->image[ch] < 0)
+            continue; /* missing, and the job says what stands for it */
         const rad_image *image = &w->k->cohort->image[in->image[ch]];
         header *h = &w->image[in->image[ch]];
         rad_status st = read_header(w, h, image->path, image->missing, err);
@@ -192,10 +195,10 @@ static rad_status check_case_input(walk *w, const rad_case *c, int which, verdic
     if (v->status == RAD_OK && !w->k->no_headers) {
         rad_status st = rad_prepare_check_grid(spec, info, &why);
         if (st != RAD_OK)
-            refuse(v, st, "prepare", "%s (%s)", st == RAD_E_SHAPE ? "its images are not on one grid" : "its geometry is not supported",
+            refuse(v, st, "prepare", "%s (%s)", st == RAD_E_SHAPE ? "its images cannot be matched" : "its geometry is not supported",
                    why.text);
     }
-    return v->status == RAD_OK && c->lesion >= 0 ? check_lesion(w, spec, c->lesion, &w->image[in->image[0]], v, err) : RAD_OK;
+    return v->status == RAD_OK && c->lesion >= 0 ? check_lesion(w, spec, c->lesion, info, v, err) : RAD_OK;
 }
 
 /* ---------------------------------------------------------------- all */

@@ -18,6 +18,84 @@ static void read_offsets(yaml_reader *r, const yaml_node_t *node, const key_def 
         c->n_offset = n;
 }
 
+static int read_numbers(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, double *ret) {
+    const yaml_node_t *item[RAD_MAX_PLANES]; /* the most that any such key takes */
+    yaml_where w = yaml_where_key(where, key->name);
+    int n = yaml_get_items(r, node, key, &w, item);
+    for (int i = 0; i < n; i++) {
+        yaml_where wi = node->type == YAML_SEQUENCE_NODE ? yaml_where_item(&w, i) : w;
+        yaml_get_number(r, item[i], key, &wi, &ret[i]);
+    }
+    return n;
+}
+
+static void read_window(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_window_spec *out) {
+    const yaml_node_t *v[JOB_MAX_KEYS] = {NULL};
+    const key_def *k = key->group->key;
+    double x[4] = {0}, percent[2] = {0};
+    bool got[4];
+    int over = 0;
+    if (!node || !yaml_get_map(r, node, key, key->group, where, v))
+        return;
+    for (int i = 0; i < 4; i++) {
+        yaml_where w = yaml_where_key(where, k[i].name);
+        got[i] = yaml_get_number(r, v[i], &k[i], &w, &x[i]);
+    }
+    yaml_where wo = yaml_where_key(where, "over");
+    bool has_over = yaml_get_word(r, v[WINDOW_OVER], &k[WINDOW_OVER], &wo, &over);
+    if (v[WINDOW_PERCENTILE]) {
+        yaml_where wp = yaml_where_key(where, "percentile");
+        int n = read_numbers(r, v[WINDOW_PERCENTILE], &k[WINDOW_PERCENTILE], where, percent);
+        if (v[WINDOW_LOW] || v[WINDOW_HIGH] || v[WINDOW_LEVEL] || v[WINDOW_WIDTH])
+            yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' has fixed ends besides 'percentile': keep one of them", where->text);
+        else if (n >= 0 && (n != 2 || percent[0] >= percent[1]))
+            yaml_mistake(r, RAD_SEVERITY_ERROR, v[WINDOW_PERCENTILE],
+                         "'%s' needs two percents, the lower one first; for example: percentile: [1, 99]", wp.text);
+        *out = (rad_window_spec){.on = true, .low = percent[0], .high = percent[1], .percentile = true, .over = (rad_over)over};
+        return;
+    }
+    if (has_over)
+        yaml_mistake(r, RAD_SEVERITY_ERROR, v[WINDOW_OVER], "'%s' goes with 'percentile' only: fixed ends need no statistic", wo.text);
+    bool ends = v[WINDOW_LOW] && v[WINDOW_HIGH] && !v[WINDOW_LEVEL] && !v[WINDOW_WIDTH];
+    bool centre = v[WINDOW_LEVEL] && v[WINDOW_WIDTH] && !v[WINDOW_LOW] && !v[WINDOW_HIGH];
+    if (!ends && !centre) {
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node,
+                     "'%s' needs 'low' and 'high', or 'level' and 'width', or 'percentile'; for example: "
+                     "{level: 40, width: 400}",
+                     where->text);
+        return;
+    }
+    if (ends && got[WINDOW_LOW] && got[WINDOW_HIGH] && x[WINDOW_LOW] >= x[WINDOW_HIGH])
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' has low %.10g and high %.10g: low must be below high", where->text, x[WINDOW_LOW],
+                     x[WINDOW_HIGH]);
+    out->on = true;
+    out->low = ends ? x[WINDOW_LOW] : x[WINDOW_LEVEL] - x[WINDOW_WIDTH] / 2;
+    out->high = ends ? x[WINDOW_HIGH] : x[WINDOW_LEVEL] + x[WINDOW_WIDTH] / 2;
+}
+
+/* The keys of a window and of what belongs to it, from position `first` of the group on: of an input, or of one channel entry. */
+static void read_intensity(yaml_reader *r, const yaml_node_t *const *v, const key_def *k, int first, const yaml_where *where,
+                           rad_window_spec *window, rad_intensity_spec *out) {
+    enum { WINDOW, ZSCORE, PADDING, NONFINITE };
+    yaml_where w[4];
+    for (int i = 0; i < 4; i++)
+        w[i] = yaml_where_key(where, k[first + i].name);
+    k += first;
+    v += first;
+    int over = 0, word = -1;
+    double value = 0;
+    read_window(r, v[WINDOW], &k[WINDOW], &w[WINDOW], window);
+    if (yaml_get_word(r, v[ZSCORE], &k[ZSCORE], &w[ZSCORE], &over)) {
+        out->zscore = true;
+        out->zscore_over = (rad_over)over;
+    }
+    out->has_padding = yaml_get_number(r, v[PADDING], &k[PADDING], &w[PADDING], &out->padding);
+    if (yaml_get_either(r, v[NONFINITE], &k[NONFINITE], &w[NONFINITE], &word, &value) && word < 0) {
+        out->replace_nonfinite = true;
+        out->nonfinite = value;
+    }
+}
+
 static void read_channels(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_input_spec *spec) {
     const yaml_node_t *item[RAD_MAX_CHANNELS], *v[JOB_MAX_KEYS];
     int n = yaml_get_items(r, node, key, where, item);
@@ -31,6 +109,15 @@ static void read_channels(yaml_reader *r, const yaml_node_t *node, const key_def
         yaml_where ws = yaml_where_key(&w, "sequence"), wo = yaml_where_key(&w, "offset");
         yaml_get_text(r, v[CHANNEL_SEQUENCE], &keys[CHANNEL_SEQUENCE], &ws, &c->sequence);
         read_offsets(r, v[CHANNEL_OFFSET], &keys[CHANNEL_OFFSET], &wo, c);
+        yaml_where wc = yaml_where_key(&w, "component"), wm = yaml_where_key(&w, "missing");
+        int component = 0, missing = 0;
+        if (yaml_get_word(r, v[CHANNEL_COMPONENT], &keys[CHANNEL_COMPONENT], &wc, &component))
+            c->component = (rad_component)component;
+        c->zero_if_missing = yaml_get_word(r, v[CHANNEL_MISSING], &keys[CHANNEL_MISSING], &wm, &missing) && missing == 1;
+        if (c->zero_if_missing && i == 0)
+            yaml_mistake(r, RAD_SEVERITY_ERROR, v[CHANNEL_MISSING],
+                         "'%s' cannot be zero: the first entry's image is the reference for all others; put the entry further back", wm.text);
+        read_intensity(r, v, keys, CHANNEL_WINDOW, &w, &c->window, &c->intensity);
     }
     for (int i = 0; i < spec->n_channel; i++)
         spec->n_plane += spec->channel[i].n_offset;
@@ -39,16 +126,38 @@ static void read_channels(yaml_reader *r, const yaml_node_t *node, const key_def
                      spec->n_plane, RAD_MAX_PLANES);
 }
 
+static void read_drawn_on(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_input_spec *spec) {
+    char *sequence = NULL;
+    const char *known[RAD_MAX_CHANNELS + 1];
+    if (!node || !yaml_get_text(r, node, key, where, &sequence))
+        return;
+    for (int c = 0; c < spec->n_channel; c++) {
+        known[c] = spec->channel[c].sequence ? spec->channel[c].sequence : "";
+        if (strcmp(known[c], sequence) != 0)
+            continue;
+        spec->region.drawn_on = c;
+        if (spec->channel[c].zero_if_missing)
+            yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' names '%s', which may be missing: lesions are drawn in an image that is there",
+                         where->text, sequence);
+        return;
+    }
+    known[spec->n_channel] = NULL;
+    const char *near = rad_nearest_word(sequence, known);
+    yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' is '%s', but no channel of the input has that sequence%s%s%s", where->text, sequence,
+                 near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
 static void read_region(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_unit unit,
-                        rad_region_spec *g) {
+                        rad_input_spec *spec) {
+    rad_region_spec *g = &spec->region;
     const yaml_node_t *v[JOB_MAX_KEYS] = {NULL};
     const key_def *k = key->group->key;
     g->from = unit == RAD_UNIT_PATIENT ? RAD_REGION_WHOLE : RAD_REGION_AUTO;
     g->shape = RAD_SHAPE_SQUARE;
     if (!node || !yaml_get_map(r, node, key, key->group, where, v))
         return;
-    yaml_where w[5];
-    for (int i = 0; i < 5; i++)
+    yaml_where w[REGION_COUNT];
+    for (int i = 0; i < REGION_COUNT; i++)
         w[i] = yaml_where_key(where, k[i].name);
     int from = (int)g->from, shape = 0;
     if (yaml_get_word(r, v[REGION_FROM], &k[REGION_FROM], &w[REGION_FROM], &from))
@@ -58,6 +167,7 @@ static void read_region(yaml_reader *r, const yaml_node_t *node, const key_def *
     yaml_get_number(r, v[REGION_MARGIN_MM], &k[REGION_MARGIN_MM], &w[REGION_MARGIN_MM], &g->margin_mm);
     yaml_get_number(r, v[REGION_MARGIN_PX], &k[REGION_MARGIN_PX], &w[REGION_MARGIN_PX], &g->margin_px);
     yaml_get_number(r, v[REGION_SIZE_MM], &k[REGION_SIZE_MM], &w[REGION_SIZE_MM], &g->size_mm);
+    read_drawn_on(r, v[REGION_DRAWN_ON], &k[REGION_DRAWN_ON], &w[REGION_DRAWN_ON], spec);
     if (g->from == RAD_REGION_POINT && !v[REGION_SIZE_MM])
         yaml_mistake(r, RAD_SEVERITY_ERROR, node,
                      "'%s' from a point needs 'size_mm', the side of the square around it; for example: "
@@ -71,32 +181,29 @@ static void read_region(yaml_reader *r, const yaml_node_t *node, const key_def *
                      w[REGION_SIZE_MM].text);
 }
 
-static void read_window(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_window_spec *out) {
+static void read_match(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_match_spec *out) {
     const yaml_node_t *v[JOB_MAX_KEYS] = {NULL};
     const key_def *k = key->group->key;
-    double x[4] = {0};
-    bool got[4];
+    int slices = 0;
     if (!node || !yaml_get_map(r, node, key, key->group, where, v))
         return;
-    for (int i = 0; i < 4; i++) {
-        yaml_where w = yaml_where_key(where, k[i].name);
-        got[i] = yaml_get_number(r, v[i], &k[i], &w, &x[i]);
-    }
-    bool ends = v[WINDOW_LOW] && v[WINDOW_HIGH] && !v[WINDOW_LEVEL] && !v[WINDOW_WIDTH];
-    bool centre = v[WINDOW_LEVEL] && v[WINDOW_WIDTH] && !v[WINDOW_LOW] && !v[WINDOW_HIGH];
-    if (!ends && !centre) {
+    yaml_where wt = yaml_where_key(where, "tolerance_mm"), ws = yaml_where_key(where, "slices");
+    out->has_tolerance = yaml_get_number(r, v[MATCH_TOLERANCE_MM], &k[MATCH_TOLERANCE_MM], &wt, &out->tolerance_mm);
+    out->nearest = yaml_get_word(r, v[MATCH_SLICES], &k[MATCH_SLICES], &ws, &slices) && slices == 1;
+}
+
+/* A padding value becomes the low end of a window: there must be one. */
+static void check_padding(yaml_reader *r, const yaml_node_t *node, const rad_input_spec *spec, const yaml_where *where) {
+    for (int c = 0; c < spec->n_channel; c++) {
+        const rad_channel_spec *ch = &spec->channel[c];
+        if (!(ch->intensity.has_padding || spec->intensity.has_padding) || ch->window.on || spec->window.on)
+            continue;
         yaml_mistake(r, RAD_SEVERITY_ERROR, node,
-                     "'%s' needs either 'low' and 'high' or 'level' and 'width'; for example: "
-                     "{level: 40, width: 400}",
-                     where->text);
+                     "'%s' has 'padding' for sequence '%s' and no 'window', whose low end would stand for it; for example: window: "
+                     "{percentile: [0, 100]}",
+                     where->text, ch->sequence ? ch->sequence : "");
         return;
     }
-    if (ends && got[WINDOW_LOW] && got[WINDOW_HIGH] && x[WINDOW_LOW] >= x[WINDOW_HIGH])
-        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' has low %.10g and high %.10g: low must be below high", where->text, x[WINDOW_LOW],
-                     x[WINDOW_HIGH]);
-    out->on = true;
-    out->low = ends ? x[WINDOW_LOW] : x[WINDOW_LEVEL] - x[WINDOW_WIDTH] / 2;
-    out->high = ends ? x[WINDOW_HIGH] : x[WINDOW_LEVEL] + x[WINDOW_WIDTH] / 2;
 }
 
 static void read_resize(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_resize_spec *out) {
@@ -126,23 +233,31 @@ static void read_resize(yaml_reader *r, const yaml_node_t *node, const key_def *
                      wa.text);
 }
 
-static int read_numbers(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, double *ret) {
-    const yaml_node_t *item[RAD_MAX_PLANES];
-    yaml_where w = yaml_where_key(where, key->name);
-    int n = yaml_get_items(r, node, key, &w, item);
-    for (int i = 0; i < n; i++) {
-        yaml_where wi = node->type == YAML_SEQUENCE_NODE ? yaml_where_item(&w, i) : w;
-        yaml_get_number(r, item[i], key, &wi, &ret[i]);
-    }
-    return n;
-}
-
 static void read_normalise(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, int n_plane,
                            rad_normalise_spec *out) {
     const yaml_node_t *v[JOB_MAX_KEYS] = {NULL};
     const key_def *k = key->group->key;
-    if (!node || !yaml_get_map(r, node, key, key->group, where, v) || !v[NORMALISE_MEAN] || !v[NORMALISE_STD])
+    if (!node || !yaml_get_map(r, node, key, key->group, where, v))
         return;
+    int preset = 0;
+    yaml_where wp = yaml_where_key(where, "preset");
+    if (v[NORMALISE_PRESET] ? v[NORMALISE_MEAN] || v[NORMALISE_STD] : !v[NORMALISE_MEAN] || !v[NORMALISE_STD]) {
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' needs 'mean' and 'std', or 'preset' alone; for example: {mean: 0.5, std: 0.25}",
+                     where->text);
+        return;
+    }
+    if (v[NORMALISE_PRESET]) {
+        static const double mean[3] = {0.485, 0.456, 0.406}, std[3] = {0.229, 0.224, 0.225}; /* of red, green, blue in ImageNet */
+        if (yaml_get_word(r, v[NORMALISE_PRESET], &k[NORMALISE_PRESET], &wp, &preset) && n_plane % 3 != 0)
+            yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' is for planes of red, green and blue, three at a time: the input has %d planes",
+                         wp.text, n_plane);
+        out->n = n_plane <= RAD_MAX_PLANES ? n_plane : 0;
+        for (int i = 0; i < out->n; i++) {
+            out->mean[i] = mean[i % 3];
+            out->std[i] = std[i % 3];
+        }
+        return;
+    }
     int n_mean = read_numbers(r, v[NORMALISE_MEAN], &k[NORMALISE_MEAN], where, out->mean);
     int n_std = read_numbers(r, v[NORMALISE_STD], &k[NORMALISE_STD], where, out->std);
     if (n_mean < 0 || n_std < 0)
@@ -167,8 +282,8 @@ void job_read_input(yaml_reader *r, const yaml_node_t *node, const key_def *key,
     const key_def *k = key->group->key;
     if (!yaml_get_map(r, node, key, key->group, where, v))
         return;
-    yaml_where w[8];
-    for (int i = 0; i < 8; i++)
+    yaml_where w[INPUT_COUNT];
+    for (int i = 0; i < INPUT_COUNT; i++)
         w[i] = yaml_where_key(where, k[i].name);
     read_channels(r, v[INPUT_CHANNELS], &k[INPUT_CHANNELS], &w[INPUT_CHANNELS], spec);
     char *axes = NULL;
@@ -179,8 +294,10 @@ void job_read_input(yaml_reader *r, const yaml_node_t *node, const key_def *key,
         spec->slices = (rad_slices)slices;
     if (yaml_get_word(r, v[INPUT_EDGE], &k[INPUT_EDGE], &w[INPUT_EDGE], &edge))
         spec->edge = (rad_edge)edge;
-    read_region(r, v[INPUT_REGION], &k[INPUT_REGION], &w[INPUT_REGION], unit, &spec->region);
-    read_window(r, v[INPUT_WINDOW], &k[INPUT_WINDOW], &w[INPUT_WINDOW], &spec->window);
+    read_region(r, v[INPUT_REGION], &k[INPUT_REGION], &w[INPUT_REGION], unit, spec);
+    read_match(r, v[INPUT_MATCH], &k[INPUT_MATCH], &w[INPUT_MATCH], &spec->match);
+    read_intensity(r, v, k, INPUT_WINDOW, where, &spec->window, &spec->intensity);
+    check_padding(r, node, spec, where);
     read_resize(r, v[INPUT_RESIZE], &k[INPUT_RESIZE], &w[INPUT_RESIZE], &spec->resize);
     read_normalise(r, v[INPUT_NORMALISE], &k[INPUT_NORMALISE], &w[INPUT_NORMALISE], spec->n_plane, &spec->normalise);
     if (unit == RAD_UNIT_PATIENT && spec->slices == RAD_SLICES_LESION_ALL)
@@ -190,63 +307,3 @@ void job_read_input(yaml_reader *r, const yaml_node_t *node, const key_def *key,
 }
 
 /* ---------------------------------------------------------------- canonical text */
-
-static rad_status put_quoted(rad_buf *b, const char *s, rad_error *err) {
-    rad_status st = rad_buf_put(b, "\"", 1, err);
-    for (; st == RAD_OK && *s; s++) {
-        if (*s == '"' || *s == '\\')
-            st = rad_buf_put(b, "\\", 1, err);
-        if (st == RAD_OK)
-            st = rad_buf_put(b, s, 1, err);
-    }
-    return st == RAD_OK ? rad_buf_put(b, "\"", 1, err) : st;
-}
-
-static rad_status put_channels(rad_buf *b, const rad_input_spec *s, rad_error *err) {
-    rad_status st = rad_buf_printf(b, err, "channels=");
-    for (int i = 0; st == RAD_OK && i < s->n_channel; i++) {
-        const rad_channel_spec *c = &s->channel[i];
-        st = put_quoted(b, c->sequence, err);
-        for (int j = 0; st == RAD_OK && j < c->n_offset; j++)
-            st = rad_buf_printf(b, err, "%c%d", j ? ',' : ':', c->offset[j]);
-        if (st == RAD_OK)
-            st = rad_buf_put(b, ";", 1, err);
-    }
-    return st;
-}
-
-static rad_status put_numbers(rad_buf *b, const char *name, const double *x, int n, rad_error *err) {
-    rad_status st = rad_buf_printf(b, err, " %s=", name);
-    for (int i = 0; st == RAD_OK && i < n; i++)
-        st = rad_buf_printf(b, err, "%s%.17g", i ? "," : "", x[i]);
-    return st;
-}
-
-rad_status job_canonical_text(arena *a, const rad_input_spec *s, char **ret, rad_error *err) {
-    static const char *const slices[] = {"lesion", "lesion-all", "all"}, *const edge[] = {"replicate", "zero"},
-                             *const from[] = {"auto", "whole", "box", "mask", "point"}, *const shape[] = {"square", "rectangle"},
-                             *const method[] = {"none", "bilinear", "nearest"};
-    rad_status st = RAD_OK;
-    rad_buf b;
-    rad_buf_init(&b, RAD_MAX_JOB_BYTES);
-    RAD_TRY(put_channels(&b, s, err));
-    RAD_TRY(rad_buf_printf(&b, err, " orientation=%s slices=%s edge=%s", s->orientation, slices[s->slices], edge[s->edge]));
-    RAD_TRY(rad_buf_printf(&b, err, " region=%s,%s,margin_mm:%.17g,margin_px:%.17g,size_mm:%.17g", from[s->region.from],
-                           shape[s->region.shape], s->region.margin_mm, s->region.margin_px, s->region.size_mm));
-    if (s->window.on)
-        RAD_TRY(rad_buf_printf(&b, err, " window=%.17g,%.17g", s->window.low, s->window.high));
-    else
-        RAD_TRY(rad_buf_printf(&b, err, " window=none"));
-    RAD_TRY(rad_buf_printf(&b, err, " resize=%s,%lldx%lld,antialias:%d", method[s->resize.method], (long long)s->resize.height,
-                           (long long)s->resize.width, s->resize.antialias ? 1 : 0));
-    RAD_TRY(put_numbers(&b, "mean", s->normalise.mean, s->normalise.n, err));
-    RAD_TRY(put_numbers(&b, "std", s->normalise.std, s->normalise.n, err));
-    char *text = arena_strndup(a, b.data, b.size);
-    if (!text)
-        st = rad_error_set(err, RAD_E_NOMEM, "no memory for an input's canonical text");
-    else
-        *ret = text;
-out:
-    rad_buf_release(&b);
-    return st;
-}

@@ -13,6 +13,12 @@ static const char *const slices_words[] = {"lesion", "lesion-all", "all", NULL};
 static const char *const edge_words[] = {"replicate", "zero", NULL};
 static const char *const from_words[] = {"auto", "whole", "box", "mask", "point", NULL};
 static const char *const shape_words[] = {"square", "rectangle", NULL};
+static const char *const match_words[] = {"linear", "nearest", NULL};
+static const char *const over_words[] = {"volume", "nonzero", "region", NULL};
+static const char *const component_words[] = {"luma", "r", "g", "b", NULL};
+static const char *const missing_words[] = {"exclude", "zero", NULL};
+static const char *const nonfinite_words[] = {"exclude", NULL};
+static const char *const preset_words[] = {"imagenet", NULL};
 static const char *const method_words[] = {"bilinear", "nearest", NULL};
 static const char *const activation_words[] = {"none", "softmax", "sigmoid", NULL};
 static const char *const aggregate_words[] = {"max", "mean", "median", NULL};
@@ -20,10 +26,31 @@ static const char *const strata_words[] = {"all", "cohort", "center", NULL};
 static const char *const backend_words[] = {"onednn", "cudnn", "ref", "checked", NULL};
 static const char *const precision_words[] = {"fp32", "tf32", "fp16", "bf16", NULL};
 
+static const key_def window_keys[] = {
+    [WINDOW_LOW] = {.name = "low", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .example = "-160"},
+    [WINDOW_HIGH] = {.name = "high", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .example = "240"},
+    [WINDOW_LEVEL] = {.name = "level", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .example = "40"},
+    [WINDOW_WIDTH] = {.name = "width", .kind = KEY_NUMBER, .min = 0, .max = LARGEST, .above_min = true, .example = "400"},
+    [WINDOW_PERCENTILE] = {.name = "percentile", .kind = KEY_NUMBERS, .min = 0, .max = 100, .min_items = 2, .max_items = 2,
+                           .example = "[1, 99]"},
+    [WINDOW_OVER] = {.name = "over", .kind = KEY_WORD, .words = over_words, .example = "volume"},
+    {.name = NULL}};
+static const key_group window_group = {"window", window_keys};
+
+#define INTENSITY_KEYS(P)                                                                                                                  \
+    [P##_WINDOW] = {.name = "window", .kind = KEY_MAP, .example = "{level: 40, width: 400}", .group = &window_group},                      \
+    [P##_ZSCORE] = {.name = "zscore", .kind = KEY_WORD, .words = over_words, .example = "volume"},                                         \
+    [P##_PADDING] = {.name = "padding", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .example = "-3024"},                          \
+    [P##_NONFINITE] = {.name = "nonfinite", .kind = KEY_EITHER, .words = nonfinite_words, .min = -LARGEST, .max = LARGEST,                 \
+                       .example = "exclude"}
+
 static const key_def channel_keys[] = {
     [CHANNEL_SEQUENCE] = {.name = "sequence", .kind = KEY_TEXT, .required = true, .example = "T2"},
     [CHANNEL_OFFSET] = {.name = "offset", .kind = KEY_INTS, .min = -100, .max = 100, .min_items = 1, .max_items = RAD_MAX_OFFSETS,
                         .preset = "0", .example = "[-1, 0, 1]"},
+    [CHANNEL_COMPONENT] = {.name = "component", .kind = KEY_WORD, .words = component_words, .preset = "luma", .example = "r"},
+    [CHANNEL_MISSING] = {.name = "missing", .kind = KEY_WORD, .words = missing_words, .preset = "exclude", .example = "zero"},
+    INTENSITY_KEYS(CHANNEL),
     {.name = NULL}};
 static const key_group channel_group = {"channel", channel_keys};
 
@@ -33,16 +60,15 @@ static const key_def region_keys[] = {
     [REGION_MARGIN_MM] = {.name = "margin_mm", .kind = KEY_NUMBER, .min = 0, .max = 1000, .preset = "0", .example = "5"},
     [REGION_MARGIN_PX] = {.name = "margin_px", .kind = KEY_NUMBER, .min = 0, .max = 10000, .preset = "0", .example = "4"},
     [REGION_SIZE_MM] = {.name = "size_mm", .kind = KEY_NUMBER, .min = 0, .max = 1000, .above_min = true, .example = "40"},
+    [REGION_DRAWN_ON] = {.name = "drawn_on", .kind = KEY_TEXT, .example = "DWI"},
     {.name = NULL}};
 static const key_group region_group = {"region", region_keys};
 
-static const key_def window_keys[] = {
-    [WINDOW_LOW] = {.name = "low", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .example = "-160"},
-    [WINDOW_HIGH] = {.name = "high", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .example = "240"},
-    [WINDOW_LEVEL] = {.name = "level", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .example = "40"},
-    [WINDOW_WIDTH] = {.name = "width", .kind = KEY_NUMBER, .min = 0, .max = LARGEST, .above_min = true, .example = "400"},
+static const key_def match_keys[] = {
+    [MATCH_TOLERANCE_MM] = {.name = "tolerance_mm", .kind = KEY_NUMBER, .min = 0, .max = 1000, .example = "2.5"},
+    [MATCH_SLICES] = {.name = "slices", .kind = KEY_WORD, .words = match_words, .preset = "linear", .example = "linear"},
     {.name = NULL}};
-static const key_group window_group = {"window", window_keys};
+static const key_group match_group = {"match", match_keys};
 
 static const key_def resize_keys[] = {
     [RESIZE_HEIGHT] = {.name = "height", .kind = KEY_INT, .min = 1, .max = 8192, .example = "224"},
@@ -54,10 +80,11 @@ static const key_def resize_keys[] = {
 static const key_group resize_group = {"resize", resize_keys};
 
 static const key_def normalise_keys[] = {
-    [NORMALISE_MEAN] = {.name = "mean", .kind = KEY_NUMBERS, .required = true, .min = -LARGEST, .max = LARGEST, .min_items = 1,
+    [NORMALISE_MEAN] = {.name = "mean", .kind = KEY_NUMBERS, .min = -LARGEST, .max = LARGEST, .min_items = 1,
                         .max_items = RAD_MAX_PLANES, .example = "[0.485, 0.456, 0.406]"},
-    [NORMALISE_STD] = {.name = "std", .kind = KEY_NUMBERS, .required = true, .min = 0, .max = LARGEST, .above_min = true, .min_items = 1,
+    [NORMALISE_STD] = {.name = "std", .kind = KEY_NUMBERS, .min = 0, .max = LARGEST, .above_min = true, .min_items = 1,
                        .max_items = RAD_MAX_PLANES, .example = "[0.229, 0.224, 0.225]"},
+    [NORMALISE_PRESET] = {.name = "preset", .kind = KEY_WORD, .words = preset_words, .example = "imagenet"},
     {.name = NULL}};
 static const key_group normalise_group = {"normalise", normalise_keys};
 
@@ -68,7 +95,8 @@ static const key_def input_keys[] = {
     [INPUT_SLICES] = {.name = "slices", .kind = KEY_WORD, .words = slices_words, .preset = "lesion", .example = "lesion"},
     [INPUT_EDGE] = {.name = "edge", .kind = KEY_WORD, .words = edge_words, .preset = "replicate", .example = "replicate"},
     [INPUT_REGION] = {.name = "region", .kind = KEY_MAP, .example = "{from: mask, margin_mm: 5}", .group = &region_group},
-    [INPUT_WINDOW] = {.name = "window", .kind = KEY_MAP, .example = "{level: 40, width: 400}", .group = &window_group},
+    [INPUT_MATCH] = {.name = "match", .kind = KEY_MAP, .example = "{tolerance_mm: 2.5}", .group = &match_group},
+    INTENSITY_KEYS(INPUT),
     [INPUT_RESIZE] = {.name = "resize", .kind = KEY_MAP, .example = "{size: 224}", .group = &resize_group},
     [INPUT_NORMALISE] = {.name = "normalise", .kind = KEY_MAP, .example = "{mean: 0.5, std: 0.25}", .group = &normalise_group},
     {.name = NULL}};

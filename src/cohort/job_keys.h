@@ -11,6 +11,7 @@ typedef enum key_kind {
     KEY_AXES,    /* three letters, one of each pair L/R, A/P, S/I */
     KEY_SHA256,  /* 64 lower-case hexadecimal digits */
     KEY_WORD,    /* one of `words` */
+    KEY_EITHER,  /* one of `words`, or a number from min to max */
     KEY_BOOL,    /* true or false */
     KEY_INT,     /* whole number from min to max */
     KEY_NUMBER,  /* number from min to max */
@@ -37,7 +38,7 @@ typedef struct key_def {
     const struct key_group *group;
 } key_def;
 
-#define JOB_MAX_KEYS 16 /* of one group */
+#define JOB_MAX_KEYS 20 /* of one group */
 typedef struct key_group {
     const char *name;
     const key_def *key; /* ends with name NULL */
@@ -60,12 +61,37 @@ enum {
     JOB_BACKEND,
     JOB_PRECISION
 };
-enum { INPUT_CHANNELS, INPUT_ORIENTATION, INPUT_SLICES, INPUT_EDGE, INPUT_REGION, INPUT_WINDOW, INPUT_RESIZE, INPUT_NORMALISE };
-enum { CHANNEL_SEQUENCE, CHANNEL_OFFSET };
-enum { REGION_FROM, REGION_SHAPE, REGION_MARGIN_MM, REGION_MARGIN_PX, REGION_SIZE_MM };
-enum { WINDOW_LOW, WINDOW_HIGH, WINDOW_LEVEL, WINDOW_WIDTH };
+enum {
+    INPUT_CHANNELS,
+    INPUT_ORIENTATION,
+    INPUT_SLICES,
+    INPUT_EDGE,
+    INPUT_REGION,
+    INPUT_MATCH,
+    INPUT_WINDOW,
+    INPUT_ZSCORE,
+    INPUT_PADDING,
+    INPUT_NONFINITE,
+    INPUT_RESIZE,
+    INPUT_NORMALISE,
+    INPUT_COUNT
+};
+enum {
+    CHANNEL_SEQUENCE,
+    CHANNEL_OFFSET,
+    CHANNEL_COMPONENT,
+    CHANNEL_MISSING,
+    CHANNEL_WINDOW,
+    CHANNEL_ZSCORE,
+    CHANNEL_PADDING,
+    CHANNEL_NONFINITE,
+    CHANNEL_COUNT
+};
+enum { REGION_FROM, REGION_SHAPE, REGION_MARGIN_MM, REGION_MARGIN_PX, REGION_SIZE_MM, REGION_DRAWN_ON, REGION_COUNT };
+enum { MATCH_TOLERANCE_MM, MATCH_SLICES };
+enum { WINDOW_LOW, WINDOW_HIGH, WINDOW_LEVEL, WINDOW_WIDTH, WINDOW_PERCENTILE, WINDOW_OVER, WINDOW_COUNT };
 enum { RESIZE_HEIGHT, RESIZE_WIDTH, RESIZE_SIZE, RESIZE_METHOD, RESIZE_ANTIALIAS };
-enum { NORMALISE_MEAN, NORMALISE_STD };
+enum { NORMALISE_MEAN, NORMALISE_STD, NORMALISE_PRESET };
 enum { MODEL_NAME, MODEL_FILE, MODEL_SHA256, MODEL_INPUT, MODEL_OUTPUT, MODEL_ACTIVATION };
 enum { AGGREGATE_LESION, AGGREGATE_PATIENT };
 enum { POINT_NAME, POINT_THRESHOLD };

@@ -156,6 +156,12 @@ static void describe_expected(const key_def *key, bool item, char *buf, size_t c
     case KEY_WORD:
         snprintf(buf, cap, "one of %s", words);
         break;
+    case KEY_EITHER: {
+        char range[120];
+        describe_range(key, "a number", range, sizeof range);
+        snprintf(buf, cap, "%s, or %s", words, range);
+        break;
+    }
     case KEY_BOOL:
         snprintf(buf, cap, "true or false");
         break;
@@ -240,7 +246,7 @@ static const yaml_node_t *node_at(const yaml_reader *r, int index) {
 
 static void unknown_key(yaml_reader *r, const yaml_node_t *k, const key_group *group, const yaml_where *where) {
     const char *known[JOB_MAX_KEYS + 1];
-    char list[240] = "", shown[SHOWN + 4];
+    char list[400] = "", shown[SHOWN + 4];
     size_t n = 0, at = 0;
     for (; group->key[n].name && n < JOB_MAX_KEYS; n++) {
         known[n] = group->key[n].name;
@@ -524,4 +530,16 @@ bool yaml_get_int(yaml_reader *r, const yaml_node_t *node, const key_def *key, c
         return false;
     *ret = (int64_t)v; /* the ranges of whole numbers lie far below 2^53 */
     return true;
+}
+
+bool yaml_get_either(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, int *ret_word, double *ret) {
+    if (!node)
+        return false;
+    for (int i = 0; node->type == YAML_SCALAR_NODE && key->words[i]; i++)
+        if (kind_of(node) == SCALAR_TEXT && strcmp(text_of(node), key->words[i]) == 0) {
+            *ret_word = i;
+            return true;
+        }
+    *ret_word = -1;
+    return yaml_get_number(r, node, key, where, ret);
 }

@@ -41,6 +41,8 @@ int yaml_get_named(yaml_reader *r, const yaml_node_t *node, const key_def *key, 
  * was set. */
 bool yaml_get_text(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, char **ret);
 bool yaml_get_word(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, int *ret);
+/* KEY_EITHER: *ret_word is the word's index, or -1 for a number in *ret. */
+bool yaml_get_either(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, int *ret_word, double *ret);
 bool yaml_get_bool(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, bool *ret);
 bool yaml_get_int(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, int64_t *ret);
 bool yaml_get_number(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, double *ret);

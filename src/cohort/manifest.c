@@ -283,7 +283,7 @@ static bool match_input(builder *b, const rad_case *k, int which) {
         in->image[ch] = f->n == 1 ? f->first : -1;
         for (int e = 0; e < ch; e++)
             told = told || b->channel[which][e] == s;
-        if (f->n == 1 || told)
+        if (f->n == 1 || told || (f->n == 0 && spec->channel[ch].zero_if_missing))
             continue;
         char one[120];
         if (f->n == 0)

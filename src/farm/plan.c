@@ -233,8 +233,8 @@ static rad_status describe(const rad_plan *p, const rad_pending_case *pending, i
         const rad_case_input *in = &mc->input[i];
         r->input[i] = (rad_wire_input){.status = in->status, .why = in->why ? in->why : "", .channel = r->channel[i]};
         for (int ch = 0; in->status == RAD_OK && ch < p->job->input[i].n_channel; ch++) {
-            int64_t at = add_image(p, r, &c, in->image[ch]);
-            if (at < 0)
+            int64_t at = in->image[ch] < 0 ? -1 : add_image(p, r, &c, in->image[ch]);
+            if (at < 0 && in->image[ch] >= 0)
                 return no_memory(err);
             r->channel[i][ch] = at;
             r->input[i].n_channel++;

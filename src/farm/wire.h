@@ -12,7 +12,7 @@
 #include "radcohort/job.h"
 #include "radcohort/store.h"
 
-#define RAD_WIRE_VERSION 1
+#define RAD_WIRE_VERSION 2
 #define RAD_MAX_MESSAGE ((size_t)1 << 30) /* below INT_MAX: MPI counts are int */
 #define RAD_MAX_LEASE_CASES 1024
 #define RAD_MAX_CASE_IMAGES (RAD_MAX_INPUTS * RAD_MAX_CHANNELS)
@@ -63,7 +63,7 @@ typedef struct rad_wire_input {
     rad_status status;      /* RAD_OK, or why the intake has no images for it (study scope) */
     const char *why;        /* "" when OK */
     int64_t n_channel;      /* 0 when not OK */
-    const int64_t *channel; /* [n_channel] index into the case's images */
+    const int64_t *channel; /* [n_channel] index into the case's images; -1: missing, planes of zeros */
 } rad_wire_input;
 
 typedef struct rad_wire_case {

@@ -221,7 +221,7 @@ static void get_input(struct in *in, int64_t n_image, rad_wire_input *ret) {
     ret->n_channel = get_count(in, RAD_MAX_CHANNELS, 8, "too many channels");
     int64_t *channel = take_memory(in, ret->n_channel, sizeof *channel);
     for (int64_t i = 0; i < ret->n_channel && in->st == RAD_OK; i++)
-        channel[i] = get_range(in, 0, n_image - 1, "a channel of an image that is not there");
+        channel[i] = get_range(in, -1, n_image - 1, "a channel of an image that is not there");
     ret->channel = channel;
     if (in->st == RAD_OK && (ret->status == RAD_OK) != (ret->n_channel > 0))
         bad(in, "an input with images and a reason for none, or with neither");
@@ -279,20 +279,22 @@ static void get_model_result(struct in *in, int64_t n_class, rad_model_result *r
     r->stage = get_text(in);
     r->why = get_text(in);
     get_fixed(in, r->key, sizeof r->key);
-    r->n_slice = get_count(in, RAD_MAX_CASE_SLICES, 48 + 8 * (size_t)n_class, "too many slices");
+    r->n_slice = get_count(in, RAD_MAX_CASE_SLICES, 56 + 8 * (size_t)n_class, "too many slices");
     int64_t *slice = take_memory(in, r->n_slice, sizeof *slice), *stored = take_memory(in, r->n_slice, sizeof *stored);
     int64_t(*box)[4] = take_memory(in, r->n_slice, sizeof *box);
-    double *score = take_memory(in, r->n_slice * n_class, sizeof *score);
+    double *score = take_memory(in, r->n_slice * n_class, sizeof *score), *mismatch = take_memory(in, r->n_slice, sizeof *mismatch);
     if (in->st != RAD_OK)
         return;
     get_ints(in, slice, r->n_slice);
     get_ints(in, stored, r->n_slice);
     for (int64_t i = 0; i < r->n_slice; i++)
         get_ints(in, box[i], 4);
+    get_doubles(in, mismatch, r->n_slice);
     get_doubles(in, score, r->n_slice * n_class);
     r->slice = slice;
     r->stored_slice = stored;
     r->box = (const int64_t(*)[4])box;
+    r->mismatch_mm = mismatch;
     r->score = score;
     if (in->st == RAD_OK && r->status != RAD_OK && r->n_slice > 0)
         bad(in, "scores beside a reason for none");

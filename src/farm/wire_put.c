@@ -144,6 +144,8 @@ static void put_model_result(struct out *o, const rad_model_result *r, int64_t n
     put_ints(o, r->stored_slice, r->n_slice);
     for (int64_t i = 0; i < r->n_slice; i++)
         put_ints(o, r->box[i], 4);
+    for (int64_t i = 0; i < r->n_slice; i++)
+        put_double(o, r->mismatch_mm ? r->mismatch_mm[i] : 0);
     put_doubles(o, r->score, r->n_slice * n_class);
 }
 

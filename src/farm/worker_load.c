@@ -76,6 +76,9 @@ static rad_status prepare_input(rad_worker *w, struct work *k, int i, const stru
         return rad_error_set(err, RAD_E_COMM, "a leased case has %lld channels for input '%s', the job has %d", (long long)wire->n_channel,
                              spec->name, spec->n_channel);
     for (int64_t c = 0; c < wire->n_channel; c++) {
+        volume[c] = NULL;
+        if (wire->channel[c] < 0)
+            continue;
         const struct loaded *l = &image[wire->channel[c]];
         if (!l->volume)
             return fail_input(in, l->status, "load", l->err.text, err);
@@ -115,7 +118,7 @@ static rad_status start_models(rad_worker *w, struct work *k, const struct loade
         if (k->input[i].status != RAD_OK)
             continue;
         for (int64_t c = 0; c < wire->n_channel; c++)
-            content[c] = image[wire->channel[c]].volume->content;
+            content[c] = wire->channel[c] < 0 ? "missing" : image[wire->channel[c]].volume->content;
         bool with_mask = wants_mask(&w->job->input[i]) && k->c->mask;
         rad_status st = rad_work_key(w, k, m, with_mask ? mask->volume->content : "none", content, k->model[m].key, err);
         if (st != RAD_OK)

@@ -83,6 +83,7 @@ static rad_status fill_model(const rad_worker *w, const struct work *k, int i, r
     r->slice = p->slice;
     r->stored_slice = p->stored_slice;
     r->box = (const int64_t(*)[4])p->box;
+    r->mismatch_mm = p->mismatch_mm;
     r->score = score;
     return RAD_OK;
 }

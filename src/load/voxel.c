@@ -102,3 +102,13 @@ void rad_volume_get(const rad_volume *v, int64_t first, int64_t stride, int64_t 
     }
     }
 }
+
+void rad_volume_get_component(const rad_volume *v, int component, int64_t first, int64_t stride, int64_t n, float *out) {
+    if (v->info.type != RAD_VOX_RGB24) {
+        rad_volume_get(v, first, stride, n, out);
+        return;
+    }
+    const uint8_t *p = v->voxel;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (float)p[3 * (first + i * stride) + component];
+}

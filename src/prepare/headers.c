@@ -4,20 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* View and link of entry `c` from its header. `volume` is what the view borrows. */
+static rad_status look(const rad_input_spec *spec, const rad_image_info *info, int c, const rad_view *ref, rad_volume *volume,
+                       rad_channel_view *ret, rad_error *err) {
+    *volume = (rad_volume){.info = *info};
+    return rad_channel_make(spec, c, volume, ref, ret, err);
+}
+
+/* Slices match within the tolerance only where the region is: here the whole slices must come near each other somewhere. */
 rad_status rad_prepare_check_grid(const rad_input_spec *spec, const rad_image_info *const *image, rad_error *err) {
-    rad_volume first = {.info = *image[0]};
-    rad_view a, b;
-    char what_a[160], what_b[160];
-    snprintf(what_a, sizeof what_a, "image of sequence '%s'", spec->channel[0].sequence);
-    rad_status st = rad_view_make(&first, spec->orientation, what_a, &a, err);
+    rad_volume first, other;
+    rad_channel_view a, b;
+    rad_input_spec loose = *spec;
+    loose.match.nearest = false; /* a tilt counts at the corners of the region, which is not known here */
+    rad_status st = look(spec, image[0], 0, NULL, &first, &a, err);
     for (int c = 1; st == RAD_OK && c < spec->n_channel; c++) {
-        if (image[c] == image[0])
+        if (!image[c] || image[c] == image[0])
             continue;
-        rad_volume other = {.info = *image[c]};
-        snprintf(what_b, sizeof what_b, "image of sequence '%s'", spec->channel[c].sequence);
-        st = rad_view_make(&other, spec->orientation, what_b, &b, err);
-        if (st == RAD_OK)
-            st = rad_view_same_grid(&a, what_a, &b, what_b, GRID_TOLERANCE, err);
+        st = look(spec, image[c], c, &a.view, &other, &b, err);
+        const int64_t whole[4] = {0, 0, a.view.dim[0], a.view.dim[1]};
+        rad_status near = b.link.same || st != RAD_OK ? RAD_OK : RAD_E_SHAPE;
+        for (int64_t k = 0; st == RAD_OK && near != RAD_OK && k < a.view.dim[2]; k++) {
+            int64_t slice;
+            double mm;
+            near = rad_match_slice(&loose, &a.view, &b, whole, k, &slice, &mm, err);
+        }
+        st = st == RAD_OK ? near : st;
     }
     return st;
 }
@@ -37,20 +49,23 @@ static rad_status check_mask(const rad_input_spec *spec, const rad_view *ref, co
     return st == RAD_OK ? rad_view_same_grid(ref, "the image", &m, "mask", MASK_TOLERANCE, err) : st;
 }
 
-rad_status rad_prepare_check_lesion(const rad_input_spec *spec, const rad_image_info *reference, const rad_image_info *mask,
+rad_status rad_prepare_check_lesion(const rad_input_spec *spec, const rad_image_info *const *image, const rad_image_info *mask,
                                     const rad_roi *roi, rad_error *err) {
-    rad_volume v = {.info = *reference};
-    rad_view ref;
-    rad_status st = rad_view_make(&v, spec->orientation, "image", &ref, err);
+    rad_volume v, d;
+    rad_channel_view ref, drawn;
+    int on = spec->region.drawn_on;
+    rad_status st = look(spec, image[0], 0, NULL, &v, &ref, err);
+    if (st == RAD_OK)
+        st = look(spec, image[on], on, on ? &ref.view : NULL, &d, &drawn, err);
     if (st != RAD_OK)
         return st;
     rad_region_from from = spec->region.from;
     if (mask && from != RAD_REGION_BOX && from != RAD_REGION_POINT)
-        return check_mask(spec, &ref, mask, err); /* what lies inside it shows only with its voxels */
+        return check_mask(spec, &drawn.view, mask, err); /* what lies inside it shows only with its voxels */
     rad_roi without = *roi;
     without.mask = NULL;
     rad_cut cut = {0};
-    st = rad_cut_make(spec, &ref, &without, &cut, err);
+    st = rad_cut_make(spec, &ref.view, &drawn, &without, &cut, err);
     free(cut.slice);
     return st;
 }

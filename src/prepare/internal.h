@@ -17,6 +17,7 @@ typedef struct rad_view {
     int64_t first;       /* linear index of reoriented voxel (0, 0, 0); of frame 0 */
     double affine[4][4]; /* reoriented voxel index -> RAS+ mm */
     double spacing[3];   /* mm: lengths of the affine's columns */
+    int64_t low[2], high[2]; /* the pixels x, y of a slice that count: first, and one past the last */
 } rad_view;
 
 /* `what` names the volume in errors ("image of sequence 'T2'"). Errors: UNSUPPORTED, CONFIG (orientation is not three letters, one per
@@ -30,6 +31,69 @@ rad_status rad_view_same_grid(const rad_view *a, const char *what_a, const rad_v
 /* A stored voxel position (centre = integer) as a position along the reoriented axes. */
 void rad_view_position(const rad_view *v, const double stored[3], double ret[3]);
 
+/* ---------------------------------------------------------------- resample.c, intensity.c */
+
+/* How an image lies against the reference: the same voxels, or the two maps between reoriented voxel positions. */
+typedef struct rad_link {
+    bool same;
+    double to[3][4], back[3][4]; /* reference -> image, image -> reference */
+    double slice_mm;             /* distance of the image's slices along their normal */
+} rad_link;
+
+/* What becomes of a value (intensity.c). */
+typedef struct rad_tone {
+    bool window, has_padding, replace, zscore;
+    double low, span, mean, sd;
+    float padding, nonfinite;
+} rad_tone;
+
+/* The image of one channel entry. */
+typedef struct rad_channel_view {
+    const char *sequence;
+    rad_component component;
+    rad_view view; /* of no volume: missing, planes of zeros */
+    rad_link link;
+    rad_tone tone;
+} rad_channel_view;
+
+/* View and link of entry `c`; `ref`: the reference's view, NULL for the reference itself; `volume` NULL: missing. Errors: as rad_view_make. */
+rad_status rad_channel_make(const rad_input_spec *spec, int c, const rad_volume *volume, const rad_view *ref, rad_channel_view *ret,
+                            rad_error *err) RAD_MUST_CHECK;
+double rad_nearest(double at); /* the whole number nearest to a position; of two the lower */
+void rad_map_point(const double m[3][4], const double p[3], double ret[3]);
+double rad_view_slice_distance(const rad_view *v); /* mm, along the slices' normal */
+void rad_link_make(const rad_view *ref, const rad_view *image, rad_link *ret);
+/* The image's slice nearest to slice `k` of the reference, and how far it is. Errors: SHAPE (beyond the tolerance). */
+rad_status rad_match_slice(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const int64_t box[4], int64_t k,
+                           int64_t *ret_slice, double *ret_mm, rad_error *err) RAD_MUST_CHECK;
+
+/* The voxels of an image around one slice of the region, ready to be interpolated. */
+typedef struct rad_patch {
+    int64_t from[3], n[3];
+    double *value; /* [n[2], n[1], n[0]] */
+    size_t room;
+    float *row;
+    int64_t row_room;
+} rad_patch;
+void rad_patch_release(rad_patch *p);
+/* `slice`: the matched one. Errors: SHAPE (the image does not reach the region), LIMIT, NOMEM. */
+rad_status rad_patch_read(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const int64_t box[4], int64_t k,
+                          int64_t slice, rad_patch *p, rad_error *err) RAD_MUST_CHECK;
+/* The value at voxel position `w` of the image; NaN when a voxel it needs is not finite. */
+double rad_patch_value(const rad_patch *p, const rad_channel_view *c, const double w[3], bool zero_outside);
+
+/* `n` values of the image from reoriented voxel (x, y, z) along x. */
+void rad_channel_row(const rad_channel_view *c, int64_t x, int64_t y, int64_t z, int64_t n, float *out);
+struct rad_cut;
+/* Fills c->tone. `slot`: per slice of the reference, -1 when it is not scored. Errors: REGION (no voxel to take statistics from), NOMEM. */
+rad_status rad_tone_make(const rad_input_spec *spec, const rad_channel_spec *ch, rad_channel_view *c, const rad_view *ref,
+                         const struct rad_cut *cut, const int64_t *slot, rad_error *err) RAD_MUST_CHECK;
+double rad_tone_window(const rad_tone *t, double value);
+/* All of the tone; *ret_bad: the first value that is not finite, or -1. False when there is one and nothing is declared to stand for it (its
+ * result is NaN). */
+bool rad_tone_row(const rad_tone *t, const float *in, int64_t n, double *out, int64_t *ret_bad);
+double rad_tone_black(const rad_tone *t); /* what 0 after the window becomes */
+
 /* ---------------------------------------------------------------- region.c */
 
 /* Which slices are scored and what is cut out of each. `slice` is ascending, owned by the caller. */
@@ -38,9 +102,10 @@ typedef struct rad_cut {
     int64_t box[4]; /* x0 y0 x1 y1, may reach outside the slice */
 } rad_cut;
 
-/* Errors: REGION, SHAPE (mask on another grid), NONFINITE (NaN in the mask), NOMEM, CONFIG. */
-rad_status rad_cut_make(const rad_input_spec *spec, const rad_view *reference, const rad_roi *roi, rad_cut *ret,
-                        rad_error *err) RAD_MUST_CHECK;
+/* `drawn`: the image whose voxels box, mask and point are given in; the reference itself, or another with its link. Errors: REGION, SHAPE
+ * (mask on another grid), NONFINITE (NaN in the mask), NOMEM, CONFIG. */
+rad_status rad_cut_make(const rad_input_spec *spec, const rad_view *reference, const rad_channel_view *drawn, const rad_roi *roi,
+                        rad_cut *ret, rad_error *err) RAD_MUST_CHECK;
 
 /* ---------------------------------------------------------------- resize.c */
 

@@ -74,6 +74,8 @@ rad_status rad_view_make(const rad_volume *v, const char orientation[4], const c
                              " voxels stored as %s; orientation '%.3s' would cut it into lines: "
                              "name one whose last letter is the direction across the slice",
                              what, info->dim[0], info->dim[1], info->dim[2], info->orientation, orientation);
+    w.high[0] = w.dim[0];
+    w.high[1] = w.dim[1];
     *ret = w;
     return RAD_OK;
 }
@@ -105,7 +107,8 @@ rad_status rad_view_same_grid(const rad_view *a, const char *what_a, const rad_v
     describe(b, grid_b, sizeof grid_b);
     if (same)
         snprintf(apart, sizeof apart, ", up to %.2f mm apart", most);
-    return rad_error_set(err, RAD_E_SHAPE, "%s is not on the grid of %s: %s, against %s (reoriented)%s; resample it to that grid first",
+    return rad_error_set(err, RAD_E_SHAPE, "%s is not on the grid of %s: %s, against %s (reoriented)%s; draw it there, or name the "
+                         "sequence it was drawn in (region.drawn_on)",
                          what_b, what_a, grid_b, grid_a, apart);
 }
 

@@ -1,22 +1,22 @@
 /* prepare.c: one input of one case, in this order:
  *
- * 1. Reorient every image (orient.c). The first channel entry's image is the reference; the others must lie on its grid.
+ * 1. Reorient every image (orient.c). The first channel entry's image is the reference; the others lie on its grid, or are matched to its
+ *    slices by position and interpolated onto it (resample.c).
  * 2. Slices and region, from the lesion in the reference image (region.c).
- * 3. Planes: for scored slice k, channel entries in order, their offsets in order: plane (c, o) is slice k + offset[o] of image c. Beyond
- *    the first or last slice: `replicate` takes that slice, `zero` makes a plane of zeros (step 4's zero).
- * 4. Values: float32(slope * stored + inter), rgb24 as luma. Window: v = (value - low) / (high - low), below 0 to 0, above 1 to 1.
- *    NaN or Inf at any pixel of the region of a slice that is used ends the case (NONFINITE).
+ * 3. Planes: for scored slice k, channel entries in order, their offsets in order: plane (c, o) is slice k + offset[o] of the reference's
+ *    grid, of image c. Beyond the first or last slice: `replicate` takes that slice, `zero` makes a plane of zeros (step 4's zero).
+ * 4. Values: float32(slope * stored + inter), colours as luma or one component; padding, NaN and Inf, window, z-score (intensity.c). NaN or
+ *    Inf at any pixel of the region of a slice that is used ends the case (NONFINITE) unless a number is declared for them.
  * 5. Crop the region. Pixels outside the slice: `replicate` the nearest pixel of the slice, `zero` 0 after the window (black), before
- *    the normalisation.
+ *    the z-score and the normalisation.
  * 6. Resize (resize.c), x then y, from the region's pixels alone.
  * 7. Normalise: (v - mean[p]) / std[p] for plane p.
  *
- * Steps 4 to 7 are in double; the result is rounded once to float32. A slice that several planes use is cut and resized once. Only rows of
- * the region are read.
+ * A missing image (the job says zeros) makes planes of 0 before step 7. Steps 4 to 7 are in double; the result is rounded once to float32. A
+ * slice that several planes use is cut and resized once. Only rows of the region are read, where no statistic wants more.
  */
 #include "internal.h"
 
-#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -24,8 +24,9 @@
 
 typedef struct maker { /* what the steps share */
     const rad_input_spec *spec;
-    rad_view view[RAD_MAX_CHANNELS];
+    rad_channel_view channel[RAD_MAX_CHANNELS];
     rad_cut cut;
+    rad_patch patch;
     rad_filter fx, fy;
     int64_t *slot;  /* [slices of the volume] position in cut.slice, or -1 */
     float *line;    /* one row of the region as read */
@@ -38,6 +39,7 @@ typedef struct maker { /* what the steps share */
 static void maker_release(maker *m) {
     rad_filter_release(&m->fx);
     rad_filter_release(&m->fy);
+    rad_patch_release(&m->patch);
     free(m->cut.slice);
     free(m->slot);
     free(m->line);
@@ -52,6 +54,7 @@ void rad_prepared_release(rad_prepared *p) {
     free(p->slice);
     free(p->stored_slice);
     free(p->box);
+    free(p->mismatch_mm);
     *p = (rad_prepared){0};
 }
 
@@ -72,6 +75,9 @@ static rad_status check_spec(const rad_input_spec *s, rad_error *err) {
         return rad_error_set(err, RAD_E_CONFIG, "input '%s' has %d channel entries and %d planes", s->name, s->n_channel, s->n_plane);
     if (s->window.on && !(s->window.high > s->window.low))
         return rad_error_set(err, RAD_E_CONFIG, "input '%s': window from %g to %g is empty", s->name, s->window.low, s->window.high);
+    if (s->region.drawn_on < 0 || s->region.drawn_on >= s->n_channel)
+        return rad_error_set(err, RAD_E_CONFIG, "input '%s': lesions drawn on channel entry %d of %d", s->name, s->region.drawn_on,
+                             s->n_channel);
     if (s->normalise.n != 0 && s->normalise.n != 1 && s->normalise.n != s->n_plane)
         return rad_error_set(err, RAD_E_CONFIG, "input '%s': %d means for %d planes", s->name, s->normalise.n, s->n_plane);
     if (s->resize.method != RAD_RESIZE_NONE && (s->resize.height < 1 || s->resize.width < 1))
@@ -79,19 +85,15 @@ static rad_status check_spec(const rad_input_spec *s, rad_error *err) {
     return RAD_OK;
 }
 
-/* Views of all channel entries; every one on the reference's grid. Where sequences on different grids will be resampled, it is here. */
 static rad_status make_views(maker *m, const rad_volume *const *volume, rad_error *err) {
-    char what[160], reference[160];
-    snprintf(reference, sizeof reference, "image of sequence '%s'", m->spec->channel[0].sequence);
-    for (int c = 0; c < m->spec->n_channel; c++) {
-        snprintf(what, sizeof what, "image of sequence '%s'", m->spec->channel[c].sequence);
-        rad_status st = rad_view_make(volume[c], m->spec->orientation, what, &m->view[c], err);
-        if (st == RAD_OK && volume[c] != volume[0])
-            st = rad_view_same_grid(&m->view[0], reference, &m->view[c], what, GRID_TOLERANCE, err);
-        if (st != RAD_OK)
-            return st;
-    }
-    return RAD_OK;
+    int on = m->spec->region.drawn_on;
+    if (!volume[0] || !volume[on])
+        return rad_error_set(err, RAD_E_CONFIG, "input '%s': no image of sequence '%s', in whose voxels the others are placed",
+                             m->spec->name, m->spec->channel[volume[0] ? on : 0].sequence);
+    rad_status st = rad_channel_make(m->spec, 0, volume[0], NULL, &m->channel[0], err);
+    for (int c = 1; st == RAD_OK && c < m->spec->n_channel; c++)
+        st = rad_channel_make(m->spec, c, volume[c], &m->channel[0].view, &m->channel[c], err);
+    return st;
 }
 
 /* Sizes, limits, memory. */
@@ -118,21 +120,22 @@ static rad_status make_room(maker *m, rad_error *err) {
         st = rad_filter_make(s->resize.method, s->resize.antialias, h, p->height, &m->fy, err);
     if (st != RAD_OK)
         return st;
-    int64_t nz = m->view[0].dim[2];
+    int64_t nz = m->channel[0].view.dim[2];
     p->data = rad_aligned(all);
     p->slice = rad_calloc((size_t)p->n_slice, sizeof *p->slice);
     p->stored_slice = rad_calloc((size_t)p->n_slice, sizeof *p->stored_slice);
     p->box = rad_calloc((size_t)p->n_slice, sizeof *p->box);
+    p->mismatch_mm = rad_calloc((size_t)p->n_slice, sizeof *p->mismatch_mm);
     m->slot = rad_calloc((size_t)nz, sizeof *m->slot);
     m->line = rad_calloc((size_t)w, sizeof *m->line);
     m->row = rad_calloc((size_t)w, sizeof *m->row);
     m->narrow = rad_mul_size((size_t)h, (size_t)p->width, &narrow) ? rad_calloc(narrow, sizeof *m->narrow) : NULL;
     m->plane = rad_calloc(pixels, sizeof *m->plane);
-    if (!p->data || !p->slice || !p->stored_slice || !p->box || !m->slot || !m->line || !m->row || !m->narrow || !m->plane)
+    if (!p->data || !p->slice || !p->stored_slice || !p->box || !p->mismatch_mm || !m->slot || !m->line || !m->row || !m->narrow || !m->plane)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for %" PRId64 " prepared slices", p->n_slice);
     for (int64_t z = 0; z < nz; z++)
         m->slot[z] = -1;
-    const rad_view *ref = &m->view[0];
+    const rad_view *ref = &m->channel[0].view;
     p->stored_axis = ref->axis[2];
     for (int64_t i = 0; i < p->n_slice; i++) {
         int64_t z = m->cut.slice[i];
@@ -144,59 +147,72 @@ static rad_status make_room(maker *m, rad_error *err) {
     return RAD_OK;
 }
 
-/* Row y of slice z of the region, windowed and padded, into m->row. */
-static rad_status read_row(maker *m, const rad_view *v, int64_t z, int64_t y, const char *sequence, rad_error *err) {
-    const rad_window_spec *win = &m->spec->window;
-    int64_t x0 = m->cut.box[0], x1 = m->cut.box[2], from = x0 > 0 ? x0 : 0, to = x1 < v->dim[0] ? x1 : v->dim[0];
-    rad_volume_get(v->volume, v->first + from * v->step[0] + y * v->step[1] + z * v->step[2], v->step[0], to - from, m->line);
-    int64_t n = to - from, bad = 0;
-    double *row = m->row + (from - x0), low = win->low, span = win->high - win->low;
-    for (int64_t i = 0; i < n; i++) /* no early way out: these loops are vectorised */
-        bad += !(fabsf(m->line[i]) <= FLT_MAX);
-    for (int64_t i = 0; bad && i < n; i++)
-        if (!isfinite(m->line[i]))
-            return rad_error_set(err, RAD_E_NONFINITE,
-                                 "image of sequence '%s' has NaN or Inf at reoriented voxel (%" PRId64 ", %" PRId64 ", %" PRId64
-                                 "), inside the region",
-                                 sequence, from + i, y, z);
-    if (win->on)
-        for (int64_t i = 0; i < n; i++) {
-            double d = ((double)m->line[i] - low) / span;
-            d = d < 0 ? 0 : d;
-            row[i] = d > 1 ? 1 : d;
-        }
-    else
-        for (int64_t i = 0; i < n; i++)
-            row[i] = (double)m->line[i];
+static rad_status not_finite(const rad_channel_view *c, int64_t x, int64_t y, int64_t z, rad_error *err) {
+    return rad_error_set(err, RAD_E_NONFINITE,
+                         "image of sequence '%s' has NaN or Inf at reoriented voxel (%" PRId64 ", %" PRId64 ", %" PRId64
+                         "), inside the region%s",
+                         c->sequence, x, y, z, c->link.same ? "" : " (voxel of the first entry's image)");
+}
+
+/* Row y of slice z of the region, toned and padded, into m->row. */
+static rad_status read_row(maker *m, const rad_channel_view *c, int64_t z, int64_t y, int64_t matched, rad_error *err) {
+    const rad_view *ref = &m->channel[0].view;
+    int64_t x0 = m->cut.box[0], x1 = m->cut.box[2], from = x0 > ref->low[0] ? x0 : ref->low[0], to = x1 < ref->high[0] ? x1 : ref->high[0];
+    int64_t n = to - from, bad = -1;
+    double *row = m->row + (from - x0), w[3];
     bool zero = m->spec->edge == RAD_EDGE_ZERO;
+    if (c->link.same) {
+        rad_channel_row(c, from, y, z, n, m->line);
+        if (!rad_tone_row(&c->tone, m->line, n, row, &bad))
+            return not_finite(c, from + bad, y, z, err);
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            rad_map_point(c->link.to, (const double[3]){(double)(from + i), (double)y, (double)z}, w);
+            if (m->spec->match.nearest)
+                w[2] = (double)matched;
+            row[i] = rad_patch_value(&m->patch, c, w, zero);
+            if (!isfinite(row[i]))
+                return not_finite(c, from + i, y, z, err);
+        }
+    }
+    double black = rad_tone_black(&c->tone);
     for (int64_t x = x0; x < from; x++)
-        m->row[x - x0] = zero ? 0 : row[0];
+        m->row[x - x0] = zero ? black : row[0];
     for (int64_t x = to; x < x1; x++)
-        m->row[x - x0] = zero ? 0 : row[n - 1];
+        m->row[x - x0] = zero ? black : row[n - 1];
     return RAD_OK;
 }
 
-/* Slice z of one image: cut, windowed and resized, into m->plane. */
-static rad_status make_plane(maker *m, const rad_view *v, int64_t z, const char *sequence, rad_error *err) {
-    int64_t y0 = m->cut.box[1], h = m->cut.box[3] - y0, w = m->out.width;
-    for (int64_t r = 0; r < h; r++) {
-        int64_t y = y0 + r, inside = y < 0 ? 0 : y >= v->dim[1] ? v->dim[1] - 1 : y;
+/* Slice z of one image: cut, toned and resized, into m->plane; *ret_mm: how far the image's own slice is. */
+static rad_status make_plane(maker *m, const rad_channel_view *c, int64_t z, double *ret_mm, rad_error *err) {
+    const rad_view *ref = &m->channel[0].view;
+    int64_t y0 = m->cut.box[1], h = m->cut.box[3] - y0, w = m->out.width, matched = z;
+    rad_status st = RAD_OK;
+    *ret_mm = 0;
+    if (!c->link.same) {
+        st = rad_match_slice(m->spec, ref, c, m->cut.box, z, &matched, ret_mm, err);
+        if (st == RAD_OK)
+            st = rad_patch_read(m->spec, ref, c, m->cut.box, z, matched, &m->patch, err);
+    }
+    for (int64_t r = 0; r < h && st == RAD_OK; r++) {
+        int64_t y = y0 + r, inside = y < ref->low[1] ? ref->low[1] : y >= ref->high[1] ? ref->high[1] - 1 : y;
         double *to = m->narrow + r * w;
         if (y != inside && m->spec->edge == RAD_EDGE_ZERO) {
-            memset(to, 0, (size_t)w * sizeof *to);
+            for (int64_t x = 0; x < w; x++)
+                to[x] = rad_tone_black(&c->tone);
             continue;
         }
-        rad_status st = read_row(m, v, z, inside, sequence, err);
-        if (st != RAD_OK)
-            return st;
-        rad_filter_row(&m->fx, m->row, to);
+        st = read_row(m, c, z, inside, matched, err);
+        if (st == RAD_OK)
+            rad_filter_row(&m->fx, m->row, to);
     }
-    rad_filter_columns(&m->fy, m->narrow, w, m->plane);
-    return RAD_OK;
+    if (st == RAD_OK)
+        rad_filter_columns(&m->fy, m->narrow, w, m->plane);
+    return st;
 }
 
-/* m->plane (or zeros), normalised, as plane `p` of sample `i`. */
-static void put_plane(maker *m, const double *plane, int64_t i, int64_t p) {
+/* m->plane (or, for NULL, `black` everywhere), normalised, as plane `p` of sample `i`. */
+static void put_plane(maker *m, const double *plane, double black, int64_t i, int64_t p) {
     const rad_normalise_spec *norm = &m->spec->normalise;
     int64_t pixels = m->out.height * m->out.width;
     float *to = m->out.data + (i * m->out.n_plane + p) * pixels;
@@ -206,13 +222,13 @@ static void put_plane(maker *m, const double *plane, int64_t i, int64_t p) {
         std = norm->std[norm->n == 1 ? 0 : p];
     }
     for (int64_t k = 0; k < pixels; k++)
-        to[k] = (float)(((plane ? plane[k] : 0) - mean) / std);
+        to[k] = (float)(((plane ? plane[k] : black) - mean) / std);
 }
 
-/* All planes that show slice z of channel c. With `write` false only tells whether there is one. */
-static bool each_use(maker *m, int c, int64_t first_plane, int64_t z, bool write) {
+/* All planes that show slice z of channel c, `mm` away in its own image. With `write` false only tells whether there is one. */
+static bool each_use(maker *m, int c, int64_t first_plane, int64_t z, double mm, bool write) {
     const rad_channel_spec *ch = &m->spec->channel[c];
-    int64_t nz = m->view[c].dim[2];
+    int64_t nz = m->channel[0].view.dim[2];
     bool used = false, replicate = m->spec->edge == RAD_EDGE_REPLICATE;
     for (int o = 0; o < ch->n_offset; o++) {
         int64_t from = z - ch->offset[o], to = from; /* scored slices whose plane o this is: one, and at the ends those that reach beyond */
@@ -224,8 +240,10 @@ static bool each_use(maker *m, int c, int64_t first_plane, int64_t z, bool write
             if (m->slot[k] < 0)
                 continue;
             used = true;
-            if (write)
-                put_plane(m, m->plane, m->slot[k], first_plane + o);
+            if (!write)
+                continue;
+            put_plane(m, m->plane, 0, m->slot[k], first_plane + o);
+            m->out.mismatch_mm[m->slot[k]] = fmax(m->out.mismatch_mm[m->slot[k]], mm);
         }
     }
     return used;
@@ -233,23 +251,25 @@ static bool each_use(maker *m, int c, int64_t first_plane, int64_t z, bool write
 
 static rad_status fill_channel(maker *m, int c, int64_t first_plane, rad_error *err) {
     const rad_channel_spec *ch = &m->spec->channel[c];
-    int64_t nz = m->view[c].dim[2];
-    for (int64_t z = 0; z < nz; z++) {
-        if (!each_use(m, c, first_plane, z, false))
+    int64_t nz = m->channel[0].view.dim[2];
+    bool missing = !m->channel[c].view.volume;
+    rad_status st = missing ? RAD_OK : rad_tone_make(m->spec, ch, &m->channel[c], &m->channel[0].view, &m->cut, m->slot, err);
+    for (int64_t z = 0; z < nz && st == RAD_OK && !missing; z++) {
+        double mm;
+        if (!each_use(m, c, first_plane, z, 0, false))
             continue;
-        rad_status st = make_plane(m, &m->view[c], z, ch->sequence, err);
-        if (st != RAD_OK)
-            return st;
-        each_use(m, c, first_plane, z, true);
+        st = make_plane(m, &m->channel[c], z, &mm, err);
+        if (st == RAD_OK)
+            each_use(m, c, first_plane, z, mm, true);
     }
-    if (m->spec->edge == RAD_EDGE_ZERO)
-        for (int64_t i = 0; i < m->out.n_slice; i++)
-            for (int o = 0; o < ch->n_offset; o++) {
-                int64_t z = m->cut.slice[i] + ch->offset[o];
-                if (z < 0 || z >= nz)
-                    put_plane(m, NULL, i, first_plane + o);
-            }
-    return RAD_OK;
+    double black = missing ? 0 : rad_tone_black(&m->channel[c].tone);
+    for (int64_t i = 0; i < m->out.n_slice && st == RAD_OK; i++)
+        for (int o = 0; o < ch->n_offset; o++) {
+            int64_t z = m->cut.slice[i] + ch->offset[o];
+            if (missing || (m->spec->edge == RAD_EDGE_ZERO && (z < 0 || z >= nz)))
+                put_plane(m, NULL, black, i, first_plane + o);
+        }
+    return st;
 }
 
 rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, rad_prepared *ret,
@@ -263,7 +283,7 @@ rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const 
         return rad_error_set(err, RAD_E_NOMEM, "no memory to prepare input '%s'", spec->name);
     m->spec = spec;
     RAD_TRY(make_views(m, volume, err));
-    RAD_TRY(rad_cut_make(spec, &m->view[0], roi, &m->cut, err));
+    RAD_TRY(rad_cut_make(spec, &m->channel[0].view, &m->channel[spec->region.drawn_on], roi, &m->cut, err));
     RAD_TRY(make_room(m, err));
     for (int c = 0; c < spec->n_channel; c++) {
         RAD_TRY(fill_channel(m, c, first_plane, err));

@@ -27,6 +27,10 @@
  * 3. Place: x0 = ceil(cx - n_x / 2): centred; when that falls between two pixels the odd pixel is on the low side.
  * 4. Borders: x0 is moved by the least amount that puts the region inside the slice, or, when it is wider than the slice, the slice inside
  *    the region: min(0, nx - n_x) <= x0 <= max(0, nx - n_x). Pixels outside the slice are filled by the edge rule. y likewise.
+ *
+ * Drawn elsewhere. With region.drawn_on, box, mask and point are given in the voxels of another entry's image. A point is moved by the two
+ * affines. A mask or box is resampled onto the reference's grid by nearest neighbour: a voxel of the reference belongs to the lesion when
+ * the image's voxel nearest to its centre does (per axis ceil(w - 1/2 - 1e-6), resample.c); extent and slices follow as from a mask.
  */
 #include "internal.h"
 
@@ -92,11 +96,8 @@ static rad_status set_slices(extent *e, int64_t first, int64_t last, rad_error *
     return RAD_OK;
 }
 
-static rad_status from_mask(const rad_input_spec *spec, const rad_view *ref, const rad_volume *mask, extent *e, rad_error *err) {
-    rad_status st = RAD_OK;
-    rad_view m;
-    float *row = NULL;
-    int64_t *count = NULL, box[4];
+/* The mask on the grid of the image it was drawn in. */
+static rad_status view_mask(const rad_input_spec *spec, const rad_view *ref, const rad_volume *mask, rad_view *ret, rad_error *err) {
     if (mask->info.sform_code <= 0 && mask->info.qform_code <= 0) { /* says nothing of space: laid on the image voxel by voxel */
         if (memcmp(mask->info.dim, ref->volume->info.dim, 3 * sizeof(int64_t)) != 0)
             return rad_error_set(err, RAD_E_SHAPE,
@@ -104,41 +105,136 @@ static rad_status from_mask(const rad_input_spec *spec, const rad_view *ref, con
                                  "x%" PRId64,
                                  mask->info.dim[0], mask->info.dim[1], mask->info.dim[2], ref->volume->info.dim[0],
                                  ref->volume->info.dim[1], ref->volume->info.dim[2]);
-        m = *ref;
-        m.volume = mask;
-    } else {
-        RAD_TRY(rad_view_make(mask, spec->orientation, "mask", &m, err));
-        RAD_TRY(rad_view_same_grid(ref, "the image", &m, "mask", MASK_TOLERANCE, err));
+        *ret = *ref;
+        ret->volume = mask;
+        return RAD_OK;
     }
-    row = rad_calloc((size_t)mask->info.dim[0], sizeof *row);
-    count = rad_calloc((size_t)m.dim[2], sizeof *count);
-    e->slice = rad_calloc((size_t)m.dim[2], sizeof *e->slice);
-    if (!row || !count || !e->slice) {
-        st = rad_error_set(err, RAD_E_NOMEM, "no memory to read a mask");
-        goto out;
-    }
-    RAD_TRY(scan_mask(&m, row, count, box, err));
-    for (int64_t z = 0; z < m.dim[2]; z++) {
+    rad_status st = rad_view_make(mask, spec->orientation, "mask", ret, err);
+    return st == RAD_OK ? rad_view_same_grid(ref, "the image", ret, "mask", MASK_TOLERANCE, err) : st;
+}
+
+/* Slices and extent from voxels per slice; `box`: x0 y0 x1 y1. */
+static rad_status take_counts(extent *e, const int64_t *count, int64_t nz, const int64_t box[4], const char *where, rad_error *err) {
+    e->slice = rad_calloc((size_t)nz, sizeof *e->slice);
+    if (!e->slice)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory to read a mask");
+    for (int64_t z = 0; z < nz; z++) {
         if (count[z] == 0)
             continue;
         if (e->n_slice == 0 || count[z] > count[e->main_slice])
             e->main_slice = z;
         e->slice[e->n_slice++] = z;
     }
-    if (e->n_slice == 0) {
-        st = rad_error_set(err, RAD_E_REGION, "mask is empty: no voxel differs from 0");
-        goto out;
-    }
+    if (e->n_slice == 0)
+        return rad_error_set(err, RAD_E_REGION, "mask is empty: no voxel differs from 0%s", where);
     set_plane(e, box);
-out:
+    return RAD_OK;
+}
+
+static rad_status from_mask(const rad_input_spec *spec, const rad_view *ref, const rad_volume *mask, extent *e, rad_error *err) {
+    rad_view m;
+    rad_status st = view_mask(spec, ref, mask, &m, err);
+    if (st != RAD_OK)
+        return st;
+    int64_t box[4];
+    float *row = rad_calloc((size_t)mask->info.dim[0], sizeof *row);
+    int64_t *count = rad_calloc((size_t)m.dim[2], sizeof *count);
+    st = row && count ? scan_mask(&m, row, count, box, err) : rad_error_set(err, RAD_E_NOMEM, "no memory to read a mask");
+    if (st == RAD_OK)
+        st = take_counts(e, count, m.dim[2], box, "", err);
     free(row);
     free(count);
     return st;
 }
 
-static rad_status from_box(const rad_view *ref, const int64_t stored[6], extent *e, rad_error *err) {
-    const int64_t *dim = ref->volume->info.dim;
-    int64_t box[6];
+/* ---------------------------------------------------------------- drawn in another image */
+
+/* A lesion in the voxels of another image: the box `low`..`high` (reoriented, last exclusive), and within it the mask's voxels or all. */
+typedef struct drawing {
+    const rad_channel_view *on;
+    const rad_view *mask; /* or NULL */
+    int64_t low[3], high[3];
+} drawing;
+
+static bool is_drawn(const drawing *d, const double p[3]) {
+    double w[3];
+    int64_t at = 0;
+    rad_map_point(d->on->link.to, p, w);
+    for (int a = 0; a < 3; a++) {
+        double i = rad_nearest(w[a]);
+        if (!(i >= (double)d->low[a] && i < (double)d->high[a]))
+            return false;
+        at += d->mask ? (int64_t)i * d->mask->step[a] : 0;
+    }
+    float value = 1;
+    if (d->mask)
+        rad_volume_get(d->mask->volume, d->mask->first + at, 1, 1, &value);
+    return value != 0;
+}
+
+/* The reference's voxels whose nearest voxel is drawn. */
+static rad_status from_drawing(const drawing *d, const rad_view *ref, extent *e, rad_error *err) {
+    double near[3] = {INFINITY, INFINITY, INFINITY}, far[3] = {-INFINITY, -INFINITY, -INFINITY};
+    int64_t from[3], to[3], box[4] = {INT64_MAX, INT64_MAX, -1, -1};
+    for (int corner = 0; corner < 8; corner++) {
+        double at[3], p[3];
+        for (int a = 0; a < 3; a++)
+            at[a] = corner >> a & 1 ? (double)d->high[a] - 0.5 : (double)d->low[a] - 0.5;
+        rad_map_point(d->on->link.back, at, p);
+        for (int a = 0; a < 3; a++) {
+            near[a] = fmin(near[a], p[a]);
+            far[a] = fmax(far[a], p[a]);
+        }
+    }
+    for (int a = 0; a < 3; a++) { /* a voxel more on either side: rounding */
+        from[a] = (int64_t)fmin(fmax(ceil(near[a]) - 1, 0), (double)ref->dim[a]);
+        to[a] = (int64_t)fmin(fmax(floor(far[a]) + 2, 0), (double)ref->dim[a]);
+    }
+    int64_t *count = rad_calloc((size_t)ref->dim[2], sizeof *count);
+    if (!count)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory to read a mask");
+    for (int64_t z = from[2]; z < to[2]; z++)
+        for (int64_t y = from[1]; y < to[1]; y++)
+            for (int64_t x = from[0]; x < to[0]; x++) {
+                if (!is_drawn(d, (const double[3]){(double)x, (double)y, (double)z}))
+                    continue;
+                count[z]++;
+                box[0] = x < box[0] ? x : box[0];
+                box[1] = y < box[1] ? y : box[1];
+                box[2] = x >= box[2] ? x + 1 : box[2];
+                box[3] = y >= box[3] ? y + 1 : box[3];
+            }
+    rad_status st = take_counts(e, count, ref->dim[2], box, " at the voxels of the first channel entry's image", err);
+    free(count);
+    return st;
+}
+
+static rad_status from_drawn_mask(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *on, const rad_volume *mask,
+                                  extent *e, rad_error *err) {
+    rad_view m;
+    rad_status st = view_mask(spec, &on->view, mask, &m, err);
+    if (st != RAD_OK)
+        return st;
+    int64_t box[4];
+    float *row = rad_calloc((size_t)mask->info.dim[0], sizeof *row);
+    int64_t *count = rad_calloc((size_t)m.dim[2], sizeof *count);
+    st = row && count ? scan_mask(&m, row, count, box, err) : rad_error_set(err, RAD_E_NOMEM, "no memory to read a mask");
+    extent own = {0};
+    if (st == RAD_OK)
+        st = take_counts(&own, count, m.dim[2], box, "", err);
+    if (st == RAD_OK) {
+        drawing d = {on, &m, {box[0], box[1], own.slice[0]}, {box[2], box[3], own.slice[own.n_slice - 1] + 1}};
+        st = from_drawing(&d, ref, e, err);
+    }
+    free(own.slice);
+    free(row);
+    free(count);
+    return st;
+}
+
+/* A stored box in reoriented voxels. */
+static rad_status turn_box(const rad_view *on, const int64_t stored[6], int64_t box[6], rad_error *err) {
+    const int64_t *dim = on->volume->info.dim;
     for (int c = 0; c < 3; c++)
         if (stored[c] < 0 || stored[c] >= stored[c + 3] || stored[c + 3] > dim[c])
             return rad_error_set(err, RAD_E_REGION,
@@ -146,23 +242,50 @@ static rad_status from_box(const rad_view *ref, const int64_t stored[6], extent 
                                  " (last index exclusive)",
                                  stored[c], stored[c + 3], c, dim[c]);
     for (int t = 0; t < 3; t++) {
-        int c = ref->axis[t];
-        box[t] = ref->flip[t] ? dim[c] - stored[c + 3] : stored[c];
-        box[t + 3] = ref->flip[t] ? dim[c] - stored[c] : stored[c + 3];
+        int c = on->axis[t];
+        box[t] = on->flip[t] ? dim[c] - stored[c + 3] : stored[c];
+        box[t + 3] = on->flip[t] ? dim[c] - stored[c] : stored[c + 3];
+    }
+    return RAD_OK;
+}
+
+static rad_status from_box(const rad_view *ref, const rad_channel_view *on, const int64_t stored[6], extent *e, rad_error *err) {
+    int64_t box[6];
+    rad_status st = turn_box(&on->view, stored, box, err);
+    if (st != RAD_OK)
+        return st;
+    if (!on->link.same) {
+        drawing d = {on, NULL, {box[0], box[1], box[2]}, {box[3], box[4], box[5]}};
+        return from_drawing(&d, ref, e, err);
     }
     set_plane(e, (const int64_t[4]){box[0], box[1], box[3], box[4]});
     e->main_slice = (box[2] + box[5] - 1) / 2;
     return set_slices(e, box[2], box[5], err);
 }
 
-static rad_status from_point(const rad_input_spec *spec, const rad_view *ref, const double stored[3], extent *e, rad_error *err) {
-    double p[3];
-    rad_view_position(ref, stored, p);
+static bool is_inside(const rad_view *v, const double p[3]) {
     for (int t = 0; t < 3; t++)
-        if (!(p[t] >= -0.5 && p[t] <= (double)ref->dim[t] - 0.5))
-            return rad_error_set(err, RAD_E_REGION,
-                                 "point (%g, %g, %g) lies outside the image of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels", stored[0],
-                                 stored[1], stored[2], ref->volume->info.dim[0], ref->volume->info.dim[1], ref->volume->info.dim[2]);
+        if (!(p[t] >= -0.5 && p[t] <= (double)v->dim[t] - 0.5))
+            return false;
+    return true;
+}
+
+static rad_status from_point(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *on, const double stored[3], extent *e,
+                             rad_error *err) {
+    double p[3], q[3];
+    const int64_t *dim = on->view.volume->info.dim;
+    rad_view_position(&on->view, stored, p);
+    if (!is_inside(&on->view, p))
+        return rad_error_set(err, RAD_E_REGION,
+                             "point (%g, %g, %g) lies outside the image of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels", stored[0],
+                             stored[1], stored[2], dim[0], dim[1], dim[2]);
+    if (!on->link.same) {
+        rad_map_point(on->link.back, p, q);
+        memcpy(p, q, sizeof p);
+        if (!is_inside(ref, p))
+            return rad_error_set(err, RAD_E_REGION, "point (%g, %g, %g) of the image of sequence '%s' lies outside that of sequence '%s'",
+                                 stored[0], stored[1], stored[2], on->sequence, spec->channel[0].sequence);
+    }
     if (spec->region.from != RAD_REGION_WHOLE && !(spec->region.size_mm > 0))
         return rad_error_set(err, RAD_E_REGION, "the lesion has only a point and the job no 'size_mm' for the square around it");
     for (int a = 0; a < 2; a++) {
@@ -174,8 +297,8 @@ static rad_status from_point(const rad_input_spec *spec, const rad_view *ref, co
 }
 
 /* The lesion's extent; *ret_found false when there is none and none is needed. */
-static rad_status find_lesion(const rad_input_spec *spec, const rad_view *ref, const rad_roi *roi, extent *e, bool *ret_found,
-                              rad_error *err) {
+static rad_status find_lesion(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *on, const rad_roi *roi, extent *e,
+                              bool *ret_found, rad_error *err) {
     static const rad_roi nothing = {0};
     const rad_roi *r = roi ? roi : &nothing;
     rad_region_from from = spec->region.from;
@@ -189,11 +312,11 @@ static rad_status find_lesion(const rad_input_spec *spec, const rad_view *ref, c
     }
     *ret_found = true;
     if (from == RAD_REGION_MASK && r->mask)
-        return from_mask(spec, ref, r->mask, e, err);
+        return on->link.same ? from_mask(spec, ref, r->mask, e, err) : from_drawn_mask(spec, ref, on, r->mask, e, err);
     if (from == RAD_REGION_BOX && r->has_box)
-        return from_box(ref, r->box, e, err);
+        return from_box(ref, on, r->box, e, err);
     if (from == RAD_REGION_POINT && r->has_point)
-        return from_point(spec, ref, r->point, e, err);
+        return from_point(spec, ref, on, r->point, e, err);
     *ret_found = false;
     if (from == RAD_REGION_WHOLE && spec->slices != RAD_SLICES_LESION_ALL)
         return RAD_OK;
@@ -223,24 +346,27 @@ static void place(const rad_input_spec *spec, const rad_view *ref, const extent 
         n[1] = up(side / s[1]);
     }
     for (int a = 0; a < 2; a++) {
-        int64_t room = ref->dim[a] - n[a], low = room < 0 ? room : 0, high = room > 0 ? room : 0;
-        int64_t at = (int64_t)ceil(e->centre[a] - (double)n[a] / 2);
+        int64_t room = ref->high[a] - ref->low[a] - n[a], low = ref->low[a] + (room < 0 ? room : 0),
+                high = ref->low[a] + (room > 0 ? room : 0), at = (int64_t)ceil(e->centre[a] - (double)n[a] / 2);
         box[a] = at < low ? low : at > high ? high : at;
         box[a + 2] = box[a] + n[a];
     }
 }
 
-rad_status rad_cut_make(const rad_input_spec *spec, const rad_view *reference, const rad_roi *roi, rad_cut *ret, rad_error *err) {
+rad_status rad_cut_make(const rad_input_spec *spec, const rad_view *reference, const rad_channel_view *drawn, const rad_roi *roi,
+                        rad_cut *ret, rad_error *err) {
     extent e = {0};
     rad_cut cut = {0};
     bool found = false;
     int64_t one;
-    rad_status st = find_lesion(spec, reference, roi, &e, &found, err);
+    rad_status st = find_lesion(spec, reference, drawn, roi, &e, &found, err);
     if (st != RAD_OK)
         goto out;
     if (spec->region.from == RAD_REGION_WHOLE) {
-        cut.box[2] = reference->dim[0];
-        cut.box[3] = reference->dim[1];
+        for (int a = 0; a < 2; a++) {
+            cut.box[a] = reference->low[a];
+            cut.box[a + 2] = reference->high[a];
+        }
     } else
         place(spec, reference, &e, cut.box);
     if (spec->slices != RAD_SLICES_LESION_ALL) {

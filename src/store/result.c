@@ -19,7 +19,8 @@ static const char SQL_WARNING[] =
 static const char SQL_RESULT[] = "INSERT INTO result (result_key, model_id, n_slice, n_class) VALUES (?1, ?2, ?3, ?4)"
                                  " ON CONFLICT (result_key) DO NOTHING RETURNING result_id";
 static const char SQL_RESULT_OLD[] = "SELECT result_id, n_slice, n_class FROM result WHERE result_key = ?1";
-static const char SQL_SLICE[] = "INSERT INTO slice (result_id, slice, stored_slice, x0, y0, x1, y1) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+static const char SQL_SLICE[] = "INSERT INTO slice (result_id, slice, stored_slice, x0, y0, x1, y1, mismatch_mm)"
+                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 static const char SQL_SCORE[] = "INSERT INTO slice_score (result_id, class_index, slice, score) VALUES (?1, ?2, ?3, ?4)";
 static const char SQL_SCORE_OLD[] = "SELECT score FROM slice_score WHERE result_id = ?1 AND class_index = ?2 AND slice = ?3";
 static const char SQL_RUN_RESULT[] = "INSERT INTO run_result (case_id, run_model_id, result_id) VALUES (?1, ?2, ?3)";
@@ -158,6 +159,7 @@ static rad_status put_slices(struct rad_store *st, int64_t result, const rad_mod
         rad_bind_int(&q, r->stored_slice[i]);
         for (int b = 0; b < 4; b++)
             rad_bind_int(&q, r->box[i][b]);
+        rad_bind_real(&q, r->mismatch_mm ? r->mismatch_mm[i] : 0);
         s = rad_query_exec(&q, err);
         for (int k = 0; k < st->n_class && s == RAD_OK; k++) {
             q = rad_query_start(st, SQL_SCORE);

@@ -24,6 +24,8 @@ static const char SQL_CASE[] =
     "INSERT INTO manifest (run_id, position, patient_id, lesion_id, study, class_index) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING case_id";
 static const char SQL_WORK[] = "INSERT INTO work (case_id, state, attempts, lost, interrupted) VALUES (?1, ?2, 0, 0, 0)";
 static const char SQL_IMAGE_USE[] = "INSERT INTO image_use (case_id, input, channel, image_id) VALUES (?1, ?2, ?3, ?4)";
+static const char SQL_WARNING[] =
+    "INSERT INTO warning (run_id, case_id, stage, text) VALUES (?1, ?2, 'intake', ?3) ON CONFLICT DO NOTHING";
 static const char SQL_UNUSED[] =
     "INSERT INTO unused_image (run_id, image_id, reason) VALUES (?1, ?2, ?3) ON CONFLICT (run_id, image_id) DO NOTHING";
 static const char SQL_EXCLUSION[] = "INSERT INTO exclusion (run_id, unit, patient_id, case_id, run_model_id, stage, reason, text)"
@@ -195,12 +197,28 @@ static rad_status put_intake(struct rad_store *st, const rad_run_info *info, int
     return rad_query_exec(&q, err);
 }
 
-static rad_status put_case_inputs(struct rad_store *st, const rad_run_info *info, const rad_case *k, int64_t case_id,
+/* A case that is scored without one of its images says so. */
+static rad_status put_missing(struct rad_store *st, int64_t run, int64_t case_id, const rad_input_spec *input, int channel, rad_error *err) {
+    char text[300];
+    snprintf(text, sizeof text, "input '%.64s': no image of sequence '%.120s', zeros stand for its planes", input->name,
+             input->channel[channel].sequence);
+    rad_query q = rad_query_start(st, SQL_WARNING);
+    rad_bind_int(&q, run);
+    rad_bind_int(&q, case_id);
+    rad_bind_text(&q, text);
+    return rad_query_exec(&q, err);
+}
+
+static rad_status put_case_inputs(struct rad_store *st, const rad_run_info *info, int64_t run, const rad_case *k, int64_t case_id,
                                   const rad_row_ids *ids, rad_error *err) {
     const rad_job *job = info->job;
     rad_status s = RAD_OK;
     for (int i = 0; i < job->n_input; i++)
         for (int c = 0; k->input[i].status == RAD_OK && c < job->input[i].n_channel && s == RAD_OK; c++) {
+            if (k->input[i].image[c] < 0) {
+                s = put_missing(st, run, case_id, &job->input[i], c, err);
+                continue;
+            }
             rad_query q = rad_query_start(st, SQL_IMAGE_USE);
             rad_bind_int(&q, case_id);
             rad_bind_text(&q, job->input[i].name);
@@ -225,7 +243,7 @@ static rad_status put_case(struct rad_store *st, const rad_run_info *info, int64
     rad_bind_index(&q, k->label);
     rad_status s = rad_query_int(&q, &case_id, err);
     if (s == RAD_OK)
-        s = put_case_inputs(st, info, k, case_id, ids, err);
+        s = put_case_inputs(st, info, run, k, case_id, ids, err);
     int n_bad = 0;
     bool same = true;
     const rad_case_input *first = &k->input[job->model[0].input];

@@ -3,7 +3,7 @@
 cohort in tests/cli/corpus/base, and `expect` beside them says what must come out:
   exit N          the exit code
   expect TEXT     is in the output        absent TEXT    is not
-  do ACTION       remove TABLE | delete FILE | folder FILE | truncate FILE BYTES | garbage FILE | nifti FILE NX NY NZ
+  do ACTION       remove TABLE | delete FILE | folder FILE | truncate FILE BYTES | garbage FILE | nifti FILE NX NY NZ [ORIGIN_Z]
 Images of 8 x 8 x 4 voxels are made for every path of images.tsv and lesions.tsv that has none; the network is a few bytes of ONNX."""
 import csv
 import json
@@ -24,7 +24,7 @@ except ImportError:
     sys.exit(77)
 
 
-def write_nifti(path, dim):
+def write_nifti(path, dim, z=0):
     h = bytearray(352)
     struct.pack_into("<i", h, 0, 348)
     struct.pack_into("<8h", h, 40, 3, *dim, 1, 1, 1, 1)
@@ -32,7 +32,7 @@ def write_nifti(path, dim):
     struct.pack_into("<8f", h, 76, 1, 1, 1, 3, 0, 0, 0, 0)
     struct.pack_into("<f", h, 108, 352)
     struct.pack_into("<hh", h, 252, 0, 1)  # sform
-    struct.pack_into("<12f", h, 280, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 3, 0)
+    struct.pack_into("<12f", h, 280, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 3, z)
     h[344:348] = b"n+1\0"
     n = dim[0] * dim[1] * dim[2]
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -61,7 +61,7 @@ def act(folder, words):
         os.makedirs(os.path.dirname(target), exist_ok=True)
         open(target, "wb").write(b"this is no image\n" * 40)
     elif words[0] == "nifti":
-        write_nifti(target, [int(w) for w in words[2:5]])
+        write_nifti(target, [int(w) for w in words[2:5]], *[float(w) for w in words[5:]])
     else:
         raise SystemExit(f"unknown action {words}")
 

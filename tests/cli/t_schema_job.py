@@ -61,6 +61,10 @@ def compare(key, node, where):
         check(node["type"] == "string" and "pattern" in node, f"{where}: a text needs a pattern")
     elif kind == "word":
         check(node["enum"] == key["words"], f"{where}: words {node['enum']} in the schema, {key['words']} in the reader")
+    elif kind == "either":
+        word, number = node["oneOf"]
+        check(word["enum"] == key["words"], f"{where}: words")
+        limits(number, {**key, "kind": "number"}, where)
     elif kind == "bool":
         check(node["type"] == "boolean", f"{where}: type")
     elif kind in ("int", "number"):

@@ -37,7 +37,7 @@ static rad_buf lease_bytes(void) {
 
 static rad_buf result_bytes(void) {
     static const int64_t slice[] = {4, 5}, stored[] = {9, 8}, box[2][4] = {{1, 2, 3, 4}, {-5, 6, 7, 8}};
-    static const double score[] = {0.25, 0.75, 1.0 / 3, -0.0};
+    static const double mismatch[] = {0, 1.25}, score[] = {0.25, 0.75, 1.0 / 3, -0.0};
     static const rad_model_result model[] = {{.status = RAD_OK,
                                               .stage = "",
                                               .why = "",
@@ -46,6 +46,7 @@ static rad_buf result_bytes(void) {
                                               .slice = slice,
                                               .stored_slice = stored,
                                               .box = box,
+                                              .mismatch_mm = mismatch,
                                               .score = score},
                                              {.status = RAD_E_TRUNCATED, .stage = "load", .why = "'x' ends early"}};
     static const rad_image_record image[] = {{.image = 7,

@@ -7,7 +7,7 @@
 #include "cohort/job_keys.h"
 #include "radcohort/job.h"
 
-static const char *const kind_name[] = {"text", "name",    "axes",  "sha256", "word", "bool", "int",  "number",
+static const char *const kind_name[] = {"text", "name",    "axes",  "sha256", "word", "either", "bool", "int",  "number",
                                         "ints", "numbers", "texts", "words",  "map",  "maps", "named"};
 
 static void dump_group(const key_group *g, bool *first) {
@@ -46,10 +46,10 @@ static void check_group(const key_group *g) {
     int n = 0;
     for (const key_def *k = g->key; k->name; k++, n++) {
         assert_non_null(k->example);
-        assert_true((k->words != NULL) == (k->kind == KEY_WORD || k->kind == KEY_WORDS));
+        assert_true((k->words != NULL) == (k->kind == KEY_WORD || k->kind == KEY_EITHER || k->kind == KEY_WORDS));
         assert_true((k->group != NULL) == (k->kind == KEY_MAP || k->kind == KEY_MAPS || k->kind == KEY_NAMED));
         assert_false(k->required && k->preset);
-        if (k->kind == KEY_INT || k->kind == KEY_NUMBER || k->kind == KEY_INTS || k->kind == KEY_NUMBERS)
+        if (k->kind == KEY_EITHER || k->kind == KEY_INT || k->kind == KEY_NUMBER || k->kind == KEY_INTS || k->kind == KEY_NUMBERS)
             assert_true(k->min < k->max);
         if (k->kind >= KEY_INTS && k->kind != KEY_MAP)
             assert_true(k->max_items > 0);

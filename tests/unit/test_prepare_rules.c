@@ -351,8 +351,21 @@ static void refusals_name_their_reason(void **state) {
     s.n_channel = s.n_plane = 2;
     s.channel[1] = s.channel[0];
     other.v.info.sform_code = 1;
-    other.v.info.affine[0][3] = 0.2; /* a second sequence: more than a tenth */
-    assert_fails(rad_prepare_case(&s, volume, NULL, &p, &err), RAD_E_SHAPE, "resample");
+    other.v.info.affine[0][3] = 0.25; /* a second sequence: more than a tenth of a voxel, so it is interpolated */
+    for (int i = 0; i < 6; i++)
+        other.voxel[(1 * 5 + 2) * 6 + i] = (int16_t)(8 * i);
+    assert_ok(rad_prepare_case(&s, volume, NULL, &p, &err));
+    assert_true(p.data[30 + 12] == 0 && p.data[30 + 13] == 6 && p.data[30 + 17] == 38 && p.mismatch_mm[0] == 0);
+    rad_prepared_release(&p);
+    other.v.info.affine[2][3] = 3; /* its first slice two beyond the one that is scored */
+    assert_fails(rad_prepare_case(&s, volume, NULL, &p, &err), RAD_E_SHAPE, "lies 2.00 mm from slice 1");
+    s.match = (rad_match_spec){.has_tolerance = true, .tolerance_mm = 2};
+    assert_ok(rad_prepare_case(&s, volume, NULL, &p, &err));
+    assert_true(p.mismatch_mm[0] == 2);
+    rad_prepared_release(&p);
+    other.v.info.affine[2][3] = 0;
+    other.v.info.affine[0][3] = 7;
+    assert_fails(rad_prepare_case(&s, volume, NULL, &p, &err), RAD_E_SHAPE, "does not reach the region");
     other.v.info.affine[0][3] = 0.05;
     assert_ok(rad_prepare_case(&s, volume, NULL, &p, &err));
     rad_prepared_release(&p);
