@@ -38,6 +38,8 @@ extern const rad_backend_ops rad_backend_cudnn;  /* opens its module at run time
 
 /* Every GPU that this process sees, with its memory, one line each; `state` of an open cuDNN backend. */
 size_t rad_cudnn_describe_devices(void *state, char *buf, size_t cap);
+/* The forward pass alone, n times over what the last exec_run left on the device: seconds by the device's clock. For benches. */
+rad_status rad_cudnn_replay(rad_exec *x, int n, double *ret_seconds, rad_error *err) RAD_MUST_CHECK;
 
 /* The table and state behind an open backend. */
 const rad_backend_ops *rad_backend_get_ops(const rad_backend *be, void **ret_state);

@@ -301,6 +301,11 @@ size_t rad_cudnn_describe_devices(void *state, char *buf, size_t cap) {
     return s->module->describe_devices(buf, cap);
 }
 
+rad_status rad_cudnn_replay(rad_exec *exec, int n, double *ret_seconds, rad_error *err) {
+    struct exec *x = (struct exec *)exec;
+    return x->plan->state->module->replay(x->inner, n, ret_seconds, err);
+}
+
 /* ---------------------------------------------------------------- forwarding */
 
 static int64_t plan_batch(void *state, rad_precision p) {

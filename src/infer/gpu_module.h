@@ -20,6 +20,8 @@ typedef struct rad_cudnn_module {
      * stored volumes that p->plane points into (n of them). p->out gets the result. Errors: DEVICE, NOMEM. */
     rad_status (*prepare)(void *state, const struct prep_args *p, const void *const *volume, const size_t *volume_bytes, int n,
                           rad_error *err);
+    /* The forward pass alone, n times over what the last exec_run left on the device: seconds by the device's clock. For benches. */
+    rad_status (*replay)(rad_exec *x, int n, double *ret_seconds, rad_error *err);
 } rad_cudnn_module;
 
 typedef const rad_cudnn_module *(*rad_cudnn_module_get_fn)(void);

@@ -11,20 +11,18 @@ struct rad_backend {
     int unused;
 };
 
-rad_status rad_backend_open(const char *name, rad_backend **ret, rad_error *err)
-{
+rad_status rad_backend_open(const char *name, rad_backend **ret, rad_error *err) {
     *ret = rad_calloc(1, sizeof **ret);
     return *ret != NULL ? RAD_OK : rad_error_set(err, RAD_E_NOMEM, "no memory for backend '%s'", name);
 }
 
-void rad_backend_close(rad_backend **be)
-{
+void rad_backend_close(rad_backend **be) {
     free(*be);
     *be = NULL;
 }
 
-rad_status rad_backend_run_graph(rad_backend *be, const rad_graph *g, rad_precision p, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+rad_status rad_backend_run_graph(rad_backend *be, const rad_graph *g, rad_precision p, const rad_tensor *in, rad_tensor *out,
+                                 rad_error *err) {
     struct g_plan *plan = NULL;
     (void)be;
     for (int i = 0; i < g->n_node; i++) {

@@ -1,11 +1,11 @@
 /* cudnn_models.c: plans of the cuDNN backend for whole networks, without a GPU.
  *
  *   cudnn_models host PRECISION LIMIT FOLDER...
- *       FOLDER holds model*.onnx, input.f32 and output.f32 (two samples): every network through its plan on the CPU; prints the largest error
- *       relative to the largest output, and fails above LIMIT. Also: the second sample twice must give the same bits in both places.
+ *       FOLDER holds model*.onnx, input.f32 and output.f32 (two samples): every network through its plan on the CPU; prints the largest
+ * error relative to the largest output, and fails above LIMIT. Also: the second sample twice must give the same bits in both places.
  *   cudnn_models plan DEVICE.json PRECISION MODEL.onnx...       (built where cuDNN is found)
- *       every distinct convolution of the network, at the backend's batch, planned by cuDNN for the described device; fails when there is one
- *       without an engine, and when a plan does not come back from its text.
+ *       every distinct convolution of the network, at the backend's batch, planned by cuDNN for the described device; fails when there is
+ * one without an engine, and when a plan does not come back from its text.
  */
 #include <dirent.h>
 #include <math.h>
@@ -19,16 +19,14 @@
 
 #define MAX_FILE ((size_t)1 << 30)
 
-static int complain(const char *what, const rad_error *err)
-{
+static int complain(const char *what, const rad_error *err) {
     (void)fprintf(stderr, "%s: %s\n", what, err->text);
     return 1;
 }
 
 /* ---------------------------------------------------------------- on the CPU */
 
-static int check_host(const char *folder, const char *file, rad_precision p, double limit)
-{
+static int check_host(const char *folder, const char *file, rad_precision p, double limit) {
     char path[1200];
     rad_model *m = NULL;
     rad_graph *g = NULL;
@@ -91,8 +89,7 @@ out:
     return st == RAD_OK ? 0 : complain(path, &err);
 }
 
-static int run_host(int argc, char **argv)
-{
+static int run_host(int argc, char **argv) {
     rad_precision p = strcmp(argv[0], "fp16") == 0 ? RAD_PREC_FP16 : strcmp(argv[0], "bf16") == 0 ? RAD_PREC_BF16 : RAD_PREC_FP32;
     double limit = 0;
     int bad = rad_parse_double(argv[1], &limit) ? 0 : 1, seen = 0;
@@ -116,8 +113,7 @@ static int run_host(int argc, char **argv)
 /* ---------------------------------------------------------------- planned by cuDNN */
 
 #ifdef RAD_HAVE_CUDNN
-static int plan_model(const cu_target *t, const char *path, rad_precision p)
-{
+static int plan_model(const cu_target *t, const char *path, rad_precision p) {
     rad_model *m = NULL;
     rad_graph *g = NULL;
     struct g_plan *plan = NULL;
@@ -160,8 +156,8 @@ static int plan_model(const cu_target *t, const char *path, rad_precision p)
         cu_engine_release(&again);
         cu_engine_release(&e);
     }
-    (void)printf("%s: %d distinct convolutions, %d without an engine, %d from the fallback list, workspace %.1f MB, %.2f s\n", path, n, bad, fallback,
-                 (double)workspace / 1e6, rad_clock_seconds() - start);
+    (void)printf("%s: %d distinct convolutions, %d without an engine, %d from the fallback list, workspace %.1f MB, %.2f s\n", path, n, bad,
+                 fallback, (double)workspace / 1e6, rad_clock_seconds() - start);
 out:
     free(seen);
     g_plan_free(plan);
@@ -170,8 +166,7 @@ out:
     return st == RAD_OK ? bad : complain(path, &err);
 }
 
-static int run_plan(int argc, char **argv)
-{
+static int run_plan(int argc, char **argv) {
     char *json = NULL;
     size_t size = 0;
     cu_target t = {0};
@@ -193,8 +188,7 @@ static int run_plan(int argc, char **argv)
 }
 #endif
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     if (argc >= 5 && strcmp(argv[1], "host") == 0)
         return run_host(argc - 2, argv + 2);
 #ifdef RAD_HAVE_CUDNN

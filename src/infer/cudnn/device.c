@@ -164,6 +164,10 @@ static rad_status prepare(void *state, const struct prep_args *p, const void *co
     return cu_prepare(state, p, volume, volume_bytes, n, err);
 }
 
+static rad_status replay(rad_exec *x, int n, double *ret_seconds, rad_error *err) {
+    return cu_exec_replay((struct cu_exec *)x, n, ret_seconds, err);
+}
+
 static const rad_cudnn_module module = {
     .abi = RAD_CUDNN_ABI,
     .ops_size = sizeof(rad_backend_ops),
@@ -171,6 +175,7 @@ static const rad_cudnn_module module = {
     .ops = &ops,
     .describe_devices = describe_devices,
     .prepare = prepare,
+    .replay = replay,
 };
 
 __attribute__((visibility("default"))) const rad_cudnn_module *rad_cudnn_module_get(void);

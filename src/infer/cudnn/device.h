@@ -56,6 +56,8 @@ char *cu_cache_folder(void);
 struct cu_exec;
 rad_status cu_exec_create(struct cu_plan *p, struct cu_exec **ret, rad_error *err) RAD_MUST_CHECK;
 rad_status cu_exec_run(struct cu_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err) RAD_MUST_CHECK;
+/* The forward pass alone, n times, after a run: seconds by the device's clock. */
+rad_status cu_exec_replay(struct cu_exec *x, int n, double *ret_seconds, rad_error *err) RAD_MUST_CHECK;
 void cu_exec_destroy(struct cu_exec *x);
 
 rad_status cu_prepare(const struct cu_state *s, const struct prep_args *p, const void *const *volume, const size_t *volume_bytes, int n,
