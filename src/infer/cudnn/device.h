@@ -35,8 +35,9 @@ struct cu_plan {
     cu_engine *engine; /* plan NULL: our own kernel */
     int *engine_of;    /* per step; -1 = no convolution of cuDNN's */
     size_t workspace;
-    char *constants;     /* on the device */
-    int from_cache, own; /* engines read from the cache, convolutions without an engine */
+    char *constants;           /* on the device */
+    cudaError_t check_failure; /* the device failed while an engine was checked */
+    int from_cache, own;       /* engines read from the cache, convolutions without an engine */
 };
 
 rad_status cu_check(cudaError_t e, const char *what, rad_error *err);

@@ -64,7 +64,11 @@ static bool is_invariant(void *context, const cu_conv *c, const cu_engine *e) {
     for (int i = 0; i < 6; i++)
         (void)cudaFree(data[i]);
     (void)cudaFree(flag);
-    return ran && st == cudaSuccess && different == 0;
+    if (st != cudaSuccess) { /* no memory to ask: never a reason to take another engine, which would move bits */
+        p->check_failure = st;
+        return true;
+    }
+    return ran && different == 0;
 }
 
 /* ---------------------------------------------------------------- plan */
@@ -100,7 +104,8 @@ static rad_status choose_engines(struct cu_plan *p, rad_error *err) {
             /* No engine: our own kernel, slower but to the same rules; plan_describe says so. */
             if (cu_engine_choose(&target, &p->conv[k], RAD_CUDNN_WORKSPACE, is_invariant, p, &p->engine[k], &why) != RAD_OK)
                 p->own++;
-            const rad_status st = cu_check(cudaGetLastError(), "choosing an engine", err);
+            const rad_status st =
+                cu_check(p->check_failure != cudaSuccess ? p->check_failure : cudaGetLastError(), "choosing an engine", err);
             if (st != RAD_OK)
                 return st;
         }
