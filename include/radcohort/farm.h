@@ -30,7 +30,8 @@ typedef struct rad_farm_reason {
 typedef struct rad_farm_outcome {
     int exit_code;          /* RAD_EXIT_* on rank 0; on the others RAD_EXIT_OK: a launcher takes rank 0's word, and may kill who is late */
     bool is_root;           /* rank 0: the one that prints */
-    int64_t run, n_case, n_scored, n_excluded;
+    int64_t run, n_case, n_scored, n_excluded, n_left; /* n_case = n_scored + n_excluded + n_left */
+    int64_t n_no_case;                                 /* patients without a case */
     bool resumed, nothing_to_do;
     double seconds;
     /* this session: cases whose result came, why some were excluded, and where the time went, summed over ranks and threads */

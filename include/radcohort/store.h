@@ -110,7 +110,8 @@ rad_status rad_store_put_result(rad_store *st, int64_t run, const rad_case_resul
 rad_status rad_store_put_exclusion(rad_store *st, int64_t run, int64_t case_id, const char *stage, rad_status why, const char *text,
                                    rad_error *err) RAD_MUST_CHECK;
 rad_status rad_store_flush(rad_store *st, rad_error *err) RAD_MUST_CHECK;
-/* Aggregates slices to cases and patients (job rules), checks promise 3 (STORE error naming the first case that is neither), computes the
+/* *ret_excluded: units that lack a score, cases and patients without a case.
+ * Aggregates slices to cases and patients (job rules), checks promise 3 (STORE error naming the first case that is neither), computes the
  * statistics of the job, marks the run finished. */
 rad_status rad_store_finish_run(rad_store *st, int64_t run, const rad_job *job, int64_t *ret_excluded, rad_error *err) RAD_MUST_CHECK;
 /* Marks it stopped (resumable). */
@@ -130,7 +131,8 @@ typedef struct rad_run_status {
     char job[128], backend[32], precision[16], case_unit[16], started[RAD_TIME_TEXT], finished[RAD_TIME_TEXT];
     /* n_case = n_done + n_leased + n_pending; n_done counts cases that are scored or excluded, n_excluded those among them that at
      * least one model could not score */
-    int64_t n_case, n_done, n_excluded, n_leased, n_pending, n_warning;
+    int64_t n_case, n_done, n_scored, n_excluded, n_leased, n_pending, n_warning;
+    int64_t n_no_case; /* patients without a case: excluded at intake, not among n_case */
     double read_s, prepare_s, infer_s; /* summed over ranks */
     bool writer;                /* a process is writing the file now; a running run without one was interrupted */
     int64_t sessions, session_done; /* cases that were done before the latest session */

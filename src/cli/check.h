@@ -41,6 +41,7 @@ typedef struct check {
     int64_t (*matched)[RAD_MAX_CHANNELS]; /* [job->n_input]: cases whose channel has exactly one image */
     int64_t *input_ok;                    /* [job->n_input]: cases that can be prepared */
     int64_t n_excluded;                   /* cases that at least one model could not score */
+    int64_t n_no_case;                    /* patients without a case */
     int64_t *count;                       /* [n_center][n_class + 1]: cases by label, the last is "not known" */
     check_groups excluded, unused;
 } check;

@@ -261,6 +261,18 @@ static rad_status group_unused(check *k, rad_error *err) {
     return RAD_OK;
 }
 
+static rad_status count_patients(check *k, rad_error *err) {
+    bool *seen = rad_calloc((size_t)k->cohort->n_patient + 1, sizeof *seen);
+    if (!seen)
+        return no_memory(err);
+    for (int64_t i = 0; i < k->manifest->n_case; i++)
+        seen[k->manifest->item[i].patient] = true;
+    for (int64_t i = 0; i < k->cohort->n_patient; i++)
+        k->n_no_case += !seen[i];
+    free(seen);
+    return RAD_OK;
+}
+
 rad_status check_cases(check *k, rad_error *err) {
     const rad_job *job = k->job;
     walk w = {.k = k, .n_total = k->cohort->n_image + k->cohort->n_lesion};
@@ -277,6 +289,8 @@ rad_status check_cases(check *k, rad_error *err) {
         st = check_case(&w, &k->manifest->item[i], err);
     if (st == RAD_OK)
         st = group_unused(k, err);
+    if (st == RAD_OK)
+        st = count_patients(k, err);
     if (w.progress)
         (void)fprintf(stderr, "\r\033[K");
     for (int64_t i = 0; w.image && i < k->cohort->n_image; i++)

@@ -154,6 +154,7 @@ rad_status check_print_json(const check *k, int exit_code, rad_error *err) {
     if (k->manifest) {
         set(root, "cases", json_integer(k->manifest->n_case), &ok);
         set(root, "cases_excluded", json_integer(k->n_excluded), &ok);
+        set(root, "patients_without_case", json_integer(k->n_no_case), &ok);
         set(root, "centers", centers_json(k, &ok), &ok);
         set(root, "inputs", inputs_json(k, &ok), &ok);
         set(root, "exclusions", groups_json(k, &k->excluded, &ok), &ok);

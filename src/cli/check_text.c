@@ -45,6 +45,8 @@ static void print_head(const check *k) {
     (void)printf("cases    %" PRId64 " (one per %s): %" PRId64 " can be scored by every model, %" PRId64 " %s not\n", n,
                  job->case_unit == RAD_UNIT_LESION ? "lesion" : "patient and study", n - k->n_excluded, k->n_excluded,
                  k->n_excluded == 1 ? "does" : "do");
+    if (k->n_no_case > 0)
+        (void)printf("         %" PRId64 " patient%s without a case\n", k->n_no_case, plural(k->n_no_case));
 }
 
 static void print_models(const check *k) {

@@ -73,10 +73,10 @@ static int run(int argc, char **argv) {
         return rad_cli_fail(&rad_command_check, RAD_E_USAGE, &err);
     }
     st = gather(&k, &err);
-    int code = st != RAD_OK           ? rad_cli_fail(&rad_command_check, st, &err)
-               : k.issues.n_error > 0 ? RAD_EXIT_USAGE
-               : k.n_excluded > 0     ? RAD_EXIT_EXCLUSIONS
-                                      : RAD_EXIT_OK;
+    int code = st != RAD_OK                     ? rad_cli_fail(&rad_command_check, st, &err)
+               : k.issues.n_error > 0           ? RAD_EXIT_USAGE
+               : k.n_excluded + k.n_no_case > 0 ? RAD_EXIT_EXCLUSIONS
+                                                 : RAD_EXIT_OK;
     if (st == RAD_OK) {
         print_issues(&k);
         if (!json)
@@ -97,7 +97,7 @@ const rad_command rad_command_check = {
             "  --allow-outside   image and mask paths may be absolute or contain '..'\n"
             "  --no-headers      do not open the image files (for large archives on slow storage)\n\n"
             "Mistakes and warnings go to standard error, one line each with file, line and column.\n"
-            "exit status: 0 all cases can be scored, 2 invalid input, 3 some cases would be excluded\n\n"
+            "exit status: 0 all cases can be scored, 2 invalid input, 3 some cases would be excluded, or patients have no case\n\n"
             "example: radcohort check jobs/demo.yaml\n",
     .run = run,
 };

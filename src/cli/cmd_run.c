@@ -27,9 +27,10 @@ static json_t *outcome_json(const rad_farm_outcome *o) {
     json_t *reasons = json_object();
     for (int i = 0; i < o->n_reason; i++)
         json_object_set_new(reasons, o->reason[i].reason, json_integer(o->reason[i].n));
-    return json_pack("{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I}}", "database", o->database, "run",
+    return json_pack("{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I}}", "database", o->database, "run",
                      (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed, "nothing_to_do", o->nothing_to_do, "cases",
-                     (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded", (json_int_t)o->n_excluded, "excluded_in_session",
+                     (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded", (json_int_t)o->n_excluded, "left",
+                     (json_int_t)o->n_left, "patients_without_case", (json_int_t)o->n_no_case, "excluded_in_session",
                      reasons, "session", "cases", (json_int_t)o->n_done, "seconds", o->seconds, "read_s", o->read_s, "prepare_s",
                      o->prepare_s, "infer_s", o->infer_s, "write_s", o->write_s, "read_bytes", (json_int_t)o->read_bytes);
 }
@@ -37,18 +38,20 @@ static json_t *outcome_json(const rad_farm_outcome *o) {
 static void print_outcome(const rad_farm_outcome *o) {
     if (o->nothing_to_do)
         printf("run %" PRId64 " is finished: every case has its result already, nothing was computed\n", o->run);
-    printf("%" PRId64 " cases: %" PRId64 " scored, %" PRId64 " excluded", o->n_case, o->n_scored, o->n_excluded);
+    printf("%" PRId64 " case%s: %" PRId64 " scored, %" PRId64 " excluded", o->n_case, o->n_case == 1 ? "" : "s", o->n_scored,
+           o->n_excluded);
     for (int i = 0; i < o->n_reason; i++)
         printf("%s%s %" PRId64, i ? ", " : " (in this session: ", o->reason[i].reason, o->reason[i].n);
     printf("%s", o->n_reason > 0 ? ")" : "");
-    int64_t left = o->n_case - o->n_scored - o->n_excluded;
-    if (left > 0)
-        printf(", %" PRId64 " still to be done", left);
+    if (o->n_left > 0)
+        printf(", %" PRId64 " still to be done", o->n_left);
+    if (o->n_no_case > 0)
+        printf("; %" PRId64 " patient%s without a case", o->n_no_case, o->n_no_case == 1 ? "" : "s");
     if (o->n_done > 0)
         printf("; %.1f s, %.1f cases/s (read %.1f s, prepare %.1f s, infer %.1f s, write %.1f s, summed over threads)", o->seconds,
                o->seconds > 0 ? (double)o->n_done / o->seconds : 0.0, o->read_s, o->prepare_s, o->infer_s, o->write_s);
     printf("\n");
-    if (left > 0) {
+    if (o->n_left > 0) {
         printf("stopped; the same command goes on where it stopped\n");
         return;
     }

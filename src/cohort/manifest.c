@@ -573,6 +573,14 @@ static void builder_release(builder *b) {
     rad_manifest_destroy(&b->m);
 }
 
+static rad_status no_case(builder *b, rad_error *err) {
+    bool lesion = b->job->case_unit == RAD_UNIT_LESION;
+    const char *why = lesion ? "the job's unit is lesion and no patient has one: list lesions, or set unit: patient" : "there is no patient";
+    rad_issues_add(b->issues, RAD_SEVERITY_ERROR, table_path(b->c, lesion ? RAD_TABLE_LESIONS : RAD_TABLE_PATIENTS), 0, NULL, "no case: %s",
+                   why);
+    return rad_error_set(err, RAD_E_CONFIG, "no case in cohort '%s': %s", b->c->dir ? b->c->dir : "", why);
+}
+
 rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manifest **ret, rad_issues *issues, rad_error *err) {
     builder b = {.c = c, .job = job, .issues = issues};
     rad_status st = RAD_OK;
@@ -591,6 +599,8 @@ rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manif
     if (issues->n_error > before)
         st = rad_error_set(err, RAD_E_CONFIG, "%" PRId64 " label%s of cohort '%s' %s not among the job's classes", issues->n_error - before,
                            issues->n_error - before == 1 ? "" : "s", c->dir ? c->dir : "", issues->n_error - before == 1 ? "is" : "are");
+    else if (b.m->n_case == 0)
+        st = no_case(&b, err);
 out:
     if (st == RAD_OK) {
         *ret = b.m;

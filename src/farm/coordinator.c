@@ -531,9 +531,11 @@ rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *
         st = rad_store_run_status(c->store, c->run, &rs, err);
     if (st == RAD_OK) {
         o->n_excluded = rs.n_excluded;
-        o->n_scored = rs.n_done - rs.n_excluded;
+        o->n_scored = rs.n_scored;
+        o->n_left = rs.n_case - rs.n_done;
+        o->n_no_case = rs.n_no_case;
         if (o->nothing_to_do)
-            o->exit_code = rs.n_excluded > 0 ? RAD_EXIT_EXCLUSIONS : RAD_EXIT_OK;
+            o->exit_code = rs.n_excluded + rs.n_no_case > 0 ? RAD_EXIT_EXCLUSIONS : RAD_EXIT_OK;
     } else {
         o->exit_code = RAD_EXIT_FAILED;
     }

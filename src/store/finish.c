@@ -57,7 +57,9 @@ static const char SQL_FIRST_LOST[] =
     " <> 1 ORDER BY m.position LIMIT 1";
 static const char SQL_STATE[] = "SELECT state, job_sha256 FROM run WHERE run_id = ?1";
 static const char SQL_SET_STATE[] = "UPDATE run SET state = ?2, finished = ?3 WHERE run_id = ?1";
-static const char SQL_EXCLUDED[] = "SELECT count(DISTINCT case_id) FROM exclusion WHERE run_id = ?1";
+static const char SQL_EXCLUDED[] = "SELECT (SELECT count(DISTINCT case_id) FROM exclusion WHERE run_id = ?1)"
+                                   " + (SELECT count(DISTINCT patient_id) FROM exclusion WHERE run_id = ?1 AND case_id IS NULL"
+                                   "     AND stage = 'intake')";
 
 /* ---------------------------------------------------------------- aggregation */
 

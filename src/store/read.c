@@ -12,7 +12,14 @@ static const char SQL_STATUS[] =
 static const char SQL_STATES[] =
     "SELECT count(*), sum(w.state IN ('done', 'quarantined')), sum(w.state = 'leased'), sum(w.state = 'pending')"
     " FROM manifest m JOIN work w ON w.case_id = m.case_id WHERE m.run_id = ?1";
-static const char SQL_EXCLUDED[] = "SELECT count(DISTINCT case_id) FROM exclusion WHERE run_id = ?1";
+/* Some models of a case may be excluded at intake, long before the case is done. */
+static const char SQL_EXCLUDED[] =
+    "SELECT count(DISTINCT e.case_id) FROM exclusion e JOIN work w ON w.case_id = e.case_id AND w.state IN ('done', 'quarantined')"
+    " WHERE e.run_id = ?1";
+static const char SQL_SCORED[] = "SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id AND w.state IN ('done', 'quarantined')"
+                                 " WHERE m.run_id = ?1 AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.case_id = m.case_id)";
+static const char SQL_NO_CASE[] = "SELECT count(DISTINCT e.patient_id) FROM exclusion e WHERE e.run_id = ?1 AND e.case_id IS NULL"
+                                  " AND e.stage = 'intake'";
 static const char SQL_WARNINGS[] = "SELECT count(*) FROM warning WHERE run_id = ?1";
 static const char SQL_TIMES[] = "SELECT coalesce(sum(t.read_s), 0), coalesce(sum(t.prepare_s), 0), coalesce(sum(t.infer_s), 0)"
                                 " FROM manifest m JOIN time_ledger t ON t.case_id = m.case_id WHERE m.run_id = ?1";
@@ -103,7 +110,7 @@ static rad_status read_numbers(struct rad_store *st, const char *sql, int64_t ru
 
 rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret, rad_error *err) {
     rad_run_status r = {.run = run};
-    double state[4] = {0}, excluded = 0, warnings = 0, times[3] = {0};
+    double state[4] = {0}, scored = 0, excluded = 0, no_case = 0, warnings = 0, times[3] = {0};
     rad_status s = RAD_OK;
     /* One transaction, so that the numbers belong together while a writer is at work. */
     bool own = sqlite3_get_autocommit(st->db);
@@ -114,7 +121,11 @@ rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret,
     if (s == RAD_OK)
         s = read_numbers(st, SQL_STATES, run, 4, state, err);
     if (s == RAD_OK)
+        s = read_numbers(st, SQL_SCORED, run, 1, &scored, err);
+    if (s == RAD_OK)
         s = read_numbers(st, SQL_EXCLUDED, run, 1, &excluded, err);
+    if (s == RAD_OK)
+        s = read_numbers(st, SQL_NO_CASE, run, 1, &no_case, err);
     if (s == RAD_OK)
         s = read_numbers(st, SQL_WARNINGS, run, 1, &warnings, err);
     if (s == RAD_OK)
@@ -127,7 +138,9 @@ rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret,
     r.n_done = (int64_t)state[1];
     r.n_leased = (int64_t)state[2];
     r.n_pending = (int64_t)state[3];
+    r.n_scored = (int64_t)scored;
     r.n_excluded = (int64_t)excluded;
+    r.n_no_case = (int64_t)no_case;
     r.n_warning = (int64_t)warnings;
     r.read_s = times[0];
     r.prepare_s = times[1];

@@ -106,7 +106,7 @@ def run_case(name, folder):
     report = json.loads(j.stdout)
     if j.returncode != code or report["exit_code"] != code:
         wrong.append(f"--json: exit {j.returncode}")
-    if ((code == 2) != (report["errors"] > 0)) or ("cases" in report and (code == 3) != (report["cases_excluded"] > 0)):
+    if ((code == 2) != (report["errors"] > 0)) or ("cases" in report and (code == 3) != (report["cases_excluded"] + report["patients_without_case"] > 0)):
         wrong.append(f"--json contradicts the exit code: {report['errors']} errors")
     return [f"{name}: {w}" for w in wrong] + ([f"{name}: output was\n{out}"] if wrong else [])
 

@@ -25,6 +25,11 @@ db = sqlite3.connect(path)
 db.execute("UPDATE run SET state = 'running', finished = NULL, session_done = 10, session_started = datetime('now', '-50 seconds')")
 db.execute("UPDATE work SET state = 'pending' WHERE case_id > 100")
 db.execute("UPDATE work SET state = 'leased' WHERE case_id > 115")
+# known at intake that one model cannot score it, and not done: it is not among the excluded yet
+db.execute("DELETE FROM exclusion WHERE case_id > 100")
+db.execute("INSERT INTO exclusion (run_id, unit, patient_id, case_id, run_model_id, stage, reason, text) SELECT m.run_id, 'lesion',"
+           " m.patient_id, m.case_id, rm.run_model_id, 'intake', 'channel', 'none' FROM manifest m JOIN run_model rm USING (run_id)"
+           " WHERE rm.position = 0 AND m.case_id BETWEEN 101 AND 120")
 db.commit()
 
 def status():
@@ -39,6 +44,7 @@ with open(path + '.lock', 'w') as lock:  # as a writer holds it
     db.execute("UPDATE work SET attempts = 7")
     text, r = status()
     db.rollback()
+assert 0 < r['n_scored'] and r['n_scored'] + r['n_excluded'] == 100, r
 assert r['writer'] is True and r['n_done'] == 100 and r['n_leased'] == 5 and r['n_pending'] == 15, r
 assert 1.5 < r['cases_per_s'] < 1.9 and 10 < r['eta_s'] < 14, r
 assert ': running' in text and 'rate 1.' in text and 's left' in text, text
