@@ -1,8 +1,9 @@
 /* dump_prepare: prepares inputs as told on stdin, one per line, for comparison with an independent implementation:
  *   OUT orientation slices edge from shape margin_mm margin_px size_mm window low high method height width antialias
- *   norm_n mean.. std.. roi box[6] point[3] mask n_channel (path n_offset offset..)..
- * Words are numbers of the enums except orientation and paths; window and roi bits are 0/1; a mask of "-" is none. Answers one line per
- * input: status|text, or ok n_slice n_plane height width stored_axis x0 y0 x1 y1 slice.. stored.. ; the floats go to OUT. */
+ *   norm_n mean.. std.. roi box[6] point[3] has_tolerance tolerance nearest drawn_on mask n_channel
+ *   (path n_offset offset.. component window low high percentile over zscore over padding value replace value)..
+ * Words are numbers of the enums except orientation and paths; window and roi bits are 0/1; a mask or path of "-" is none. Answers one line
+ * per input: status|text, or ok n_slice n_plane height width stored_axis x0 y0 x1 y1 slice.. stored.. mismatch.. ; the floats go to OUT. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,10 @@ static void one(char *line) {
         roi.box[i] = whole(&line);
     for (int i = 0; i < 3; i++)
         roi.point[i] = number(&line);
+    s.match.has_tolerance = whole(&line);
+    s.match.tolerance_mm = number(&line);
+    s.match.nearest = whole(&line);
+    s.region.drawn_on = whole(&line);
     const char *mask_path = word(&line);
     rad_status st = strcmp(mask_path, "-") == 0 ? RAD_OK : rad_volume_load(mask_path, &mask, &err);
     roi.mask = mask;
@@ -80,7 +85,21 @@ static void one(char *line) {
         s.n_plane += s.channel[c].n_offset;
         for (int o = 0; o < s.channel[c].n_offset; o++)
             s.channel[c].offset[o] = whole(&line);
-        st = rad_volume_load(path, &volume[c], &err);
+        rad_channel_spec *ch = &s.channel[c];
+        ch->component = (rad_component)whole(&line);
+        ch->window.on = whole(&line);
+        ch->window.low = number(&line);
+        ch->window.high = number(&line);
+        ch->window.percentile = whole(&line);
+        ch->window.over = (rad_over)whole(&line);
+        ch->intensity.zscore = whole(&line);
+        ch->intensity.zscore_over = (rad_over)whole(&line);
+        ch->intensity.has_padding = whole(&line);
+        ch->intensity.padding = number(&line);
+        ch->intensity.replace_nonfinite = whole(&line);
+        ch->intensity.nonfinite = number(&line);
+        if (strcmp(path, "-") != 0)
+            st = rad_volume_load(path, &volume[c], &err);
         list[c] = volume[c];
     }
     if (st == RAD_OK)
@@ -95,6 +114,8 @@ static void one(char *line) {
             printf(" %" PRId64, p.slice[i]);
         for (int64_t i = 0; i < p.n_slice; i++)
             printf(" %" PRId64, p.stored_slice[i]);
+        for (int64_t i = 0; i < p.n_slice; i++)
+            printf(" %.9g", p.mismatch_mm[i]);
         printf("\n");
         FILE *f = fopen(out, "wb");
         size_t n = (size_t)(p.n_slice * p.n_plane * p.height * p.width);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""prepare/ against a second implementation, written from src/prepare/README.md with nibabel, numpy and PyTorch, on real volumes."""
+"""prepare/ against a second implementation, written from src/prepare/README.md with nibabel, numpy, scipy and PyTorch, on real volumes."""
 import math, os, random, subprocess, sys, tempfile
 
 try:
@@ -7,6 +7,7 @@ try:
     import numpy as np
     import torch
     import torch.nn.functional as F
+    from scipy.ndimage import map_coordinates
 except ImportError as e:
     print(f"SKIP: {e}")
     sys.exit(77)
@@ -21,6 +22,7 @@ if not os.path.exists(os.path.join(data, "index.tsv")):
     sys.exit(77)
 
 SLICES, EDGE = ["lesion", "lesion-all", "all"], ["replicate", "zero"]
+OVER, COMPONENT = ["volume", "nonzero", "region"], ["luma", "r", "g", "b"]
 FROM, SHAPE, METHOD = ["auto", "whole", "box", "mask", "point"], ["square", "rectangle"], ["none", "bilinear", "nearest"]
 
 
@@ -28,9 +30,11 @@ class Excluded(Exception):
     pass
 
 
-def load(path):
+def load(path, component="luma"):
     img = nib.load(path)
     v = np.asanyarray(img.dataobj)
+    if v.dtype.fields and component != "luma":
+        v = v[component.upper()]
     if v.dtype.fields:
         v = 0.299 * v["R"].astype(float) + 0.587 * v["G"] + 0.114 * v["B"]
     v = v.astype(np.float64).astype(np.float32).reshape(v.shape + (1,) * (3 - v.ndim))
@@ -68,15 +72,126 @@ def resize(img, spec):
     return t[0, 0].numpy()
 
 
-def prepare(spec):
-    volumes = []
-    for path, _ in spec["channels"]:
-        v, aff = load(path)
-        volumes.append(reorient(v, aff, spec["orientation"]))
-    ref, aff, axis, flip = volumes[0]
-    for v, a, _, _ in volumes[1:]:
-        if not same_grid(ref, aff, v, a, 0.1):
+def nearest(p):
+    return np.ceil(np.asarray(p) - 0.5 - 1e-6).astype(int)
+
+
+def slice_distance(aff):
+    n = np.cross(aff[:3, 0], aff[:3, 1])
+    return abs(n @ aff[:3, 2]) / np.linalg.norm(n)
+
+
+def apply(m, points):
+    return points @ m[:3, :3].T + m[:3, 3]
+
+
+class Channel:
+    """The image of one entry: values after padding, window and z-score, on its own grid."""
+
+    def __init__(self, entry, spec):
+        self.path, self.offsets = entry[:2]
+        self.o = entry[2] if len(entry) > 2 else {}
+        if self.path is None:
+            return
+        v, aff = load(self.path, self.o.get("component", "luma"))
+        self.raw, self.aff, self.axis, self.flip = reorient(v, aff, spec["orientation"])
+
+    def lie(self, ref):
+        self.same = self is ref or same_grid(ref.raw, ref.aff, self.raw, self.aff, 0.1)
+        self.to = np.linalg.inv(self.aff) @ ref.aff
+        self.back = np.linalg.inv(ref.aff) @ self.aff
+
+    def scope(self, over, slices, start, n):
+        ok = np.isfinite(self.raw)
+        if "padding" in self.o:
+            ok &= self.raw != np.float32(self.o["padding"])
+        if over == "nonzero":
+            ok &= self.raw != 0
+        if over == "region":
+            at = np.stack(np.meshgrid(*map(np.arange, self.raw.shape), indexing="ij"), -1).astype(float)
+            at = nearest(at if self.same else apply(self.back, at))
+            ok &= np.isin(at[..., 2], slices)
+            for a in (0, 1):
+                ok &= (at[..., a] >= start[a]) & (at[..., a] < start[a] + n[a])
+        if not ok.any():
+            raise Excluded("region")
+        return ok
+
+    def tone(self, spec, slices, start, n):
+        raw, window = self.raw.astype(np.float64), self.o.get("window", spec["window"])
+        if "nonfinite" in self.o:
+            raw = np.where(np.isfinite(raw), raw, float(np.float32(self.o["nonfinite"])))
+        to = lambda x: x
+        if "percentile" in self.o:
+            *ends, over = self.o["percentile"]
+            values = self.raw[self.scope(over, slices, start, n)].astype(np.float64)
+            window = np.percentile(values, ends, method="linear") if values.size else (0, 0)
+        if window is not None:
+            low, high = window
+            to = lambda x: np.clip((x - low) / (high - low), 0, 1) if high > low else x * 0
+        v, mean, sd = to(np.where(np.isfinite(raw), raw, 0)), 0.0, 1.0
+        if "zscore" in self.o:
+            of = to(self.raw[self.scope(self.o["zscore"], slices, start, n)].astype(np.float64))
+            mean, sd = of.mean(), of.std() or 1.0
+        if "padding" in self.o:
+            v = np.where(self.raw == np.float32(self.o["padding"]), 0, v)
+        self.v = (np.where(np.isfinite(raw), v, np.nan) - mean) / sd
+        self.black = (0 - mean) / sd
+
+    def slice(self, spec, ref, z, ix, iy):
+        """The reference's slice z at pixels ix, iy (inside it): [y, x]; and the distance."""
+        if self.same:
+            return self.v[np.ix_(ix, iy, [z])][:, :, 0].T, 0.0
+        mid = np.array([(spec["region"][0][0] + spec["region"][0][1] - 1) / 2, (spec["region"][1][0] + spec["region"][1][1] - 1) / 2, z])
+        nz, w = self.v.shape[2], apply(self.to, mid)
+        j = int(np.clip(nearest(w[2]), 0, nz - 1))
+        far = [abs(w[2] - j)]
+        if spec["nearest"]:
+            far += [abs(apply(self.to, np.array([x, y, z], float))[2] - j) for x in (spec["region"][0][0], spec["region"][0][1] - 1)
+                    for y in (spec["region"][1][0], spec["region"][1][1] - 1)]
+        mm = max(far) * slice_distance(self.aff)
+        limit = slice_distance(ref.aff) / 2 if spec["tolerance"] is None else spec["tolerance"]
+        if mm > limit + 0.001:
             raise Excluded("shape")
+        at = np.stack(np.meshgrid(ix, iy, [z], indexing="ij"), -1).astype(float).reshape(-1, 3)
+        w = apply(self.to, at)
+        if spec["nearest"]:
+            w[:, 2] = j
+        last = np.array(self.v.shape) - 1
+        if (w[:, :2].max(0) < -0.5 - 1e-6).any() or (w[:, :2].min(0) > last[:2] + 0.5 + 1e-6).any():
+            raise Excluded("shape")
+        out = map_coordinates(self.v, np.clip(w, 0, last).T, order=1, mode="nearest", prefilter=False)
+        if spec["edge"] == "zero":
+            out[((w < -0.5 - 1e-6) | (w > last + 0.5 + 1e-6)).any(1)] = self.black
+        return out.reshape(len(ix), len(iy)).T, mm
+
+
+def drawn(on, ref, inside):
+    """The reference's voxels whose nearest voxel of the image is in `inside`."""
+    at = np.stack(np.meshgrid(*map(np.arange, ref.raw.shape), indexing="ij"), -1).astype(float)
+    i = nearest(apply(on.to, at))
+    ok = ((i >= 0) & (i < inside.shape)).all(-1)
+    i = np.where(ok[..., None], i, 0)
+    return ok & inside[i[..., 0], i[..., 1], i[..., 2]]
+
+
+def extent_of(m):
+    if not m.any():
+        raise Excluded("region")
+    area = m.sum((0, 1))
+    touched, main = [int(z) for z in np.flatnonzero(area)], int(np.argmax(area))
+    extent = [(int(i.min()), int(i.max()) + 1) for i in (np.flatnonzero(m.any((1, 2))), np.flatnonzero(m.any((0, 2))))]
+    return touched, main, [(a + b - 1) / 2 for a, b in extent], [b - a for a, b in extent]
+
+
+def prepare(spec):
+    channels = [Channel(entry, spec) for entry in spec["channels"]]
+    first = channels[0]
+    ref, aff, axis, flip = first.raw, first.aff, first.axis, first.flip
+    for c in channels:
+        if c.path is not None:
+            c.lie(first)
+    on = channels[spec["drawn_on"]]
     nx, ny, nz = ref.shape
     if nz > 1 and min(nx, ny) == 1:
         raise Excluded("unsupported")
@@ -91,25 +206,27 @@ def prepare(spec):
     if kind == "mask":
         m, ma = load(spec["mask"])
         m, ma, _, _ = reorient(m, ma, spec["orientation"])
-        if not same_grid(ref, aff, m, ma, 0.5):
+        if not same_grid(on.raw, on.aff, m, ma, 0.5):
             raise Excluded("shape")
         m = m != 0
-        if not m.any():
-            raise Excluded("region")
-        area = m.sum((0, 1))
-        touched, main = [int(z) for z in np.flatnonzero(area)], int(np.argmax(area))
-        extent = [(int(i.min()), int(i.max()) + 1) for i in (np.flatnonzero(m.any((1, 2))), np.flatnonzero(m.any((0, 2))))]
-        c, w = [(a + b - 1) / 2 for a, b in extent], [b - a for a, b in extent]
+        touched, main, c, w = extent_of(m if on.same or not m.any() else drawn(on, first, m))
     elif kind == "box":
-        stored = [(spec["box"][a], spec["box"][a + 3]) for a in axis]
-        for (lo, hi), n in zip(stored, ref.shape):
+        stored = [(spec["box"][a], spec["box"][a + 3]) for a in on.axis]
+        for (lo, hi), n in zip(stored, on.raw.shape):
             if lo < 0 or lo >= hi or hi > n:
                 raise Excluded("region")
-        turned = [(n - hi, n - lo) if f else (lo, hi) for (lo, hi), f, n in zip(stored, flip, ref.shape)]
+        turned = [(n - hi, n - lo) if f else (lo, hi) for (lo, hi), f, n in zip(stored, on.flip, on.raw.shape)]
         touched, main = list(range(*turned[2])), (turned[2][0] + turned[2][1] - 1) // 2
         c, w = [(a + b - 1) / 2 for a, b in turned[:2]], [b - a for a, b in turned[:2]]
+        if not on.same:
+            m = np.zeros(on.raw.shape, bool)
+            m[tuple(slice(*t) for t in turned)] = True
+            touched, main, c, w = extent_of(drawn(on, first, m))
     elif kind == "point":
-        p = [n - 1 - spec["point"][a] if f else spec["point"][a] for a, f, n in zip(axis, flip, ref.shape)]
+        p = [n - 1 - spec["point"][a] if f else spec["point"][a] for a, f, n in zip(on.axis, on.flip, on.raw.shape)]
+        if any(not -0.5 <= q <= n - 0.5 for q, n in zip(p, on.raw.shape)):
+            raise Excluded("region")
+        p = p if on.same else list(apply(on.back, np.array(p)))
         if any(not -0.5 <= q <= n - 0.5 for q, n in zip(p, ref.shape)):
             raise Excluded("region")
         main = max(0, math.ceil(p[2] - 0.5))
@@ -138,27 +255,36 @@ def prepare(spec):
     ix, iy = np.arange(start[0], start[0] + n[0]), np.arange(start[1], start[1] + n[1])
     outside = ((iy < 0) | (iy >= ny))[:, None] | ((ix < 0) | (ix >= nx))[None, :]
     # planes
-    def plane(v, z):
+    spec = dict(spec, region=[(start[0], start[0] + n[0]), (start[1], start[1] + n[1])])
+    inside_x, inside_y = np.clip(ix, 0, nx - 1), np.clip(iy, 0, ny - 1)
+    ux, bx = np.unique(inside_x, return_inverse=True)
+    uy, by = np.unique(inside_y, return_inverse=True)
+
+    def plane(c, z):
+        if c.path is None:
+            return np.zeros((spec["height"], spec["width"])), 0.0
         if not 0 <= z < nz:
             if spec["edge"] == "zero":
-                return resize(np.zeros((n[1], n[0])), spec)
+                return resize(np.full((n[1], n[0]), c.black), spec), 0.0
             z = min(max(z, 0), nz - 1)
-        img = v[:, :, z].T[np.clip(iy, 0, ny - 1)[:, None], np.clip(ix, 0, nx - 1)[None, :]].astype(np.float64)
+        img, mm = c.slice(spec, first, z, ux, uy)
+        img = img[by[:, None], bx[None, :]]
         if not np.isfinite(img).all():
             raise Excluded("nonfinite")
-        if spec["window"]:
-            low, high = spec["window"]
-            img = np.clip((img - low) / (high - low), 0, 1)
         if spec["edge"] == "zero":
-            img[outside] = 0
-        return resize(img, spec)
+            img[outside] = c.black
+        return resize(img, spec), mm
 
-    out = np.array([[plane(v, k + o) for (v, _, _, _), (_, offsets) in zip(volumes, spec["channels"]) for o in offsets] for k in slices])
+    for c in channels:
+        if c.path is not None:
+            c.tone(spec, slices, start, n)
+    made = [[plane(c, k + o) for c in channels for o in c.offsets] for k in slices]
+    out, mismatch = np.array([[p for p, _ in row] for row in made]), [max(mm for _, mm in row) for row in made]
     if spec["norm"]:
         mean, std = (np.array(x)[:, None, None] for x in spec["norm"])
         out = (out - mean) / std
     stored = [nz - 1 - k if flip[2] else k for k in slices]
-    return out.astype(np.float32), slices, stored, axis[2], [start[0], start[1], start[0] + n[0], start[1] + n[1]]
+    return out.astype(np.float32), slices, stored, axis[2], [start[0], start[1], start[0] + n[0], start[1] + n[1]], mismatch
 
 
 def encode(out, s):
@@ -169,16 +295,25 @@ def encode(out, s):
     f += [METHOD.index(s["method"]), s["height"], s["width"], int(s["antialias"])]
     f += [len(s["norm"][0])] + [num(v) for part in s["norm"] for v in part] if s["norm"] else [0]
     f += [(1 if s["box"] else 0) + (2 if s["point"] else 0)] + list(s["box"] or [0] * 6) + [num(v) for v in (s["point"] or [0] * 3)]
-    f += [s["mask"] or "-", len(s["channels"])]
-    for path, offsets in s["channels"]:
-        f += [path, len(offsets)] + list(offsets)
+    f += [0, 0] if s["tolerance"] is None else [1, num(s["tolerance"])]
+    f += [int(s["nearest"]), s["drawn_on"], s["mask"] or "-", len(s["channels"])]
+    for path, offsets, *rest in s["channels"]:
+        o = rest[0] if rest else {}
+        f += [path or "-", len(offsets)] + list(offsets) + [COMPONENT.index(o.get("component", "luma"))]
+        if "percentile" in o:
+            f += [1, num(o["percentile"][0]), num(o["percentile"][1]), 1, OVER.index(o["percentile"][2])]
+        else:
+            f += [1] + [num(v) for v in o["window"]] + [0, 0] if "window" in o else [0] * 5
+        f += [1, OVER.index(o["zscore"])] if "zscore" in o else [0, 0]
+        for name in ("padding", "nonfinite"):
+            f += [1, num(o[name])] if name in o else [0, 0]
     return "\t".join(str(x) for x in f)
 
 
 def base(path, **change):
     s = {"orientation": "LPS", "slices": "lesion", "edge": "replicate", "from": "auto", "shape": "square", "margin_mm": 0,
          "margin_px": 0, "size_mm": 0, "window": None, "method": "bilinear", "height": 32, "width": 32, "antialias": False,
-         "norm": None, "box": None, "point": None, "mask": None, "channels": [(os.path.join(data, path), [0])]}
+         "norm": None, "box": None, "point": None, "mask": None, "tolerance": None, "nearest": False, "drawn_on": 0, "channels": [(os.path.join(data, path), [0])]}
     s.update(change)
     if s["mask"]:
         s["mask"] = os.path.join(data, s["mask"])
@@ -235,6 +370,41 @@ p = "quirks/niivue-space/"
 jobs.append(base(p + "RAS.nii.gz", **{"from": "whole"},
                  channels=[(os.path.join(data, p + f"{x}.nii.gz"), [0]) for x in ("RAS", "LPS", "PIR")]))
 jobs.append(base(T1, **{"from": "whole"}, channels=[(os.path.join(data, T1), [0]), (os.path.join(data, CT), [0])]))
+# sequences of one patient on other grids: CT, PET and MR; both ways; masks, boxes and points drawn on one or the other
+full = lambda p: os.path.join(data, p)
+for n in ("002", "008", "019", "025"):
+    part = {k: f"body/mcgill-sts/STS_{n}_{k}_" for k in ("CT", "PET", "MR_T1")}
+    for a, b in (("CT", "PET"), ("PET", "CT"), ("MR_T1", "CT"), ("CT", "MR_T1"), ("PET", "MR_T1")):
+        im = [full(part[k] + "image.nii.gz") for k in (a, b)]
+        for near in (False, True):
+            for edge in EDGE:
+                jobs.append(base(part[a] + "image.nii.gz", mask=part[a] + "mask.nii.gz", slices="lesion-all", margin_mm=9, edge=edge, tolerance=400,
+                                 nearest=near, channels=[(im[0], [0]), (im[1], [-1, 0, 3], {"window": (-300, 700)})]))
+        jobs.append(base(part[a] + "image.nii.gz", mask=part[b] + "mask.nii.gz", drawn_on=1, slices="lesion-all", tolerance=400,
+                         channels=[(im[0], [0]), (im[1], [0], {"percentile": (2, 98.5, "region"), "zscore": "region"})]))
+        jobs.append(base(part[a] + "image.nii.gz", box=[5, 7, 3, 20, 21, 9], drawn_on=1, tolerance=500, channels=[(im[0], [0]), (im[1], [0])]))
+        jobs.append(base(part[a] + "image.nii.gz", point=[20.2, 17.9, 6.1], size_mm=33.3, drawn_on=1, tolerance=500,
+                         channels=[(im[0], [0]), (im[1], [0])]))
+        jobs.append(base(part[a] + "image.nii.gz", mask=part[a] + "mask.nii.gz", slices="lesion-all",
+                         channels=[(im[0], [0]), (im[1], [0])]))  # default tolerance
+# an oblique image against an axial one
+for near in (False, True):
+    jobs.append(base("quirks/nibabel/anatomical.nii", **{"from": "whole"}, tolerance=1000, nearest=near, slices="all", height=9, width=9, edge="zero",
+                     channels=[(full("quirks/nibabel/anatomical.nii"), [0]), (full("quirks/nibabel/functional.nii"), [0])]))
+# intensities: padding, percentiles, z-scores over everything, NaN; colours; a missing sequence
+LIVER = "body/mskcc-crlm/CRLM-CT-1004_ct.nii.gz"
+for o in ({"window": (-160, 240), "padding": -3024}, {"percentile": (0.5, 99.5, "volume"), "padding": -3024},
+          {"percentile": (0, 100, "region")}, {"percentile": (10, 33.3, "nonzero"), "zscore": "nonzero"},
+          {"window": (-160, 240), "zscore": "region", "padding": -3024}, {"zscore": "volume"}, {"zscore": "nonzero", "padding": -1000}):
+    for edge in EDGE:
+        jobs.append(base(LIVER, box=[100, 80, 20, 190, 170, 24], slices="lesion-all", margin_px=8, edge=edge,
+                         channels=[(full(LIVER), [-1, 0, 30], o)]))
+for o in ({"percentile": (1, 99, "volume")}, {"percentile": (1, 99, "nonzero"), "zscore": "volume"}, {"zscore": "region"}):
+    jobs.append(base(T1, mask=MASK, slices="lesion-all", margin_px=2, channels=[(full(T1), [0, 1], o)]))
+jobs.append(base(RGB, **{"from": "whole"}, channels=[(full(RGB), [0], {"component": c}) for c in "rgb"],
+                 norm=([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])))
+jobs.append(base(T1, mask=MASK, channels=[(full(T1), [0], {"component": c}) for c in "rgb"]))
+jobs.append(base(T1, mask=MASK, channels=[(full(T1), [0], {"zscore": "volume"}), (None, [-1, 0])], norm=([0.5], [2.0])))
 jobs.append(base(T1, mask="body/mcgill-sts/STS_008_MR_T1_mask.nii.gz"))
 jobs.append(base(T1, box=[0, 0, 0, 200, 5, 5]))
 jobs.append(base(T1, point=[500, 5, 5], size_mm=10))
@@ -252,7 +422,7 @@ with tempfile.TemporaryDirectory() as tmp:
     for i, (s, answer) in enumerate(zip(jobs, out)):
         what = f"job {i} {s}"
         try:
-            want, slices, stored, axis, box = prepare(s)
+            want, slices, stored, axis, box, mismatch = prepare(s)
         except Excluded as e:
             excluded[str(e)] = excluded.get(str(e), 0) + 1
             if answer.split("|")[0] != str(e):
@@ -261,11 +431,14 @@ with tempfile.TemporaryDirectory() as tmp:
         if not answer.startswith("ok "):
             failures.append(f"{what}: {answer[:300]}")
             continue
-        v = [int(x) for x in answer.split()[1:]]
-        n = v[0]
+        words = answer.split()[1:]
+        n = int(words[0])
+        v, mm = [int(x) for x in words[:-n]], [float(x) for x in words[-n:]]
         if v[:4] != list(want.shape) or v[4] != axis or v[5:9] != box or v[9:9 + n] != slices or v[9 + n:] != stored:
             failures.append(f"{what}: {v[:20]} against {want.shape} {axis} {box} {slices[:5]} {stored[:5]}")
             continue
+        if np.abs(np.array(mm) - mismatch).max() > 1e-6:
+            failures.append(f"{what}: mismatch {mm[:5]} against {mismatch[:5]}")
         got = np.fromfile(os.path.join(tmp, f"{i}.f32"), dtype="<f4").reshape(want.shape)
         scale = max(1.0, float(np.abs(want).max()))
         diff = float(np.abs(got.astype(np.float64) - want).max()) / scale
