@@ -25,5 +25,7 @@ typedef struct rad_cudnn_module {
 } rad_cudnn_module;
 
 typedef const rad_cudnn_module *(*rad_cudnn_module_get_fn)(void);
+/* The module's one visible symbol; the program reaches it through dlsym. */
+const rad_cudnn_module *rad_cudnn_module_get(void);
 
 #endif

@@ -178,8 +178,6 @@ static const rad_cudnn_module module = {
     .replay = replay,
 };
 
-__attribute__((visibility("default"))) const rad_cudnn_module *rad_cudnn_module_get(void);
-
-const rad_cudnn_module *rad_cudnn_module_get(void) {
+__attribute__((visibility("default"))) const rad_cudnn_module *rad_cudnn_module_get(void) {
     return &module;
 }
