@@ -386,8 +386,8 @@ SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, s.
   JOIN run r ON r.run_id = m.run_id
   JOIN run_result rr ON rr.case_id = m.case_id
   JOIN run_model rm ON rm.run_model_id = rr.run_model_id
-  JOIN model mo ON mo.model_id = rm.model_id
   JOIN result re ON re.result_id = rr.result_id
+  JOIN model mo ON mo.model_id = re.model_id
   JOIN slice s ON s.result_id = rr.result_id
   JOIN slice_score ss ON ss.result_id = s.result_id AND ss.slice = s.slice
   JOIN run_class k ON k.run_id = m.run_id AND k.class_index = ss.class_index

@@ -140,6 +140,7 @@ typedef struct rad_model_spec {
     char *sha256;        /* pinned identity, or NULL */
     int input;           /* index into job->input */
     char *output;        /* output tensor name, or NULL for the only one */
+    int when_missing;    /* 1 + index of the model that scores a case in its place when the case lacks images for the input; 0: none */
     rad_activation activation; /* applied to the network's output in double, before scores are stored */
 } rad_model_spec;
 

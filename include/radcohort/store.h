@@ -85,6 +85,7 @@ typedef struct rad_model_result { /* one model on one case */
     const char *why;
     /* content key: H(image contents, region, input canonical text, model hash, activation, precision, engine version) */
     char key[RAD_SHA256_HEX];
+    int scored_by;               /* 1 + index of the model that stood in (rad_model_spec.when_missing); 0: the model itself */
     int64_t n_slice;
     const int64_t *slice, *stored_slice; /* [n_slice] */
     const int64_t (*box)[4];     /* [n_slice] */

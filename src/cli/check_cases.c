@@ -220,6 +220,13 @@ static bool input_is_used(const rad_job *job, int which) {
     return false;
 }
 
+static bool all_stood_in(const rad_job *job, const rad_case *c, int which) {
+    for (int m = 0; m < job->n_model; m++)
+        if (job->model[m].input == which && rad_case_scorer(job, c, m) == m)
+            return false;
+    return true;
+}
+
 static rad_status check_case(walk *w, const rad_case *c, rad_error *err) {
     check *k = w->k;
     const rad_job *job = k->job;
@@ -235,6 +242,8 @@ static rad_status check_case(walk *w, const rad_case *c, rad_error *err) {
         for (int ch = 0; ch < job->input[i].n_channel; ch++)
             k->matched[i][ch] += c->input[i].image[ch] >= 0;
         rad_status st = check_case_input(w, c, i, &v, err);
+        if (st == RAD_OK && v.status != RAD_OK && all_stood_in(job, c, i))
+            continue; /* every model of the input has another that scores the case */
         if (st == RAD_OK && v.status != RAD_OK) {
             excluded = true;
             st = check_group_add(&k->excluded, i, v.stage, v.status, v.text, who, err);

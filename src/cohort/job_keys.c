@@ -110,6 +110,7 @@ static const key_def model_keys[] = {
     [MODEL_INPUT] = {.name = "input", .kind = KEY_NAME, .example = "mri"},
     [MODEL_OUTPUT] = {.name = "output", .kind = KEY_TEXT, .example = "logits"},
     [MODEL_ACTIVATION] = {.name = "activation", .kind = KEY_WORD, .required = true, .words = activation_words, .example = "softmax"},
+    [MODEL_WHEN_MISSING] = {.name = "when_missing", .kind = KEY_NAME, .example = "t2-only"},
     {.name = NULL}};
 static const key_group model_group = {"model", model_keys};
 

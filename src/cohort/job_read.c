@@ -110,16 +110,50 @@ static int find_input(yaml_reader *r, const yaml_node_t *node, const yaml_node_t
     return -1;
 }
 
+/* The model that stands in for another, by name until all are read. */
+typedef struct stand_in {
+    char *name;
+    const yaml_node_t *node;
+    yaml_where where;
+} stand_in;
+
+static void find_stand_ins(yaml_reader *r, rad_job *job, const stand_in *other) {
+    const char *known[RAD_MAX_MODELS + 1];
+    for (int i = 0; i < job->n_model; i++)
+        known[i] = job->model[i].name ? job->model[i].name : "";
+    known[job->n_model] = NULL;
+    for (int i = 0; i < job->n_model; i++) {
+        const stand_in *o = &other[i];
+        int at = 0;
+        if (!o->name)
+            continue;
+        while (known[at] && strcmp(known[at], o->name) != 0)
+            at++;
+        const char *near = known[at] ? NULL : rad_nearest_word(o->name, known);
+        if (!known[at])
+            yaml_mistake(r, RAD_SEVERITY_ERROR, o->node, "'%s' is '%s', but there is no such model%s%s%s", o->where.text, o->name,
+                         near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+        else if (at == i || job->model[at].input == job->model[i].input)
+            yaml_mistake(r, RAD_SEVERITY_ERROR, o->node, "'%s' is '%s', which takes the same input and lacks the same images", o->where.text,
+                         o->name);
+        else if (other[at].name)
+            yaml_mistake(r, RAD_SEVERITY_ERROR, o->node, "'%s' is '%s', which has a 'when_missing' itself: one step is the limit",
+                         o->where.text, o->name);
+        else
+            job->model[i].when_missing = at + 1;
+    }
+}
+
 static void read_model(yaml_reader *r, const yaml_node_t *node, const yaml_where *where, const char *dir, const rad_job *job,
-                       rad_model_spec *m) {
+                       rad_model_spec *m, stand_in *other) {
     const key_def *key = &job_group.key[JOB_MODELS], *k = key->group->key;
     const yaml_node_t *v[JOB_MAX_KEYS] = {NULL};
     char *input = NULL;
     int activation = 0;
     if (!yaml_get_map(r, node, key, key->group, where, v))
         return;
-    yaml_where w[6];
-    for (int i = 0; i < 6; i++)
+    yaml_where w[MODEL_COUNT];
+    for (int i = 0; i < MODEL_COUNT; i++)
         w[i] = yaml_where_key(where, k[i].name);
     yaml_get_text(r, v[MODEL_NAME], &k[MODEL_NAME], &w[MODEL_NAME], &m->name);
     yaml_get_text(r, v[MODEL_FILE], &k[MODEL_FILE], &w[MODEL_FILE], &m->file);
@@ -128,6 +162,9 @@ static void read_model(yaml_reader *r, const yaml_node_t *node, const yaml_where
     yaml_get_text(r, v[MODEL_OUTPUT], &k[MODEL_OUTPUT], &w[MODEL_OUTPUT], &m->output);
     if (v[MODEL_ACTIVATION] && yaml_get_word(r, v[MODEL_ACTIVATION], &k[MODEL_ACTIVATION], &w[MODEL_ACTIVATION], &activation))
         m->activation = (rad_activation)activation;
+    other->node = v[MODEL_WHEN_MISSING];
+    other->where = w[MODEL_WHEN_MISSING];
+    yaml_get_text(r, v[MODEL_WHEN_MISSING], &k[MODEL_WHEN_MISSING], &w[MODEL_WHEN_MISSING], &other->name);
     m->input = find_input(r, v[MODEL_INPUT], node, input, where, job);
     for (const rad_model_spec *o = job->model; m->name && o < m; o++)
         if (o->name && strcmp(o->name, m->name) == 0)
@@ -153,16 +190,22 @@ static void read_models(yaml_reader *r, const yaml_node_t *node, const yaml_wher
         r->st = RAD_E_NOMEM;
         return;
     }
+    stand_in *other = arena_alloc(r->arena, (size_t)n, sizeof *other);
+    if (!other) {
+        r->st = RAD_E_NOMEM;
+        return;
+    }
     bool used[RAD_MAX_INPUTS] = {false}, unclear = false;
     for (int i = 0; i < n; i++) {
         yaml_where w = yaml_where_item(&where, i);
-        read_model(r, item[i], &w, dir, job, &job->model[i]);
+        read_model(r, item[i], &w, dir, job, &job->model[i], &other[i]);
         if (job->model[i].input >= 0)
             used[job->model[i].input] = true;
         else
             unclear = true;
     }
     job->n_model = n;
+    find_stand_ins(r, job, other);
     for (int i = 0; i < job->n_input && !unclear; i++)
         if (!used[i])
             yaml_mistake(r, RAD_SEVERITY_WARNING, node, "no model takes input '%s'", job->input[i].name);

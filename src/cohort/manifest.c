@@ -609,3 +609,10 @@ out:
     builder_release(&b);
     return st;
 }
+
+int rad_case_scorer(const rad_job *job, const rad_case *c, int model) {
+    int other = job->model[model].when_missing - 1;
+    if (other < 0 || c->input[job->model[model].input].status != RAD_E_CHANNEL || c->input[job->model[other].input].status != RAD_OK)
+        return model;
+    return other;
+}

@@ -279,6 +279,7 @@ static void get_model_result(struct in *in, int64_t n_class, rad_model_result *r
     r->stage = get_text(in);
     r->why = get_text(in);
     get_fixed(in, r->key, sizeof r->key);
+    r->scored_by = (int)get_range(in, 0, RAD_MAX_MODELS, "a model that is not there");
     r->n_slice = get_count(in, RAD_MAX_CASE_SLICES, 56 + 8 * (size_t)n_class, "too many slices");
     int64_t *slice = take_memory(in, r->n_slice, sizeof *slice), *stored = take_memory(in, r->n_slice, sizeof *stored);
     int64_t(*box)[4] = take_memory(in, r->n_slice, sizeof *box);
@@ -311,7 +312,7 @@ rad_status rad_wire_get_result(const void *data, size_t size, rad_wire_arena *a,
     rad_image_record *image = take_memory(&in, r->n_image, sizeof *image);
     for (int64_t i = 0; i < r->n_image && in.st == RAD_OK; i++)
         get_image_record(&in, &image[i]);
-    r->n_model = (int)get_count(&in, RAD_MAX_MODELS, 40, "too many models");
+    r->n_model = (int)get_count(&in, RAD_MAX_MODELS, 48, "too many models");
     rad_model_result *model = take_memory(&in, r->n_model, sizeof *model);
     for (int i = 0; i < r->n_model && in.st == RAD_OK; i++)
         get_model_result(&in, m.n_class, &model[i]);

@@ -139,6 +139,7 @@ static void put_model_result(struct out *o, const rad_model_result *r, int64_t n
     put_text(o, r->stage);
     put_text(o, r->why);
     put_text(o, r->key);
+    put_int(o, r->scored_by);
     put_int(o, r->n_slice);
     put_ints(o, r->slice, r->n_slice);
     put_ints(o, r->stored_slice, r->n_slice);

@@ -62,10 +62,20 @@ static void activate(rad_activation a, const float *out, int64_t n_out, int n_cl
         score[i] /= sum;
 }
 
-static rad_status fill_model(const rad_worker *w, const struct work *k, int i, rad_model_result *r, double **ret_score, rad_error *err) {
+/* The model that scores the case for model `i` (rad_case_scorer, from what the lease says). */
+static int scorer(const rad_worker *w, const struct work *k, int i) {
+    const rad_model_spec *m = w->job->model;
+    int other = m[i].when_missing - 1;
+    return other >= 0 && k->c->input[m[i].input].status == RAD_E_CHANNEL && k->c->input[m[other].input].status == RAD_OK ? other : i;
+}
+
+static rad_status fill_model(const rad_worker *w, const struct work *k, int wanted, rad_model_result *r, double **ret_score,
+                             rad_error *err) {
+    int i = scorer(w, k, wanted);
     const struct work_model *m = &k->model[i];
     const struct work_input *in = &k->input[w->job->model[i].input];
     bool input_failed = in->status != RAD_OK;
+    r->scored_by = i == wanted ? 0 : i + 1;
     r->status = m->status;
     r->stage = m->status == RAD_OK ? "" : input_failed ? in->stage : m->stage;
     r->why = m->status == RAD_OK ? "" : input_failed ? in->why : m->why ? m->why : "";

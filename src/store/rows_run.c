@@ -229,6 +229,23 @@ static rad_status put_case_inputs(struct rad_store *st, const rad_run_info *info
     return s;
 }
 
+static const rad_case_input *scorer_input(const rad_job *job, const rad_case *k, int model) {
+    return &k->input[job->model[rad_case_scorer(job, k, model)].input];
+}
+
+/* A case that another model scores says so. */
+static rad_status put_stand_in(struct rad_store *st, int64_t run, int64_t case_id, const rad_job *job, int model, int other,
+                               rad_error *err) {
+    char text[300];
+    snprintf(text, sizeof text, "model '%.64s' is without images: model '%.64s' scores in its place", job->model[model].name,
+             job->model[other].name);
+    rad_query q = rad_query_start(st, SQL_WARNING);
+    rad_bind_int(&q, run);
+    rad_bind_int(&q, case_id);
+    rad_bind_text(&q, text);
+    return rad_query_exec(&q, err);
+}
+
 static rad_status put_case(struct rad_store *st, const rad_run_info *info, int64_t run, int64_t position, const rad_row_ids *ids,
                            rad_error *err) {
     const rad_job *job = info->job;
@@ -246,9 +263,9 @@ static rad_status put_case(struct rad_store *st, const rad_run_info *info, int64
         s = put_case_inputs(st, info, run, k, case_id, ids, err);
     int n_bad = 0;
     bool same = true;
-    const rad_case_input *first = &k->input[job->model[0].input];
+    const rad_case_input *first = scorer_input(job, k, 0);
     for (int m = 0; m < job->n_model; m++) {
-        const rad_case_input *in = &k->input[job->model[m].input];
+        const rad_case_input *in = scorer_input(job, k, m);
         n_bad += in->status != RAD_OK;
         same = same && in->status == first->status && strcmp(in->why ? in->why : "", first->why ? first->why : "") == 0;
     }
@@ -256,8 +273,10 @@ static rad_status put_case(struct rad_store *st, const rad_run_info *info, int64
         s = put_intake(st, info, run, patient, case_id, -1, first, err);
     else
         for (int m = 0; m < job->n_model && s == RAD_OK; m++)
-            if (k->input[job->model[m].input].status != RAD_OK)
-                s = put_intake(st, info, run, patient, case_id, m, &k->input[job->model[m].input], err);
+            if (scorer_input(job, k, m)->status != RAD_OK)
+                s = put_intake(st, info, run, patient, case_id, m, scorer_input(job, k, m), err);
+            else if (rad_case_scorer(job, k, m) != m)
+                s = put_stand_in(st, run, case_id, job, m, rad_case_scorer(job, k, m), err);
     if (s != RAD_OK)
         return s;
     q = rad_query_start(st, SQL_WORK);

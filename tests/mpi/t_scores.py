@@ -110,8 +110,33 @@ def check_keys(folder):
     print(len(base), "keys")
 
 
+def check_missing(folder):
+    """P003 has no image of sequence B: excluded, scored with zeros, or scored by the model of sequence A."""
+    base, text = keys(run(folder, "job.yaml")), open(os.path.join(folder, "job.yaml")).read()
+    zero = run(folder, edit(folder, "zero.yaml", (r"sequence: B(, offset: [^}]*)?", r"sequence: B\1, missing: zero")))
+    now = keys(zero)
+    new = {k for k in now if k not in base}
+    assert new and all(m == "pair" and p == "P003" for m, p, _ in new), new
+    assert all(now[k] == base[k] for k in base if k[0] != "pair") and all(now[k] != base[k] for k in base if k[0] == "pair")
+    said = [t for (t,) in zero.execute("SELECT DISTINCT text FROM warning WHERE stage = 'intake'")]
+    assert said == ["input 'both': no image of sequence 'B', zeros stand for its planes"], said
+    other = run(folder, edit(folder, "other.yaml", (r"(name: pair,.*)\}", r"\1, when_missing: one}")))
+    now = keys(other)
+    assert {k for k in now if k not in base} == new and all(now[k] == base[k] for k in base)
+    assert all(now[k] == base[("one",) + k[1:]] for k in new), "not the other model's result"
+    got = scores(other)
+    stood = [k for k in got if k[0] == "pair" and k[1] == "P003"]
+    assert stood and all(got[k] == got[("one",) + k[1:]] for k in stood)
+    sha = {m for (m,) in other.execute("SELECT DISTINCT model_sha256 FROM v_slice_score WHERE model = 'pair' AND patient = 'P003'")}
+    assert sha == {m for (m,) in other.execute("SELECT DISTINCT model_sha256 FROM v_slice_score WHERE model = 'one'")}, sha
+    (n,) = other.execute("SELECT count(*) FROM warning WHERE text LIKE '%model ''one'' scores in its place'").fetchone()
+    assert n == len(new), n
+    print("missing images: zeros and another model, both on record")
+
+
 with tempfile.TemporaryDirectory() as tmp:
     folder = os.path.join(tmp, "job")
     subprocess.run([sys.executable, os.path.join(here, "fixture.py"), folder, "10"], check=True)
     check_activations(folder)
     check_keys(folder)
+    check_missing(folder)
