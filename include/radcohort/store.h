@@ -29,6 +29,10 @@ void rad_store_close(rad_store **st);
 #define RAD_STORE_ID_TEXT 33
 rad_status rad_store_get_id(rad_store *st, char ret_hex[RAD_STORE_ID_TEXT], rad_error *err) RAD_MUST_CHECK;
 
+/* True while another program's transaction keeps a batch from being committed: it stays open, and rad_store_flush tries again. Also after
+ * a call that failed for that reason. */
+bool rad_store_is_held(const rad_store *st);
+
 /* ---------------------------------------------------------------- a run */
 
 typedef struct rad_run_model { /* what the coordinator found in each model file */
@@ -62,7 +66,8 @@ typedef struct rad_pending_case {
  * gives *ret_run and no pending case, *ret_finished true. */
 rad_status rad_store_begin_run(rad_store *st, const rad_run_info *info, int64_t *ret_run, bool *ret_resumed, bool *ret_finished,
                                rad_pending_case **ret_pending, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
-/* Commits that these cases are leased to `rank` BEFORE their work is sent; counts the attempt. */
+/* Commits that these cases are leased to `rank` BEFORE their work is sent; counts the attempt. Not committed yet (the work must not be
+ * sent) when rad_store_is_held says so afterwards. */
 rad_status rad_store_lease(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, int rank, rad_error *err) RAD_MUST_CHECK;
 /* The leases came back without the case's fault: the attempt does not count. */
 rad_status rad_store_return(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, rad_error *err) RAD_MUST_CHECK;
@@ -110,6 +115,7 @@ rad_status rad_store_put_result(rad_store *st, int64_t run, const rad_case_resul
 /* A case without result, whole: quarantine. */
 rad_status rad_store_put_exclusion(rad_store *st, int64_t run, int64_t case_id, const char *stage, rad_status why, const char *text,
                                    rad_error *err) RAD_MUST_CHECK;
+/* Commits; waits for readers only shortly, see rad_store_is_held. The same holds for finish_run and stop_run. */
 rad_status rad_store_flush(rad_store *st, rad_error *err) RAD_MUST_CHECK;
 /* *ret_excluded: units that lack a score, cases and patients without a case.
  * Aggregates slices to cases and patients (job rules), checks promise 3 (STORE error naming the first case that is neither), computes the

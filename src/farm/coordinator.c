@@ -6,6 +6,7 @@
 
 #include "crash.h"
 #include "radcohort/sched.h"
+#include "signals.h"
 #include "worker.h"
 
 #include <inttypes.h>
@@ -17,6 +18,8 @@
 
 #define FLUSH_SECONDS 2.0 /* results may be lost (and are computed again) that far back */
 #define FLUSH_RESULTS 512
+#define HELD_SECONDS 0.25 /* between tries to commit while another program holds the database */
+#define HELD_PATIENCE 5.0 /* seconds that a stopping run waits for it */
 #define LEASE_SECONDS 1.0
 #define DEADLINE_BASE 1800.0 /* seconds; a case that takes longer than this and a megabyte a second has hung */
 #define DEADLINE_PER_BYTE 1e-6
@@ -44,7 +47,7 @@ struct rad_coordinator {
     rad_farm_outcome *out;
     double start, last_flush, write_s;
     int64_t unflushed;
-    bool draining;
+    bool draining, told_held;
     rad_status last_fault; /* of a rank that left, for the case that none is left */
     char fault_text[RAD_ERROR_TEXT + 64];
 };
@@ -105,6 +108,11 @@ out:
     return st;
 }
 
+/* What another program's hold on the file brought down is not lost: the same command goes on from the last commit. */
+static rad_status stopped_if_held(const rad_coordinator *c, rad_status st, rad_error *err) {
+    return st == RAD_E_STORE && c->store && rad_store_is_held(c->store) ? rad_error_prefix(err, RAD_E_STOPPED, "stopped, resumable: ") : st;
+}
+
 rad_status rad_coordinator_create(const rad_farm_opts *o, rad_plan *plan, rad_transport *t, int threads, rad_farm_outcome *outcome,
                                   rad_coordinator **ret, bool *ret_nothing, rad_error *err) {
     rad_status st = RAD_OK;
@@ -143,6 +151,8 @@ rad_status rad_coordinator_create(const rad_farm_opts *o, rad_plan *plan, rad_tr
     *ret = c;
     c = NULL;
 out:
+    if (c)
+        st = stopped_if_held(c, st, err);
     rad_coordinator_destroy(&c);
     return st;
 }
@@ -170,7 +180,39 @@ static rad_status flush(rad_coordinator *c, rad_error *err) {
     rad_status st = rad_store_flush(c->store, err);
     c->last_flush = rad_clock_seconds();
     c->write_s += c->last_flush - t;
-    c->unflushed = 0;
+    if (st == RAD_OK && !rad_store_is_held(c->store))
+        c->unflushed = 0;
+    return st;
+}
+
+static void tell_held(rad_coordinator *c) {
+    if (c->told_held || !rad_store_is_held(c->store))
+        return;
+    c->told_held = true;
+    rad_progress_clear(&c->progress);
+    rad_log(RAD_LOG_WARN,
+            "another program (sqlite3, DBeaver, R) has a transaction open on '%s': results are kept and written when it ends; no new work is "
+            "handed out until then",
+            c->plan->database);
+}
+
+/* Until the last batch is in. A run that is to stop waits a little, one that is done as long as nobody asks it to stop. */
+static rad_status await_commit(rad_coordinator *c, rad_error *err) {
+    rad_status st = RAD_OK;
+    double until = 0;
+    while (st == RAD_OK && rad_store_is_held(c->store)) {
+        double now = rad_clock_seconds();
+        tell_held(c);
+        if (until == 0 && (c->draining || rad_signals_asked() != 0))
+            until = now + HELD_PATIENCE;
+        if (until > 0 && now > until)
+            return rad_error_set(err, RAD_E_STOPPED,
+                                 "another program still has a transaction open on '%s': what was not written is lost; close it, and the same "
+                                 "command goes on from the last commit",
+                                 c->plan->database);
+        rad_transport_nap(0.05);
+        st = flush(c, err);
+    }
     return st;
 }
 
@@ -365,12 +407,13 @@ static rad_status lease_to(rad_coordinator *c, int rank, int64_t want, double no
     double t = rad_clock_seconds();
     st = rad_store_lease(c->store, c->run, id, n, rank, err);
     c->write_s += rad_clock_seconds() - t;
-    c->last_flush = rad_clock_seconds(); /* it committed the results before it as well */
-    c->unflushed = 0;
-    if (st != RAD_OK) {
+    c->last_flush = rad_clock_seconds();
+    bool held = st == RAD_OK && rad_store_is_held(c->store);
+    if (st != RAD_OK || held) {
         rad_buf_release(&b);
-        return st;
+        return held ? give_back(c, rank, index, n, err) : st;
     }
+    c->unflushed = 0; /* it committed the results before it as well */
     return rad_transport_send(c->t, rank, &b, err);
 }
 
@@ -388,7 +431,7 @@ static rad_status lease_all(rad_coordinator *c, double now, int *ret_serving, ra
     for (int r = 0; r < c->n_rank; r++)
         serving += c->rank[r].state == RANK_SERVING && rad_sched_rank_usable(c->sched, r);
     *ret_serving = serving;
-    for (int r = 0; r < c->n_rank && !c->draining; r++) {
+    for (int r = 0; r < c->n_rank && !c->draining && !rad_store_is_held(c->store); r++) {
         int64_t pending = rad_sched_count(c->sched).pending, held = rad_sched_load(c->sched, r), target = hold_limit(&c->rank[r], now);
         if (c->rank[r].state != RANK_SERVING || pending == 0)
             continue;
@@ -442,8 +485,11 @@ rad_status rad_coordinator_tick(rad_coordinator *c, bool stop, bool *ret_over, r
         rad_log(RAD_LOG_WARN, "a case did not come back in time; it is given to another rank");
     RAD_TRY(store_quarantined(c, err));
     RAD_TRY(lease_all(c, now, &serving, err));
-    if (c->unflushed >= FLUSH_RESULTS || (c->unflushed > 0 && now - c->last_flush >= FLUSH_SECONDS))
+    bool held = rad_store_is_held(c->store);
+    if (held ? now - c->last_flush >= HELD_SECONDS
+             : c->unflushed >= FLUSH_RESULTS || (c->unflushed > 0 && now - c->last_flush >= FLUSH_SECONDS))
         RAD_TRY(flush(c, err));
+    tell_held(c);
     rad_progress_now p = progress_now(c, serving);
     rad_progress_show(&c->progress, &p, now, false);
     rad_sched_counts n = rad_sched_count(c->sched);
@@ -508,17 +554,23 @@ rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *
     snprintf(o->database, sizeof o->database, "%s", c->plan->database);
     double t = rad_clock_seconds();
     if (st == RAD_OK)
-        st = rad_store_flush(c->store, err);
+        st = flush(c, err);
+    if (st == RAD_OK)
+        st = await_commit(c, err);
     else
         best_effort(rad_store_flush(c->store, NULL)); /* what came stays */
     if (st == RAD_OK && !o->nothing_to_do) {
         if (n.pending > 0) {
             st = rad_store_stop_run(c->store, c->run, err);
             o->exit_code = RAD_EXIT_STOPPED;
+            if (st == RAD_OK)
+                st = await_commit(c, err);
         } else {
             int64_t excluded = 0;
             st = rad_store_finish_run(c->store, c->run, c->plan->job, &excluded, err);
             o->exit_code = excluded > 0 ? RAD_EXIT_EXCLUSIONS : RAD_EXIT_OK;
+            if (st == RAD_OK)
+                st = await_commit(c, err);
             if (st == RAD_OK)
                 rad_crash_forget(c->plan->database, c->plan->crash_tag);
         }
@@ -537,7 +589,8 @@ rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *
         if (o->nothing_to_do)
             o->exit_code = rs.n_excluded + rs.n_no_case > 0 ? RAD_EXIT_EXCLUSIONS : RAD_EXIT_OK;
     } else {
-        o->exit_code = RAD_EXIT_FAILED;
+        st = stopped_if_held(c, st, err);
+        o->exit_code = st == RAD_E_STOPPED ? RAD_EXIT_STOPPED : RAD_EXIT_FAILED;
     }
     o->write_s = c->write_s;
     o->seconds = rad_clock_seconds() - c->start;

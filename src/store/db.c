@@ -34,6 +34,7 @@ static const char *way_out(int rc) {
 rad_status rad_sql_fail(struct rad_store *st, int rc, const char *doing, rad_error *err) {
     if ((rc & 0xff) == SQLITE_NOMEM)
         return rad_error_set(err, RAD_E_NOMEM, "'%s': out of memory while %s", st->path, doing);
+    st->held = (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_LOCKED;
     const char *text = st->db ? sqlite3_errmsg(st->db) : sqlite3_errstr(rc);
     return rad_error_set(err, RAD_E_STORE, "'%s': %s while %s (code %d): %s", st->path, text, doing, rc, way_out(rc));
 }
@@ -176,6 +177,27 @@ rad_status rad_tx_commit(struct rad_store *st, rad_error *err) {
         return RAD_OK;
     rad_query q = rad_query_start(st, SQL_COMMIT);
     return rad_query_exec(&q, err);
+}
+
+rad_status rad_tx_offer(struct rad_store *st, bool again, rad_error *err) {
+    rad_error why = {0};
+    if (sqlite3_get_autocommit(st->db)) {
+        st->held = false;
+        return RAD_OK;
+    }
+    if (st->held && !again)
+        return RAD_OK;
+    (void)sqlite3_busy_timeout(st->db, RAD_STORE_TRY_MS);
+    st->held = false;
+    rad_status s = rad_tx_commit(st, &why);
+    (void)sqlite3_busy_timeout(st->db, RAD_STORE_BUSY_MS);
+    if (s != RAD_OK && st->held && !sqlite3_get_autocommit(st->db))
+        return RAD_OK;
+    return s == RAD_OK ? s : rad_error_set(err, s, "%s", why.text);
+}
+
+bool rad_store_is_held(const rad_store *st) {
+    return st->held;
 }
 
 rad_status rad_tx_end(struct rad_store *st, rad_status status) {

@@ -17,7 +17,8 @@
  * per second would not hold; losing a second of work is cheap. */
 #define RAD_STORE_BATCH_CASES 5000
 #define RAD_STORE_BATCH_SECONDS 1.0
-#define RAD_STORE_BUSY_MS 60000 /* how long a commit waits for readers */
+#define RAD_STORE_BUSY_MS 60000 /* how long a read, or the begin of a transaction, waits for others */
+#define RAD_STORE_TRY_MS 100    /* how long a commit waits for readers before it is put off */
 #define RAD_STORE_MAX_STATEMENTS 128
 /* A case that was on lease when the coordinator died is condemned only when nothing else can have been the reason: the session finished
  * nothing and held nothing but this case, this many times. It is then handed out as having no attempt left, which the scheduler
@@ -38,6 +39,7 @@ struct rad_store {
     } cache[RAD_STORE_MAX_STATEMENTS];
     int n_cache;
     bool failed;         /* a write failed and was rolled back: no further writes through this handle */
+    bool held;           /* a commit was put off, or a call failed, because another program holds the file */
     int64_t batch_cases; /* in the open transaction */
     double batch_since;
     /* the run that this handle began (0 = none): ids of the cohort's and the job's positions */
@@ -85,6 +87,9 @@ const char *rad_column_text(rad_query *q, int i);
 /* Opens a write transaction when none is open. Errors: STORE (also: opened for reading, failed before). */
 rad_status rad_tx_begin(struct rad_store *st, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_tx_commit(struct rad_store *st, rad_error *err) RAD_MUST_CHECK;
+/* Commits, or puts it off (RAD_OK, st->held) when readers are in the way: SQLite keeps the transaction open, and more may be written to it.
+ * While one is put off only `again` tries. */
+rad_status rad_tx_offer(struct rad_store *st, bool again, rad_error *err) RAD_MUST_CHECK;
 /* Ends a write function: on failure `status` is kept, the transaction rolled back, the store marked failed. */
 rad_status rad_tx_end(struct rad_store *st, rad_status status);
 

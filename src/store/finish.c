@@ -340,7 +340,7 @@ rad_status rad_store_finish_run(rad_store *st, int64_t run, const rad_job *job, 
         if (s == RAD_OK)
             s = set_state(st, run, "finished", err);
         if (s == RAD_OK)
-            s = rad_tx_commit(st, err);
+            s = rad_tx_offer(st, false, err);
         s = rad_tx_end(st, s);
     }
     if (s == RAD_OK) {

@@ -275,7 +275,7 @@ static rad_status close_case(struct rad_store *st, const open_case *c, const cha
     rad_status s = rad_query_exec(&q, err);
     st->batch_cases++;
     if (s == RAD_OK && (st->batch_cases >= RAD_STORE_BATCH_CASES || rad_clock_seconds() - st->batch_since >= RAD_STORE_BATCH_SECONDS))
-        s = rad_tx_commit(st, err);
+        s = rad_tx_offer(st, false, err);
     return s;
 }
 

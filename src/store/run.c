@@ -225,7 +225,7 @@ rad_status rad_store_lease(rad_store *st, int64_t run, const int64_t *case_id, i
                               (long long)case_id[i], (long long)run);
     }
     if (s == RAD_OK)
-        s = rad_tx_commit(st, err);
+        s = rad_tx_offer(st, false, err);
     return rad_tx_end(st, s);
 }
 
@@ -240,7 +240,7 @@ rad_status rad_store_return(rad_store *st, int64_t run, const int64_t *case_id, 
         s = rad_query_exec(&q, err);
     }
     if (s == RAD_OK)
-        s = rad_tx_commit(st, err);
+        s = rad_tx_offer(st, false, err);
     return rad_tx_end(st, s);
 }
 
@@ -257,12 +257,12 @@ rad_status rad_store_stop_run(rad_store *st, int64_t run, rad_error *err) {
         s = rad_query_exec(&q, err);
     }
     if (s == RAD_OK)
-        s = rad_tx_commit(st, err);
+        s = rad_tx_offer(st, false, err);
     return rad_tx_end(st, s);
 }
 
 rad_status rad_store_flush(rad_store *st, rad_error *err) {
     if (st->failed)
         return rad_tx_begin(st, err); /* says why */
-    return rad_tx_end(st, rad_tx_commit(st, err));
+    return rad_tx_end(st, rad_tx_offer(st, true, err));
 }
