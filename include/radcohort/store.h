@@ -18,8 +18,9 @@ extern "C" {
 typedef struct rad_store rad_store;
 typedef enum rad_store_mode { RAD_STORE_READ, RAD_STORE_WRITE /* creates, migrates, takes the writer lock */ } rad_store_mode;
 
-/* Errors: STORE (not a radcohort file, newer schema, WAL mode, locked by another writer, read-only: each says the way out), NOTFOUND
- * (READ). A new file is made with mode 0600, its folder too when it is missing. The writer holds PATH.lock, which dies with the process.
+/* Errors: USAGE (not a radcohort file, WAL mode), STORE (newer schema, locked by another writer, read-only: each says the way out),
+ * NOTFOUND (READ). A new file is made with mode 0600, its folder too when it is missing. The writer holds PATH.lock, which dies with the
+ * process.
  * A handle is used by one thread at a time; a process opens a file for writing once. After a failed write the handle refuses further
  * ones: what was committed stays, and a new begin_run goes on from there. */
 rad_status rad_store_open(const char *path, rad_store_mode mode, rad_store **ret, rad_error *err) RAD_MUST_CHECK;

@@ -57,7 +57,7 @@ static void print_text(const struct verdict *v, int n)
         if (v[i].asked && v[i].refused == 0)
             (void)printf("%-8s the network runs\n", "");
         if (v[i].asked && v[i].refused > 0)
-            (void)printf("%-8s refuses %d nodes of the network:\n%s", "", v[i].refused, v[i].why.size > 0 ? v[i].why.data : "");
+            (void)printf("%-8s refuses %d nodes of the network:\n%s\n", "", v[i].refused, v[i].why.size > 0 ? v[i].why.data : "");
     }
 }
 

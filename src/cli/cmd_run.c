@@ -7,10 +7,12 @@
 #include "cli.h"
 #include "radcohort/farm.h"
 
-static rad_status parse_count(const char *option, const char *text, int *ret, rad_error *err) {
+enum { MAX_BATCH = 4096 /* the job's key has the same limit */, MAX_THREADS = 65536 };
+
+static rad_status parse_count(const char *option, const char *text, int most, int *ret, rad_error *err) {
     int64_t v = 0;
-    if (text && (!rad_parse_int(text, &v) || v < 1 || v > 65536))
-        return rad_error_set(err, RAD_E_USAGE, "%s '%s': a whole number from 1 to 65536 was expected", option, text);
+    if (text && (!rad_parse_int(text, &v) || v < 1 || v > most))
+        return rad_error_set(err, RAD_E_USAGE, "%s '%s': a whole number from 1 to %d was expected", option, text, most);
     *ret = (int)v;
     return RAD_OK;
 }
@@ -27,7 +29,8 @@ static json_t *outcome_json(const rad_farm_outcome *o) {
     json_t *reasons = json_object();
     for (int i = 0; i < o->n_reason; i++)
         json_object_set_new(reasons, o->reason[i].reason, json_integer(o->reason[i].n));
-    return json_pack("{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I}}", "database", o->database, "run",
+    return json_pack("{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I}}", "database",
+                     o->database, "run",
                      (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed, "nothing_to_do", o->nothing_to_do, "cases",
                      (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded", (json_int_t)o->n_excluded, "left",
                      (json_int_t)o->n_left, "patients_without_case", (json_int_t)o->n_no_case, "excluded_in_session",
@@ -80,8 +83,10 @@ static int run(int argc, char **argv) {
         .job_path = job, .database = database, .backend = backend, .precision = precision, .allow_outside = allow_outside, .quiet = quiet};
     if (n < 1)
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "no job file given"));
-    RAD_TRY(parse_count("--batch", batch, &opts.batch, &err));
-    RAD_TRY(parse_count("--threads", threads, &opts.threads, &err));
+    if (database && !database[0])
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--db '': the name of a file was expected"));
+    RAD_TRY(parse_count("--batch", batch, MAX_BATCH, &opts.batch, &err));
+    RAD_TRY(parse_count("--threads", threads, MAX_THREADS, &opts.threads, &err));
     RAD_TRY(join(argc, argv, &line, &err));
     opts.command_line = line.data;
     RAD_TRY(rad_farm_run(&opts, &o, &err));
@@ -121,9 +126,11 @@ const rad_command rad_command_run = {
             "  --quiet           no progress\n"
             "  --json            the outcome as JSON on standard output\n\n"
             "Ctrl-C (or SIGTERM, SIGUSR1) once: finish what is in work, write, exit 4. Twice: leave at once; what was written stays.\n"
+            "Under mpirun send SIGUSR1 to mpirun: it is passed on and the exit status is 4. SIGINT or SIGTERM to mpirun make it end the\n"
+            "ranks by itself: summary and exit status are lost, what was written stays and the same command goes on.\n"
             "Exit status: 0 done, 1 failed, 2 invalid input, 3 done with exclusions, 4 stopped and resumable.\n\n"
             "examples:\n"
-            "  radcohort run jobs/demo/job.yaml\n"
-            "  mpirun -n 3 radcohort run jobs/demo/job.yaml --db results/demo.sqlite\n",
+            "  radcohort run jobs/demo.yaml\n"
+            "  mpirun -n 3 radcohort run jobs/demo.yaml --db results/demo.sqlite\n",
     .run = run,
 };

@@ -116,8 +116,6 @@ static int run(int argc, char **argv) {
     } else {
         RAD_TRY((details ? rad_stats_print_details : rad_stats_print_headline)(db, &status, &err));
     }
-    if (fflush(stdout) != 0)
-        st = rad_error_set(&err, RAD_E_IO, "cannot write the output");
 out:
     rad_store_close(&db);
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);

@@ -70,12 +70,15 @@ static rad_status print_json(rad_store *db, const rad_run_status *r, rad_error *
     bool going = strcmp(r->state, "running") == 0 && r->writer;
     rad_status st = rad_store_each_exclusion(db, r->run, json_exclusion, list, err);
     json_t *root =
-        json_pack("{s:I, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:o}", "run",
+        json_pack("{s:I, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, "
+                  "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:o}",
+                  "run",
                   (json_int_t)r->run, "job", r->job, "state", r->state, "writer", (int)r->writer, "backend", r->backend, "precision",
                   r->precision, "case_unit", r->case_unit, "started", r->started, "finished", r->finished, "sessions",
                   (json_int_t)r->sessions, "n_case", (json_int_t)r->n_case, "n_done", (json_int_t)r->n_done, "n_leased",
                   (json_int_t)r->n_leased, "n_pending", (json_int_t)r->n_pending, "n_excluded", (json_int_t)r->n_excluded, "n_scored",
-                  (json_int_t)r->n_scored, "n_no_case", (json_int_t)r->n_no_case, "n_warning", (json_int_t)r->n_warning, "read_s", r->read_s, "prepare_s", r->prepare_s, "infer_s", r->infer_s, "cases_per_s", rate,
+                  (json_int_t)r->n_scored, "n_no_case", (json_int_t)r->n_no_case, "n_warning", (json_int_t)r->n_warning,
+                  "read_s", r->read_s, "prepare_s", r->prepare_s, "infer_s", r->infer_s, "cases_per_s", rate,
                   "eta_s", going && rate > 0 ? json_real((double)(r->n_case - r->n_done) / rate) : json_null(), "exclusions", list);
     if (st == RAD_OK && (!root || json_dumpf(root, stdout, JSON_INDENT(2)) != 0))
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the JSON text");
@@ -111,8 +114,6 @@ static int run(int argc, char **argv) {
         RAD_TRY(rad_store_last_run(db, &id, &err));
     RAD_TRY(rad_store_run_status(db, id, &status, &err));
     RAD_TRY(json ? print_json(db, &status, &err) : print_text(db, &status, &err));
-    if (fflush(stdout) != 0)
-        st = rad_error_set(&err, RAD_E_IO, "cannot write the output");
 out:
     rad_store_close(&db);
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);

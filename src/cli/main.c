@@ -1,4 +1,5 @@
 /* main.c: finds the command and hands over. Everything a command does is in its cmd_<name>.c. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ static int unknown(const char *word)
 
 int main(int argc, char **argv)
 {
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file past the limit of ulimit is then an error (EFBIG) with a text, not a death */
     if (argc < 2) {
         print_overview(stderr);
         return RAD_EXIT_USAGE;

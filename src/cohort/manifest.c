@@ -575,7 +575,8 @@ static void builder_release(builder *b) {
 
 static rad_status no_case(builder *b, rad_error *err) {
     bool lesion = b->job->case_unit == RAD_UNIT_LESION;
-    const char *why = lesion ? "the job's unit is lesion and no patient has one: list lesions, or set unit: patient" : "there is no patient";
+    const char *why =
+        lesion ? "the job's unit is lesion and no patient has one: list lesions, or set unit: patient" : "there is no patient";
     rad_issues_add(b->issues, RAD_SEVERITY_ERROR, table_path(b->c, lesion ? RAD_TABLE_LESIONS : RAD_TABLE_PATIENTS), 0, NULL, "no case: %s",
                    why);
     return rad_error_set(err, RAD_E_CONFIG, "no case in cohort '%s': %s", b->c->dir ? b->c->dir : "", why);

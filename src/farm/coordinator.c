@@ -191,8 +191,8 @@ static void tell_held(rad_coordinator *c) {
     c->told_held = true;
     rad_progress_clear(&c->progress);
     rad_log(RAD_LOG_WARN,
-            "another program (sqlite3, DBeaver, R) has a transaction open on '%s': results are kept and written when it ends; no new work is "
-            "handed out until then",
+            "another program (sqlite3, DBeaver, R) has a transaction open on '%s': results are kept and written when it ends; no new work "
+            "is handed out until then",
             c->plan->database);
 }
 
@@ -207,8 +207,8 @@ static rad_status await_commit(rad_coordinator *c, rad_error *err) {
             until = now + HELD_PATIENCE;
         if (until > 0 && now > until)
             return rad_error_set(err, RAD_E_STOPPED,
-                                 "another program still has a transaction open on '%s': what was not written is lost; close it, and the same "
-                                 "command goes on from the last commit",
+                                 "another program still has a transaction open on '%s': what was not written is lost; close it, and the "
+                                 "same command goes on from the last commit",
                                  c->plan->database);
         rad_transport_nap(0.05);
         st = flush(c, err);

@@ -138,7 +138,7 @@ int rad_backend_refusals(rad_backend *be, const rad_graph *g, rad_precision p, r
 {
     rad_error err = {0};
     if (rad_backend_check_precision(be, p, &err) != RAD_OK) {
-        if (why != NULL && rad_buf_printf(why, NULL, "%s\n", err.text) != RAD_OK)
+        if (why != NULL && rad_buf_printf(why, NULL, "%s%s", why->size > 0 ? "\n" : "", err.text) != RAD_OK)
             why = NULL;
         return g->n_node > 0 ? g->n_node : 1;
     }
@@ -149,7 +149,8 @@ int rad_backend_refusals(rad_backend *be, const rad_graph *g, rad_precision p, r
             continue;
         n++;
         /* A full buffer only shortens the list; the count stays right. */
-        if (why != NULL && rad_buf_printf(why, NULL, "%s '%s': %s\n", g->node[i].op->name, g->node[i].name, reason) != RAD_OK)
+        if (why != NULL && rad_buf_printf(why, NULL, "%s%s '%s': %s", why->size > 0 ? "\n" : "", g->node[i].op->name, g->node[i].name,
+                                          reason) != RAD_OK)
             why = NULL;
     }
     return n;

@@ -61,6 +61,8 @@ static rad_status read_format(struct rad_store *st, file_format *ret, rad_error 
     bool row = false;
     rad_query q = rad_query_start(st, SQL_FORMAT);
     rad_status s = rad_query_row(&q, &row, err);
+    if (s == RAD_E_STORE && sqlite3_errcode(st->db) == SQLITE_NOTADB)
+        return rad_error_set(err, RAD_E_USAGE, "'%s' is not a radcohort result file; name another one", st->path);
     if (s != RAD_OK)
         return s;
     const char *journal = rad_column_text(&q, 3);
@@ -75,10 +77,10 @@ static rad_status check_format(struct rad_store *st, const file_format *f, rad_e
     if (empty && st->mode == RAD_STORE_WRITE)
         return RAD_OK;
     if (f->application_id != RAD_STORE_APPLICATION_ID)
-        return rad_error_set(err, RAD_E_STORE, "'%s' is %s; name a file that 'radcohort run' wrote, or a new one", st->path,
+        return rad_error_set(err, RAD_E_USAGE, "'%s' is %s; name a file that 'radcohort run' wrote, or a new one", st->path,
                              empty ? "empty" : "an SQLite file of another program");
     if (f->wal)
-        return rad_error_set(err, RAD_E_STORE,
+        return rad_error_set(err, RAD_E_USAGE,
                              "'%s' is in WAL mode, which is not safe on network file systems; close all programs that "
                              "use it and run: sqlite3 '%s' 'PRAGMA journal_mode = DELETE'",
                              st->path, st->path);
@@ -143,7 +145,7 @@ rad_status rad_store_open(const char *path, rad_store_mode mode, rad_store **ret
         goto out;
     }
     (void)sqlite3_busy_timeout(db->db, RAD_STORE_BUSY_MS);
-    file_format f;
+    file_format f = {0};
     RAD_TRY(read_format(db, &f, err));
     RAD_TRY(check_format(db, &f, err));
     RAD_TRY(rad_sql_script(db, SQL_SETTINGS, "setting it up", err));

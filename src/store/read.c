@@ -16,7 +16,8 @@ static const char SQL_STATES[] =
 static const char SQL_EXCLUDED[] =
     "SELECT count(DISTINCT e.case_id) FROM exclusion e JOIN work w ON w.case_id = e.case_id AND w.state IN ('done', 'quarantined')"
     " WHERE e.run_id = ?1";
-static const char SQL_SCORED[] = "SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id AND w.state IN ('done', 'quarantined')"
+static const char SQL_SCORED[] = "SELECT count(*) FROM manifest m"
+                                 " JOIN work w ON w.case_id = m.case_id AND w.state IN ('done', 'quarantined')"
                                  " WHERE m.run_id = ?1 AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.case_id = m.case_id)";
 static const char SQL_NO_CASE[] = "SELECT count(DISTINCT e.patient_id) FROM exclusion e WHERE e.run_id = ?1 AND e.case_id IS NULL"
                                   " AND e.stage = 'intake'";

@@ -25,7 +25,7 @@ expect 2 "has no run 7" "$RADCOHORT" stats "$db" --run 7
 expect 2 "from 1" "$RADCOHORT" stats "$db" --run x
 expect 2 "exclude each other" "$RADCOHORT" stats "$db" --json --csv
 echo text > "$dir/text"
-expect 1 "not a radcohort result file" "$RADCOHORT" stats "$dir/text"
+expect 2 "text' is not a radcohort result file; name another one" "$RADCOHORT" stats "$dir/text"
 
 # names of any script stay in their columns
 /usr/bin/python3 - "$db" <<'PY'

@@ -60,7 +60,7 @@ static void an_empty_file_becomes_one(void **state) {
     rad_store *st = NULL;
     int fd = open(path, O_CREAT | O_WRONLY, 0600); /* a run killed at its very start leaves this */
     close(fd);
-    assert_fails(rad_store_open(path, RAD_STORE_READ, &st, &err), RAD_E_STORE, "is empty");
+    assert_fails(rad_store_open(path, RAD_STORE_READ, &st, &err), RAD_E_USAGE, "is empty");
     assert_null(st);
     make(path);
     assert_number(path, "SELECT user_version FROM pragma_user_version", 1);
@@ -72,8 +72,8 @@ static void strangers_are_refused(void **state) {
     rad_store *st = NULL;
     assert_fails(rad_store_open(path, RAD_STORE_READ, &st, &err), RAD_E_NOTFOUND, "no database");
     fx_sql(path, "CREATE TABLE t (x)");
-    assert_fails(rad_store_open(path, RAD_STORE_WRITE, &st, &err), RAD_E_STORE, "of another program");
-    assert_fails(rad_store_open(path, RAD_STORE_READ, &st, &err), RAD_E_STORE, "of another program");
+    assert_fails(rad_store_open(path, RAD_STORE_WRITE, &st, &err), RAD_E_USAGE, "of another program");
+    assert_fails(rad_store_open(path, RAD_STORE_READ, &st, &err), RAD_E_USAGE, "of another program");
     assert_number(path, "SELECT count(*) FROM sqlite_schema", 1); /* untouched */
 
     char other[160];
@@ -82,7 +82,7 @@ static void strangers_are_refused(void **state) {
     for (int i = 0; i < 200; i++)
         fputs("this is not a database\n", f);
     fclose(f);
-    assert_fails(rad_store_open(other, RAD_STORE_WRITE, &st, &err), RAD_E_STORE, "not a radcohort result file");
+    assert_fails(rad_store_open(other, RAD_STORE_WRITE, &st, &err), RAD_E_USAGE, "not a radcohort result file");
     assert_fails(rad_store_open(folder, RAD_STORE_WRITE, &st, &err), RAD_E_STORE, "not a regular file");
 
     snprintf(other, sizeof other, "%s/new", folder);
@@ -93,8 +93,8 @@ static void strangers_are_refused(void **state) {
     snprintf(other, sizeof other, "%s/wal", folder);
     make(other);
     fx_sql(other, "PRAGMA journal_mode = WAL");
-    assert_fails(rad_store_open(other, RAD_STORE_WRITE, &st, &err), RAD_E_STORE, "PRAGMA journal_mode = DELETE");
-    assert_fails(rad_store_open(other, RAD_STORE_READ, &st, &err), RAD_E_STORE, "network file systems");
+    assert_fails(rad_store_open(other, RAD_STORE_WRITE, &st, &err), RAD_E_USAGE, "PRAGMA journal_mode = DELETE");
+    assert_fails(rad_store_open(other, RAD_STORE_READ, &st, &err), RAD_E_USAGE, "network file systems");
     snprintf(other, sizeof other, "%s/text/below/s.sqlite", folder);
     assert_fails(rad_store_open(other, RAD_STORE_WRITE, &st, &err), RAD_E_STORE, "cannot create");
 }
