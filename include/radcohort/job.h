@@ -92,6 +92,11 @@ typedef enum rad_slices {
     RAD_SLICES_VOLUME_ALL     /* `all`: every slice of the volume */
 } rad_slices;
 
+/* Pixels at the margins of every slice that do not count (burned-in text), along the reoriented axes: x from left, y from the top. */
+typedef struct rad_crop_spec {
+    int64_t top, bottom, left, right;
+} rad_crop_spec;
+
 /* How an image that does not lie on the reference's grid is matched to its slices. */
 typedef struct rad_match_spec {
     bool nearest;        /* the nearest slice, interpolated within it; else between slices too */
@@ -122,6 +127,8 @@ typedef struct rad_input_spec {
     rad_slices slices;
     rad_edge edge;
     rad_region_spec region;
+    rad_crop_spec crop;
+    bool frames_as_slices; /* of 4-D images with one slice: cine */
     rad_match_spec match;
     rad_window_spec window;
     rad_intensity_spec intensity;

@@ -18,6 +18,7 @@ extern "C" {
 #define RAD_MAX_VOXELS ((int64_t)1 << 31)        /* of one image, all axes */
 #define RAD_MAX_IMAGE_BYTES ((size_t)8 << 30)    /* inflated */
 #define RAD_MAX_FILE_BYTES ((size_t)8 << 30)     /* on disk */
+#define RAD_MAX_PNG_BYTES ((size_t)256 << 20)     /* on disk */
 #define RAD_MAX_GZIP_RATIO 1200                  /* inflated / compressed; deflate itself cannot pass 1032 */
 
 typedef enum rad_voxel_type {
@@ -40,7 +41,7 @@ typedef struct rad_image_info {
     double slope, inter;    /* value = slope * stored + inter; (1, 0) when the header's slope is 0 or not finite */
     bool swapped;           /* file byte order differs from this machine's */
     bool gzip;
-    int nifti_version;      /* 1 or 2 */
+    int nifti_version;      /* 1 or 2; 0: a PNG still */
     bool pair;              /* .hdr/.img */
     size_t file_bytes;      /* on disk, both files of a pair */
     char *warning;          /* NULL, or text worth recording (sform/qform disagree by more than 1 mm, ...); owned */
@@ -64,7 +65,8 @@ typedef struct rad_volume {
  * affine), NOMEM. A file whose size cannot hold what the header promises is TRUNCATED for uncompressed files and LIMIT (by
  * RAD_MAX_GZIP_RATIO) for compressed ones, before anything is allocated. Release with rad_image_info_release. */
 rad_status rad_image_probe(const char *path, rad_image_info *ret, rad_error *err) RAD_MUST_CHECK;
-/* Header and voxels. The gzip CRC is verified. `path` may name .nii, .nii.gz, .hdr or .img (with or without .gz; the other half of a
+/* Header and voxels. A name ending in .png is a still: one slice of uint8, uint16 or rgb24 pixels of 1 mm, rows from the top, without sform
+ * and qform, whose affine makes LPS the orientation it is shown in. The gzip CRC is verified. `path` may name .nii, .nii.gz, .hdr or .img (with or without .gz; the other half of a
  * pair is found beside it). Whether a file is gzip is decided by its first bytes. Errors: as rad_image_probe. */
 rad_status rad_volume_load(const char *path, rad_volume **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_volume_destroy(rad_volume **v);

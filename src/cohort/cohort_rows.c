@@ -136,11 +136,12 @@ static bool has_suffix(const char *s, const char *suffix) {
 }
 
 static void check_nifti_name(const table *t, const table_row *row, const char *column, const char *path) {
-    static const char *const known[] = {".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz", NULL};
+    static const char *const known[] = {".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz", ".png", NULL};
     for (size_t i = 0; known[i]; i++)
         if (has_suffix(path, known[i]))
             return;
-    WARNING_AT(t, row, column, "'%.200s' has no NIfTI name (.nii, .nii.gz, .hdr, .img); DICOM is converted by 'radcohort convert'", path);
+    WARNING_AT(t, row, column,
+               "'%.200s' has no NIfTI name (.nii, .nii.gz, .hdr, .img) and is no .png; DICOM is converted by 'radcohort convert'", path);
 }
 
 /* The patient a row belongs to, or -1 with a message (none when patients could not be read). */

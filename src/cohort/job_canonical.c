@@ -63,6 +63,12 @@ static rad_status put_later_keys(rad_buf *b, const rad_input_spec *s, rad_error 
         st = rad_buf_printf(b, err, " tolerance_mm=%.17g", s->match.tolerance_mm);
     if (st == RAD_OK && s->match.nearest)
         st = rad_buf_printf(b, err, " match=nearest");
+    const rad_crop_spec *p = &s->crop;
+    if (st == RAD_OK && (p->top || p->bottom || p->left || p->right))
+        st = rad_buf_printf(b, err, " crop=%lld,%lld,%lld,%lld", (long long)p->top, (long long)p->bottom, (long long)p->left,
+                            (long long)p->right);
+    if (st == RAD_OK && s->frames_as_slices)
+        st = rad_buf_printf(b, err, " frames=slices");
     for (int c = 0; st == RAD_OK && c < s->n_channel; c++) {
         const rad_channel_spec *ch = &s->channel[c];
         const rad_intensity_spec *i = &ch->intensity;

@@ -116,7 +116,8 @@ static void read_channels(yaml_reader *r, const yaml_node_t *node, const key_def
         c->zero_if_missing = yaml_get_word(r, v[CHANNEL_MISSING], &keys[CHANNEL_MISSING], &wm, &missing) && missing == 1;
         if (c->zero_if_missing && i == 0)
             yaml_mistake(r, RAD_SEVERITY_ERROR, v[CHANNEL_MISSING],
-                         "'%s' cannot be zero: the first entry's image is the reference for all others; put the entry further back", wm.text);
+                         "'%s' cannot be zero: the first entry's image is the reference for all others; put the entry further back",
+                         wm.text);
         read_intensity(r, v, keys, CHANNEL_WINDOW, &w, &c->window, &c->intensity);
     }
     for (int i = 0; i < spec->n_channel; i++)
@@ -179,6 +180,18 @@ static void read_region(yaml_reader *r, const yaml_node_t *node, const key_def *
     if (v[REGION_SIZE_MM] && g->from != RAD_REGION_POINT && g->from != RAD_REGION_AUTO)
         yaml_mistake(r, RAD_SEVERITY_WARNING, v[REGION_SIZE_MM], "'%s' has no effect: it is for regions from a point",
                      w[REGION_SIZE_MM].text);
+}
+
+static void read_crop(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_crop_spec *out) {
+    const yaml_node_t *v[JOB_MAX_KEYS] = {NULL};
+    const key_def *k = key->group->key;
+    int64_t *side[] = {&out->top, &out->bottom, &out->left, &out->right};
+    if (!node || !yaml_get_map(r, node, key, key->group, where, v))
+        return;
+    for (int i = 0; i < 4; i++) {
+        yaml_where w = yaml_where_key(where, k[i].name);
+        yaml_get_int(r, v[i], &k[i], &w, side[i]);
+    }
 }
 
 static void read_match(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_match_spec *out) {
@@ -295,6 +308,9 @@ void job_read_input(yaml_reader *r, const yaml_node_t *node, const key_def *key,
     if (yaml_get_word(r, v[INPUT_EDGE], &k[INPUT_EDGE], &w[INPUT_EDGE], &edge))
         spec->edge = (rad_edge)edge;
     read_region(r, v[INPUT_REGION], &k[INPUT_REGION], &w[INPUT_REGION], unit, spec);
+    int frames = 0;
+    read_crop(r, v[INPUT_CROP], &k[INPUT_CROP], &w[INPUT_CROP], &spec->crop);
+    spec->frames_as_slices = yaml_get_word(r, v[INPUT_FRAMES], &k[INPUT_FRAMES], &w[INPUT_FRAMES], &frames) && frames == 1;
     read_match(r, v[INPUT_MATCH], &k[INPUT_MATCH], &w[INPUT_MATCH], &spec->match);
     read_intensity(r, v, k, INPUT_WINDOW, where, &spec->window, &spec->intensity);
     check_padding(r, node, spec, where);

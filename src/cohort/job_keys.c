@@ -13,6 +13,7 @@ static const char *const slices_words[] = {"lesion", "lesion-all", "all", NULL};
 static const char *const edge_words[] = {"replicate", "zero", NULL};
 static const char *const from_words[] = {"auto", "whole", "box", "mask", "point", NULL};
 static const char *const shape_words[] = {"square", "rectangle", NULL};
+static const char *const frames_words[] = {"first", "slices", NULL};
 static const char *const match_words[] = {"linear", "nearest", NULL};
 static const char *const over_words[] = {"volume", "nonzero", "region", NULL};
 static const char *const component_words[] = {"luma", "r", "g", "b", NULL};
@@ -64,6 +65,12 @@ static const key_def region_keys[] = {
     {.name = NULL}};
 static const key_group region_group = {"region", region_keys};
 
+#define CROP_KEY(N) {.name = N, .kind = KEY_INT, .min = 0, .max = 32767, .preset = "0", .example = "40"}
+static const key_def crop_keys[] = {
+    [CROP_TOP] = CROP_KEY("top"), [CROP_BOTTOM] = CROP_KEY("bottom"), [CROP_LEFT] = CROP_KEY("left"), [CROP_RIGHT] = CROP_KEY("right"),
+    {.name = NULL}};
+static const key_group crop_group = {"crop", crop_keys};
+
 static const key_def match_keys[] = {
     [MATCH_TOLERANCE_MM] = {.name = "tolerance_mm", .kind = KEY_NUMBER, .min = 0, .max = 1000, .example = "2.5"},
     [MATCH_SLICES] = {.name = "slices", .kind = KEY_WORD, .words = match_words, .preset = "linear", .example = "linear"},
@@ -95,6 +102,8 @@ static const key_def input_keys[] = {
     [INPUT_SLICES] = {.name = "slices", .kind = KEY_WORD, .words = slices_words, .preset = "lesion", .example = "lesion"},
     [INPUT_EDGE] = {.name = "edge", .kind = KEY_WORD, .words = edge_words, .preset = "replicate", .example = "replicate"},
     [INPUT_REGION] = {.name = "region", .kind = KEY_MAP, .example = "{from: mask, margin_mm: 5}", .group = &region_group},
+    [INPUT_CROP] = {.name = "crop", .kind = KEY_MAP, .example = "{top: 40, right: 60}", .group = &crop_group},
+    [INPUT_FRAMES] = {.name = "frames", .kind = KEY_WORD, .words = frames_words, .preset = "first", .example = "slices"},
     [INPUT_MATCH] = {.name = "match", .kind = KEY_MAP, .example = "{tolerance_mm: 2.5}", .group = &match_group},
     INTENSITY_KEYS(INPUT),
     [INPUT_RESIZE] = {.name = "resize", .kind = KEY_MAP, .example = "{size: 224}", .group = &resize_group},

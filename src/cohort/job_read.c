@@ -134,8 +134,8 @@ static void find_stand_ins(yaml_reader *r, rad_job *job, const stand_in *other) 
             yaml_mistake(r, RAD_SEVERITY_ERROR, o->node, "'%s' is '%s', but there is no such model%s%s%s", o->where.text, o->name,
                          near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
         else if (at == i || job->model[at].input == job->model[i].input)
-            yaml_mistake(r, RAD_SEVERITY_ERROR, o->node, "'%s' is '%s', which takes the same input and lacks the same images", o->where.text,
-                         o->name);
+            yaml_mistake(r, RAD_SEVERITY_ERROR, o->node, "'%s' is '%s', which takes the same input and lacks the same images",
+                         o->where.text, o->name);
         else if (other[at].name)
             yaml_mistake(r, RAD_SEVERITY_ERROR, o->node, "'%s' is '%s', which has a 'when_missing' itself: one step is the limit",
                          o->where.text, o->name);

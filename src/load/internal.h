@@ -26,6 +26,14 @@ rad_status rad_stream_read(rad_stream *s, void *out, size_t n, size_t *ret_n, ra
  */
 rad_status rad_stream_skip(rad_stream *s, size_t n, size_t *ret_n, rad_error *err) RAD_MUST_CHECK;
 
+/* ---------------------------------------------------------------- png.c */
+
+bool rad_png_named(const char *path); /* ends in .png */
+/* As rad_image_probe and rad_volume_load. Errors: NOTFOUND, IO, FORMAT, TRUNCATED, LIMIT, UNSUPPORTED (transparency, 16 bits per colour),
+ * NOMEM. */
+rad_status rad_png_probe(const char *path, rad_image_info *ret, rad_error *err) RAD_MUST_CHECK;
+rad_status rad_png_load(const char *path, rad_volume **ret, rad_error *err) RAD_MUST_CHECK;
+
 /* ---------------------------------------------------------------- header.c: what the first bytes mean, by nifticlib */
 
 /* `head`: the first `n` bytes (RAD_NIFTI2_BYTES, or fewer when the file is shorter). Fills ret_info (except gzip, file_bytes and warning),

@@ -130,6 +130,8 @@ static rad_status take_warning(opened *o, rad_error *err) {
 }
 
 rad_status rad_image_probe(const char *path, rad_image_info *ret, rad_error *err) {
+    if (rad_png_named(path))
+        return rad_png_probe(path, ret, err);
     opened o = {0};
     rad_status st = open_image(path, NULL, &o, err);
     if (st == RAD_OK)
@@ -172,6 +174,8 @@ static rad_status read_voxels(const char *path, opened *o, uint8_t *voxel, rad_e
 }
 
 rad_status rad_volume_load(const char *path, rad_volume **ret, rad_error *err) {
+    if (rad_png_named(path))
+        return rad_png_load(path, ret, err);
     opened o = {0};
     rad_volume *v = NULL;
     size_t rest = 0;

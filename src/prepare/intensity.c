@@ -13,7 +13,8 @@
  *             denominator; sd = 0: only the mean is subtracted.
  *
  * Scope: all voxels of the image inside the declared crop (frame 0 of a 4-D image), those of them that are not 0, or those in the region
- * of the scored slices: voxels whose centre is nearest to a pixel of the region in a scored slice (nearest to v: ceil(v - 1/2 - 1e-6)). The sums run over ascending x, y, z of the reoriented image.
+ * of the scored slices: voxels whose centre is nearest to a pixel of the region in a scored slice (nearest to v: ceil(v - 1/2 - 1e-6)). The
+ * sums run over ascending x, y, z of the reoriented image.
  *
  * The order statistics are exact: floats are ordered as 32-bit keys and found by counting, first the upper, then the lower half.
  */

@@ -12,11 +12,11 @@ typedef struct rad_view {
     const rad_volume *volume;
     int axis[3];
     bool flip[3];
-    int64_t dim[3];      /* of the reoriented axes */
-    int64_t step[3];     /* voxels between neighbours along each, negative when flipped */
-    int64_t first;       /* linear index of reoriented voxel (0, 0, 0); of frame 0 */
-    double affine[4][4]; /* reoriented voxel index -> RAS+ mm */
-    double spacing[3];   /* mm: lengths of the affine's columns */
+    int64_t dim[3];          /* of the reoriented axes */
+    int64_t step[3];         /* voxels between neighbours along each, negative when flipped */
+    int64_t first;           /* linear index of reoriented voxel (0, 0, 0); of frame 0 */
+    double affine[4][4];     /* reoriented voxel index -> RAS+ mm */
+    double spacing[3];       /* mm: lengths of the affine's columns */
     int64_t low[2], high[2]; /* the pixels x, y of a slice that count: first, and one past the last */
 } rad_view;
 
@@ -51,12 +51,14 @@ typedef struct rad_tone {
 typedef struct rad_channel_view {
     const char *sequence;
     rad_component component;
-    rad_view view; /* of no volume: missing, planes of zeros */
+    rad_volume cine; /* the volume with frames for slices, where they are; borrows the voxels */
+    rad_view view;   /* of no volume: missing, planes of zeros */
     rad_link link;
     rad_tone tone;
 } rad_channel_view;
 
-/* View and link of entry `c`; `ref`: the reference's view, NULL for the reference itself; `volume` NULL: missing. Errors: as rad_view_make. */
+/* View and link of entry `c`; `ref`: the reference's view, NULL for the reference itself; `volume` NULL: missing. Errors: as rad_view_make.
+ */
 rad_status rad_channel_make(const rad_input_spec *spec, int c, const rad_volume *volume, const rad_view *ref, rad_channel_view *ret,
                             rad_error *err) RAD_MUST_CHECK;
 double rad_nearest(double at); /* the whole number nearest to a position; of two the lower */
@@ -89,8 +91,8 @@ struct rad_cut;
 rad_status rad_tone_make(const rad_input_spec *spec, const rad_channel_spec *ch, rad_channel_view *c, const rad_view *ref,
                          const struct rad_cut *cut, const int64_t *slot, rad_error *err) RAD_MUST_CHECK;
 double rad_tone_window(const rad_tone *t, double value);
-/* All of the tone; *ret_bad: the first value that is not finite, or -1. False when there is one and nothing is declared to stand for it (its
- * result is NaN). */
+/* All of the tone; *ret_bad: the first value that is not finite, or -1. False when there is one and nothing is declared to stand for it
+ * (its result is NaN). */
 bool rad_tone_row(const rad_tone *t, const float *in, int64_t n, double *out, int64_t *ret_bad);
 double rad_tone_black(const rad_tone *t); /* what 0 after the window becomes */
 

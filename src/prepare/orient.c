@@ -107,7 +107,8 @@ rad_status rad_view_same_grid(const rad_view *a, const char *what_a, const rad_v
     describe(b, grid_b, sizeof grid_b);
     if (same)
         snprintf(apart, sizeof apart, ", up to %.2f mm apart", most);
-    return rad_error_set(err, RAD_E_SHAPE, "%s is not on the grid of %s: %s, against %s (reoriented)%s; draw it there, or name the "
+    return rad_error_set(err, RAD_E_SHAPE,
+                         "%s is not on the grid of %s: %s, against %s (reoriented)%s; draw it there, or name the "
                          "sequence it was drawn in (region.drawn_on)",
                          what_b, what_a, grid_b, grid_a, apart);
 }

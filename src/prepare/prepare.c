@@ -12,8 +12,8 @@
  * 6. Resize (resize.c), x then y, from the region's pixels alone.
  * 7. Normalise: (v - mean[p]) / std[p] for plane p.
  *
- * A missing image (the job says zeros) makes planes of 0 before step 7. Steps 4 to 7 are in double; the result is rounded once to float32. A
- * slice that several planes use is cut and resized once. Only rows of the region are read, where no statistic wants more.
+ * A missing image (the job says zeros) makes planes of 0 before step 7. Steps 4 to 7 are in double; the result is rounded once to float32.
+ * A slice that several planes use is cut and resized once. Only rows of the region are read, where no statistic wants more.
  */
 #include "internal.h"
 
@@ -131,7 +131,8 @@ static rad_status make_room(maker *m, rad_error *err) {
     m->row = rad_calloc((size_t)w, sizeof *m->row);
     m->narrow = rad_mul_size((size_t)h, (size_t)p->width, &narrow) ? rad_calloc(narrow, sizeof *m->narrow) : NULL;
     m->plane = rad_calloc(pixels, sizeof *m->plane);
-    if (!p->data || !p->slice || !p->stored_slice || !p->box || !p->mismatch_mm || !m->slot || !m->line || !m->row || !m->narrow || !m->plane)
+    if (!p->data || !p->slice || !p->stored_slice || !p->box || !p->mismatch_mm || !m->slot || !m->line || !m->row || !m->narrow ||
+        !m->plane)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for %" PRId64 " prepared slices", p->n_slice);
     for (int64_t z = 0; z < nz; z++)
         m->slot[z] = -1;

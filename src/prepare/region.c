@@ -276,9 +276,8 @@ static rad_status from_point(const rad_input_spec *spec, const rad_view *ref, co
     const int64_t *dim = on->view.volume->info.dim;
     rad_view_position(&on->view, stored, p);
     if (!is_inside(&on->view, p))
-        return rad_error_set(err, RAD_E_REGION,
-                             "point (%g, %g, %g) lies outside the image of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels", stored[0],
-                             stored[1], stored[2], dim[0], dim[1], dim[2]);
+        return rad_error_set(err, RAD_E_REGION, "point (%g, %g, %g) lies outside the image of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels",
+                             stored[0], stored[1], stored[2], dim[0], dim[1], dim[2]);
     if (!on->link.same) {
         rad_map_point(on->link.back, p, q);
         memcpy(p, q, sizeof p);

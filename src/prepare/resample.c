@@ -4,10 +4,10 @@
  * affines alone, centres at whole numbers.
  *
  * Match. For a slice k of the reference that a plane shows, c is w at the middle of the region ((x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2) and
- * j = ceil(c_z - 1/2 - 1e-6), limited to the image's slices, the nearest slice. Its distance is |c_z - j| times the distance of the image's slices
- * along their normal; with `slices: nearest` the largest such distance to j over the centres of the region's four corner pixels, so that a
- * tilt counts. A distance of more than tolerance + 0.001 mm excludes the case. The tolerance is declared, or half the distance of the
- * reference's slices along their normal.
+ * j = ceil(c_z - 1/2 - 1e-6), limited to the image's slices, the nearest slice. Its distance is |c_z - j| times the distance of the image's
+ * slices along their normal; with `slices: nearest` the largest such distance to j over the centres of the region's four corner pixels, so
+ * that a tilt counts. A distance of more than tolerance + 0.001 mm excludes the case. The tolerance is declared, or half the distance of
+ * the reference's slices along their normal.
  *
  * Value. `slices: linear`: trilinear at w; `slices: nearest`: bilinear at (w_x, w_y) in slice j. Axis by axis, x first: k = floor w, f = w
  * - k, (1 - f) v[k] + f v[k + 1]; a voxel of weight 0 is not looked at. A position more than half a voxel (+ 1e-6) beyond the first or last
@@ -54,7 +54,7 @@ static void relate(const double a[4][4], const double b[4][4], double ret[3][4])
 }
 
 double rad_view_slice_distance(const rad_view *v) {
-    const double (*a)[4] = v->affine;
+    const double(*a)[4] = v->affine;
     double n[3], length = 0, along = 0;
     for (int i = 0; i < 3; i++) {
         int r = (i + 1) % 3, s = (i + 2) % 3;
@@ -72,6 +72,17 @@ void rad_link_make(const rad_view *ref, const rad_view *image, rad_link *ret) {
     ret->slice_mm = rad_view_slice_distance(image);
 }
 
+static rad_status crop(const rad_crop_spec *s, const char *what, rad_view *v, rad_error *err) {
+    v->low[0] = s->left;
+    v->low[1] = s->top;
+    v->high[0] = v->dim[0] - s->right;
+    v->high[1] = v->dim[1] - s->bottom;
+    if (v->low[0] < v->high[0] && v->low[1] < v->high[1])
+        return RAD_OK;
+    return rad_error_set(err, RAD_E_REGION, "%s has slices of %" PRId64 "x%" PRId64 " pixels: the crop leaves nothing of them", what,
+                         v->dim[0], v->dim[1]);
+}
+
 rad_status rad_channel_make(const rad_input_spec *spec, int c, const rad_volume *volume, const rad_view *ref, rad_channel_view *ret,
                             rad_error *err) {
     char what[160], reference[160];
@@ -80,12 +91,22 @@ rad_status rad_channel_make(const rad_input_spec *spec, int c, const rad_volume 
         return RAD_OK;
     snprintf(what, sizeof what, "image of sequence '%s'", ret->sequence);
     snprintf(reference, sizeof reference, "image of sequence '%s'", spec->channel[0].sequence);
+    if (spec->frames_as_slices && volume->info.dim[3] > 1) {
+        if (volume->info.dim[2] > 1)
+            return rad_error_set(err, RAD_E_UNSUPPORTED,
+                                 "%s has %" PRId64 " slices and %" PRId64 " frames, expected one slice (frames: slices)", what,
+                                 volume->info.dim[2], volume->info.dim[3]);
+        ret->cine = *volume; /* x, y, one slice, frames: in memory the same as x, y, slices */
+        ret->cine.info.dim[2] = volume->info.dim[3];
+        ret->cine.info.dim[3] = 1;
+        volume = &ret->cine;
+    }
     rad_status st = rad_view_make(volume, spec->orientation, what, &ret->view, err);
     rad_error apart;
     if (st == RAD_OK && ref && volume != ref->volume &&
         rad_view_same_grid(ref, reference, &ret->view, what, GRID_TOLERANCE, &apart) != RAD_OK)
         rad_link_make(ref, &ret->view, &ret->link);
-    return st;
+    return st == RAD_OK && ret->link.same ? crop(&spec->crop, what, &ret->view, err) : st;
 }
 
 rad_status rad_match_slice(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const int64_t box[4], int64_t k,
@@ -149,8 +170,8 @@ rad_status rad_patch_read(const rad_input_spec *spec, const rad_view *ref, const
     size_t count = 0;
     if (!rad_mul_size((size_t)p->n[0], (size_t)p->n[1], &count) || !rad_mul_size(count, (size_t)p->n[2], &count) ||
         count > RAD_MAX_PREPARED_BYTES / sizeof *p->value)
-        return rad_error_set(err, RAD_E_LIMIT, "region of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels of sequence '%s' is too large", p->n[0],
-                             p->n[1], p->n[2], c->sequence);
+        return rad_error_set(err, RAD_E_LIMIT, "region of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels of sequence '%s' is too large",
+                             p->n[0], p->n[1], p->n[2], c->sequence);
     if (count > p->room) {
         free(p->value);
         p->value = rad_calloc(count, sizeof *p->value);

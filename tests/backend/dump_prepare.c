@@ -1,6 +1,6 @@
 /* dump_prepare: prepares inputs as told on stdin, one per line, for comparison with an independent implementation:
  *   OUT orientation slices edge from shape margin_mm margin_px size_mm window low high method height width antialias
- *   norm_n mean.. std.. roi box[6] point[3] has_tolerance tolerance nearest drawn_on mask n_channel
+ *   norm_n mean.. std.. roi box[6] point[3] has_tolerance tolerance nearest drawn_on crop[4] frames mask n_channel
  *   (path n_offset offset.. component window low high percentile over zscore over padding value replace value)..
  * Words are numbers of the enums except orientation and paths; window and roi bits are 0/1; a mask or path of "-" is none. Answers one line
  * per input: status|text, or ok n_slice n_plane height width stored_axis x0 y0 x1 y1 slice.. stored.. mismatch.. ; the floats go to OUT. */
@@ -74,6 +74,11 @@ static void one(char *line) {
     s.match.tolerance_mm = number(&line);
     s.match.nearest = whole(&line);
     s.region.drawn_on = whole(&line);
+    s.crop.top = whole(&line);
+    s.crop.bottom = whole(&line);
+    s.crop.left = whole(&line);
+    s.crop.right = whole(&line);
+    s.frames_as_slices = whole(&line);
     const char *mask_path = word(&line);
     rad_status st = strcmp(mask_path, "-") == 0 ? RAD_OK : rad_volume_load(mask_path, &mask, &err);
     roi.mask = mask;

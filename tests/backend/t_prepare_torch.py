@@ -296,7 +296,7 @@ def encode(out, s):
     f += [len(s["norm"][0])] + [num(v) for part in s["norm"] for v in part] if s["norm"] else [0]
     f += [(1 if s["box"] else 0) + (2 if s["point"] else 0)] + list(s["box"] or [0] * 6) + [num(v) for v in (s["point"] or [0] * 3)]
     f += [0, 0] if s["tolerance"] is None else [1, num(s["tolerance"])]
-    f += [int(s["nearest"]), s["drawn_on"], s["mask"] or "-", len(s["channels"])]
+    f += [int(s["nearest"]), s["drawn_on"], 0, 0, 0, 0, 0, s["mask"] or "-", len(s["channels"])]
     for path, offsets, *rest in s["channels"]:
         o = rest[0] if rest else {}
         f += [path or "-", len(offsets)] + list(offsets) + [COMPONENT.index(o.get("component", "luma"))]

@@ -14,7 +14,7 @@ LIBRARY = [
     (r'sqlite3(ext)?\.h', ['src/store', 'src/stats/sqlext', 'src/report']),
     (r'(oneapi/dnnl/)?dnnl.*\.h', ['src/infer/onednn']),
     (r'(cudnn.*|cuda.*)\.h', ['src/infer/cudnn']),
-    (r'(nifti/)?nifti.*\.h|znzlib\.h|zlib\.h|libdeflate\.h|(isa-l/|isa-l\.h|igzip_lib).*', ['src/load']),
+    (r'(nifti/)?nifti.*\.h|znzlib\.h|zlib\.h|libdeflate\.h|(isa-l/|isa-l\.h|igzip_lib).*|png\.h', ['src/load']),
     (r'yaml\.h|csv\.h', ['src/cohort', 'src/cli']),
     (r'jansson\.h', ['src/cohort', 'src/cli', 'src/report', 'src/store']),
     (r'gsl/.*', ['src/stats']),
