@@ -272,6 +272,7 @@ CREATE TABLE run_result (
     case_id      INTEGER NOT NULL REFERENCES manifest,
     run_model_id INTEGER NOT NULL REFERENCES run_model,
     result_id    INTEGER NOT NULL REFERENCES result,
+    reused       INTEGER NOT NULL CHECK (reused IN (0, 1)),
     PRIMARY KEY (case_id, run_model_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX run_result_result ON run_result (result_id);
@@ -482,7 +483,7 @@ SELECT r.run_id, rm.model, r.case_unit, coalesce(c.n, 0), coalesce(c.scored, 0),
 
 CREATE VIEW v_run (run_id, job, state, started, finished, backend, backend_version, precision, n_rank, threads, host, launch_mode,
                    radcohort_version, job_sha256, cohort_sha256, n_model, n_case, n_finished, n_excluded, n_warning,
-                   read_s, prepare_s, infer_s, read_bytes) AS
+                   read_s, prepare_s, infer_s, read_bytes, n_result, n_reused) AS
 SELECT r.run_id, r.job, r.state, r.started, r.finished, r.backend, r.backend_version, r.precision, r.n_rank, r.threads, r.host,
        r.launch_mode, r.radcohort_version, r.job_sha256, r.cohort_sha256,
        (SELECT count(*) FROM run_model rm WHERE rm.run_id = r.run_id),
@@ -491,8 +492,10 @@ SELECT r.run_id, r.job, r.state, r.started, r.finished, r.backend, r.backend_ver
          WHERE m.run_id = r.run_id AND w.state IN ('done', 'quarantined')),
        (SELECT count(DISTINCT e.case_id) FROM exclusion e WHERE e.run_id = r.run_id),
        (SELECT count(*) FROM warning w WHERE w.run_id = r.run_id),
-       t.read_s, t.prepare_s, t.infer_s, t.read_bytes
+       t.read_s, t.prepare_s, t.infer_s, t.read_bytes, coalesce(u.n, 0), coalesce(u.reused, 0)
   FROM run r
+  LEFT JOIN (SELECT rm.run_id, count(*) AS n, sum(rr.reused) AS reused
+               FROM run_result rr JOIN run_model rm ON rm.run_model_id = rr.run_model_id GROUP BY rm.run_id) u ON u.run_id = r.run_id
   LEFT JOIN (SELECT m.run_id, sum(t.read_s) AS read_s, sum(t.prepare_s) AS prepare_s, sum(t.infer_s) AS infer_s,
                     sum(t.read_bytes) AS read_bytes
                FROM time_ledger t JOIN manifest m ON m.case_id = t.case_id GROUP BY m.run_id) t ON t.run_id = r.run_id;

@@ -158,10 +158,13 @@ bool rad_path_is_inside(const char *rel);
 /* ---------------------------------------------------------------- hashes */
 
 #define RAD_SHA256_HEX 65 /* with NUL */
+#define RAD_SHA256_BYTES 32
 /* SHA-256 (libcrypto): identities of models, jobs, result keys. */
 rad_status rad_sha256(const void *data, size_t size, char ret_hex[RAD_SHA256_HEX], rad_error *err) RAD_MUST_CHECK;
 /* SHA-256 of a mapped file, page by page: pages already hashed leave memory when `drop` is set. */
 rad_status rad_map_sha256(const rad_map *m, bool drop, char ret_hex[RAD_SHA256_HEX], rad_error *err) RAD_MUST_CHECK;
+/* 64 lower-case hex digits and NUL into bytes; false when they are anything else. */
+bool rad_sha256_bytes(const char *hex, uint8_t ret[RAD_SHA256_BYTES]) RAD_MUST_CHECK;
 /* XXH3-128 (libxxhash): bulk content of images. 32 hex digits + NUL. */
 #define RAD_XXH128_HEX 33
 void rad_xxh128(const void *data, size_t size, char ret_hex[RAD_XXH128_HEX]);

@@ -32,6 +32,7 @@ typedef struct rad_farm_outcome {
     bool is_root;           /* rank 0: the one that prints */
     int64_t run, n_case, n_scored, n_excluded, n_left; /* n_case = n_scored + n_excluded + n_left */
     int64_t n_no_case;                                 /* patients without a case */
+    int64_t n_result, n_reused, n_case_reused;         /* as in rad_run_status */
     bool resumed, nothing_to_do;
     double seconds;
     /* this session: cases whose result came, why some were excluded, and where the time went, summed over ranks and threads */

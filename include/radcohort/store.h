@@ -92,6 +92,7 @@ typedef struct rad_model_result { /* one model on one case */
     /* content key: H(image contents, region, input canonical text, model hash, activation, precision, engine version) */
     char key[RAD_SHA256_HEX];
     int scored_by;               /* 1 + index of the model that stood in (rad_model_spec.when_missing); 0: the model itself */
+    bool stored;                 /* nothing was computed: the file has the result under `key`; no slices here */
     int64_t n_slice;
     const int64_t *slice, *stored_slice; /* [n_slice] */
     const int64_t (*box)[4];     /* [n_slice] */
@@ -111,7 +112,11 @@ typedef struct rad_case_result {
     int64_t read_bytes;
 } rad_case_result;
 
-/* Idempotent: a second result of a case changes nothing. Grouped into transactions; rad_store_flush commits. */
+/* The content keys of the stored results of the networks (by their graphs) of a run, as bytes, ascending: what a worker need not compute.
+ * At most `max`, the newest. *ret [*ret_n, RAD_SHA256_BYTES] is the caller's to free, NULL when there are none. Errors: STORE, NOMEM. */
+rad_status rad_store_known_keys(rad_store *st, int64_t run, int64_t max, uint8_t **ret, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
+
+/* Idempotent: a second result of a case changes nothing. STORE when a result that is said to be stored is not there. Grouped into transactions; rad_store_flush commits. */
 rad_status rad_store_put_result(rad_store *st, int64_t run, const rad_case_result *r, rad_error *err) RAD_MUST_CHECK;
 /* A case without result, whole: quarantine. */
 rad_status rad_store_put_exclusion(rad_store *st, int64_t run, int64_t case_id, const char *stage, rad_status why, const char *text,
@@ -141,6 +146,8 @@ typedef struct rad_run_status {
      * least one model could not score */
     int64_t n_case, n_done, n_scored, n_excluded, n_leased, n_pending, n_warning;
     int64_t n_no_case; /* patients without a case: excluded at intake, not among n_case */
+    /* scores of models on cases so far; those among them that the file had already; cases all of whose scores it had */
+    int64_t n_result, n_reused, n_case_reused;
     double read_s, prepare_s, infer_s; /* summed over ranks */
     bool writer;                /* a process is writing the file now; a running run without one was interrupted */
     int64_t sessions, session_done; /* cases that were done before the latest session */

@@ -43,6 +43,20 @@ rad_status rad_map_sha256(const rad_map *m, bool drop, char ret_hex[RAD_SHA256_H
     return RAD_OK;
 }
 
+static int digit_value(char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool rad_sha256_bytes(const char *hex, uint8_t ret[RAD_SHA256_BYTES]) {
+    for (size_t i = 0; i < RAD_SHA256_BYTES; i++) {
+        int high = digit_value(hex[2 * i]), low = high < 0 ? -1 : digit_value(hex[2 * i + 1]);
+        if (low < 0)
+            return false;
+        ret[i] = (uint8_t)(high << 4 | low);
+    }
+    return hex[RAD_SHA256_HEX - 1] == '\0';
+}
+
 void rad_xxh128(const void *data, size_t size, char ret_hex[RAD_XXH128_HEX]) {
     XXH128_canonical_t c;
     XXH128_canonicalFromHash(&c, XXH3_128bits(data, size));

@@ -29,11 +29,13 @@ static json_t *outcome_json(const rad_farm_outcome *o) {
     json_t *reasons = json_object();
     for (int i = 0; i < o->n_reason; i++)
         json_object_set_new(reasons, o->reason[i].reason, json_integer(o->reason[i].n));
-    return json_pack("{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I}}", "database",
-                     o->database, "run",
-                     (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed, "nothing_to_do", o->nothing_to_do, "cases",
+    return json_pack("{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I}}",
+                     "database", o->database, "run", (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed,
+                     "nothing_to_do", o->nothing_to_do, "cases",
                      (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded", (json_int_t)o->n_excluded, "left",
-                     (json_int_t)o->n_left, "patients_without_case", (json_int_t)o->n_no_case, "excluded_in_session",
+                     (json_int_t)o->n_left, "patients_without_case", (json_int_t)o->n_no_case, "reused", "cases",
+                     (json_int_t)o->n_case_reused, "results", (json_int_t)o->n_reused, "of_results", (json_int_t)o->n_result,
+                     "excluded_in_session",
                      reasons, "session", "cases", (json_int_t)o->n_done, "seconds", o->seconds, "read_s", o->read_s, "prepare_s",
                      o->prepare_s, "infer_s", o->infer_s, "write_s", o->write_s, "read_bytes", (json_int_t)o->read_bytes);
 }
@@ -50,6 +52,9 @@ static void print_outcome(const rad_farm_outcome *o) {
         printf(", %" PRId64 " still to be done", o->n_left);
     if (o->n_no_case > 0)
         printf("; %" PRId64 " patient%s without a case", o->n_no_case, o->n_no_case == 1 ? "" : "s");
+    if (o->n_reused > 0)
+        printf("; %" PRId64 " of %" PRId64 " cases reused (%" PRId64 " of %" PRId64 " scores were stored already)", o->n_case_reused,
+               o->n_case, o->n_reused, o->n_result);
     if (o->n_done > 0)
         printf("; %.1f s, %.1f cases/s (read %.1f s, prepare %.1f s, infer %.1f s, write %.1f s, summed over threads)", o->seconds,
                o->seconds > 0 ? (double)o->n_done / o->seconds : 0.0, o->read_s, o->prepare_s, o->infer_s, o->write_s);
@@ -116,7 +121,8 @@ const rad_command rad_command_run = {
             "database,\n"
             "the others score. The scores do not depend on the number of ranks, the batch or the threads. Whatever was interrupted goes on "
             "where it\n"
-            "stopped when the same command is given again.\n\n"
+            "stopped when the same command is given again; after a change of job, tables or files a new run computes only what the\n"
+            "database does not hold.\n\n"
             "  --db FILE         database (default: the job's, else results/NAME.sqlite)\n"
             "  --backend NAME    engine for the networks (default: the job's; 'radcohort backends' lists them)\n"
             "  --precision P     fp32, tf32, fp16 or bf16 (default: the job's)\n"

@@ -45,6 +45,9 @@ static rad_status print_text(rad_store *db, const rad_run_status *r, rad_error *
            r->n_excluded, r->n_warning, r->n_warning == 1 ? "" : "s");
     if (r->n_no_case > 0)
         printf("%" PRId64 " patient%s without a case\n", r->n_no_case, r->n_no_case == 1 ? "" : "s");
+    if (r->n_reused > 0)
+        printf("reused %" PRId64 " of %" PRId64 " cases (%" PRId64 " of %" PRId64 " scores were stored already)\n", r->n_case_reused,
+               r->n_case, r->n_reused, r->n_result);
     if (rate > 0) {
         printf("rate %.2f cases/s", rate);
         if (going && r->writer && r->n_done < r->n_case) {
@@ -71,13 +74,13 @@ static rad_status print_json(rad_store *db, const rad_run_status *r, rad_error *
     rad_status st = rad_store_each_exclusion(db, r->run, json_exclusion, list, err);
     json_t *root =
         json_pack("{s:I, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, "
-                  "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:o}",
-                  "run",
-                  (json_int_t)r->run, "job", r->job, "state", r->state, "writer", (int)r->writer, "backend", r->backend, "precision",
+                  "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:o}",
+                  "run", (json_int_t)r->run, "job", r->job, "state", r->state, "writer", (int)r->writer, "backend", r->backend, "precision",
                   r->precision, "case_unit", r->case_unit, "started", r->started, "finished", r->finished, "sessions",
                   (json_int_t)r->sessions, "n_case", (json_int_t)r->n_case, "n_done", (json_int_t)r->n_done, "n_leased",
                   (json_int_t)r->n_leased, "n_pending", (json_int_t)r->n_pending, "n_excluded", (json_int_t)r->n_excluded, "n_scored",
                   (json_int_t)r->n_scored, "n_no_case", (json_int_t)r->n_no_case, "n_warning", (json_int_t)r->n_warning,
+                  "n_result", (json_int_t)r->n_result, "n_reused", (json_int_t)r->n_reused, "n_case_reused", (json_int_t)r->n_case_reused,
                   "read_s", r->read_s, "prepare_s", r->prepare_s, "infer_s", r->infer_s, "cases_per_s", rate,
                   "eta_s", going && rate > 0 ? json_real((double)(r->n_case - r->n_done) / rate) : json_null(), "exclusions", list);
     if (st == RAD_OK && (!root || json_dumpf(root, stdout, JSON_INDENT(2)) != 0))

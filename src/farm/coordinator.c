@@ -173,6 +173,10 @@ void rad_coordinator_destroy(rad_coordinator **cp) {
     *cp = NULL;
 }
 
+rad_status rad_coordinator_known(const rad_coordinator *c, rad_known *ret, rad_error *err) {
+    return rad_store_known_keys(c->store, c->run, RAD_MAX_KNOWN_KEYS, &ret->key, &ret->n, err);
+}
+
 /* ---------------------------------------------------------------- database, on the clock */
 
 static rad_status flush(rad_coordinator *c, rad_error *err) {
@@ -586,6 +590,9 @@ rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *
         o->n_scored = rs.n_scored;
         o->n_left = rs.n_case - rs.n_done;
         o->n_no_case = rs.n_no_case;
+        o->n_result = rs.n_result;
+        o->n_reused = rs.n_reused;
+        o->n_case_reused = rs.n_case_reused;
         if (o->nothing_to_do)
             o->exit_code = rs.n_excluded + rs.n_no_case > 0 ? RAD_EXIT_EXCLUSIONS : RAD_EXIT_OK;
     } else {

@@ -14,6 +14,9 @@ rad_status rad_coordinator_create(const rad_farm_opts *o, rad_plan *plan, rad_tr
                                   rad_coordinator **ret, bool *ret_nothing, rad_error *err) RAD_MUST_CHECK;
 void rad_coordinator_destroy(rad_coordinator **c);
 
+/* What the database holds already of the networks of the run, into *ret (empty). Errors: STORE, NOMEM. */
+rad_status rad_coordinator_known(const rad_coordinator *c, rad_known *ret, rad_error *err) RAD_MUST_CHECK;
+
 /* One message from a worker. Errors: run scope only. */
 rad_status rad_coordinator_handle(rad_coordinator *c, int from, const rad_buf *message, rad_error *err) RAD_MUST_CHECK;
 /* Leases, deadlines, commits, progress, requests to stop. *ret_over: all is done, or stopped. Errors: run scope. */

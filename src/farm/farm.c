@@ -19,6 +19,7 @@ struct farm {
     rad_farm_outcome *out;
     rad_transport *t;
     rad_plan plan;
+    rad_known known; /* results that are stored */
     int rank, size, threads;
     bool abandon; /* somebody is lost: leave without waiting for all */
 };
@@ -39,6 +40,7 @@ static rad_status announce(struct farm *f, rad_status st, bool quit, rad_error *
         m.precision = rad_precision_name(f->plan.precision);
         m.crash_tag = f->plan.crash_tag;
         m.batch = f->plan.batch;
+        m.n_known = quit ? 0 : f->known.n;
         m.n_model = f->plan.job->n_model;
         m.model_sha256 = f->plan.sha256;
         m.graph_hash = f->plan.graph_hash;
@@ -50,6 +52,43 @@ static rad_status announce(struct farm *f, rad_status st, bool quit, rad_error *
     if (ok && sent != RAD_OK)
         return rad_error_set(err, sent, "%s", why.text);
     return st;
+}
+
+/* Keys of stored results, in messages of RAD_MAX_WIRE_KEYS. The others wait for all of them: after a failure they are left behind. */
+static rad_status announce_known(struct farm *f, rad_error *err) {
+    rad_status st = RAD_OK;
+    for (int64_t at = 0; at < f->known.n && st == RAD_OK; at += RAD_MAX_WIRE_KEYS) {
+        int64_t left = f->known.n - at;
+        rad_wire_known m = {left < RAD_MAX_WIRE_KEYS ? left : RAD_MAX_WIRE_KEYS, f->known.key + at * RAD_SHA256_BYTES};
+        rad_buf b;
+        rad_buf_init(&b, RAD_MAX_MESSAGE);
+        st = rad_wire_put_known(&b, &m, err);
+        if (st == RAD_OK)
+            st = rad_transport_broadcast(f->t, &b, err);
+        rad_buf_release(&b);
+    }
+    if (st != RAD_OK)
+        f->abandon = true;
+    return st;
+}
+
+static rad_status learn_known(struct farm *f, int64_t n, rad_error *err) {
+    while (f->known.n < n) {
+        rad_wire_known m = {0};
+        rad_buf b;
+        rad_buf_init(&b, RAD_MAX_MESSAGE);
+        rad_status st = rad_transport_broadcast(f->t, &b, err);
+        if (st == RAD_OK)
+            st = rad_wire_get_known(b.data, b.size, &m, err);
+        if (st == RAD_OK && (m.n == 0 || m.n > n - f->known.n))
+            st = rad_error_set(err, RAD_E_COMM, "rank 0 sent other keys of stored results than it announced");
+        if (st == RAD_OK)
+            st = rad_known_append(&f->known, m.key, m.n, err);
+        rad_buf_release(&b);
+        if (st != RAD_OK)
+            return st;
+    }
+    return RAD_OK;
 }
 
 /* The worker of this process, its crash notes on. */
@@ -65,6 +104,7 @@ static rad_worker_opts worker_opts(const struct farm *f, const rad_wire_config *
                              .model_sha256 = m->model_sha256,
                              .graph_hash = m->graph_hash,
                              .precision = f->plan.precision,
+                             .known = &f->known,
                              .batch = (int)m->batch,
                              .threads = f->threads};
 }
@@ -125,6 +165,7 @@ static rad_status run_worker(struct farm *f, rad_error *err) {
     RAD_TRY(rad_wire_get_config(b.data, b.size, &arena, &m, err));
     if (m.status != RAD_OK || m.quit)
         goto out; /* rank 0 says why */
+    RAD_TRY(learn_known(f, m.n_known, err));
     rad_error why = {0};
     st = rad_plan_read_job(f->opts, false, &f->plan, &why);
     if (st == RAD_OK)
@@ -218,7 +259,11 @@ static rad_status run_root(struct farm *f, rad_error *err) {
         st = rad_plan_complete(f->opts, &f->plan, err);
     if (st == RAD_OK)
         st = rad_coordinator_create(f->opts, &f->plan, f->t, f->threads, f->out, &c, &nothing, err);
+    if (st == RAD_OK && !nothing)
+        st = rad_coordinator_known(c, &f->known, err);
     st = announce(f, st, nothing, err);
+    if (st == RAD_OK && !nothing && f->size > 1)
+        st = announce_known(f, err);
     if (!c)
         return st;
     if (st == RAD_OK && !nothing) {
@@ -263,6 +308,7 @@ rad_status rad_farm_run(const rad_farm_opts *opts, rad_farm_outcome *ret, rad_er
     rad_signals_restore();
     rad_crash_restore();
     rad_plan_release(&f.plan);
+    rad_known_release(&f.known);
     rad_transport_close(&f.t, f.abandon || st == RAD_E_COMM);
     if (!out.is_root && st == RAD_OK)
         out.exit_code = RAD_EXIT_OK;

@@ -12,15 +12,19 @@
 #include "radcohort/job.h"
 #include "radcohort/store.h"
 
-#define RAD_WIRE_VERSION 2
+#include "known.h"
+
+#define RAD_WIRE_VERSION 3
 #define RAD_MAX_MESSAGE ((size_t)1 << 30) /* below INT_MAX: MPI counts are int */
 #define RAD_MAX_LEASE_CASES 1024
 #define RAD_MAX_CASE_IMAGES (RAD_MAX_INPUTS * RAD_MAX_CHANNELS)
 #define RAD_MAX_WIRE_TEXT 65536
 #define RAD_MAX_CASE_SLICES 1000000
+#define RAD_MAX_WIRE_KEYS 65536 /* in one KNOWN message */
 
 typedef enum rad_wire_kind {
     RAD_WIRE_CONFIG = 1, /* coordinator to all, broadcast: what the run is, or why there is none */
+    RAD_WIRE_KNOWN,      /* coordinator to all, broadcast after it: keys of stored results, as many messages as they take */
     RAD_WIRE_HELLO,      /* worker: in service */
     RAD_WIRE_LEASE,      /* coordinator: cases to score */
     RAD_WIRE_RESULT,     /* worker: one case */
@@ -44,9 +48,15 @@ typedef struct rad_wire_config {
     const char *job_sha256, *backend, *backend_version, *precision;
     const char *crash_tag; /* see crash.h */
     int64_t batch;
+    int64_t n_known; /* keys of stored results, which follow in KNOWN messages of RAD_MAX_WIRE_KEYS, the last one of what is left */
     int64_t n_model;
     const char *const *model_sha256, *const *graph_hash; /* [n_model] */
 } rad_wire_config;
+
+typedef struct rad_wire_known {
+    int64_t n;
+    const uint8_t *key; /* [n, RAD_SHA256_BYTES]; the decoder's points into the message */
+} rad_wire_known;
 
 typedef struct rad_wire_hello {
     const char *host, *device;
@@ -102,6 +112,7 @@ typedef struct rad_wire_fault {
 
 /* Encoders append one whole message to `b` (initialised by the caller with RAD_MAX_MESSAGE). Errors: NOMEM, LIMIT. */
 rad_status rad_wire_put_config(rad_buf *b, const rad_wire_config *m, rad_error *err) RAD_MUST_CHECK;
+rad_status rad_wire_put_known(rad_buf *b, const rad_wire_known *m, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_wire_put_hello(rad_buf *b, const rad_wire_hello *m, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_wire_put_lease(rad_buf *b, const rad_wire_lease *m, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_wire_put_result(rad_buf *b, const rad_wire_result *m, rad_error *err) RAD_MUST_CHECK;
@@ -113,6 +124,7 @@ rad_status rad_wire_put_signal(rad_buf *b, rad_wire_kind kind, rad_error *err) R
 /* Decoders: COMM when the bytes are not exactly one well-formed message of that kind; NOMEM. Strings and arrays belong to `a`. */
 rad_status rad_wire_peek(const void *data, size_t size, rad_wire_kind *ret, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_wire_get_config(const void *data, size_t size, rad_wire_arena *a, rad_wire_config *ret, rad_error *err) RAD_MUST_CHECK;
+rad_status rad_wire_get_known(const void *data, size_t size, rad_wire_known *ret, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_wire_get_hello(const void *data, size_t size, rad_wire_arena *a, rad_wire_hello *ret, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_wire_get_lease(const void *data, size_t size, rad_wire_arena *a, rad_wire_lease *ret, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_wire_get_result(const void *data, size_t size, rad_wire_arena *a, rad_wire_result *ret, rad_error *err) RAD_MUST_CHECK;

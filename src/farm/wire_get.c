@@ -188,6 +188,7 @@ rad_status rad_wire_get_config(const void *data, size_t size, rad_wire_arena *a,
     m.precision = get_text(&in);
     m.crash_tag = get_text(&in);
     m.batch = get_range(&in, 0, INT32_MAX, "a batch limit out of range");
+    m.n_known = get_range(&in, 0, RAD_MAX_KNOWN_KEYS, "too many keys of stored results");
     m.n_model = get_count(&in, RAD_MAX_MODELS, 16, "too many models");
     const char **sha = take_memory(&in, m.n_model, sizeof *sha), **graph = take_memory(&in, m.n_model, sizeof *graph);
     for (int64_t i = 0; i < m.n_model && in.st == RAD_OK; i++) {
@@ -199,6 +200,22 @@ rad_status rad_wire_get_config(const void *data, size_t size, rad_wire_arena *a,
     rad_status st = finish(&in);
     if (st == RAD_OK)
         *ret = m;
+    return st;
+}
+
+rad_status rad_wire_get_known(const void *data, size_t size, rad_wire_known *ret, rad_error *err) {
+    struct in in = begin(data, size, NULL, RAD_WIRE_KNOWN, err);
+    int64_t n = get_count(&in, (int64_t)RAD_MAX_WIRE_KEYS * RAD_SHA256_BYTES, 1, "too many keys of stored results");
+    if (in.st == RAD_OK && n % RAD_SHA256_BYTES != 0)
+        bad(&in, "a key of a stored result is cut off");
+    const uint8_t *key = in.p;
+    if (in.st == RAD_OK) {
+        in.p += n;
+        in.left -= (size_t)n;
+    }
+    rad_status st = finish(&in);
+    if (st == RAD_OK)
+        *ret = (rad_wire_known){n / RAD_SHA256_BYTES, key};
     return st;
 }
 
@@ -280,6 +297,7 @@ static void get_model_result(struct in *in, int64_t n_class, rad_model_result *r
     r->why = get_text(in);
     get_fixed(in, r->key, sizeof r->key);
     r->scored_by = (int)get_range(in, 0, RAD_MAX_MODELS, "a model that is not there");
+    r->stored = get_flag(in);
     r->n_slice = get_count(in, RAD_MAX_CASE_SLICES, 56 + 8 * (size_t)n_class, "too many slices");
     int64_t *slice = take_memory(in, r->n_slice, sizeof *slice), *stored = take_memory(in, r->n_slice, sizeof *stored);
     int64_t(*box)[4] = take_memory(in, r->n_slice, sizeof *box);
@@ -299,6 +317,8 @@ static void get_model_result(struct in *in, int64_t n_class, rad_model_result *r
     r->score = score;
     if (in->st == RAD_OK && r->status != RAD_OK && r->n_slice > 0)
         bad(in, "scores beside a reason for none");
+    if (in->st == RAD_OK && r->stored && (r->status != RAD_OK || r->n_slice > 0 || strlen(r->key) != RAD_SHA256_HEX - 1))
+        bad(in, "a stored result with scores, with a reason for none, or without its key");
 }
 
 rad_status rad_wire_get_result(const void *data, size_t size, rad_wire_arena *a, rad_wire_result *ret, rad_error *err) {
@@ -312,7 +332,7 @@ rad_status rad_wire_get_result(const void *data, size_t size, rad_wire_arena *a,
     rad_image_record *image = take_memory(&in, r->n_image, sizeof *image);
     for (int64_t i = 0; i < r->n_image && in.st == RAD_OK; i++)
         get_image_record(&in, &image[i]);
-    r->n_model = (int)get_count(&in, RAD_MAX_MODELS, 48, "too many models");
+    r->n_model = (int)get_count(&in, RAD_MAX_MODELS, 56, "too many models");
     rad_model_result *model = take_memory(&in, r->n_model, sizeof *model);
     for (int i = 0; i < r->n_model && in.st == RAD_OK; i++)
         get_model_result(&in, m.n_class, &model[i]);

@@ -74,11 +74,18 @@ rad_status rad_wire_put_config(rad_buf *b, const rad_wire_config *m, rad_error *
     put_text(&o, m->precision);
     put_text(&o, m->crash_tag);
     put_int(&o, m->batch);
+    put_int(&o, m->n_known);
     put_int(&o, m->n_model);
     for (int64_t i = 0; i < m->n_model; i++) {
         put_text(&o, m->model_sha256[i]);
         put_text(&o, m->graph_hash[i]);
     }
+    return o.st;
+}
+
+rad_status rad_wire_put_known(rad_buf *b, const rad_wire_known *m, rad_error *err) {
+    struct out o = begin(b, RAD_WIRE_KNOWN, err);
+    put_bytes(&o, m->key, (size_t)m->n * RAD_SHA256_BYTES);
     return o.st;
 }
 
@@ -140,6 +147,7 @@ static void put_model_result(struct out *o, const rad_model_result *r, int64_t n
     put_text(o, r->why);
     put_text(o, r->key);
     put_int(o, r->scored_by);
+    put_int(o, r->stored);
     put_int(o, r->n_slice);
     put_ints(o, r->slice, r->n_slice);
     put_ints(o, r->stored_slice, r->n_slice);

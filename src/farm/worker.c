@@ -77,7 +77,7 @@ void rad_work_finish(rad_worker *w, struct work *k) {
 static bool join_lines(rad_worker *w, struct work *k) {
     for (int i = 0; i < w->job->n_model; i++) {
         struct work_model *m = &k->model[i];
-        if (m->status != RAD_OK)
+        if (!rad_work_runs(m))
             continue;
         struct work_input *in = &k->input[w->job->model[i].input];
         if (in->users++ == 0)
@@ -183,6 +183,7 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
         return rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
     w->job = o->job;
     w->graph_hash = o->graph_hash;
+    w->known = o->known;
     w->precision = o->precision;
     w->batch = o->batch;
     w->threads = o->threads;

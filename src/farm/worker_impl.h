@@ -30,6 +30,7 @@ struct work_model {
     struct work_model *next; /* in the model's line */
     int model;
     rad_status status;
+    bool stored;       /* the database has its result under `key`: nothing is computed */
     const char *stage; /* "infer" when inference failed; else that of the input */
     char *why;
     int64_t given, done; /* samples handed out, samples back */
@@ -74,6 +75,7 @@ struct message {
 struct rad_worker {
     const rad_job *job;
     const char *const *graph_hash;
+    const rad_known *known;
     rad_precision precision;
     int batch, threads, n_loader;
     rad_backend *backend;
@@ -104,6 +106,10 @@ struct rad_worker {
 
 /* worker_load.c: reads and prepares one case; fills input, record, keys. Only worker- and run-scope failures are returned. */
 rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err);
+/* The model is to be run on its samples. */
+static inline bool rad_work_runs(const struct work_model *m) {
+    return m->status == RAD_OK && !m->stored;
+}
 /* worker_infer.c */
 /* Takes the cases that no network has seen a sample of out of their lines, linked by `next`; at most `max`. Lock held. */
 struct work *rad_worker_unline(rad_worker *w, int64_t max);

@@ -1,5 +1,6 @@
 /* worker_load.c: one case from files to samples. Each image is read once, however many channels, inputs and models use it; each input is
- * prepared once, however many models share it. What is wrong with the study is recorded per input, with its stage. */
+ * prepared once, however many models share it, and not at all when the results of all of them are stored. What is wrong with the study is
+ * recorded per input, with its stage. */
 #include "worker_impl.h"
 
 #include <stdlib.h>
@@ -64,29 +65,36 @@ static bool input_used(const rad_job *job, int input) {
     return false;
 }
 
-static rad_status prepare_input(rad_worker *w, struct work *k, int i, const struct loaded *image, const struct loaded *mask,
-                                rad_error *err) {
+/* Are the files of this input there? */
+static rad_status check_input(const rad_worker *w, struct work *k, int i, const struct loaded *image, const struct loaded *mask,
+                              rad_error *err) {
     const rad_input_spec *spec = &w->job->input[i];
     const rad_wire_input *wire = &k->c->input[i];
     struct work_input *in = &k->input[i];
-    const rad_volume *volume[RAD_MAX_CHANNELS];
     if (wire->status != RAD_OK)
         return fail_input(in, wire->status, "intake", wire->why, err);
     if (wire->n_channel != spec->n_channel)
         return rad_error_set(err, RAD_E_COMM, "a leased case has %lld channels for input '%s', the job has %d", (long long)wire->n_channel,
                              spec->name, spec->n_channel);
     for (int64_t c = 0; c < wire->n_channel; c++) {
-        volume[c] = NULL;
-        if (wire->channel[c] < 0)
-            continue;
-        const struct loaded *l = &image[wire->channel[c]];
-        if (!l->volume)
+        const struct loaded *l = wire->channel[c] < 0 ? NULL : &image[wire->channel[c]];
+        if (l && !l->volume)
             return fail_input(in, l->status, "load", l->err.text, err);
-        volume[c] = l->volume;
     }
-    bool with_mask = wants_mask(spec) && k->c->mask;
-    if (with_mask && !mask->volume)
+    if (wants_mask(spec) && k->c->mask && !mask->volume)
         return fail_input(in, mask->status, "load", mask->err.text, err);
+    return RAD_OK;
+}
+
+static rad_status prepare_input(rad_worker *w, struct work *k, int i, const struct loaded *image, const struct loaded *mask,
+                                rad_error *err) {
+    const rad_input_spec *spec = &w->job->input[i];
+    const rad_wire_input *wire = &k->c->input[i];
+    struct work_input *in = &k->input[i];
+    const rad_volume *volume[RAD_MAX_CHANNELS] = {NULL};
+    for (int64_t c = 0; c < wire->n_channel; c++)
+        volume[c] = wire->channel[c] < 0 ? NULL : image[wire->channel[c]].volume;
+    bool with_mask = wants_mask(spec) && k->c->mask;
     rad_roi roi = {.has_box = k->c->has_box, .has_point = k->c->has_point, .mask = with_mask ? mask->volume : NULL};
     memcpy(roi.box, k->c->box, sizeof roi.box);
     memcpy(roi.point, k->c->point, sizeof roi.point);
@@ -109,12 +117,12 @@ static rad_status prepare_input(rad_worker *w, struct work *k, int i, const stru
     return RAD_OK;
 }
 
-static rad_status start_models(rad_worker *w, struct work *k, const struct loaded *image, const struct loaded *mask, rad_error *err) {
+/* Keys of all models whose files are there, and which of them the database holds. */
+static rad_status find_stored(rad_worker *w, struct work *k, const struct loaded *image, const struct loaded *mask, rad_error *err) {
     for (int m = 0; m < w->job->n_model; m++) {
         int i = w->job->model[m].input;
         const rad_wire_input *wire = &k->c->input[i];
         const char *content[RAD_MAX_CHANNELS];
-        k->model[m].status = k->input[i].status;
         if (k->input[i].status != RAD_OK)
             continue;
         for (int64_t c = 0; c < wire->n_channel; c++)
@@ -123,8 +131,16 @@ static rad_status start_models(rad_worker *w, struct work *k, const struct loade
         rad_status st = rad_work_key(w, k, m, with_mask ? mask->volume->content : "none", content, k->model[m].key, err);
         if (st != RAD_OK)
             return st;
+        k->model[m].stored = rad_known_has(w->known, k->model[m].key);
     }
     return RAD_OK;
+}
+
+static bool input_needed(const rad_worker *w, const struct work *k, int input) {
+    for (int m = 0; m < w->job->n_model; m++)
+        if (w->job->model[m].input == input && !k->model[m].stored)
+            return k->input[input].status == RAD_OK;
+    return false;
 }
 
 rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err) {
@@ -148,8 +164,14 @@ rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err) {
         RAD_TRY(fetch(w, k, c->mask, &mask, err));
     for (int i = 0; i < w->job->n_input; i++)
         if (input_used(w->job, i))
+            RAD_TRY(check_input(w, k, i, image, &mask, err));
+    RAD_TRY(find_stored(w, k, image, &mask, err));
+    for (int i = 0; i < w->job->n_input; i++)
+        if (input_needed(w, k, i))
             RAD_TRY(prepare_input(w, k, i, image, &mask, err));
-    RAD_TRY(start_models(w, k, image, &mask, err));
+    for (int m = 0; m < w->job->n_model; m++)
+        if (!k->model[m].stored)
+            k->model[m].status = k->input[w->job->model[m].input].status;
 out:
     for (int64_t i = 0; image && i < c->n_image; i++)
         if (image[i].volume)

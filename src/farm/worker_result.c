@@ -80,7 +80,8 @@ static rad_status fill_model(const rad_worker *w, const struct work *k, int want
     r->stage = m->status == RAD_OK ? "" : input_failed ? in->stage : m->stage;
     r->why = m->status == RAD_OK ? "" : input_failed ? in->why : m->why ? m->why : "";
     memcpy(r->key, m->key, sizeof r->key);
-    if (m->status != RAD_OK)
+    r->stored = m->stored;
+    if (!rad_work_runs(m))
         return RAD_OK;
     const rad_prepared *p = &in->prepared;
     double *score = rad_calloc((size_t)p->n_slice * (size_t)w->job->n_class, sizeof *score);

@@ -21,6 +21,9 @@ static const char SQL_SCORED[] = "SELECT count(*) FROM manifest m"
                                  " WHERE m.run_id = ?1 AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.case_id = m.case_id)";
 static const char SQL_NO_CASE[] = "SELECT count(DISTINCT e.patient_id) FROM exclusion e WHERE e.run_id = ?1 AND e.case_id IS NULL"
                                   " AND e.stage = 'intake'";
+static const char SQL_REUSED[] =
+    "SELECT sum(n), sum(reused), sum(n = reused) FROM (SELECT count(*) AS n, sum(rr.reused) AS reused FROM manifest m"
+    " JOIN run_result rr ON rr.case_id = m.case_id WHERE m.run_id = ?1 GROUP BY m.case_id)";
 static const char SQL_WARNINGS[] = "SELECT count(*) FROM warning WHERE run_id = ?1";
 static const char SQL_TIMES[] = "SELECT coalesce(sum(t.read_s), 0), coalesce(sum(t.prepare_s), 0), coalesce(sum(t.infer_s), 0)"
                                 " FROM manifest m JOIN time_ledger t ON t.case_id = m.case_id WHERE m.run_id = ?1";
@@ -111,7 +114,7 @@ static rad_status read_numbers(struct rad_store *st, const char *sql, int64_t ru
 
 rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret, rad_error *err) {
     rad_run_status r = {.run = run};
-    double state[4] = {0}, scored = 0, excluded = 0, no_case = 0, warnings = 0, times[3] = {0};
+    double state[4] = {0}, scored = 0, excluded = 0, no_case = 0, warnings = 0, reused[3] = {0}, times[3] = {0};
     rad_status s = RAD_OK;
     /* One transaction, so that the numbers belong together while a writer is at work. */
     bool own = sqlite3_get_autocommit(st->db);
@@ -130,6 +133,8 @@ rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret,
     if (s == RAD_OK)
         s = read_numbers(st, SQL_WARNINGS, run, 1, &warnings, err);
     if (s == RAD_OK)
+        s = read_numbers(st, SQL_REUSED, run, 3, reused, err);
+    if (s == RAD_OK)
         s = read_numbers(st, SQL_TIMES, run, 3, times, err);
     if (own)
         (void)sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
@@ -143,6 +148,9 @@ rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret,
     r.n_excluded = (int64_t)excluded;
     r.n_no_case = (int64_t)no_case;
     r.n_warning = (int64_t)warnings;
+    r.n_result = (int64_t)reused[0];
+    r.n_reused = (int64_t)reused[1];
+    r.n_case_reused = (int64_t)reused[2];
     r.read_s = times[0];
     r.prepare_s = times[1];
     r.infer_s = times[2];

@@ -23,7 +23,7 @@ static const char SQL_SLICE[] = "INSERT INTO slice (result_id, slice, stored_sli
                                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 static const char SQL_SCORE[] = "INSERT INTO slice_score (result_id, class_index, slice, score) VALUES (?1, ?2, ?3, ?4)";
 static const char SQL_SCORE_OLD[] = "SELECT score FROM slice_score WHERE result_id = ?1 AND class_index = ?2 AND slice = ?3";
-static const char SQL_RUN_RESULT[] = "INSERT INTO run_result (case_id, run_model_id, result_id) VALUES (?1, ?2, ?3)";
+static const char SQL_RUN_RESULT[] = "INSERT INTO run_result (case_id, run_model_id, result_id, reused) VALUES (?1, ?2, ?3, ?4)";
 static const char SQL_IS_EXCLUDED[] = "SELECT count(*) FROM exclusion WHERE case_id = ?1 AND (run_model_id IS NULL OR run_model_id = ?2)";
 static const char SQL_EXCLUSION[] = "INSERT INTO exclusion (run_id, unit, patient_id, case_id, run_model_id, stage, reason, text)"
                                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -199,6 +199,33 @@ static rad_status same_as_stored(struct rad_store *st, const rad_model_result *r
     return RAD_OK;
 }
 
+static rad_status use_result(struct rad_store *st, const open_case *c, int model, int64_t result, bool reused, rad_error *err) {
+    rad_query q = rad_query_start(st, SQL_RUN_RESULT);
+    rad_bind_int(&q, c->id);
+    rad_bind_int(&q, st->run_model_id[model]);
+    rad_bind_int(&q, result);
+    rad_bind_int(&q, reused);
+    return rad_query_exec(&q, err);
+}
+
+static rad_status use_stored(struct rad_store *st, const open_case *c, int model, const rad_model_result *r, rad_error *err) {
+    bool row = false;
+    rad_query q = rad_query_start(st, SQL_RESULT_OLD);
+    rad_bind_text(&q, r->key);
+    rad_status s = rad_query_row(&q, &row, err);
+    if (s != RAD_OK)
+        return s;
+    int64_t result = row ? sqlite3_column_int64(q.stmt, 0) : 0;
+    bool fits = row && sqlite3_column_int64(q.stmt, 2) == st->n_class;
+    rad_query_end(&q);
+    if (!fits)
+        return rad_error_set(err, RAD_E_STORE,
+                             "'%s': case %" PRId64 ", model %d: the stored result %.64s is not there any more; did another program change "
+                             "the file? Start again: what is missing is computed",
+                             st->path, c->id, model, r->key);
+    return use_result(st, c, model, result, true, err);
+}
+
 static rad_status put_scores(struct rad_store *st, const open_case *c, int model, const rad_model_result *r, rad_error *err) {
     bool row = false, same = true;
     rad_query q = rad_query_start(st, SQL_RESULT);
@@ -217,13 +244,7 @@ static rad_status put_scores(struct rad_store *st, const open_case *c, int model
                         "a result under the same key came with other scores; the first is kept: two machines of this run compute "
                         "differently under one engine version",
                         err);
-    if (s != RAD_OK)
-        return s;
-    q = rad_query_start(st, SQL_RUN_RESULT);
-    rad_bind_int(&q, c->id);
-    rad_bind_int(&q, st->run_model_id[model]);
-    rad_bind_int(&q, result);
-    return rad_query_exec(&q, err);
+    return s == RAD_OK ? use_result(st, c, model, result, false, err) : s;
 }
 
 /* A worker must not send these as scores; they are excluded rather than lost. */
@@ -257,6 +278,8 @@ static rad_status put_models(struct rad_store *st, const open_case *c, const rad
             s = put_exclusion(st, c, m, mr->stage, mr->status, mr->why, err);
         else if (mr->scored_by < 0 || mr->scored_by > st->n_model)
             s = rad_error_set(err, RAD_E_INTERNAL, "case %" PRId64 ", model %d: scored by model %d", c->id, m, mr->scored_by);
+        else if (mr->stored)
+            s = use_stored(st, c, m, mr, err);
         else if (mr->n_slice <= 0 || strlen(mr->key) != RAD_SHA256_HEX - 1)
             s = rad_error_set(err, RAD_E_INTERNAL, "case %" PRId64 ", model %d: a result without slices or key", c->id, m);
         else if (!is_finite(mr, st->n_class))

@@ -32,6 +32,11 @@ static const char SQL_COUNT_PENDING[] =
 static const char SQL_PENDING[] =
     "SELECT m.case_id, m.position, max(w.attempts, iif(w.interrupted >= ?2, ?3, 0)), w.lost"
     " FROM manifest m JOIN work w ON w.case_id = m.case_id WHERE m.run_id = ?1 AND w.state = 'pending' ORDER BY m.position";
+/* A network is known by its graph: two files of one graph share their results. */
+static const char SQL_KNOWN[] =
+    "SELECT result_key FROM (SELECT result_key FROM result WHERE model_id IN (SELECT same.model_id FROM run_model rm"
+    " JOIN model mo ON mo.model_id = rm.model_id JOIN model same ON same.graph_hash = mo.graph_hash WHERE rm.run_id = ?1)"
+    " ORDER BY result_id DESC LIMIT ?2) ORDER BY result_key";
 static const char SQL_LEASE[] =
     "UPDATE work SET state = 'leased', rank = ?2, attempts = attempts + 1 WHERE case_id = ?1 AND state IN ('pending', 'leased')"
     " AND EXISTS (SELECT 1 FROM manifest m WHERE m.case_id = ?1 AND m.run_id = ?3)";
@@ -208,6 +213,39 @@ rad_status rad_store_begin_run(rad_store *st, const rad_run_info *info, int64_t 
     }
     rad_row_ids_release(&ids);
     return s;
+}
+
+rad_status rad_store_known_keys(rad_store *st, int64_t run, int64_t max, uint8_t **ret, int64_t *ret_n, rad_error *err) {
+    size_t cap = 0;
+    int64_t n = 0;
+    uint8_t *key = NULL;
+    bool row = false;
+    rad_query q = rad_query_start(st, SQL_KNOWN);
+    rad_bind_int(&q, run);
+    rad_bind_int(&q, max);
+    rad_status s;
+    while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row) {
+        if ((size_t)n == cap) {
+            cap = cap ? 2 * cap : 1024;
+            uint8_t *more = rad_realloc(key, cap, RAD_SHA256_BYTES);
+            if (!more) {
+                s = rad_error_set(err, RAD_E_NOMEM, "out of memory for the keys of %zu stored results", cap);
+                break;
+            }
+            key = more;
+        }
+        const char *hex = rad_column_text(&q, 0);
+        if (hex && rad_sha256_bytes(hex, key + n * RAD_SHA256_BYTES)) /* what is no key cannot be asked for */
+            n++;
+    }
+    rad_query_end(&q);
+    if (s != RAD_OK) {
+        free(key);
+        return s;
+    }
+    *ret = key;
+    *ret_n = n;
+    return RAD_OK;
 }
 
 rad_status rad_store_lease(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, int rank, rad_error *err) {

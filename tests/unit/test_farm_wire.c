@@ -84,11 +84,29 @@ static rad_buf config_bytes(void) {
                          .precision = "fp32",
                          .crash_tag = "0a 3",
                          .batch = 8,
+                         .n_known = 70000,
                          .n_model = 2,
                          .model_sha256 = sha,
                          .graph_hash = graph};
     rad_buf b = start();
     assert_int_equal(rad_wire_put_config(&b, &m, NULL), RAD_OK);
+    return b;
+}
+
+static rad_buf known_bytes(void) {
+    static const uint8_t key[3 * RAD_SHA256_BYTES] = {1, [33] = 7, [95] = 0xff};
+    rad_wire_known m = {3, key};
+    rad_buf b = start();
+    assert_int_equal(rad_wire_put_known(&b, &m, NULL), RAD_OK);
+    return b;
+}
+
+static rad_buf stored_bytes(void) {
+    rad_model_result model = {.status = RAD_OK, .stored = true};
+    memset(model.key, 'a', RAD_SHA256_HEX - 1);
+    rad_wire_result m = {.index = 1, .n_class = 2, .result = {.case_id = 4, .n_model = 1, .model = &model}};
+    rad_buf b = start();
+    assert_int_equal(rad_wire_put_result(&b, &m, NULL), RAD_OK);
     return b;
 }
 
@@ -122,6 +140,7 @@ static rad_status decode(const void *p, size_t n) {
     rad_status st = rad_wire_peek(p, n, &kind, NULL);
     if (st == RAD_OK) {
         rad_wire_config c;
+        rad_wire_known known;
         rad_wire_hello h;
         rad_wire_lease l;
         rad_wire_result r;
@@ -130,6 +149,9 @@ static rad_status decode(const void *p, size_t n) {
         switch (kind) {
         case RAD_WIRE_CONFIG:
             st = rad_wire_get_config(p, n, &a, &c, NULL);
+            break;
+        case RAD_WIRE_KNOWN:
+            st = rad_wire_get_known(p, n, &known, NULL);
             break;
         case RAD_WIRE_HELLO:
             st = rad_wire_get_hello(p, n, &a, &h, NULL);
@@ -211,11 +233,22 @@ static void small_round_trips(void **state) {
     rad_wire_config c;
     assert_ok(rad_wire_get_config(b.data, b.size, &a, &c, &err));
     assert_true(c.status == RAD_OK && c.batch == 8 && c.n_model == 2 && !c.quit);
+    assert_int_equal(c.n_known, 70000);
     assert_string_equal(c.graph_hash[1], "g1");
     assert_string_equal(c.backend_version, "ref 1");
     assert_string_equal(c.crash_tag, "0a 3");
     rad_wire_hello h;
     assert_fails(rad_wire_get_hello(b.data, b.size, &a, &h, &err), RAD_E_COMM, "another kind");
+    rad_buf_release(&b);
+    b = known_bytes();
+    rad_wire_known k;
+    assert_ok(rad_wire_get_known(b.data, b.size, &k, &err));
+    assert_true(k.n == 3 && k.key[0] == 1 && k.key[33] == 7 && k.key[95] == 0xff);
+    rad_buf_release(&b);
+    b = stored_bytes();
+    rad_wire_result stored;
+    assert_ok(rad_wire_get_result(b.data, b.size, &a, &stored, &err));
+    assert_true(stored.result.model[0].stored && stored.result.model[0].n_slice == 0);
     rad_buf_release(&b);
     b = hello_bytes();
     assert_ok(rad_wire_get_hello(b.data, b.size, &a, &h, &err));
@@ -267,12 +300,46 @@ static void refusals(void **state) {
     assert_ok(rad_wire_put_result(&b, &res, &err));
     assert_fails(rad_wire_get_result(b.data, b.size, &a, &res, &err), RAD_E_COMM, "condemns more");
     rad_buf_release(&b);
+    /* stored, but without a key; stored, with scores; stored, with a reason for none */
+    double score = 0.5;
+    int64_t slice = 0, box[1][4] = {{0}};
+    rad_model_result odd[] = {{.stored = true, .key = "abc"},
+                              {.stored = true,
+                               .n_slice = 1,
+                               .slice = &slice,
+                               .stored_slice = &slice,
+                               .box = (const int64_t(*)[4])box,
+                               .score = &score},
+                              {.stored = true, .status = RAD_E_TRUNCATED}};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        if (i > 0)
+            memset(odd[i].key, 'a', RAD_SHA256_HEX - 1);
+        b = start();
+        res = (rad_wire_result){.n_class = 1, .result = {.n_model = 1, .model = &odd[i]}};
+        assert_ok(rad_wire_put_result(&b, &res, &err));
+        assert_fails(rad_wire_get_result(b.data, b.size, &a, &res, &err), RAD_E_COMM, "a stored result with");
+        rad_buf_release(&b);
+    }
+    /* keys: one cut off, more than a message may hold */
+    rad_wire_known known;
+    uint8_t *many = calloc(RAD_MAX_WIRE_KEYS + 1, RAD_SHA256_BYTES);
+    assert_non_null(many);
+    b = known_bytes();
+    b.data[24]--;
+    assert_fails(rad_wire_get_known(b.data, b.size - 1, &known, &err), RAD_E_COMM, "cut off");
+    rad_buf_release(&b);
+    b = start();
+    assert_ok(rad_wire_put_known(&b, &(rad_wire_known){RAD_MAX_WIRE_KEYS + 1, many}, &err));
+    assert_fails(rad_wire_get_known(b.data, b.size, &known, &err), RAD_E_COMM, "too many keys");
+    rad_buf_release(&b);
+    free(many);
     rad_wire_arena_release(&a);
 }
 
 static void damage(void **state) {
     (void)state;
-    rad_buf (*const all[])(void) = {lease_bytes, result_bytes, config_bytes, hello_bytes, return_bytes, fault_bytes};
+    rad_buf (*const all[])(void) = {lease_bytes, result_bytes, config_bytes, known_bytes,
+                                    stored_bytes, hello_bytes, return_bytes, fault_bytes};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
         rad_buf b = all[k]();
         assert_int_equal(decode(b.data, b.size), RAD_OK);

@@ -197,6 +197,62 @@ static void results_are_stored_once(void **state) {
     fx_destroy(&f);
 }
 
+/* What the file holds is told to workers, and a result that is only named is linked; one that is not there is an error. */
+static void stored_results_are_used(void **state) {
+    (void)state;
+    fixture f;
+    rad_error err = {0};
+    rad_store *st = NULL;
+    rad_pending_case *p = NULL;
+    rad_run_status status;
+    int64_t run, n, excluded, n_key = -1;
+    bool resumed, finished;
+    uint8_t *key = NULL;
+    char first[RAD_SHA256_HEX], hash[RAD_SHA256_HEX];
+    fx_result *b = malloc(sizeof *b);
+    fx_create(&f, (fx_shape){.n_center = 2, .n_patient = 10, .n_lesion = 0, .n_class = 3, .n_model = 2, .n_slice = 4});
+    fx_run_all(&f, path, first);
+    f.info.files_sha256 = "g";
+    assert_ok(rad_store_open(path, RAD_STORE_WRITE, &st, &err));
+    assert_ok(rad_store_begin_run(st, &f.info, &run, &resumed, &finished, &p, &n, &err));
+    assert_ok(rad_store_known_keys(st, run, 100, &key, &n_key, &err));
+    assert_int_equal(n_key, 20);
+    for (int64_t i = 1; i < n_key; i++)
+        assert_true(memcmp(key + (i - 1) * RAD_SHA256_BYTES, key + i * RAD_SHA256_BYTES, RAD_SHA256_BYTES) < 0);
+    free(key);
+    assert_ok(rad_store_known_keys(st, run, 7, &key, &n_key, &err));
+    assert_int_equal(n_key, 7);
+    free(key);
+    for (int64_t i = 0; i < n; i++) {
+        fx_make(&f, i, p[i].case_id, -1, b);
+        for (int m = 0; m < 2; m++)
+            if (i < 8 || m == 0) { /* two cases are computed by half */
+                b->model[m].stored = true;
+                b->model[m].n_slice = 0;
+            }
+        assert_ok(rad_store_put_result(st, run, &b->r, &err));
+    }
+    assert_ok(rad_store_finish_run(st, run, &f.job, &excluded, &err));
+    assert_ok(rad_store_run_status(st, run, &status, &err));
+    assert_true(status.n_result == 20 && status.n_reused == 18 && status.n_case_reused == 8);
+    assert_number(path, "SELECT n_reused FROM v_run WHERE run_id = 2", 18);
+    assert_ok(rad_store_result_hash(st, run, hash, &err));
+    assert_string_equal(first, hash);
+    free(p);
+
+    f.info.files_sha256 = "h";
+    assert_ok(rad_store_begin_run(st, &f.info, &run, &resumed, &finished, &p, &n, &err));
+    fx_make(&f, 0, p[0].case_id, -1, b);
+    b->model[0].stored = true;
+    b->model[0].n_slice = 0;
+    memset(b->model[0].key, '0', RAD_SHA256_HEX - 1);
+    assert_fails(rad_store_put_result(st, run, &b->r, &err), RAD_E_STORE, "not there any more");
+    rad_store_close(&st);
+    free(p);
+    free(b);
+    fx_destroy(&f);
+}
+
 static void promise_three_fails_the_run(void **state) {
     (void)state;
     fixture f;
@@ -333,6 +389,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(aggregation_follows_the_rules, setup, teardown),
         cmocka_unit_test_setup_teardown(order_of_arrival_does_not_matter, setup, teardown),
         cmocka_unit_test_setup_teardown(results_are_stored_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(stored_results_are_used, setup, teardown),
         cmocka_unit_test_setup_teardown(promise_three_fails_the_run, setup, teardown),
         cmocka_unit_test_setup_teardown(leases_and_quarantine, setup, teardown),
         cmocka_unit_test_setup_teardown(fruitless_sessions_are_counted, setup, teardown),
