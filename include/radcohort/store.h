@@ -116,7 +116,8 @@ typedef struct rad_case_result {
  * At most `max`, the newest. *ret [*ret_n, RAD_SHA256_BYTES] is the caller's to free, NULL when there are none. Errors: STORE, NOMEM. */
 rad_status rad_store_known_keys(rad_store *st, int64_t run, int64_t max, uint8_t **ret, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
 
-/* Idempotent: a second result of a case changes nothing. STORE when a result that is said to be stored is not there. Grouped into transactions; rad_store_flush commits. */
+/* Idempotent: a second result of a case changes nothing. STORE when a result that is said to be stored is not there. Grouped into
+ * transactions; rad_store_flush commits. */
 rad_status rad_store_put_result(rad_store *st, int64_t run, const rad_case_result *r, rad_error *err) RAD_MUST_CHECK;
 /* A case without result, whole: quarantine. */
 rad_status rad_store_put_exclusion(rad_store *st, int64_t run, int64_t case_id, const char *stage, rad_status why, const char *text,
