@@ -330,12 +330,13 @@ CREATE TABLE statistic (
     run_id       INTEGER NOT NULL REFERENCES run,
     run_model_id INTEGER NOT NULL REFERENCES run_model,
     unit         TEXT NOT NULL CHECK (unit IN ('slice', 'lesion', 'patient')),
-    class_index  INTEGER NOT NULL,
+    class_index  INTEGER,
     stratum_kind TEXT NOT NULL CHECK (stratum_kind IN ('all', 'cohort', 'center', 'contrast')),
     stratum      TEXT NOT NULL,
     cohort       TEXT CHECK (cohort IN ('internal', 'external')),
     point        TEXT,
     name         TEXT NOT NULL,
+    versus       TEXT,
     method       TEXT NOT NULL,
     n            INTEGER NOT NULL CHECK (n >= 0),
     n_pos        INTEGER NOT NULL CHECK (n_pos BETWEEN 0 AND n),
@@ -347,13 +348,15 @@ CREATE TABLE statistic (
     upper REAL,
     level REAL CHECK (level > 0 AND level < 1),
     p     REAL CHECK (p BETWEEN 0 AND 1),
+    p_adjusted REAL CHECK (p_adjusted BETWEEN 0 AND 1),
     reason TEXT,
     query  TEXT NOT NULL,
     FOREIGN KEY (run_id, class_index) REFERENCES run_class,
     CHECK (est IS NOT NULL OR reason IS NOT NULL)
 ) STRICT;
 CREATE UNIQUE INDEX statistic_row
-    ON statistic (run_id, run_model_id, unit, class_index, stratum_kind, stratum, coalesce(point, ''), name);
+    ON statistic (run_id, run_model_id, unit, coalesce(class_index, -1), stratum_kind, stratum, coalesce(point, ''), name,
+                  coalesce(versus, ''));
 
 CREATE TABLE data_dictionary (
     object      TEXT NOT NULL,
@@ -432,12 +435,12 @@ SELECT w.run_id, p.patient, l.lesion, i.path, w.stage, w.text
   LEFT JOIN image i ON i.image_id = w.image_id;
 
 CREATE VIEW v_statistic (run_id, model, class, unit, stratum_kind, stratum, cohort, point, name, method, n, n_pos, n_missing, n_cluster,
-                         est, se, lower, upper, level, p, reason, query) AS
+                         est, se, lower, upper, level, p, reason, query, versus, p_adjusted) AS
 SELECT s.run_id, rm.model, k.class, s.unit, s.stratum_kind, s.stratum, s.cohort, s.point, s.name, s.method, s.n, s.n_pos, s.n_missing,
-       s.n_cluster, s.est, s.se, s.lower, s.upper, s.level, s.p, s.reason, s.query
+       s.n_cluster, s.est, s.se, s.lower, s.upper, s.level, s.p, s.reason, s.query, s.versus, s.p_adjusted
   FROM statistic s
   JOIN run_model rm ON rm.run_model_id = s.run_model_id
-  JOIN run_class k ON k.run_id = s.run_id AND k.class_index = s.class_index;
+  LEFT JOIN run_class k ON k.run_id = s.run_id AND k.class_index = s.class_index;
 
 -- One row per two-class score and operating point; call and outcome by the rule score >= threshold.
 CREATE VIEW v_call (run_id, model, unit, center, cohort, patient, lesion, class, point, threshold, score, call, label, outcome) AS

@@ -164,17 +164,20 @@ typedef struct rad_exclusion_count {
 rad_status rad_store_each_exclusion(rad_store *st, int64_t run, int (*row)(const rad_exclusion_count *c, void *payload), void *payload,
                                     rad_error *err) RAD_MUST_CHECK;
 
-/* (Re)computes the statistics of a finished run into the statistic table: per model, unit, class and stratum the AUC with DeLong's
- * variance, and the internal minus external difference. Errors: STORE (not finished, open for reading). */
+/* (Re)computes the statistics of a finished run into the statistic table (schemas/README.md lists the numbers), and audits them: rows
+ * that cannot all be true are not kept. Errors: STORE (not finished, open for reading), INTERNAL (the audit, naming the row). */
 rad_status rad_store_compute_statistics(rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
 typedef struct rad_statistic_row {
-    const char *model, *class_name, *unit, *stratum, *name, *method, *reason; /* reason: why something is NULL or degenerate, or NULL */
+    const char *model, *unit, *stratum, *name, *method;
+    const char *class_name;   /* NULL: all classes together */
+    const char *reason;       /* why something is NULL or degenerate, or NULL */
     const char *stratum_kind; /* all, cohort, center, contrast */
     const char *cohort;       /* internal, external, or NULL: both */
     const char *point;        /* operating point, or NULL */
+    const char *versus;       /* model, reader or center compared with, or NULL */
     const char *query;        /* SQL that returns the rows behind the number */
     int64_t n, n_pos, n_missing, n_cluster; /* n_cluster: patients among n */
-    double est, se, lower, upper, level, p; /* NaN = NULL */
+    double est, se, lower, upper, level, p, p_adjusted; /* NaN = NULL */
 } rad_statistic_row;
 /* Calls `row` in a fixed order: model, unit, class, then all, cohorts, centers, contrast. A non-zero return stops. Strings live for the
  * call. */

@@ -35,11 +35,12 @@ static void csv_number(double v) {
 
 static int csv_row(const rad_statistic_row *r, void *payload) {
     printf("%" PRId64 ",", *(const int64_t *)payload);
-    const char *const text[] = {r->model, r->class_name, r->unit, r->stratum_kind, r->stratum, r->cohort, r->point, r->name, r->method};
+    const char *const text[] = {r->model,  r->class_name, r->unit, r->stratum_kind, r->stratum,
+                                r->cohort, r->point,      r->name, r->versus,       r->method};
     for (size_t i = 0; i < sizeof text / sizeof text[0]; i++)
         csv_text(text[i], ",");
     printf("%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",", r->n, r->n_pos, r->n_missing, r->n_cluster);
-    const double number[] = {r->est, r->se, r->lower, r->upper, r->level, r->p};
+    const double number[] = {r->est, r->se, r->lower, r->upper, r->level, r->p, r->p_adjusted};
     for (size_t i = 0; i < sizeof number / sizeof number[0]; i++)
         csv_number(number[i]);
     csv_text(r->reason, ",");
@@ -52,13 +53,13 @@ static json_t *number_or_null(double v) {
 }
 
 static int json_row(const rad_statistic_row *r, void *payload) {
-    json_t *o =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:s}", "model",
-                  r->model, "class", r->class_name, "unit", r->unit, "stratum_kind", r->stratum_kind, "stratum", r->stratum, "cohort",
-                  r->cohort, "point", r->point, "name", r->name, "method", r->method, "n", (json_int_t)r->n, "n_pos", (json_int_t)r->n_pos,
-                  "n_missing", (json_int_t)r->n_missing, "n_cluster", (json_int_t)r->n_cluster, "est", number_or_null(r->est), "se",
-                  number_or_null(r->se), "lower", number_or_null(r->lower), "upper", number_or_null(r->upper), "level",
-                  number_or_null(r->level), "p", number_or_null(r->p), "reason", r->reason, "query", r->query);
+    json_t *o = json_pack(
+        "{s:s, s:s?, s:s, s:s, s:s, s:s?, s:s?, s:s, s:s?, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:s}", "model",
+        r->model, "class", r->class_name, "unit", r->unit, "stratum_kind", r->stratum_kind, "stratum", r->stratum, "cohort", r->cohort,
+        "point", r->point, "name", r->name, "versus", r->versus, "method", r->method, "n", (json_int_t)r->n, "n_pos", (json_int_t)r->n_pos,
+        "n_missing", (json_int_t)r->n_missing, "n_cluster", (json_int_t)r->n_cluster, "est", number_or_null(r->est), "se",
+        number_or_null(r->se), "lower", number_or_null(r->lower), "upper", number_or_null(r->upper), "level", number_or_null(r->level), "p",
+        number_or_null(r->p), "p_adjusted", number_or_null(r->p_adjusted), "reason", r->reason, "query", r->query);
     return o && json_array_append_new(payload, o) == 0 ? 0 : -1;
 }
 
@@ -110,8 +111,8 @@ static int run(int argc, char **argv) {
     if (json) {
         RAD_TRY(print_json(db, &status, &err));
     } else if (csv) {
-        printf("run,model,class,unit,stratum_kind,stratum,cohort,point,name,method,n,n_pos,n_missing,n_cluster,est,se,lower,upper,level,p,"
-               "reason,query\r\n");
+        printf("run,model,class,unit,stratum_kind,stratum,cohort,point,name,versus,method,n,n_pos,n_missing,n_cluster,est,se,lower,upper,"
+               "level,p,p_adjusted,reason,query\r\n");
         RAD_TRY(rad_store_each_statistic(db, id, csv_row, &id, &err));
     } else {
         RAD_TRY((details ? rad_stats_print_details : rad_stats_print_headline)(db, &status, &err));
@@ -126,14 +127,16 @@ const rad_command rad_command_stats = {
     .usage = "DB [--run N] [--details | --json | --csv]",
     .summary = "computes all statistics of the job into the database and prints the summary",
     .help = "Per model, unit (lesion, patient), class and stratum (all, internal, external, each center): units with a score and a known\n"
-            "label, positives, units without, AUC with its 95 % interval; internal minus external with its p value; for two-class jobs\n"
-            "sensitivity, specificity and accuracy at each operating point. Where several units share a patient, intervals that take\n"
-            "patients as clusters stand beside those that do not.\n"
+            "label, positives, units without, AUC with its 95 % interval; internal against external and against each external center;\n"
+            "calibration; the mean center and the spread between centers; models against each other on the same units. Two-class jobs\n"
+            "also: everything that follows from each operating point and from Youden's point of the internal cohort, and readers beside\n"
+            "the model. Jobs of more classes: means over classes and the confusion matrix. Where several units share a patient, intervals\n"
+            "that take patients as clusters stand beside those that do not. The table is audited before it is printed.\n"
             "\n"
-            "Without options the answer on one screen: AUC by stratum and model.\n"
+            "Without options the answer on one screen: AUC by stratum and model, models compared, readers.\n"
             "\n"
             "  --run N     the run, by number; default: the newest\n"
-            "  --details   every block: naive and clustered intervals, slices, operating points\n"
+            "  --details   every number: naive and clustered intervals, slices, operating points, calibration, centers\n"
             "  --json      all rows as JSON, numbers to the last bit\n"
             "  --csv       all rows as CSV (RFC 4180), numbers to the last bit\n"
             "\n"

@@ -8,13 +8,24 @@
 
 #include "table.h"
 
-static char *p_text(double p) {
+char *rad_stats_p_text(double p) {
     return p < 0.001 ? rad_strdup("< 0.001") : rad_asprintf("%.3f", p);
 }
 
 static bool ends_with(const char *s, const char *end) {
     size_t n = strlen(s), m = strlen(end);
     return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+bool rad_stats_is_auc(const rad_statistic_row *r) {
+    return !r->point && !r->versus && r->class_name &&
+           (strcmp(r->name, "auc") == 0 || strcmp(r->name, "auc_clustered") == 0 || strncmp(r->name, "auc_difference", 14) == 0);
+}
+
+bool rad_stats_is_share(const rad_statistic_row *r) {
+    return r->point && !r->versus &&
+           (strncmp(r->name, "accuracy", 8) == 0 ||
+            ((strncmp(r->name, "sensitivity", 11) == 0 || strncmp(r->name, "specificity", 11) == 0) && !ends_with(r->name, "_corrected")));
 }
 
 static const char *plural(const char *unit) {
@@ -79,7 +90,7 @@ static char *auc_cell(const rad_statistic_row *r, bool contrast) {
 static int headline_row(const rad_statistic_row *r, void *payload) {
     headline *h = payload;
     table *t = &h->t;
-    if (r->point || strcmp(r->unit, h->unit) != 0 || strncmp(r->name, "auc", 3) != 0)
+    if (!rad_stats_is_auc(r) || strcmp(r->unit, h->unit) != 0)
         return 0;
     bool contrast = strcmp(r->stratum_kind, "contrast") == 0, clustered = ends_with(r->name, "_clustered");
     bool other_class = h->class_name && strcmp(h->class_name, r->class_name) != 0;
@@ -122,7 +133,7 @@ static int headline_row(const rad_statistic_row *r, void *payload) {
         table_put(t, HEAD_STRATUM, rad_strdup("    p"));
     }
     if (contrast && !t->failed)
-        table_put_at(t, h->line + 1, h->column, isnan(r->p) ? rad_strdup("-") : p_text(r->p));
+        table_put_at(t, h->line + 1, h->column, isnan(r->p) ? rad_strdup("-") : rad_stats_p_text(r->p));
     return t->failed ? -1 : 0;
 }
 
@@ -141,7 +152,10 @@ rad_status rad_stats_print_headline(rad_store *db, const rad_run_status *run, ra
         }
         headline_end(&h);
     }
-    printf("\n--details: slices, naive beside clustered intervals, missing scores, operating points; --csv, --json: every row\n");
+    rad_status st = rad_stats_print_compared(db, run, err);
+    if (st != RAD_OK)
+        return st;
+    printf("\n--details: slices, naive beside clustered intervals, operating points, calibration, centers; --csv, --json: every row\n");
     return RAD_OK;
 }
 
@@ -239,7 +253,7 @@ static void auc_row(summary *s, const rad_statistic_row *r) {
     if (!isnan(r->lower) && !isnan(r->upper))
         table_put(t, clustered ? COL_CLUSTERED : COL_NAIVE, interval_text(r, contrast));
     if (contrast && !isnan(r->p))
-        table_put(t, clustered ? COL_P_CLUSTERED : COL_P, p_text(r->p));
+        table_put(t, clustered ? COL_P_CLUSTERED : COL_P, rad_stats_p_text(r->p));
     /* That slices have no naive interval is said below the table. */
     if (r->reason && !t->failed && !table_cell(t, t->n_row - 1, COL_NOTE) &&
         !(strcmp(r->unit, "slice") == 0 && !clustered && !isnan(r->est)))
@@ -273,6 +287,8 @@ static void point_row(summary *s, const rad_statistic_row *r) {
 
 static int print_row(const rad_statistic_row *r, void *payload) {
     summary *s = payload;
+    if (!rad_stats_is_auc(r) && !rad_stats_is_share(r))
+        return 0; /* further numbers have a table of their own */
     if (!s->model || strcmp(s->model, r->model) != 0 || strcmp(s->unit, r->unit) != 0 || strcmp(s->class_name, r->class_name) != 0) {
         end_block(s);
         begin_block(s, r);
@@ -298,5 +314,5 @@ rad_status rad_stats_print_details(rad_store *db, const rad_run_status *run, rad
     if (s.first && !s.model)
         printf("no statistics: the job declares no strata\n");
     end_block(&s);
-    return RAD_OK;
+    return rad_stats_print_further(db, run, err);
 }

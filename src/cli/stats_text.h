@@ -10,4 +10,14 @@ rad_status rad_stats_print_headline(rad_store *db, const rad_run_status *run, ra
 /* Everything, block by block: naive and clustered intervals, missing scores, operating points. */
 rad_status rad_stats_print_details(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
 
+/* Below the headline, where there are some: models compared, readers. At most a screen: the rest is counted. */
+rad_status rad_stats_print_compared(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
+/* Below the details: every row that they have no column for. */
+rad_status rad_stats_print_further(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
+/* "0.012", "< 0.001"; NULL when memory is out. */
+char *rad_stats_p_text(double p);
+/* What headline and details have columns for: AUCs of strata and their cohorts' difference; sensitivity, specificity, accuracy. */
+bool rad_stats_is_auc(const rad_statistic_row *r);
+bool rad_stats_is_share(const rad_statistic_row *r);
+
 #endif

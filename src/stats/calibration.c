@@ -410,6 +410,31 @@ out:
     return st;
 }
 
+/* Without groups and without the smooth curve, which costs a pass over all cases for each of its points. */
+static rad_status line_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
+    sample s = {0};
+    double level;
+    rad_status st;
+    bins *b = rad_malloc(sizeof *b);
+    if (!b)
+        return rad_no_memory(err);
+    RAD_TRY(rad_arg_fraction(arg, n_arg, 0, "level", 0.95, &level, err));
+    RAD_TRY(init(f, &s, err));
+    rad_doc_int(doc, "n", s.n);
+    rad_doc_int(doc, "n_missing", s.n_missing);
+    if (s.n == 0) {
+        rad_doc_reason(doc, "no complete case");
+        goto out;
+    }
+    equal_width(&s, 10, b);
+    put_brier(&s, b, doc);
+    RAD_TRY(put_regression(&s, level, doc, err));
+out:
+    release(&s);
+    free(b);
+    return st;
+}
+
 /* ---------------------------------------------------------------- decision curve */
 
 enum { CURVE_MAX = 1000 };
@@ -479,6 +504,9 @@ static const rad_stat_function functions[] = {
         "Brier score with decomposition (rel - res + unc + within-bin terms, Stephenson 2008), log loss, ECE and MCE, "
         "Hosmer-Lemeshow for development and external use, calibration line with limits, Spiegelhalter z, ICI",
         NULL),
+    {"calibration_line_json", "y, p[, level = 0.95]",
+     "Brier score with decomposition and the calibration line alone: what calibration_json costs without its smooth curve", NULL, "nn", "n",
+     2, 0, RAD_STAT_AGGREGATE, line_doc},
     {"calibration_bins", "'SELECT y, p ...'[, bins = 10[, strategy = 'equal_width']]",
      "points of the reliability diagram, empty bins left out", "bin,n,mean_pred,mean_obs,lower_edge,upper_edge", "nn", "nt", 1, 0,
      RAD_STAT_TABLE, bins_doc},

@@ -12,8 +12,7 @@ static rad_status out_of_memory(int64_t n, rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "out of memory for a statistic of %lld units", (long long)n);
 }
 
-/* The caller destroys *ret. */
-static rad_status call(const char *name, const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc **ret, rad_error *err) {
+rad_status rad_measure_call(const char *name, const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc **ret, rad_error *err) {
     rad_doc *doc = NULL;
     const rad_stat_function *s = rad_stat_function_find(name);
     if (!s)
@@ -36,6 +35,20 @@ static const char **nameless(int64_t n) {
     return level;
 }
 
+rad_status rad_measure_holm(const double *p, int64_t n, double *ret, rad_error *err) {
+    rad_doc *doc = NULL;
+    rad_doc_row row;
+    const rad_column column[] = {{"p", p, NULL, 0}};
+    rad_status st = rad_measure_call("p_adjust", &(rad_frame){n, 1, column}, &(rad_arg){NAN, "holm"}, 1, &doc, err);
+    bool more = st == RAD_OK && rad_doc_row_first(doc, "rows", &row);
+    for (int64_t i = 0; i < n && st == RAD_OK; i++) {
+        ret[i] = more ? rad_doc_row_get(doc, &row, "p_adjusted") : (double)NAN;
+        more = more && rad_doc_row_next(doc, &row);
+    }
+    rad_doc_destroy(&doc);
+    return st;
+}
+
 rad_status rad_measure_auc(const rad_sample *s, rad_measure *ret, rad_error *err) {
     rad_status st = rad_auc(s->label, s->score, s->n, RAD_STORE_LEVEL, &ret->e, err);
     if (st == RAD_OK)
@@ -55,7 +68,7 @@ rad_status rad_measure_auc_clustered(const rad_sample *s, rad_measure *ret, rad_
     for (int64_t i = 0; i < s->n; i++)
         label[i] = s->label[i] == 0 || s->label[i] == 1 ? s->label[i] : (double)NAN;
     const rad_column column[] = {{"label", label, NULL, 0}, {"score", s->score, NULL, 0}, {"cluster", s->cluster, level, s->n_cluster}};
-    RAD_TRY(call("auc_clustered_json", &(rad_frame){s->n, 3, column}, &(rad_arg){RAD_STORE_LEVEL, NULL}, 1, &doc, err));
+    RAD_TRY(rad_measure_call("auc_clustered_json", &(rad_frame){s->n, 3, column}, &(rad_arg){RAD_STORE_LEVEL, NULL}, 1, &doc, err));
     *ret = (rad_measure){.e = {.est = rad_doc_get(doc, "auc"),
                                .se = rad_doc_get(doc, "se"),
                                .lower = rad_doc_get(doc, "lower"),
@@ -97,7 +110,7 @@ rad_status rad_measure_proportion(const double *x, int64_t n, rad_measure *ret, 
         set_reason(ret, "no unit");
         return RAD_OK;
     }
-    rad_status st = call("proportion_json", &(rad_frame){0, 0, NULL}, arg, 3, &doc, err);
+    rad_status st = rad_measure_call("proportion_json", &(rad_frame){0, 0, NULL}, arg, 3, &doc, err);
     if (st == RAD_OK) {
         ret->e.est = (double)k / (double)n;
         ret->e.lower = rad_doc_get(doc, "wilson_lower");
@@ -117,7 +130,7 @@ rad_status rad_measure_proportion_clustered(const double *x, const double *clust
     /* Its cluster bootstrap is not wanted here: as few replicates as it takes. */
     const rad_arg arg[] = {{RAD_STORE_LEVEL, NULL}, {2, NULL}};
     const rad_column column[] = {{"x", x, NULL, 0}, {"cluster", cluster, level, n_cluster}};
-    rad_status st = call("proportion_clustered_json", &(rad_frame){n, 2, column}, arg, 2, &doc, err);
+    rad_status st = rad_measure_call("proportion_clustered_json", &(rad_frame){n, 2, column}, arg, 2, &doc, err);
     if (st == RAD_OK) {
         double inner = rad_doc_get(doc, "logit_lower");
         *ret = (rad_measure){.e = {.est = rad_doc_get(doc, "estimate"),

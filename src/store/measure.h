@@ -18,6 +18,11 @@ typedef struct rad_sample {
     double *score, *cluster;
 } rad_sample;
 
+/* A function of src/stats by its SQL name. The caller destroys *ret. */
+rad_status rad_measure_call(const char *name, const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc **ret,
+                            rad_error *err) RAD_MUST_CHECK;
+/* Holm's adjustment of p [n] (NaN = no test) into ret [n]. */
+rad_status rad_measure_holm(const double *p, int64_t n, double *ret, rad_error *err) RAD_MUST_CHECK;
 /* AUC with DeLong's variance, units taken as independent. */
 rad_status rad_measure_auc(const rad_sample *s, rad_measure *ret, rad_error *err) RAD_MUST_CHECK;
 /* AUC with Obuchowski's variance (1997), clusters independent; limits truncated to [0, 1] as DeLong's are. p is NaN. */

@@ -32,11 +32,11 @@ static const char SQL_EXCLUSIONS[] =
     " GROUP BY unit, stage, reason ORDER BY n DESC, unit, stage, reason";
 static const char SQL_STATISTICS[] =
     "SELECT v.model, v.class, v.unit, v.stratum, v.name, v.method, v.reason, v.stratum_kind, v.cohort, v.point, v.query, v.n, v.n_pos,"
-    " v.n_missing, v.n_cluster, v.est, v.se, v.lower, v.upper, v.level, v.p FROM v_statistic v"
-    " JOIN run_model rm ON rm.run_id = v.run_id AND rm.model = v.model JOIN run_class k ON k.run_id = v.run_id AND k.class = v.class"
-    " WHERE v.run_id = ?1 ORDER BY rm.position, CASE v.unit WHEN 'lesion' THEN 0 WHEN 'patient' THEN 1 ELSE 2 END, k.class_index,"
+    " v.n_missing, v.n_cluster, v.est, v.se, v.lower, v.upper, v.level, v.p, v.versus, v.p_adjusted FROM v_statistic v"
+    " JOIN run_model rm ON rm.run_id = v.run_id AND rm.model = v.model LEFT JOIN run_class k ON k.run_id = v.run_id AND k.class = v.class"
+    " WHERE v.run_id = ?1 ORDER BY rm.position, CASE v.unit WHEN 'lesion' THEN 0 WHEN 'patient' THEN 1 ELSE 2 END, k.class_index IS NULL, k.class_index,"
     " CASE v.stratum_kind WHEN 'all' THEN 0 WHEN 'cohort' THEN 1 WHEN 'center' THEN 2 ELSE 3 END, v.cohort = 'external', v.stratum,"
-    " coalesce(v.point, ''), v.name";
+    " coalesce(v.point, ''), v.name, coalesce(v.versus, '')";
 /* The hash's rows, each in an order made of names only. */
 static const char SQL_HASH_CASES[] =
     "SELECT rm.model, s.unit, p.patient, coalesce(l.lesion, ''), coalesce(m.study, ''), k.class, s.score FROM run_model rm"
@@ -204,6 +204,8 @@ rad_status rad_store_each_statistic(rad_store *st, int64_t run, int (*row)(const
             .upper = rad_column_real(&q, 18),
             .level = rad_column_real(&q, 19),
             .p = rad_column_real(&q, 20),
+            .versus = rad_column_text(&q, 21),
+            .p_adjusted = rad_column_real(&q, 22),
         };
         if (row(&r, payload) != 0)
             break;

@@ -43,19 +43,19 @@ import csv, json, sqlite3, sys, unicodedata
 db = sqlite3.connect(sys.argv[1])
 db.row_factory = sqlite3.Row
 folder = sys.argv[2]
-stored = {(r['model'], r['class'], r['unit'], r['stratum_kind'], r['stratum'], r['point'], r['name']): dict(r)
+stored = {(r['model'], r['class'], r['unit'], r['stratum_kind'], r['stratum'], r['point'], r['name'], r['versus']): dict(r)
           for r in db.execute('SELECT * FROM v_statistic')}
 root = json.load(open(folder + '/json', encoding='utf-8'))
 assert root['run'] == 1 and root['n_case'] == 240 and len(root['statistics']) == len(stored) > 100
 for r in root['statistics']:
-    s = stored[tuple(r[k] for k in ('model', 'class', 'unit', 'stratum_kind', 'stratum', 'point', 'name'))]
-    for k in ('n', 'n_pos', 'n_missing', 'n_cluster', 'est', 'se', 'lower', 'upper', 'level', 'p', 'reason', 'method', 'query'):
+    s = stored[tuple(r[k] for k in ('model', 'class', 'unit', 'stratum_kind', 'stratum', 'point', 'name', 'versus'))]
+    for k in ('n', 'n_pos', 'n_missing', 'n_cluster', 'est', 'se', 'lower', 'upper', 'level', 'p', 'p_adjusted', 'reason', 'method', 'query'):
         assert r[k] == s[k], (k, r[k], s[k])  # to the last bit
 with open(folder + '/csv', encoding='utf-8', newline='') as f:
     rows = list(csv.DictReader(f))
 assert len(rows) == len(stored)
 for r in rows:
-    s = stored[tuple(r[k] or None for k in ('model', 'class', 'unit', 'stratum_kind', 'stratum', 'point', 'name'))]
+    s = stored[tuple(r[k] or None for k in ('model', 'class', 'unit', 'stratum_kind', 'stratum', 'point', 'name', 'versus'))]
     for k in ('est', 'lower', 'p'):
         assert (float(r[k]) if r[k] else None) == s[k], (k, r, s)
     assert r['query'] == s['query']
@@ -85,7 +85,7 @@ assert names[3] == 'C00'  # internal centers first
 text = '\n'.join(lines)
 for word in ('unit lesion', 'unit patient', 'unit slice', '95 % clustered', 'positive', 'difference internal - external', 'call at'):
     assert word in text, word
-s = stored[('net0', 'malignant', 'lesion', 'all', 'all', None, 'auc')]
+s = stored[('net0', 'malignant', 'lesion', 'all', 'all', None, 'auc', None)]
 assert f"{s['est']:.3f} {s['lower']:.3f} to {s['upper']:.3f}" in ' '.join(text.split())
 PY
 

@@ -9,7 +9,7 @@ if not os.path.exists(maker):
     sys.exit(77)
 text = open(os.path.join(source, 'schemas', 'README.md'), encoding='utf-8').read()
 queries = re.findall(r'```sql\n(.*?)```', text, re.S)
-assert len(queries) == 10, f'{len(queries)} queries, the text says ten'
+assert len(queries) == 12, f'{len(queries)} queries, the text says twelve'
 with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, 's.sqlite')
     subprocess.run([maker, '-k', path, '120', '3', '2'], check=True, stdout=subprocess.DEVNULL)
@@ -24,7 +24,7 @@ with tempfile.TemporaryDirectory() as folder:
         rows = [dict(zip(columns, r)) for r in cursor]
         assert rows, f'no answer to:\n{q}'
         answers.append(rows)
-    flow, left_out, auc, outside, counts, missed, slices, disagree, covariate, wide = answers
+    flow, left_out, auc, outside, counts, missed, slices, disagree, covariate, wide, models, readers = answers
     assert all(r['n_case'] == r['n_scored'] + r['n_excluded'] == 240 for r in flow)
     assert {r['stage'] for r in left_out} >= {'intake', 'load', 'infer', 'aggregate'}
     assert {r['center'] for r in auc} == {'C00', 'C01', 'C02', 'C03'} and len(auc) == 8
@@ -40,4 +40,12 @@ with tempfile.TemporaryDirectory() as folder:
     assert {(r['patient'], r['lesion']): r['score'] for r in slices} == scores  # the rule of this job is max
     assert {r['bmi'] for r in covariate} == {'below 25', '25 and more'}
     assert len(wide) == len({r['patient'] for r in wide}) and all(r['net0'] is not None or r['net1'] is not None for r in wide)
-print('10 queries answered')
+    assert {(r['model'], r['versus']) for r in models} == {('net0', 'net1')} and len(models) == 6  # naive and clustered; all, two cohorts
+    assert {r['reader'] for r in readers} == {'R1'} and {r['model'] for r in readers} == {'net0', 'net1'}
+    assert all(r['smallest_p'] is None or r['smallest_p'] <= r['exact_p'] for r in readers)
+    # every name in the file is in the README's list, with or without the suffixes that it explains
+    listed = {w for row in re.findall(r'^\| (`.*?) \|', text[text.index('| `name`'):], re.M) for w in re.findall(r'`(\w+)`', row)}
+    for (name,) in db.execute('SELECT DISTINCT name FROM v_statistic'):
+        base = re.sub('_clustered$', '', name)
+        assert base in listed or '_vs_reader' in base or any(base == 'auc_centers' + w or base == 'reader' + w for w in listed), name
+print('12 queries answered')

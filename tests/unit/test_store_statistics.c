@@ -228,16 +228,19 @@ static void sites_as_centers(void **state) {
     if (!json || n == 0)
         skip();
     run_job(o, n, RAD_UNIT_PATIENT, false, RAD_AGG_MAX, path);
-    agree("stratum = 'all'", json, "auc/sites/pooled/delong", AUC_KEYS);
+    agree("stratum = 'all' AND name = 'auc'", json, "auc/sites/pooled/delong", AUC_KEYS);
     for (int i = 1; i <= 9; i++) {
         char where[64], id[64];
-        snprintf(where, sizeof where, "stratum = 'site%02d'", i);
+        snprintf(where, sizeof where, "stratum = 'site%02d' AND name = 'auc'", i);
         snprintf(id, sizeof id, "auc/sites/site%02d/delong", i);
         agree(where, json, id, AUC_KEYS);
     }
-    assert_number(path, "SELECT count(*) FROM v_statistic WHERE point IS NULL",
+    assert_number(path, "SELECT count(*) FROM v_statistic WHERE name LIKE 'auc%' AND stratum <> 'centers'",
                   11); /* all, external, nine centers; no contrast without an internal cohort */
-    assert_number(path, "SELECT count(*) FROM v_statistic WHERE method <> iif(point IS NULL, 'DeLong', 'Wilson') OR n_cluster <> n", 0);
+    assert_number(path,
+                  "SELECT count(*) FROM v_statistic WHERE (name = 'auc' AND method <> 'DeLong') OR n_cluster <> n"
+                  " OR (name IN ('sensitivity', 'specificity', 'accuracy', 'ppv', 'npv') AND point = 'half' AND method <> 'Wilson')",
+                  0);
     free(json);
     free(o);
 }
@@ -255,10 +258,12 @@ static void internal_against_external(void **state) {
         if (strcmp(o[i].center, "extB") != 0)
             o[m++] = o[i];
     run_job(o, m, RAD_UNIT_PATIENT, false, RAD_AGG_MAX, path);
-    agree("name = 'auc_difference'", json, "auc_unpaired/liver/t2dwi_p0/internal_vs_extA", KEYS);
-    agree("stratum = 'internal'", json, "auc/liver/t2dwi_malignant/internal/delong", AUC_KEYS);
-    agree("stratum = 'extA'", json, "auc/liver/t2dwi_malignant/extA/delong", AUC_KEYS);
-    agree("stratum = 'external'", json, "auc/liver/t2dwi_malignant/extA/delong", AUC_KEYS);
+    agree("name = 'auc_difference' AND versus IS NULL", json, "auc_unpaired/liver/t2dwi_p0/internal_vs_extA", KEYS);
+    agree("name = 'auc_difference' AND versus = 'extA'", json, "auc_unpaired/liver/t2dwi_p0/internal_vs_extA", KEYS);
+    assert_number(path, "SELECT p_adjusted = p FROM v_statistic WHERE name = 'auc_difference' AND versus = 'extA'", 1);
+    agree("stratum = 'internal' AND name = 'auc'", json, "auc/liver/t2dwi_malignant/internal/delong", AUC_KEYS);
+    agree("stratum = 'extA' AND name = 'auc'", json, "auc/liver/t2dwi_malignant/extA/delong", AUC_KEYS);
+    agree("stratum = 'external' AND name = 'auc'", json, "auc/liver/t2dwi_malignant/extA/delong", AUC_KEYS);
     free(json);
     free(o);
 }
@@ -281,10 +286,10 @@ static void lesions_of_patients(void **state) {
     agree("stratum = 'all' AND unit = 'lesion' AND name = 'auc'", json, "auc/renal/s_cmp/delong", AUC_KEYS);
     agree("stratum = 'all' AND unit = 'lesion' AND name = 'auc_clustered'", json, "auc_cluster/renal/s_cmp", CLUSTER_KEYS);
     assert_number(path,
-                  "SELECT count(*) FROM v_statistic WHERE unit = 'lesion' AND stratum = 'all' AND n_cluster < n"
+                  "SELECT count(*) FROM v_statistic WHERE unit = 'lesion' AND stratum = 'all' AND name = 'auc' AND n_cluster < n"
                   " AND method = 'DeLong (units treated as independent)'",
                   1);
-    assert_number(path, "SELECT count(*) FROM v_statistic WHERE unit = 'patient' AND point IS NULL AND method <> 'DeLong'", 0);
+    assert_number(path, "SELECT count(*) FROM v_statistic WHERE unit = 'patient' AND name = 'auc' AND method <> 'DeLong'", 0);
     free(json);
     free(o);
 }
@@ -314,36 +319,116 @@ static void slices_get_no_interval(void **state) {
     free(o);
 }
 
-/* Every row's query returns the rows it was computed from, missing ones apart; every row states unit and method. */
+/* Every row's query returns the rows it was computed from, missing ones apart; every row states unit and method. All classes together
+ * return one row per unit and class. */
 static void rows_keep_their_query(void **state) {
     (void)state;
     fixture f;
     char hash[RAD_SHA256_HEX];
-    fx_create(&f, (fx_shape){.n_center = 3, .n_patient = 90, .n_lesion = 2, .n_class = 3, .n_model = 2, .n_slice = 3, .trouble = true});
+    fx_create(&f, (fx_shape){.n_center = 3, .n_patient = 90, .n_lesion = 2, .n_class = 3, .n_model = 3, .n_slice = 3, .trouble = true});
     fx_run_all(&f, path, hash);
     sqlite3 *db = NULL;
     sqlite3_stmt *q = NULL, *sub = NULL;
     int rows = 0;
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, "SELECT query, n, n_pos, name FROM v_statistic", -1, &q, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT query, n, n_pos, name, class IS NULL FROM v_statistic", -1, &q, NULL), SQLITE_OK);
     while (sqlite3_step(q) == SQLITE_ROW) {
         char *sql =
             sqlite3_mprintf("SELECT count(*), sum(label) FROM (%s) WHERE label IS NOT NULL", (const char *)sqlite3_column_text(q, 0));
+        const char *name = (const char *)sqlite3_column_text(q, 3);
+        const int per_unit = sqlite3_column_int(q, 4) ? 3 : 1;
         assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &sub, NULL), SQLITE_OK);
         assert_int_equal(sqlite3_step(sub), SQLITE_ROW);
-        assert_int_equal(sqlite3_column_int(sub, 0), sqlite3_column_int(q, 1));
-        assert_int_equal(sqlite3_column_int(sub, 1), sqlite3_column_int(q, 2));
+        if (sqlite3_column_int(sub, 0) != per_unit * sqlite3_column_int(q, 1))
+            fail_msg("%s: %d of %d rows: %s", name, sqlite3_column_int(sub, 0), per_unit * sqlite3_column_int(q, 1), sql);
+        if (per_unit == 1 && strcmp(name, "recall") != 0) /* there n_pos counts correct calls */
+            assert_int_equal(sqlite3_column_int(sub, 1), sqlite3_column_int(q, 2));
         sqlite3_finalize(sub);
         sqlite3_free(sql);
-        rows++;
+        rows += strcmp(name, "auc") == 0 || strcmp(name, "auc_clustered") == 0;
     }
     sqlite3_finalize(q);
     sqlite3_close(db);
-    /* 2 models x 3 classes x (all + 2 cohorts + 3 centers + contrast) x (patients; lesions and slices naive and clustered) */
-    assert_int_equal(rows, 2 * 3 * 7 * 5);
+    /* 3 models x 3 classes x (all + 2 cohorts + 3 centers) x (patients; lesions and slices naive and clustered) */
+    assert_int_equal(rows, 3 * 3 * 6 * 5);
+    /* 3 pairs x 3 classes x 6 strata x (patients; lesions naive and clustered); the overall test once per class, stratum and unit */
+    assert_number(path, "SELECT count(*) FROM v_statistic WHERE name LIKE 'auc_paired_difference%'", 3 * 3 * 6 * 3);
+    assert_number(path, "SELECT count(*) FROM v_statistic WHERE name = 'auc_equality' AND (p IS NULL) = (reason IS NOT NULL)", 3 * 6 * 2);
     assert_true(fx_number(path, "SELECT min(n_missing) FROM v_statistic WHERE unit = 'lesion' AND stratum = 'all'") > 0);
-    assert_number(path, "SELECT count(*) FROM v_statistic s WHERE unit = 'lesion' AND stratum = 'all' AND n + n_missing <> 180", 0);
+    assert_number(
+        path, "SELECT count(*) FROM v_statistic s WHERE unit = 'lesion' AND stratum = 'all' AND name <> 'recall' AND n + n_missing <> 180",
+        0);
     fx_destroy(&f);
+}
+
+static double of_all(const char *column, const char *name) {
+    char sql[200];
+    snprintf(sql, sizeof sql, "SELECT %s FROM v_statistic WHERE unit = 'patient' AND stratum = 'all' AND name = '%s'", column, name);
+    return fx_number(path, sql);
+}
+
+/* Means over classes from the rows of the classes, Hand and Till's from all pairs of units, calls from the largest score: in SQL. */
+static void three_classes(void **state) {
+    (void)state;
+    fixture f;
+    char hash[RAD_SHA256_HEX];
+    fx_create(&f, (fx_shape){.n_center = 2, .n_patient = 40, .n_class = 3, .n_model = 1, .n_slice = 2, .trouble = true});
+    fx_run_all(&f, path, hash);
+    compare("macro", of_all("est", "auc_macro"), of_all("avg(est)", "auc"));
+    compare("weighted", of_all("est", "auc_weighted"), of_all("sum(est * n_pos) / sum(n_pos)", "auc"));
+    compare("Hand and Till", of_all("est", "auc_hand_till"),
+            fx_number(path, "WITH t AS (SELECT patient, class FROM v_case_score WHERE unit = 'patient' AND label = 1),"
+                            " s AS (SELECT v.patient, v.class, v.score, t.class AS truth FROM v_case_score v JOIN t USING (patient)"
+                            "       WHERE v.unit = 'patient'),"
+                            " a AS (SELECT p.class AS i, n.truth AS j, avg((p.score > n.score) + 0.5 * (p.score = n.score)) AS a FROM s p"
+                            "       JOIN s n ON n.class = p.class AND p.truth = p.class AND n.truth <> p.class GROUP BY 1, 2)"
+                            " SELECT avg(a) FROM a"));
+    compare("accuracy", of_all("est", "multiclass_accuracy"),
+            fx_number(path, "SELECT avg(label) FROM (SELECT patient, label, max(score) FROM v_case_score WHERE unit = 'patient'"
+                            " GROUP BY patient) WHERE label IS NOT NULL"));
+    compare("balanced accuracy", of_all("est", "multiclass_balanced_accuracy"), of_all("avg(est)", "recall"));
+    compare("correct calls", of_all("sum(n_pos)", "recall"), of_all("round(est * n)", "multiclass_accuracy"));
+    assert_true(of_all("lower", "auc_macro") < of_all("est", "auc_macro") && of_all("est", "auc_macro") < of_all("upper", "auc_macro"));
+    fx_destroy(&f);
+}
+
+/* A row that cannot be true is named and nothing is kept. The trigger stands for a mistake of ours between computing and storing. */
+static void a_corrupted_row_is_found(void **state) {
+    (void)state;
+    static const char *const MISTAKE[][3] = {
+        {"name = 'sensitivity' AND stratum = 'all'", "est = est - 0.1", "sensitivity at half"},
+        {"name = 'accuracy' AND stratum = 'internal'", "n_pos = n_pos - 1, est = (n_pos - 1.0) / n", "accuracy at half"},
+        {"name = 'auc' AND stratum = 'C01'", "lower = upper, upper = 1", "stratum C01, auc"},
+        {"name = 'sensitivity_vs_reader' AND stratum = 'all'", "p = 1e-9", "sensitivity_vs_reader against R1"},
+    };
+    for (size_t i = 0; i < sizeof MISTAKE / sizeof *MISTAKE; i++) {
+        fixture f;
+        char hash[RAD_SHA256_HEX], sql[400];
+        rad_error err;
+        rad_store *st = NULL;
+        unlink(path);
+        fx_create(&f, (fx_shape){.n_center = 2, .n_patient = 60, .n_class = 2, .n_model = 1, .n_slice = 2});
+        fx_run_all(&f, path, hash);
+        fx_sql(path, "INSERT INTO reading (reader, patient_id, call) SELECT 'R2', patient_id, iif(patient_id % 3, label, 'benign')"
+                     " FROM patient");
+        snprintf(sql, sizeof sql,
+                 "CREATE TRIGGER mistake AFTER INSERT ON statistic WHEN new.unit = 'patient' AND coalesce(new.point, 'half') = 'half'"
+                 " BEGIN UPDATE statistic SET %s WHERE statistic_id = new.statistic_id AND %s; END",
+                 MISTAKE[i][1], MISTAKE[i][0]);
+        fx_sql(path, sql);
+        const double before = fx_number(path, "SELECT total(est) FROM statistic");
+        assert_ok(rad_store_open(path, RAD_STORE_WRITE, &st, &err));
+        rad_status got = rad_store_compute_statistics(st, 1, &err);
+        if (got != RAD_E_INTERNAL || !strstr(err.text, MISTAKE[i][2]))
+            fail_msg("mistake %zu: status %d, '%s'", i, (int)got, got == RAD_OK ? "" : err.text);
+        rad_store_close(&st);
+        assert_number(path, "SELECT total(est) FROM statistic", before);
+        fx_sql(path, "DROP TRIGGER mistake");
+        assert_ok(rad_store_open(path, RAD_STORE_WRITE, &st, &err));
+        assert_ok(rad_store_compute_statistics(st, 1, &err));
+        rad_store_close(&st);
+        fx_destroy(&f);
+    }
 }
 
 static void a_degenerate_stratum_is_null_with_a_reason(void **state) {
@@ -353,7 +438,7 @@ static void a_degenerate_stratum_is_null_with_a_reason(void **state) {
     run_job(o, 8, RAD_UNIT_PATIENT, false, RAD_AGG_MAX, path);
     assert_number(path,
                   "SELECT est IS NULL AND lower IS NULL AND reason IS NOT NULL AND n = 2 AND n_pos = 2 AND n_missing = 2"
-                  " FROM v_statistic WHERE stratum = 'external'",
+                  " FROM v_statistic WHERE stratum = 'external' AND name = 'auc'",
                   1);
     assert_number(path, "SELECT est IS NULL AND reason IS NOT NULL FROM v_statistic WHERE name = 'auc_difference'", 1);
     assert_number(path, "SELECT est FROM v_statistic WHERE stratum = 'internal' AND name = 'auc'", 0.75);
@@ -371,7 +456,7 @@ static void operating_points(void **state) {
                     {"P5", "internal", 1, 0.2}, {"P6", "internal", 0, 0.3}, {"P7", "internal", 1, 0.7}, {"P8", "internal", 0, 0.4}};
     run_job(o, 8, RAD_UNIT_PATIENT, false, RAD_AGG_MAX, path);
     assert_number(path, "SELECT est FROM v_statistic WHERE stratum = 'all' AND name = 'sensitivity' AND point = 'half'", 0.75);
-    assert_number(path, "SELECT est FROM v_statistic WHERE stratum = 'all' AND name = 'specificity'", 0.75);
+    assert_number(path, "SELECT est FROM v_statistic WHERE stratum = 'all' AND name = 'specificity' AND point = 'half'", 0.75);
     assert_number(path, "SELECT n_pos FROM v_statistic WHERE stratum = 'all' AND name = 'accuracy'", 6);
     assert_number(path, "SELECT count(*) FROM v_call WHERE outcome = 'TP'", 3);
     assert_number(path, "SELECT count(*) FROM v_call WHERE outcome = 'FP' AND score = 0.5", 1);
@@ -388,6 +473,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(lesions_of_patients, setup, teardown),
         cmocka_unit_test_setup_teardown(slices_get_no_interval, setup, teardown),
         cmocka_unit_test_setup_teardown(rows_keep_their_query, setup, teardown),
+        cmocka_unit_test_setup_teardown(three_classes, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_corrupted_row_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(operating_points, setup, teardown),
         cmocka_unit_test_setup_teardown(a_degenerate_stratum_is_null_with_a_reason, setup, teardown),
     };
