@@ -149,8 +149,8 @@ typedef struct rad_manifest {
  * A label that decides a case and is not among the job's classes is a mistake: all of them become issues, and the call returns CONFIG. */
 rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manifest **ret, rad_issues *issues, rad_error *err)
     RAD_MUST_CHECK;
-/* Which model scores a case for `model`: itself, or the one that stands in for it when the case lacks images for its input (CHANNEL) and has
- * those of the other's. */
+/* Which model scores a case for `model`: itself, or the one that stands in for it when the case lacks images for its input (CHANNEL) and
+ * has those of the other's. */
 int rad_case_scorer(const rad_job *job, const rad_case *c, int model);
 void rad_manifest_destroy(rad_manifest **m);
 

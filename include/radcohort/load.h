@@ -66,7 +66,8 @@ typedef struct rad_volume {
  * RAD_MAX_GZIP_RATIO) for compressed ones, before anything is allocated. Release with rad_image_info_release. */
 rad_status rad_image_probe(const char *path, rad_image_info *ret, rad_error *err) RAD_MUST_CHECK;
 /* Header and voxels. A name ending in .png is a still: one slice of uint8, uint16 or rgb24 pixels of 1 mm, rows from the top, without sform
- * and qform, whose affine makes LPS the orientation it is shown in. The gzip CRC is verified. `path` may name .nii, .nii.gz, .hdr or .img (with or without .gz; the other half of a
+ * and qform, whose affine makes LPS the orientation it is shown in. The gzip CRC is verified. `path` may else name .nii, .nii.gz, .hdr or
+ * .img (with or without .gz; the other half of a
  * pair is found beside it). Whether a file is gzip is decided by its first bytes. Errors: as rad_image_probe. */
 rad_status rad_volume_load(const char *path, rad_volume **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_volume_destroy(rad_volume **v);

@@ -39,11 +39,12 @@ typedef struct rad_prepared {
     int stored_axis;          /* 0, 1 or 2: which stored axis the slices run along */
 } rad_prepared;
 
-/* volume[c]: the volume of channel entry c of `spec` (entries may share one); NULL: missing, planes of zeros (never the first). 2-D images count as one slice; for 4-D images the first
- * frame is used. roi: NULL = no lesion. Errors: SHAPE (a mask is not on its image's grid: both grids are named; the slices of two sequences
- * are farther apart than the tolerance), REGION (empty mask, box or point outside the image, no region where one is needed, no voxel to take
- * intensities from), NONFINITE (NaN or Inf in the region of a
- * slice that is used), UNSUPPORTED (5-D and more, degenerate affine, an orientation that would cut a 2-D image into lines), LIMIT
+/* volume[c]: the volume of channel entry c of `spec` (entries may share one); NULL: missing, planes of zeros (never the first nor
+ * region.drawn_on). 2-D images count as one slice; for 4-D images the first frame is used, or all as slices. roi: NULL = no lesion. Errors:
+ * SHAPE (a mask is not on its image's grid: both grids are named; the slices of two sequences are farther apart than the tolerance), REGION
+ * (empty mask, box or point outside the image, no region where one is needed, no voxel to take intensities from, a crop that leaves
+ * nothing), NONFINITE (NaN or Inf in the region of a slice that is used, and no number declared for them), UNSUPPORTED (5-D and more, degenerate
+ * affine, an orientation that would cut a 2-D image into lines, slices and frames in one image where frames are to be slices), LIMIT
  * (RAD_MAX_REGION, RAD_MAX_PREPARED_BYTES), CONFIG (a spec that no job reader makes), NOMEM. `ret` is released by rad_prepared_release. */
 rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, rad_prepared *ret,
                             rad_error *err) RAD_MUST_CHECK;

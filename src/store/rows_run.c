@@ -198,7 +198,8 @@ static rad_status put_intake(struct rad_store *st, const rad_run_info *info, int
 }
 
 /* A case that is scored without one of its images says so. */
-static rad_status put_missing(struct rad_store *st, int64_t run, int64_t case_id, const rad_input_spec *input, int channel, rad_error *err) {
+static rad_status put_missing(struct rad_store *st, int64_t run, int64_t case_id, const rad_input_spec *input, int channel,
+                              rad_error *err) {
     char text[300];
     snprintf(text, sizeof text, "input '%.64s': no image of sequence '%.120s', zeros stand for its planes", input->name,
              input->channel[channel].sequence);

@@ -117,12 +117,14 @@ static void canonical(void **state) {
     /* keys that came later stand at the end, and only where they are set */
     j = read_text(HEAD "inputs:\n  x:\n    channels:\n      - {sequence: CT, component: g, padding: -3024, window: {percentile: [1, 99]}}\n"
                        "      - {sequence: MR, missing: zero, zscore: region, nonfinite: 7}\n      - {sequence: PT}\n    zscore: nonzero\n"
-                       "    region: {drawn_on: PT}\n    match: {tolerance_mm: 2.5, slices: nearest}\n    crop: {left: 3, top: 4}\n    frames: slices\n" MODEL,
+                       "    region: {drawn_on: PT}\n    match: {tolerance_mm: 2.5, slices: nearest}\n    crop: {left: 3, top: 4}\n"
+                       "    frames: slices\n" MODEL,
                   0);
     assert_string_equal(j->input[0].canonical,
                         "channels=\"CT\":0;\"MR\":0;\"PT\":0; orientation=LPS slices=lesion edge=replicate "
-                        "region=auto,square,margin_mm:0,margin_px:0,size_mm:0 window=none resize=none,0x0,antialias:0 mean= std= zscore=nonzero "
-                        "drawn_on=2 tolerance_mm=2.5 match=nearest crop=4,0,3,0 frames=slices channel0: component=g window=percentile:1,99,volume padding=-3024 "
+                        "region=auto,square,margin_mm:0,margin_px:0,size_mm:0 window=none resize=none,0x0,antialias:0 mean= std= "
+                        "zscore=nonzero drawn_on=2 tolerance_mm=2.5 match=nearest crop=4,0,3,0 frames=slices "
+                        "channel0: component=g window=percentile:1,99,volume padding=-3024 "
                         "channel1: missing=zero zscore=region nonfinite=7");
     rad_job_destroy(&j);
     /* the same preparation in other words, under another name */
