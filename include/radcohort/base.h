@@ -51,13 +51,13 @@ typedef enum rad_status {
     RAD_E_NOMEM = -30,
     RAD_E_DEVICE = -31,
     /* run scope: -50 .. */
-    RAD_E_USAGE = -50,      /* command line */
-    RAD_E_CONFIG = -51,     /* job file or cohort tables */
-    RAD_E_MODEL = -52,      /* ONNX file, or an operator the backend lacks */
-    RAD_E_STORE = -53,      /* database */
-    RAD_E_COMM = -54,       /* MPI */
-    RAD_E_INTERNAL = -55,   /* a broken invariant of our own */
-    RAD_E_STOPPED = -56     /* stopped on request, resumable */
+    RAD_E_USAGE = -50,    /* command line */
+    RAD_E_CONFIG = -51,   /* job file or cohort tables */
+    RAD_E_MODEL = -52,    /* ONNX file, or an operator the backend lacks */
+    RAD_E_STORE = -53,    /* database */
+    RAD_E_COMM = -54,     /* MPI */
+    RAD_E_INTERNAL = -55, /* a broken invariant of our own */
+    RAD_E_STOPPED = -56   /* stopped on request, resumable */
 } rad_status;
 
 typedef enum rad_scope { RAD_SCOPE_NONE, RAD_SCOPE_STUDY, RAD_SCOPE_WORKER, RAD_SCOPE_RUN } rad_scope;
@@ -85,11 +85,11 @@ rad_status rad_error_set(rad_error *err, rad_status code, const char *fmt, ...) 
 rad_status rad_error_prefix(rad_error *err, rad_status code, const char *fmt, ...) RAD_PRINTF(3, 4);
 
 /* Runs `call`; on failure jumps to `out:` with the status in `st`. Both must exist in the function. */
-#define RAD_TRY(call)          \
-    do {                       \
-        st = (call);           \
-        if (st != RAD_OK)      \
-            goto out;          \
+#define RAD_TRY(call)                                                                                                                      \
+    do {                                                                                                                                   \
+        st = (call);                                                                                                                       \
+        if (st != RAD_OK)                                                                                                                  \
+            goto out;                                                                                                                      \
     } while (0)
 
 /* ---------------------------------------------------------------- log */
@@ -140,8 +140,8 @@ typedef struct rad_map {
 /* Errors: NOTFOUND, IO, LIMIT (larger than max). Regular files only (a FIFO or device is FORMAT). */
 rad_status rad_map_open(const char *path, size_t max, rad_map *ret, rad_error *err) RAD_MUST_CHECK;
 void rad_map_close(rad_map *m);
-/* The pages leave this process's memory and come back from the file when they are read again: a large file that was read once does not count
- * twice beside what was made of it. Advice only. */
+/* The pages leave this process's memory and come back from the file when they are read again: a large file that was read once does not
+ * count twice beside what was made of it. Advice only. */
 void rad_map_drop_pages(const rad_map *m);
 /* A whole file into memory, NUL-terminated; caller frees *ret_data. Errors as rad_map_open. */
 rad_status rad_file_read(const char *path, size_t max, char **ret_data, size_t *ret_size, rad_error *err) RAD_MUST_CHECK;

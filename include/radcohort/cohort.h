@@ -24,7 +24,7 @@ typedef struct rad_covariate { /* an extra column of patients.tsv or lesions.tsv
 
 typedef struct rad_center {
     char *id;
-    bool external; /* cohort column: internal | external */
+    bool external;        /* cohort column: internal | external */
     char *name, *country; /* or NULL */
     int64_t line;
 } rad_center;
@@ -32,10 +32,10 @@ typedef struct rad_center {
 typedef struct rad_patient {
     char *id;
     int64_t center;
-    char *label;     /* class name or ordinal as written; NULL: not known ("n/a") */
-    int64_t fold;    /* -1 = none */
-    double age;      /* years, NaN = missing; capped at 90 */
-    char *sex;       /* as written, or NULL */
+    char *label;  /* class name or ordinal as written; NULL: not known ("n/a") */
+    int64_t fold; /* -1 = none */
+    double age;   /* years, NaN = missing; capped at 90 */
+    char *sex;    /* as written, or NULL */
     int64_t n_covariate;
     rad_covariate *covariate;
     int64_t line;
@@ -45,8 +45,8 @@ typedef struct rad_image {
     int64_t patient, lesion; /* lesion -1: the image serves all lesions of its patient */
     char *study;             /* "" when the table has none */
     char *sequence;
-    char *path;              /* as written, relative to the cohort folder */
-    bool missing;            /* the file was looked for and is not there (false too when nobody looked) */
+    char *path;   /* as written, relative to the cohort folder */
+    bool missing; /* the file was looked for and is not there (false too when nobody looked) */
     int64_t line;
 } rad_image;
 
@@ -54,8 +54,8 @@ typedef enum rad_lesion_kind { RAD_LESION_NONE, RAD_LESION_BOX, RAD_LESION_MASK,
 typedef struct rad_lesion {
     int64_t patient;
     char *id;
-    char *study;       /* the visit it was drawn in, or NULL: the only visit that has images for the job */
-    char *label;       /* NULL: the patient's (the table has no label column); "n/a": not known */
+    char *study; /* the visit it was drawn in, or NULL: the only visit that has images for the job */
+    char *label; /* NULL: the patient's (the table has no label column); "n/a": not known */
     bool has_box, has_mask, has_point;
     int64_t box[6];    /* i0 j0 k0 i1 j1 k1: voxel indices of the stored image, zero-based, first inclusive, last exclusive */
     double point[3];   /* i j k, voxel indices of the stored image (centre of a voxel = integer) */
@@ -101,26 +101,26 @@ typedef struct rad_cohort_opts {
 /* Reads centers, patients, images, lesions?, readings? (.tsv or .csv each). All mistakes of all tables become issues; RAD_E_CONFIG
  * when at least one is an error. A missing image FILE is a warning here and an exclusion in the run: one bad study never stops
  * the others; a mistake in the TABLES is an error. */
-rad_status rad_cohort_read(const char *dir, const rad_cohort_opts *opts, rad_cohort **ret, rad_issues *issues, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_cohort_read(const char *dir, const rad_cohort_opts *opts, rad_cohort **ret, rad_issues *issues,
+                           rad_error *err) RAD_MUST_CHECK;
 void rad_cohort_destroy(rad_cohort **c);
 
 /* ---------------------------------------------------------------- manifest: what is to be scored */
 
 /* The images that make one input of one case, or why they do not. */
 typedef struct rad_case_input {
-    rad_status status;                /* RAD_OK, RAD_E_CHANNEL, RAD_E_REGION */
-    char *why;                        /* NULL when OK */
-    int64_t image[RAD_MAX_CHANNELS];  /* per channel entry of the input: index into cohort->image; -1: none, planes of zeros (`missing:
-                                         zero`) */
+    rad_status status;               /* RAD_OK, RAD_E_CHANNEL, RAD_E_REGION */
+    char *why;                       /* NULL when OK */
+    int64_t image[RAD_MAX_CHANNELS]; /* per channel entry of the input: index into cohort->image; -1: none, planes of zeros (`missing:
+                                        zero`) */
 } rad_case_input;
 
 /* One scored thing: a lesion (job unit lesion) or a patient's study (job unit patient). */
 typedef struct rad_case {
-    int64_t patient, lesion;  /* lesion -1 when the unit is patient */
-    const char *study;        /* borrowed */
-    int label;                /* class index; -1 = unknown label (scored, but counted out of the statistics) */
-    rad_case_input *input;    /* n_input of the job */
+    int64_t patient, lesion; /* lesion -1 when the unit is patient */
+    const char *study;       /* borrowed */
+    int label;               /* class index; -1 = unknown label (scored, but counted out of the statistics) */
+    rad_case_input *input;   /* n_input of the job */
 } rad_case;
 
 typedef struct rad_unused_image { /* an image that no input of any case takes: recorded, never dropped in silence */
@@ -147,8 +147,8 @@ typedef struct rad_manifest {
  * `why` is one sentence; details of the single case stand in parentheses at its end.
  *
  * A label that decides a case and is not among the job's classes is a mistake: all of them become issues, and the call returns CONFIG. */
-rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manifest **ret, rad_issues *issues, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manifest **ret, rad_issues *issues,
+                              rad_error *err) RAD_MUST_CHECK;
 /* Which model scores a case for `model`: itself, or the one that stands in for it when the case lacks images for its input (CHANNEL) and
  * has those of the other's. */
 int rad_case_scorer(const rad_job *job, const rad_case *c, int model);

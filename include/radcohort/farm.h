@@ -11,25 +11,25 @@ extern "C" {
 
 typedef struct rad_farm_opts {
     const char *job_path;
-    const char *database;   /* NULL: the job's */
-    const char *backend;    /* NULL: the job's */
-    const char *precision;  /* NULL: the job's */
-    int batch;              /* 0: the job's */
-    int threads;            /* per rank; 0: cores of the node / ranks of the node */
+    const char *database;  /* NULL: the job's */
+    const char *backend;   /* NULL: the job's */
+    const char *precision; /* NULL: the job's */
+    int batch;             /* 0: the job's */
+    int threads;           /* per rank; 0: cores of the node / ranks of the node */
     bool allow_outside;
-    bool quiet;             /* no progress */
+    bool quiet; /* no progress */
     const char *command_line;
 } rad_farm_opts;
 
 #define RAD_FARM_REASONS 16
 typedef struct rad_farm_reason {
-    char reason[24];        /* rad_status_reason() */
-    int64_t n;              /* cases with at least one model excluded for it, in this session */
+    char reason[24]; /* rad_status_reason() */
+    int64_t n;       /* cases with at least one model excluded for it, in this session */
 } rad_farm_reason;
 
 typedef struct rad_farm_outcome {
-    int exit_code;          /* RAD_EXIT_* on rank 0; on the others RAD_EXIT_OK: a launcher takes rank 0's word, and may kill who is late */
-    bool is_root;           /* rank 0: the one that prints */
+    int exit_code; /* RAD_EXIT_* on rank 0; on the others RAD_EXIT_OK: a launcher takes rank 0's word, and may kill who is late */
+    bool is_root;  /* rank 0: the one that prints */
     int64_t run, n_case, n_scored, n_excluded, n_left; /* n_case = n_scored + n_excluded + n_left */
     int64_t n_no_case;                                 /* patients without a case */
     int64_t n_result, n_reused, n_case_reused;         /* as in rad_run_status */

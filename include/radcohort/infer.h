@@ -30,7 +30,8 @@ bool rad_backend_probe(const char *name, char *buf, size_t cap);
 rad_status rad_backend_open(const char *name, rad_backend **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_backend_close(rad_backend **be);
 const char *rad_backend_name(const rad_backend *be);
-/* Engine version for content keys: backend, library version, instruction set or device, and our own revision of it. Static for the backend's life. */
+/* Engine version for content keys: backend, library version, instruction set or device, and our own revision of it. Static for the
+ * backend's life. */
 const char *rad_backend_version(const rad_backend *be);
 /* Errors: DEVICE when this precision is not to be had here: what is missing and what to take instead. */
 rad_status rad_backend_check_precision(rad_backend *be, rad_precision p, rad_error *err) RAD_MUST_CHECK;
@@ -39,10 +40,11 @@ int rad_backend_refusals(rad_backend *be, const rad_graph *g, rad_precision p, r
 
 typedef struct rad_engine_opts {
     rad_precision precision;
-    int threads;              /* >= 1; samples run in parallel, one thread each */
-    const char *output;       /* output tensor name, NULL = the only (or first) one */
-    const char *tap;          /* also return this tensor, NULL = none */
-    int64_t sample[RAD_MAX_RANK]; /* dims of one sample without batch, 0-terminated, when the file leaves them open; sample[0] = 0: take the file's */
+    int threads;                  /* >= 1; samples run in parallel, one thread each */
+    const char *output;           /* output tensor name, NULL = the only (or first) one */
+    const char *tap;              /* also return this tensor, NULL = none */
+    int64_t sample[RAD_MAX_RANK]; /* dims of one sample without batch, 0-terminated, when the file leaves them open; sample[0] = 0: take the
+                                     file's */
 } rad_engine_opts;
 
 /* Builds graph and plan. Errors: MODEL (also: refused operators, by name), DEVICE, NOMEM. The model must outlive the engine. */
@@ -52,14 +54,15 @@ void rad_engine_destroy(rad_engine **e);
 void rad_engine_get_shapes(const rad_engine *e, rad_shape *ret_input, rad_shape *ret_output, rad_shape *ret_tap);
 const rad_graph *rad_engine_graph(const rad_engine *e);
 /* `in` [n, sample...] float32, `out` [n, output...] float32, `tap` [n, tap...] or NULL. Any n >= 0. One call at a time per engine (it uses
- * its own threads). Errors: DEVICE, NOMEM, NONFINITE (an output is NaN or Inf: names the first such sample; `out` and `tap` are filled all the
- * same, so that the caller can tell the good samples from the bad ones). */
+ * its own threads). Errors: DEVICE, NOMEM, NONFINITE (an output is NaN or Inf: names the first such sample; `out` and `tap` are filled all
+ * the same, so that the caller can tell the good samples from the bad ones). */
 rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err) RAD_MUST_CHECK;
 size_t rad_engine_describe(const rad_engine *e, char *buf, size_t cap); /* per node: implementation, for --verbose and benches */
 
-/* Runs a graph of any inputs and outputs once on a backend (node tests, parity checks). `in`/`out` in graph order; out data allocated by the caller. */
-rad_status rad_backend_run_graph(rad_backend *be, const rad_graph *g, rad_precision p, const rad_tensor *in, rad_tensor *out, rad_error *err)
-    RAD_MUST_CHECK;
+/* Runs a graph of any inputs and outputs once on a backend (node tests, parity checks). `in`/`out` in graph order; out data allocated by
+ * the caller. */
+rad_status rad_backend_run_graph(rad_backend *be, const rad_graph *g, rad_precision p, const rad_tensor *in, rad_tensor *out,
+                                 rad_error *err) RAD_MUST_CHECK;
 
 /* ---------------------------------------------------------------- class activation maps
  *

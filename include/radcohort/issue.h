@@ -13,10 +13,10 @@ typedef enum rad_severity { RAD_SEVERITY_WARNING, RAD_SEVERITY_ERROR } rad_sever
 
 typedef struct rad_issue {
     rad_severity severity;
-    char *file;      /* as the user would write it */
-    int64_t line;    /* 1-based; 0 = the file as a whole */
-    char *column;    /* column name or number, or NULL */
-    char *text;      /* what is wrong, what was expected, the way out */
+    char *file;   /* as the user would write it */
+    int64_t line; /* 1-based; 0 = the file as a whole */
+    char *column; /* column name or number, or NULL */
+    char *text;   /* what is wrong, what was expected, the way out */
 } rad_issue;
 
 #define RAD_MAX_ISSUES 1000 /* kept; further ones are only counted */

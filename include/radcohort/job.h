@@ -15,13 +15,13 @@ extern "C" {
 #endif
 
 #define RAD_MAX_JOB_BYTES ((size_t)1 << 20)
-#define RAD_MAX_CHANNELS 32  /* channel entries of one input */
-#define RAD_MAX_OFFSETS 15   /* slice offsets of one channel entry */
-#define RAD_MAX_PLANES 64    /* planes of one input = sum over channels of their offsets */
+#define RAD_MAX_CHANNELS 32 /* channel entries of one input */
+#define RAD_MAX_OFFSETS 15  /* slice offsets of one channel entry */
+#define RAD_MAX_PLANES 64   /* planes of one input = sum over channels of their offsets */
 #define RAD_MAX_INPUTS 32
 #define RAD_MAX_MODELS 64
 #define RAD_MAX_CLASSES 64
-#define RAD_MAX_POINTS 32    /* operating points */
+#define RAD_MAX_POINTS 32 /* operating points */
 
 /* What to put where a neighbour slice (or a pixel of the region) lies outside the image. */
 typedef enum rad_edge { RAD_EDGE_REPLICATE, RAD_EDGE_ZERO } rad_edge;
@@ -61,8 +61,8 @@ typedef struct rad_channel_spec {
     int n_offset;
     int offset[RAD_MAX_OFFSETS]; /* slices, relative to the scored slice, along the third axis after reorientation */
     rad_component component;
-    bool zero_if_missing;        /* no such image: planes of zeros instead of an exclusion; never for the first entry */
-    rad_window_spec window;       /* this and the next: what is set here goes before the input's own, key by key */
+    bool zero_if_missing;   /* no such image: planes of zeros instead of an exclusion; never for the first entry */
+    rad_window_spec window; /* this and the next: what is set here goes before the input's own, key by key */
     rad_intensity_spec intensity;
 } rad_channel_spec;
 
@@ -99,7 +99,7 @@ typedef struct rad_crop_spec {
 
 /* How an image that does not lie on the reference's grid is matched to its slices. */
 typedef struct rad_match_spec {
-    bool nearest;        /* the nearest slice, interpolated within it; else between slices too */
+    bool nearest; /* the nearest slice, interpolated within it; else between slices too */
     bool has_tolerance;
     double tolerance_mm; /* from a used slice of the reference to the nearest slice; without: half the reference's slice distance */
 } rad_match_spec;
@@ -134,20 +134,20 @@ typedef struct rad_input_spec {
     rad_intensity_spec intensity;
     rad_resize_spec resize;
     rad_normalise_spec normalise;
-    char *canonical;     /* every field above but the name as one canonical text line (numbers as %.17g): goes into content keys and the
-                            database. Equal texts prepare equal pixels, whatever the inputs are called */
+    char *canonical; /* every field above but the name as one canonical text line (numbers as %.17g): goes into content keys and the
+                        database. Equal texts prepare equal pixels, whatever the inputs are called */
 } rad_input_spec;
 
 typedef enum rad_activation { RAD_ACT_NONE, RAD_ACT_SOFTMAX, RAD_ACT_SIGMOID } rad_activation;
 
 typedef struct rad_model_spec {
     char *name;
-    char *file;          /* as written; relative to the job file */
-    char *path;          /* resolved */
-    char *sha256;        /* pinned identity, or NULL */
-    int input;           /* index into job->input */
-    char *output;        /* output tensor name, or NULL for the only one */
-    int when_missing;    /* 1 + index of the model that scores a case in its place when the case lacks images for the input; 0: none */
+    char *file;       /* as written; relative to the job file */
+    char *path;       /* resolved */
+    char *sha256;     /* pinned identity, or NULL */
+    int input;        /* index into job->input */
+    char *output;     /* output tensor name, or NULL for the only one */
+    int when_missing; /* 1 + index of the model that scores a case in its place when the case lacks images for the input; 0: none */
     rad_activation activation; /* applied to the network's output in double, before scores are stored */
 } rad_model_spec;
 
@@ -164,15 +164,15 @@ typedef struct rad_operating_point {
 
 typedef struct rad_job {
     char *name;
-    char *path;        /* of the job file */
-    char *text;        /* the YAML as read: stored with the run */
+    char *path;                  /* of the job file */
+    char *text;                  /* the YAML as read: stored with the run */
     char sha256[RAD_SHA256_HEX]; /* of text */
-    char *cohort_dir;  /* resolved */
-    char *database;    /* resolved, or NULL: results/NAME.sqlite in the working directory */
-    rad_unit case_unit; /* `unit`: what is scored as one case, lesion or patient */
+    char *cohort_dir;            /* resolved */
+    char *database;              /* resolved, or NULL: results/NAME.sqlite in the working directory */
+    rad_unit case_unit;          /* `unit`: what is scored as one case, lesion or patient */
     int n_class;
     char *class_name[RAD_MAX_CLASSES]; /* order of the network's outputs; values of the label column */
-    int positive;      /* class index whose score is stored for two-class jobs; -1 for more classes */
+    int positive;                      /* class index whose score is stored for two-class jobs; -1 for more classes */
     int n_input;
     rad_input_spec *input;
     int n_model;
@@ -181,9 +181,9 @@ typedef struct rad_job {
     int n_point;
     rad_operating_point point[RAD_MAX_POINTS];
     bool by_all, by_cohort, by_center; /* strata */
-    int batch;         /* samples per call of the network, at most; numerically irrelevant */
-    char *backend, *precision; /* defaults "onednn", "fp32"; the command line overrides */
-    void *arena;       /* owner of everything above */
+    int batch;                         /* samples per call of the network, at most; numerically irrelevant */
+    char *backend, *precision;         /* defaults "onednn", "fp32"; the command line overrides */
+    void *arena;                       /* owner of everything above */
 } rad_job;
 
 /* Reads, resolves paths against the job file's folder, fills defaults, checks ranges. Every mistake becomes an issue with file,

@@ -14,37 +14,46 @@
 extern "C" {
 #endif
 
-#define RAD_MAX_DIM 32767                        /* per axis */
-#define RAD_MAX_VOXELS ((int64_t)1 << 31)        /* of one image, all axes */
-#define RAD_MAX_IMAGE_BYTES ((size_t)8 << 30)    /* inflated */
-#define RAD_MAX_FILE_BYTES ((size_t)8 << 30)     /* on disk */
-#define RAD_MAX_PNG_BYTES ((size_t)256 << 20)     /* on disk */
-#define RAD_MAX_GZIP_RATIO 1200                  /* inflated / compressed; deflate itself cannot pass 1032 */
+#define RAD_MAX_DIM 32767                     /* per axis */
+#define RAD_MAX_VOXELS ((int64_t)1 << 31)     /* of one image, all axes */
+#define RAD_MAX_IMAGE_BYTES ((size_t)8 << 30) /* inflated */
+#define RAD_MAX_FILE_BYTES ((size_t)8 << 30)  /* on disk */
+#define RAD_MAX_PNG_BYTES ((size_t)256 << 20) /* on disk */
+#define RAD_MAX_GZIP_RATIO 1200               /* inflated / compressed; deflate itself cannot pass 1032 */
 
 typedef enum rad_voxel_type {
-    RAD_VOX_U8, RAD_VOX_I8, RAD_VOX_U16, RAD_VOX_I16, RAD_VOX_U32, RAD_VOX_I32, RAD_VOX_U64, RAD_VOX_I64,
-    RAD_VOX_F32, RAD_VOX_F64, RAD_VOX_RGB24
+    RAD_VOX_U8,
+    RAD_VOX_I8,
+    RAD_VOX_U16,
+    RAD_VOX_I16,
+    RAD_VOX_U32,
+    RAD_VOX_I32,
+    RAD_VOX_U64,
+    RAD_VOX_I64,
+    RAD_VOX_F32,
+    RAD_VOX_F64,
+    RAD_VOX_RGB24
 } rad_voxel_type;
 size_t rad_voxel_size(rad_voxel_type t);
 const char *rad_voxel_type_name(rad_voxel_type t); /* "int16", "rgb24", ... as in NIfTI */
 
 /* What the header says. Plain data. */
 typedef struct rad_image_info {
-    int n_dim;              /* 1..7 as stored */
-    int64_t dim[7];         /* 1 beyond n_dim */
-    double spacing[3];      /* mm, positive */
-    double affine[4][4];    /* voxel -> RAS+ mm: sform when its code > 0, else qform when its code > 0, else spacing only ("method 1") */
+    int n_dim;           /* 1..7 as stored */
+    int64_t dim[7];      /* 1 beyond n_dim */
+    double spacing[3];   /* mm, positive */
+    double affine[4][4]; /* voxel -> RAS+ mm: sform when its code > 0, else qform when its code > 0, else spacing only ("method 1") */
     int sform_code, qform_code;
     double form_disagreement_mm; /* largest distance over the corners between sform and qform when both are set; 0 otherwise */
-    char orientation[4];    /* closest axis codes of +x +y +z, e.g. "LAS" (nibabel aff2axcodes); "???" when degenerate */
+    char orientation[4];         /* closest axis codes of +x +y +z, e.g. "LAS" (nibabel aff2axcodes); "???" when degenerate */
     rad_voxel_type type;
-    double slope, inter;    /* value = slope * stored + inter; (1, 0) when the header's slope is 0 or not finite */
-    bool swapped;           /* file byte order differs from this machine's */
+    double slope, inter; /* value = slope * stored + inter; (1, 0) when the header's slope is 0 or not finite */
+    bool swapped;        /* file byte order differs from this machine's */
     bool gzip;
-    int nifti_version;      /* 1 or 2; 0: a PNG still */
-    bool pair;              /* .hdr/.img */
-    size_t file_bytes;      /* on disk, both files of a pair */
-    char *warning;          /* NULL, or text worth recording (sform/qform disagree by more than 1 mm, ...); owned */
+    int nifti_version; /* 1 or 2; 0: a PNG still */
+    bool pair;         /* .hdr/.img */
+    size_t file_bytes; /* on disk, both files of a pair */
+    char *warning;     /* NULL, or text worth recording (sform/qform disagree by more than 1 mm, ...); owned */
 } rad_image_info;
 void rad_image_info_release(rad_image_info *i);
 
@@ -55,7 +64,7 @@ bool rad_affine_axes(const double affine[4][4], int ret_axis[3], int ret_sign[3]
 /* A volume in native byte order, unscaled. */
 typedef struct rad_volume {
     rad_image_info info;
-    void *voxel;                 /* info.type, dims as stored, x fastest; owned */
+    void *voxel; /* info.type, dims as stored, x fastest; owned */
     size_t bytes;
     char content[RAD_XXH128_HEX]; /* XXH3-128 of the file's bytes as they lie on disk (.hdr then .img for a pair) */
 } rad_volume;

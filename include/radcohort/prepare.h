@@ -15,37 +15,38 @@
 extern "C" {
 #endif
 
-#define RAD_MAX_REGION 65536                        /* pixels per side of a region, margins included */
-#define RAD_MAX_PREPARED_BYTES ((size_t)8 << 30)    /* of one prepared input of one case */
+#define RAD_MAX_REGION 65536                     /* pixels per side of a region, margins included */
+#define RAD_MAX_PREPARED_BYTES ((size_t)8 << 30) /* of one prepared input of one case */
 
 /* Where the lesion is, in voxel indices of the reference image (that of the first channel entry) as stored; of the image of entry
  * region.drawn_on where that is not 0. */
 typedef struct rad_roi {
     bool has_box, has_point;
-    int64_t box[6];          /* as rad_lesion.box */
+    int64_t box[6]; /* as rad_lesion.box */
     double point[3];
-    const rad_volume *mask;  /* or NULL; on that image's grid (stored in any order), or without sform and qform but of its dims */
+    const rad_volume *mask; /* or NULL; on that image's grid (stored in any order), or without sform and qform but of its dims */
 } rad_roi;
 
 /* One input of one case, prepared: n_slice samples of [n_plane, height, width] float32. */
 typedef struct rad_prepared {
     int64_t n_slice, n_plane, height, width;
-    float *data;              /* [n_slice, n_plane, height, width], 64-byte aligned; owned */
-    int64_t *slice;           /* [n_slice] index of the scored slice along the third axis AFTER reorientation */
-    int64_t *stored_slice;    /* [n_slice] the same slice as an index along the stored axis it lies on */
-    int64_t (*box)[4];        /* [n_slice] x0 y0 x1 y1 of the region in the reoriented slice, may reach outside the image */
-    double *mismatch_mm;      /* [n_slice] distance from the slice (and its neighbours) to the nearest slices of images on other grids: the
-                                 largest; 0 when all lie on the reference's grid */
-    int stored_axis;          /* 0, 1 or 2: which stored axis the slices run along */
+    float *data;           /* [n_slice, n_plane, height, width], 64-byte aligned; owned */
+    int64_t *slice;        /* [n_slice] index of the scored slice along the third axis AFTER reorientation */
+    int64_t *stored_slice; /* [n_slice] the same slice as an index along the stored axis it lies on */
+    int64_t (*box)[4];     /* [n_slice] x0 y0 x1 y1 of the region in the reoriented slice, may reach outside the image */
+    double *mismatch_mm;   /* [n_slice] distance from the slice (and its neighbours) to the nearest slices of images on other grids: the
+                              largest; 0 when all lie on the reference's grid */
+    int stored_axis;       /* 0, 1 or 2: which stored axis the slices run along */
 } rad_prepared;
 
 /* volume[c]: the volume of channel entry c of `spec` (entries may share one); NULL: missing, planes of zeros (never the first nor
  * region.drawn_on). 2-D images count as one slice; for 4-D images the first frame is used, or all as slices. roi: NULL = no lesion. Errors:
  * SHAPE (a mask is not on its image's grid: both grids are named; the slices of two sequences are farther apart than the tolerance), REGION
  * (empty mask, box or point outside the image, no region where one is needed, no voxel to take intensities from, a crop that leaves
- * nothing), NONFINITE (NaN or Inf in the region of a slice that is used, and no number declared for them), UNSUPPORTED (5-D and more, degenerate
- * affine, an orientation that would cut a 2-D image into lines, slices and frames in one image where frames are to be slices), LIMIT
- * (RAD_MAX_REGION, RAD_MAX_PREPARED_BYTES), CONFIG (a spec that no job reader makes), NOMEM. `ret` is released by rad_prepared_release. */
+ * nothing), NONFINITE (NaN or Inf in the region of a slice that is used, and no number declared for them), UNSUPPORTED (5-D and more,
+ * degenerate affine, an orientation that would cut a 2-D image into lines, slices and frames in one image where frames are to be slices),
+ * LIMIT (RAD_MAX_REGION, RAD_MAX_PREPARED_BYTES), CONFIG (a spec that no job reader makes), NOMEM. `ret` is released by
+ * rad_prepared_release. */
 rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, rad_prepared *ret,
                             rad_error *err) RAD_MUST_CHECK;
 void rad_prepared_release(rad_prepared *p);

@@ -24,10 +24,10 @@ typedef struct rad_sched rad_sched;
 typedef enum rad_lease_state { RAD_LEASE_PENDING, RAD_LEASE_LEASED, RAD_LEASE_DONE, RAD_LEASE_QUARANTINED } rad_lease_state;
 
 typedef struct rad_sched_case {
-    int64_t id;          /* caller's identity of the case (database id) */
-    double cost;         /* any unit; larger = earlier */
-    int attempts;        /* leases that never came back, from the database */
-    int lost;            /* times it was lost although that may not have been its fault (the whole job died, say) */
+    int64_t id;   /* caller's identity of the case (database id) */
+    double cost;  /* any unit; larger = earlier */
+    int attempts; /* leases that never came back, from the database */
+    int lost;     /* times it was lost although that may not have been its fault (the whole job died, say) */
 } rad_sched_case;
 
 typedef struct rad_sched_opts {
@@ -35,8 +35,8 @@ typedef struct rad_sched_opts {
 } rad_sched_opts;
 
 /* Copies `item`. Cases that already used their attempts are quarantined at once (see rad_sched_take_quarantined). */
-rad_status rad_sched_create(const rad_sched_case *item, int64_t n, int n_rank, const rad_sched_opts *opts, rad_sched **ret, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_sched_create(const rad_sched_case *item, int64_t n, int n_rank, const rad_sched_opts *opts, rad_sched **ret,
+                            rad_error *err) RAD_MUST_CHECK;
 void rad_sched_destroy(rad_sched **s);
 /* Leases up to `max` cases to `rank` at time `now`; writes indices into ret_index, returns how many (0: nothing left or rank is out). */
 int64_t rad_sched_lease(rad_sched *s, int rank, int64_t max, double now, int64_t *ret_index);
@@ -62,7 +62,10 @@ int64_t rad_sched_load(const rad_sched *s, int rank);
 /* True when `rank` can be given work (neither out nor silent), whether or not there is any. */
 bool rad_sched_rank_usable(const rad_sched *s, int rank);
 
-typedef struct rad_sched_counts { int64_t pending, leased, done, quarantined; double cost_done, cost_total; } rad_sched_counts;
+typedef struct rad_sched_counts {
+    int64_t pending, leased, done, quarantined;
+    double cost_done, cost_total;
+} rad_sched_counts;
 rad_sched_counts rad_sched_count(const rad_sched *s);
 const rad_sched_case *rad_sched_get(const rad_sched *s, int64_t index);
 rad_lease_state rad_sched_state(const rad_sched *s, int64_t index);

@@ -36,18 +36,18 @@ bool rad_store_is_held(const rad_store *st);
 
 /* ---------------------------------------------------------------- a run */
 
-typedef struct rad_run_model { /* what the coordinator found in each model file */
+typedef struct rad_run_model {                 /* what the coordinator found in each model file */
     const char *sha256, *graph_hash, *summary; /* summary: rad_graph_describe */
     int opset;
     int64_t parameters;
-    const char *input_shape, *output_shape;    /* text, one sample */
+    const char *input_shape, *output_shape; /* text, one sample */
 } rad_run_model;
 
 typedef struct rad_run_info {
     const rad_job *job;
     const rad_cohort *cohort;
     const rad_manifest *manifest;
-    const rad_run_model *model;  /* job->n_model */
+    const rad_run_model *model; /* job->n_model */
     const char *backend, *backend_version, *precision, *host, *launch_mode, *command_line, *versions_json;
     const char *files_sha256; /* of path, size and time of change (or 'missing') of every file that the manifest uses */
     int rules;                /* revision of what the program does beyond the declared rules */
@@ -74,30 +74,30 @@ rad_status rad_store_lease(rad_store *st, int64_t run, const int64_t *case_id, i
 rad_status rad_store_return(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, rad_error *err) RAD_MUST_CHECK;
 
 typedef struct rad_image_record { /* what the worker read */
-    int64_t image;               /* index into cohort->image */
+    int64_t image;                /* index into cohort->image */
     char content[RAD_XXH128_HEX];
     int n_dim;
     int64_t dim[7];
     double spacing[3], affine[4][4];
     char orientation[4];
-    const char *type;            /* voxel type name */
-    const char *warning;         /* or NULL */
+    const char *type;    /* voxel type name */
+    const char *warning; /* or NULL */
     int64_t file_bytes;
 } rad_image_record;
 
 typedef struct rad_model_result { /* one model on one case */
-    rad_status status;           /* RAD_OK, or why there is no score (study scope) */
-    const char *stage;           /* "load", "prepare", "infer" when not OK */
+    rad_status status;            /* RAD_OK, or why there is no score (study scope) */
+    const char *stage;            /* "load", "prepare", "infer" when not OK */
     const char *why;
     /* content key: H(image contents, region, input canonical text, model hash, activation, precision, engine version) */
     char key[RAD_SHA256_HEX];
-    int scored_by;               /* 1 + index of the model that stood in (rad_model_spec.when_missing); 0: the model itself */
-    bool stored;                 /* nothing was computed: the file has the result under `key`; no slices here */
+    int scored_by; /* 1 + index of the model that stood in (rad_model_spec.when_missing); 0: the model itself */
+    bool stored;   /* nothing was computed: the file has the result under `key`; no slices here */
     int64_t n_slice;
     const int64_t *slice, *stored_slice; /* [n_slice] */
-    const int64_t (*box)[4];     /* [n_slice] */
-    const double *mismatch_mm;   /* [n_slice] how far slices of images on other grids were at most; NULL: all 0 */
-    const double *score;         /* [n_slice, n_class] after the activation */
+    const int64_t (*box)[4];             /* [n_slice] */
+    const double *mismatch_mm;           /* [n_slice] how far slices of images on other grids were at most; NULL: all 0 */
+    const double *score;                 /* [n_slice, n_class] after the activation */
 } rad_model_result;
 
 typedef struct rad_case_result {
@@ -107,7 +107,7 @@ typedef struct rad_case_result {
     int64_t n_image;
     const rad_image_record *image;
     int n_model;
-    const rad_model_result *model; /* job->n_model */
+    const rad_model_result *model;     /* job->n_model */
     double read_s, prepare_s, infer_s; /* time ledger */
     int64_t read_bytes;
 } rad_case_result;
@@ -141,7 +141,7 @@ rad_status rad_store_last_run(rad_store *st, int64_t *ret_run, rad_error *err) R
 
 typedef struct rad_run_status {
     int64_t run;
-    char state[16];             /* running, stopped, finished, failed */
+    char state[16]; /* running, stopped, finished, failed */
     char job[128], backend[32], precision[16], case_unit[16], started[RAD_TIME_TEXT], finished[RAD_TIME_TEXT];
     /* n_case = n_done + n_leased + n_pending; n_done counts cases that are scored or excluded, n_excluded those among them that at
      * least one model could not score */
@@ -150,15 +150,15 @@ typedef struct rad_run_status {
     /* scores of models on cases so far; those among them that the file had already; cases all of whose scores it had */
     int64_t n_result, n_reused, n_case_reused;
     double read_s, prepare_s, infer_s; /* summed over ranks */
-    bool writer;                /* a process is writing the file now; a running run without one was interrupted */
-    int64_t sessions, session_done; /* cases that were done before the latest session */
-    double session_s;           /* seconds since the latest session began (to its end for a finished run) */
+    bool writer;                       /* a process is writing the file now; a running run without one was interrupted */
+    int64_t sessions, session_done;    /* cases that were done before the latest session */
+    double session_s;                  /* seconds since the latest session began (to its end for a finished run) */
 } rad_run_status;
 rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret, rad_error *err) RAD_MUST_CHECK;
 
 typedef struct rad_exclusion_count {
     const char *unit, *stage, *reason, *example; /* example: the text of one of them */
-    int64_t n;                  /* distinct cases (unit of the job) or patients */
+    int64_t n;                                   /* distinct cases (unit of the job) or patients */
 } rad_exclusion_count;
 /* Exclusions by unit, stage and reason, most frequent first. A non-zero return stops. Strings live for the call. */
 rad_status rad_store_each_exclusion(rad_store *st, int64_t run, int (*row)(const rad_exclusion_count *c, void *payload), void *payload,
@@ -169,14 +169,14 @@ rad_status rad_store_each_exclusion(rad_store *st, int64_t run, int (*row)(const
 rad_status rad_store_compute_statistics(rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
 typedef struct rad_statistic_row {
     const char *model, *unit, *stratum, *name, *method;
-    const char *class_name;   /* NULL: all classes together */
-    const char *reason;       /* why something is NULL or degenerate, or NULL */
-    const char *stratum_kind; /* all, cohort, center, contrast */
-    const char *cohort;       /* internal, external, or NULL: both */
-    const char *point;        /* operating point, or NULL */
-    const char *versus;       /* model, reader or center compared with, or NULL */
-    const char *query;        /* SQL that returns the rows behind the number */
-    int64_t n, n_pos, n_missing, n_cluster; /* n_cluster: patients among n */
+    const char *class_name;                             /* NULL: all classes together */
+    const char *reason;                                 /* why something is NULL or degenerate, or NULL */
+    const char *stratum_kind;                           /* all, cohort, center, contrast */
+    const char *cohort;                                 /* internal, external, or NULL: both */
+    const char *point;                                  /* operating point, or NULL */
+    const char *versus;                                 /* model, reader or center compared with, or NULL */
+    const char *query;                                  /* SQL that returns the rows behind the number */
+    int64_t n, n_pos, n_missing, n_cluster;             /* n_cluster: patients among n */
     double est, se, lower, upper, level, p, p_adjusted; /* NaN = NULL */
 } rad_statistic_row;
 /* Calls `row` in a fixed order: model, unit, class, then all, cohorts, centers, contrast. A non-zero return stops. Strings live for the

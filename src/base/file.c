@@ -61,7 +61,10 @@ rad_status rad_map_open(const char *path, size_t max, rad_map *ret, rad_error *e
 
 void rad_map_close(rad_map *m) {
     if (m->data) {
-        union { const uint8_t *c; void *v; } u = {.c = m->data};
+        union {
+            const uint8_t *c;
+            void *v;
+        } u = {.c = m->data};
         munmap(u.v, m->size);
     }
     *m = (rad_map){0};
@@ -69,7 +72,10 @@ void rad_map_close(rad_map *m) {
 
 void rad_map_drop_pages(const rad_map *m) {
     if (m->data) {
-        union { const uint8_t *c; void *v; } u = {.c = m->data};
+        union {
+            const uint8_t *c;
+            void *v;
+        } u = {.c = m->data};
         (void)madvise(u.v, m->size, MADV_DONTNEED);
     }
 }

@@ -45,8 +45,8 @@ void rad_issues_add(rad_issues *is, rad_severity sev, const char *file, int64_t 
         text[end] = '+';
         text[end + 1] = '\0';
     }
-    rad_issue it = {.severity = sev, .file = rad_strdup(file), .line = line, .column = column ? rad_strdup(column) : NULL,
-                    .text = rad_strdup(text)};
+    rad_issue it = {
+        .severity = sev, .file = rad_strdup(file), .line = line, .column = column ? rad_strdup(column) : NULL, .text = rad_strdup(text)};
     if (!it.file || !it.text || (column && !it.column)) {
         item_release(&it);
         return;

@@ -15,28 +15,50 @@ rad_scope rad_status_scope(rad_status s) {
 
 const char *rad_status_reason(rad_status s) {
     switch (s) {
-    case RAD_OK: return "ok";
-    case RAD_E_NOTFOUND: return "notfound";
-    case RAD_E_IO: return "io";
-    case RAD_E_TRUNCATED: return "truncated";
-    case RAD_E_FORMAT: return "format";
-    case RAD_E_UNSUPPORTED: return "unsupported";
-    case RAD_E_LIMIT: return "limit";
-    case RAD_E_SHAPE: return "shape";
-    case RAD_E_NONFINITE: return "nonfinite";
-    case RAD_E_CHANNEL: return "channel";
-    case RAD_E_REGION: return "region";
-    case RAD_E_QUARANTINE: return "quarantine";
-    case RAD_E_LEAKAGE: return "leakage";
-    case RAD_E_NOMEM: return "nomem";
-    case RAD_E_DEVICE: return "device";
-    case RAD_E_USAGE: return "usage";
-    case RAD_E_CONFIG: return "config";
-    case RAD_E_MODEL: return "model";
-    case RAD_E_STORE: return "store";
-    case RAD_E_COMM: return "comm";
-    case RAD_E_INTERNAL: return "internal";
-    case RAD_E_STOPPED: return "stopped";
+    case RAD_OK:
+        return "ok";
+    case RAD_E_NOTFOUND:
+        return "notfound";
+    case RAD_E_IO:
+        return "io";
+    case RAD_E_TRUNCATED:
+        return "truncated";
+    case RAD_E_FORMAT:
+        return "format";
+    case RAD_E_UNSUPPORTED:
+        return "unsupported";
+    case RAD_E_LIMIT:
+        return "limit";
+    case RAD_E_SHAPE:
+        return "shape";
+    case RAD_E_NONFINITE:
+        return "nonfinite";
+    case RAD_E_CHANNEL:
+        return "channel";
+    case RAD_E_REGION:
+        return "region";
+    case RAD_E_QUARANTINE:
+        return "quarantine";
+    case RAD_E_LEAKAGE:
+        return "leakage";
+    case RAD_E_NOMEM:
+        return "nomem";
+    case RAD_E_DEVICE:
+        return "device";
+    case RAD_E_USAGE:
+        return "usage";
+    case RAD_E_CONFIG:
+        return "config";
+    case RAD_E_MODEL:
+        return "model";
+    case RAD_E_STORE:
+        return "store";
+    case RAD_E_COMM:
+        return "comm";
+    case RAD_E_INTERNAL:
+        return "internal";
+    case RAD_E_STOPPED:
+        return "stopped";
     }
     return "unknown";
 }

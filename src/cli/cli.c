@@ -6,20 +6,17 @@
 
 enum { MAX_OPTIONS = 64 };
 
-void rad_cli_print_help(const rad_command *c, FILE *to)
-{
+void rad_cli_print_help(const rad_command *c, FILE *to) {
     (void)fprintf(to, "usage: radcohort %s %s\n\n%s\n\n%s", c->name, c->usage, c->summary, c->help);
 }
 
-static rad_status wrong(const rad_command *c, const char *what, const char *word, const char *way_out)
-{
+static rad_status wrong(const rad_command *c, const char *what, const char *word, const char *way_out) {
     (void)fprintf(stderr, "radcohort %s: error: %s '%s'%s%s\nusage: radcohort %s %s\n", c->name, what, word, way_out[0] != '\0' ? ": " : "",
                   way_out, c->name, c->usage);
     return RAD_E_USAGE;
 }
 
-static rad_status unknown(const rad_command *c, const char *word, size_t length, const rad_option *option)
-{
+static rad_status unknown(const rad_command *c, const char *word, size_t length, const rad_option *option) {
     const char *known[MAX_OPTIONS + 2];
     size_t n = 0;
     for (; option[n].name != NULL && n < MAX_OPTIONS; n++)
@@ -36,8 +33,7 @@ static rad_status unknown(const rad_command *c, const char *word, size_t length,
 }
 
 /* One option at argv[*i]; advances *i over its value. */
-static rad_status take(const rad_command *c, int argc, char **argv, int *i, const rad_option *option)
-{
+static rad_status take(const rad_command *c, int argc, char **argv, int *i, const rad_option *option) {
     const char *word = argv[*i];
     const char *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
     size_t length = equals != NULL ? (size_t)(equals - word) : strlen(word);
@@ -66,8 +62,7 @@ static rad_status take(const rad_command *c, int argc, char **argv, int *i, cons
 }
 
 rad_status rad_cli_parse(const rad_command *c, int argc, char **argv, const rad_option *option, const char **positional, int max_positional,
-                         int *ret_n)
-{
+                         int *ret_n) {
     int n = 0;
     bool only_positional = false;
     for (int i = 1; i < argc; i++)
@@ -95,8 +90,7 @@ rad_status rad_cli_parse(const rad_command *c, int argc, char **argv, const rad_
     return RAD_OK;
 }
 
-int rad_cli_exit_code(rad_status st)
-{
+int rad_cli_exit_code(rad_status st) {
     if (st == RAD_OK)
         return RAD_EXIT_OK;
     if (st == RAD_E_STOPPED)
@@ -108,8 +102,7 @@ int rad_cli_exit_code(rad_status st)
     return rad_status_scope(st) == RAD_SCOPE_STUDY && st != RAD_E_IO ? RAD_EXIT_USAGE : RAD_EXIT_FAILED;
 }
 
-int rad_cli_fail(const rad_command *c, rad_status st, const rad_error *err)
-{
+int rad_cli_fail(const rad_command *c, rad_status st, const rad_error *err) {
     const char *text = err != NULL && err->text[0] != '\0' ? err->text : rad_status_reason(st);
     (void)fprintf(stderr, "radcohort %s: error: %s\n", c->name, text);
     return rad_cli_exit_code(st);

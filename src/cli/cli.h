@@ -6,9 +6,9 @@
 
 typedef struct rad_command {
     const char *name;
-    const char *usage;    /* "JOB [--db FILE] [--backend NAME]" */
-    const char *summary;  /* one line */
-    const char *help;     /* options and at least one example, whole lines */
+    const char *usage;                 /* "JOB [--db FILE] [--backend NAME]" */
+    const char *summary;               /* one line */
+    const char *help;                  /* options and at least one example, whole lines */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns an exit code (RAD_EXIT_*) */
 } rad_command;
 
@@ -20,10 +20,10 @@ RAD_COMMANDS(RAD_DECLARE)
 
 /* Options of one command, parsed in one place. `flag` options take no value. Unknown ones name the nearest known. */
 typedef struct rad_option {
-    const char *name;    /* "--db" */
+    const char *name; /* "--db" */
     bool flag;
-    const char **value;  /* value options: where the text goes */
-    bool *set;           /* flag options */
+    const char **value; /* value options: where the text goes */
+    bool *set;          /* flag options */
 } rad_option;
 /* Separates options (anywhere) from positional arguments. `option` ends with name NULL. Prints what is wrong to stderr and returns
  * RAD_E_USAGE; "--help" prints the command's help to stdout and returns RAD_E_STOPPED (the caller exits 0). */

@@ -19,8 +19,7 @@ struct verdict {
     rad_buf why;
 };
 
-static void list_precisions(rad_backend *be, struct verdict *v)
-{
+static void list_precisions(rad_backend *be, struct verdict *v) {
     for (int p = RAD_PREC_FP32; p <= RAD_PREC_BF16; p++)
         if (rad_backend_check_precision(be, (rad_precision)p, NULL) == RAD_OK) {
             const size_t at = strlen(v->precisions);
@@ -29,8 +28,7 @@ static void list_precisions(rad_backend *be, struct verdict *v)
 }
 
 /* A text view of one backend; a network is checked at batch 1. */
-static rad_status examine(struct verdict *v, const rad_graph *g, rad_precision p, rad_error *err)
-{
+static rad_status examine(struct verdict *v, const rad_graph *g, rad_precision p, rad_error *err) {
     rad_backend *be = NULL;
     rad_buf_init(&v->why, RAD_MAX_REFUSAL_TEXT);
     v->usable = rad_backend_probe(v->name, v->text, sizeof v->text);
@@ -48,8 +46,7 @@ static rad_status examine(struct verdict *v, const rad_graph *g, rad_precision p
     return RAD_OK;
 }
 
-static void print_text(const struct verdict *v, int n)
-{
+static void print_text(const struct verdict *v, int n) {
     for (int i = 0; i < n; i++) {
         (void)printf("%-8s %s\n", v[i].name, v[i].text);
         if (v[i].usable)
@@ -61,8 +58,7 @@ static void print_text(const struct verdict *v, int n)
     }
 }
 
-static void print_operators(void)
-{
+static void print_operators(void) {
     size_t n = 0;
     const rad_op_def *const *op = rad_op_list(&n);
     int column = 0;
@@ -80,8 +76,7 @@ static void print_operators(void)
 }
 
 /* What a reader of heat maps wants to know before a run: can this network make them, and if not, why. */
-static rad_status describe_maps(const rad_graph *g, char *buf, size_t cap, rad_error *err)
-{
+static rad_status describe_maps(const rad_graph *g, char *buf, size_t cap, rad_error *err) {
     rad_cam *cam = NULL;
     rad_error why = {0};
     const rad_status st = rad_cam_create_from_graph(g, NULL, &cam, &why);
@@ -95,8 +90,7 @@ static rad_status describe_maps(const rad_graph *g, char *buf, size_t cap, rad_e
     return RAD_OK;
 }
 
-static rad_status print_json(const struct verdict *v, int n, const char *maps, rad_error *err)
-{
+static rad_status print_json(const struct verdict *v, int n, const char *maps, rad_error *err) {
     json_t *list = json_array(), *operators = json_array();
     size_t n_op = 0;
     const rad_op_def *const *op = rad_op_list(&n_op);
@@ -121,8 +115,7 @@ static rad_status print_json(const struct verdict *v, int n, const char *maps, r
     return ok ? RAD_OK : rad_error_set(err, RAD_E_NOMEM, "cannot write JSON");
 }
 
-static rad_status backends(const char *path, const char *precision, bool json, rad_error *err)
-{
+static rad_status backends(const char *path, const char *precision, bool json, rad_error *err) {
     rad_model *model = NULL;
     rad_graph *graph = NULL;
     rad_status st = RAD_OK;
@@ -160,8 +153,7 @@ out:
     return st;
 }
 
-static int run(int argc, char **argv)
-{
+static int run(int argc, char **argv) {
     const char *model = NULL, *precision = "fp32", *none = NULL;
     bool json = false;
     const rad_option option[] = {{"--model", false, &model, NULL},

@@ -76,7 +76,7 @@ static int run(int argc, char **argv) {
     int code = st != RAD_OK                     ? rad_cli_fail(&rad_command_check, st, &err)
                : k.issues.n_error > 0           ? RAD_EXIT_USAGE
                : k.n_excluded + k.n_no_case > 0 ? RAD_EXIT_EXCLUSIONS
-                                                 : RAD_EXIT_OK;
+                                                : RAD_EXIT_OK;
     if (st == RAD_OK) {
         print_issues(&k);
         if (!json)

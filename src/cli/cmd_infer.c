@@ -31,8 +31,7 @@ struct job {
     float *out, *tap;
 };
 
-static rad_status parse_shape(struct job *j, rad_error *err)
-{
+static rad_status parse_shape(struct job *j, rad_error *err) {
     const char *at = j->r.shape;
     for (int i = 0; at != NULL; i++) {
         char word[24] = "";
@@ -55,8 +54,7 @@ static rad_status parse_shape(struct job *j, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status parse_request(struct job *j, rad_error *err)
-{
+static rad_status parse_request(struct job *j, rad_error *err) {
     rad_status st = RAD_OK;
     int64_t threads = 1;
     if (j->r.input == NULL || j->r.output == NULL)
@@ -85,8 +83,7 @@ out:
     return st;
 }
 
-static rad_status load_input(struct job *j, rad_error *err)
-{
+static rad_status load_input(struct job *j, rad_error *err) {
     rad_shape in, out, tap;
     char text[128];
     rad_engine_get_shapes(j->engine, &in, &out, &tap);
@@ -116,13 +113,11 @@ static rad_status load_input(struct job *j, rad_error *err)
     return RAD_OK;
 }
 
-static const float *input_data(const struct job *j)
-{
+static const float *input_data(const struct job *j) {
     return (const float *)(const void *)j->input.data; /* mapped at a page boundary */
 }
 
-static void print_plan(const rad_engine *e)
-{
+static void print_plan(const rad_engine *e) {
     char passes[1024] = "";
     (void)rad_graph_describe(rad_engine_graph(e), passes, sizeof passes);
     const size_t n = rad_engine_describe(e, NULL, 0);
@@ -134,8 +129,7 @@ static void print_plan(const rad_engine *e)
     free(text);
 }
 
-static size_t largest_of(const float *p, size_t n)
-{
+static size_t largest_of(const float *p, size_t n) {
     size_t best = 0;
     for (size_t i = 1; i < n; i++)
         if (p[i] > p[best])
@@ -144,8 +138,7 @@ static size_t largest_of(const float *p, size_t n)
 }
 
 /* The same input at fp32 on the same backend: largest difference, and calls that change sides. */
-static rad_status compare(struct job *j, rad_error *err)
-{
+static rad_status compare(struct job *j, rad_error *err) {
     rad_engine *e = NULL;
     rad_status st = RAD_OK;
     const size_t total = (size_t)j->n * j->out_count;
@@ -182,8 +175,7 @@ out:
     return st;
 }
 
-static rad_status find_cam(struct job *j, rad_error *err)
-{
+static rad_status find_cam(struct job *j, rad_error *err) {
     rad_status st = rad_cam_create(j->model, &j->opts, &j->cam, err);
     if (st != RAD_OK)
         return st;
@@ -195,8 +187,7 @@ static rad_status find_cam(struct job *j, rad_error *err)
 }
 
 /* The maps of all samples, from the tapped feature maps. */
-static rad_status write_cam(struct job *j, rad_error *err)
-{
+static rad_status write_cam(struct job *j, rad_error *err) {
     rad_shape shape;
     char text[256];
     rad_status st = RAD_OK;
@@ -215,8 +206,7 @@ out:
     return st;
 }
 
-static rad_status infer(struct job *j, rad_error *err)
-{
+static rad_status infer(struct job *j, rad_error *err) {
     rad_status st = RAD_OK;
     RAD_TRY(parse_request(j, err));
     RAD_TRY(rad_backend_open(j->r.backend, &j->backend, err));
@@ -252,8 +242,7 @@ out:
     return st;
 }
 
-static int run(int argc, char **argv)
-{
+static int run(int argc, char **argv) {
     struct job j = {.r = {.backend = "onednn", .precision = "fp32"}};
     const rad_option option[] = {
         {"--input", false, &j.r.input, NULL},

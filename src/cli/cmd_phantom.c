@@ -37,10 +37,8 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_phantom;
     const char *dir = NULL, *name = "demo", *seed_text = "1", *scale_text = "1";
     const rad_option option[] = {
-        {"-o", false, &dir, NULL},
-        {"--design", false, &name, NULL},
-        {"--seed", false, &seed_text, NULL},
-        {"--scale", false, &scale_text, NULL},
+        {"-o", false, &dir, NULL},           {"--design", false, &name, NULL},
+        {"--seed", false, &seed_text, NULL}, {"--scale", false, &scale_text, NULL},
         {NULL, false, NULL, NULL},
     };
     int n = 0;

@@ -79,10 +79,10 @@ static rad_status print_json(rad_store *db, const rad_run_status *r, rad_error *
                   r->precision, "case_unit", r->case_unit, "started", r->started, "finished", r->finished, "sessions",
                   (json_int_t)r->sessions, "n_case", (json_int_t)r->n_case, "n_done", (json_int_t)r->n_done, "n_leased",
                   (json_int_t)r->n_leased, "n_pending", (json_int_t)r->n_pending, "n_excluded", (json_int_t)r->n_excluded, "n_scored",
-                  (json_int_t)r->n_scored, "n_no_case", (json_int_t)r->n_no_case, "n_warning", (json_int_t)r->n_warning,
-                  "n_result", (json_int_t)r->n_result, "n_reused", (json_int_t)r->n_reused, "n_case_reused", (json_int_t)r->n_case_reused,
-                  "read_s", r->read_s, "prepare_s", r->prepare_s, "infer_s", r->infer_s, "cases_per_s", rate,
-                  "eta_s", going && rate > 0 ? json_real((double)(r->n_case - r->n_done) / rate) : json_null(), "exclusions", list);
+                  (json_int_t)r->n_scored, "n_no_case", (json_int_t)r->n_no_case, "n_warning", (json_int_t)r->n_warning, "n_result",
+                  (json_int_t)r->n_result, "n_reused", (json_int_t)r->n_reused, "n_case_reused", (json_int_t)r->n_case_reused, "read_s",
+                  r->read_s, "prepare_s", r->prepare_s, "infer_s", r->infer_s, "cases_per_s", rate, "eta_s",
+                  going && rate > 0 ? json_real((double)(r->n_case - r->n_done) / rate) : json_null(), "exclusions", list);
     if (st == RAD_OK && (!root || json_dumpf(root, stdout, JSON_INDENT(2)) != 0))
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the JSON text");
     if (st == RAD_OK)

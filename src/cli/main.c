@@ -11,8 +11,7 @@ static const rad_command *const commands[] = {RAD_COMMANDS(RAD_ENTRY) NULL};
 
 enum { N_COMMAND = sizeof commands / sizeof commands[0] - 1 };
 
-static void print_overview(FILE *to)
-{
+static void print_overview(FILE *to) {
     (void)fprintf(to, "usage: radcohort COMMAND [options]\n\n"
                       "Scores a multicenter archive of NIfTI studies with trained networks (ONNX) into one SQLite file, and computes\n"
                       "the published numbers from it.\n\ncommands:\n");
@@ -23,16 +22,14 @@ static void print_overview(FILE *to)
             "exit status: 0 done, 1 run failed, 2 usage or invalid input, 3 finished with exclusions, 4 stopped early and resumable\n");
 }
 
-static const rad_command *find(const char *name)
-{
+static const rad_command *find(const char *name) {
     for (int i = 0; i < N_COMMAND; i++)
         if (strcmp(commands[i]->name, name) == 0)
             return commands[i];
     return NULL;
 }
 
-static int unknown(const char *word)
-{
+static int unknown(const char *word) {
     const char *known[N_COMMAND + 1];
     for (int i = 0; i < N_COMMAND; i++)
         known[i] = commands[i]->name;
@@ -45,8 +42,7 @@ static int unknown(const char *word)
     return RAD_EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     (void)signal(SIGXFSZ, SIG_IGN); /* a file past the limit of ulimit is then an error (EFBIG) with a text, not a death */
     if (argc < 2) {
         print_overview(stderr);

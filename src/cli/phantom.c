@@ -28,7 +28,8 @@ static double uniform(uint64_t key, uint64_t counter) { /* [0, 1) */
     return (double)(draw(key, counter) >> 11) * 0x1p-53;
 }
 
-/* Nearly normal: the sum of four 16-bit uniforms, scaled to mean 0 and variance 1 (variance of the sum is 4/12). Cheap and exact in integers. */
+/* Nearly normal: the sum of four 16-bit uniforms, scaled to mean 0 and variance 1 (variance of the sum is 4/12). Cheap and exact in
+ * integers. */
 static double noise1(uint64_t key, uint64_t counter) {
     uint64_t r = draw(key, counter);
     double sum = (double)((r & 0xffff) + (r >> 16 & 0xffff) + (r >> 32 & 0xffff) + (r >> 48)) / 65536.0;
@@ -187,8 +188,12 @@ static void to_world(double m[4][4], int64_t i, int64_t j, int64_t k, double p[3
 
 static rad_status write_image(const phantom_design *d, const patient *p, int sequence, const char *path, int16_t *voxel, rad_error *err) {
     const phantom_scanner *s = &p->center->scanner;
-    rad_image_info info = {.n_dim = 3, .dim = {d->size, d->size, d->slices, 1, 1, 1, 1}, .spacing = {s->spacing, s->spacing, s->thickness},
-                           .type = RAD_VOX_I16, .slope = s->slope, .inter = 0};
+    rad_image_info info = {.n_dim = 3,
+                           .dim = {d->size, d->size, d->slices, 1, 1, 1, 1},
+                           .spacing = {s->spacing, s->spacing, s->thickness},
+                           .type = RAD_VOX_I16,
+                           .slope = s->slope,
+                           .inter = 0};
     make_affine(d, s, info.affine);
     uint64_t shade = subkey(p->key, KEY_SHADE, (uint64_t)sequence), noise = subkey(p->key, KEY_NOISE, (uint64_t)sequence);
     int64_t n = 0;
@@ -207,11 +212,15 @@ static rad_status write_image(const phantom_design *d, const patient *p, int seq
 }
 
 /* The lesion on the center's grid: a mask (voxels whose centre lies inside) and its box. */
-static rad_status write_lesion(const phantom_design *d, const patient *p, const lesion *le, const char *mask_path, uint8_t *mask, int64_t box[6],
-                               rad_error *err) {
+static rad_status write_lesion(const phantom_design *d, const patient *p, const lesion *le, const char *mask_path, uint8_t *mask,
+                               int64_t box[6], rad_error *err) {
     const phantom_scanner *s = &p->center->scanner;
-    rad_image_info info = {.n_dim = 3, .dim = {d->size, d->size, d->slices, 1, 1, 1, 1}, .spacing = {s->spacing, s->spacing, s->thickness},
-                           .type = RAD_VOX_U8, .slope = 1, .inter = 0};
+    rad_image_info info = {.n_dim = 3,
+                           .dim = {d->size, d->size, d->slices, 1, 1, 1, 1},
+                           .spacing = {s->spacing, s->spacing, s->thickness},
+                           .type = RAD_VOX_U8,
+                           .slope = 1,
+                           .inter = 0};
     make_affine(d, s, info.affine);
     for (int a = 0; a < 3; a++) {
         box[a] = INT64_MAX;
@@ -238,8 +247,8 @@ typedef struct tables {
     rad_buf patients, images, lesions, readings, centers;
 } tables;
 
-static rad_status add_patient(const phantom_design *d, const char *dir, uint64_t seed, const patient *p, tables *t, void *voxel, int64_t *images,
-                              rad_error *err) {
+static rad_status add_patient(const phantom_design *d, const char *dir, uint64_t seed, const patient *p, tables *t, void *voxel,
+                              int64_t *images, rad_error *err) {
     rad_status st = RAD_OK;
     char *path = NULL, *folder = rad_asprintf("%s/images/%s", dir, p->id);
     if (!folder)
@@ -256,7 +265,8 @@ static rad_status add_patient(const phantom_design *d, const char *dir, uint64_t
         RAD_TRY(write_image(d, p, s, path, voxel, err));
         free(path);
         path = NULL;
-        RAD_TRY(rad_buf_printf(&t->images, err, "%s\t1\t%s\timages/%s/%s.nii.gz\n", p->id, d->sequence[s].name, p->id, d->sequence[s].name));
+        RAD_TRY(
+            rad_buf_printf(&t->images, err, "%s\t1\t%s\timages/%s/%s.nii.gz\n", p->id, d->sequence[s].name, p->id, d->sequence[s].name));
         ++*images;
     }
     for (int l = 0; l < p->n_lesion; l++) {
@@ -275,14 +285,15 @@ static rad_status add_patient(const phantom_design *d, const char *dir, uint64_t
         if (p->center->mask)
             RAD_TRY(rad_buf_printf(&t->lesions, err, "\timages/%s/L%d_mask.nii.gz", p->id, l + 1));
         else
-            RAD_TRY(rad_buf_printf(&t->lesions, err, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\t", box[0], box[1],
-                                   box[2], box[3], box[4], box[5]));
+            RAD_TRY(rad_buf_printf(&t->lesions, err, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\t", box[0],
+                                   box[1], box[2], box[3], box[4], box[5]));
         RAD_TRY(rad_buf_printf(&t->lesions, err, "\t\t%.1f\t%.4f\n", size, le->latent));
         for (int r = 0; r < d->n_reader; r++) {
             uint64_t k = subkey(subkey(p->key, KEY_READER, (uint64_t)r), seed, (uint64_t)l);
             bool right = uniform(k, 0) < d->reader[r].accuracy;
             int call = right ? le->class_index : (le->class_index + 1 + (int)(uniform(k, 1) * (d->n_class - 1))) % d->n_class;
-            RAD_TRY(rad_buf_printf(&t->readings, err, "%s\t%s\tL%d\t%s\t%g\n", d->reader[r].id, p->id, l + 1, d->class_name[call], d->reader[r].years));
+            RAD_TRY(rad_buf_printf(&t->readings, err, "%s\t%s\tL%d\t%s\t%g\n", d->reader[r].id, p->id, l + 1, d->class_name[call],
+                                   d->reader[r].years));
         }
     }
 out:
@@ -308,7 +319,8 @@ static rad_status write_patients(const phantom_design *d, const char *dir, uint6
         return rad_error_set(err, RAD_E_NOMEM, "no memory for an image");
     for (int c = 0; c < d->n_center; c++) {
         const phantom_center *ce = &d->center[c];
-        RAD_TRY(rad_buf_printf(&t->centers, err, "%s\t%s\t%s\t%s\n", ce->id, ce->external ? "external" : "internal", ce->name, ce->country));
+        RAD_TRY(
+            rad_buf_printf(&t->centers, err, "%s\t%s\t%s\t%s\n", ce->id, ce->external ? "external" : "internal", ce->name, ce->country));
         for (int k = 0; k < d->n_class; k++) {
             int64_t n = (int64_t)floor(ce->n[k] * scale + 0.5);
             n = ce->n[k] > 0 && n < 1 ? 1 : n;

@@ -342,10 +342,32 @@ static rad_status syntax_mistake(const yaml_parser_t *p, const char *file, const
     return RAD_OK;
 }
 
+#define RAD_MAX_JOB_NESTING 200 /* open [ and {; a job needs five */
+
+/* libyaml's time grows with the square of open brackets: a megabyte of them would take it an hour. Counted without regard to quotes and
+ * comments, which is why the limit is generous. Returns the 1-based line where it is passed, or 0. */
+static int64_t too_deep(const char *text, size_t size) {
+    int64_t depth = 0, line = 1;
+    for (size_t i = 0; i < size; i++) {
+        line += text[i] == '\n';
+        depth += text[i] == '[' || text[i] == '{';
+        depth -= (text[i] == ']' || text[i] == '}') && depth > 0;
+        if (depth > RAD_MAX_JOB_NESTING)
+            return line;
+    }
+    return 0;
+}
+
 /* Loads the only document. *ret_ok says whether there is one; on RAD_OK with false an issue was added. */
 static rad_status load_document(yaml_parser_t *p, yaml_document_t *doc, const char *file, const char *text, size_t size, rad_issues *issues,
                                 bool *ret_ok, rad_error *err) {
     *ret_ok = false;
+    int64_t deep = too_deep(text, size);
+    if (deep > 0) {
+        rad_issues_add(issues, RAD_SEVERITY_ERROR, file, deep, NULL, "more than %d open brackets: a job is not nested like that",
+                       RAD_MAX_JOB_NESTING);
+        return RAD_OK;
+    }
     yaml_parser_set_input_string(p, (const unsigned char *)text, size);
     if (!yaml_parser_load(p, doc))
         return syntax_mistake(p, file, text, size, issues, err);

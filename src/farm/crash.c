@@ -16,8 +16,8 @@ struct slot {
 };
 
 #define NOBODY RAD_CRASH_SLOTS
-static struct slot slots[RAD_CRASH_SLOTS + 1]; /* the last one stays empty: the main thread works on no case */
-static _Thread_local int mine = 0;             /* threads that never said anything work for the inference thread */
+static struct slot slots[RAD_CRASH_SLOTS + 1];         /* the last one stays empty: the main thread works on no case */
+static _Thread_local int mine = 0;                     /* threads that never said anything work for the inference thread */
 static char note[PATH_CAP], prefix[RAD_CRASH_TAG + 1]; /* the tag and a space */
 static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 enum { N_FATAL = sizeof fatal / sizeof *fatal };

@@ -31,7 +31,8 @@ typedef struct rad_plan {
 
 /* The job alone, with the options on top of it: what every rank does. Issues go to stderr when `loud`. Errors: CONFIG, USAGE, NOTFOUND. */
 rad_status rad_plan_read_job(const rad_farm_opts *o, bool loud, rad_plan *ret, rad_error *err) RAD_MUST_CHECK;
-/* Cohort, manifest, models, backend and files: rank 0 only. Errors: CONFIG, MODEL (names the model, the node, the reason), DEVICE, USAGE. */
+/* Cohort, manifest, models, backend and files: rank 0 only. Errors: CONFIG, MODEL (names the model, the node, the reason), DEVICE, USAGE.
+ */
 rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err) RAD_MUST_CHECK;
 void rad_plan_release(rad_plan *p);
 

@@ -33,21 +33,18 @@ enum { N_ENTRY = sizeof entries / sizeof entries[0] };
 
 static const char *const names[] = {"cudnn", "onednn", "ref", "checked", NULL};
 
-const char *const *rad_backend_names(void)
-{
+const char *const *rad_backend_names(void) {
     return names;
 }
 
-static const struct entry *find(const char *name)
-{
+static const struct entry *find(const char *name) {
     for (int i = 0; i < N_ENTRY; i++)
         if (strcmp(entries[i].name, name) == 0)
             return &entries[i];
     return NULL;
 }
 
-rad_status rad_backend_open(const char *name, rad_backend **ret, rad_error *err)
-{
+rad_status rad_backend_open(const char *name, rad_backend **ret, rad_error *err) {
     const struct entry *e = find(name);
     if (e == NULL) {
         const char *near = rad_nearest_word(name, names);
@@ -70,8 +67,7 @@ rad_status rad_backend_open(const char *name, rad_backend **ret, rad_error *err)
     return RAD_OK;
 }
 
-void rad_backend_close(rad_backend **be)
-{
+void rad_backend_close(rad_backend **be) {
     if (be == NULL || *be == NULL)
         return;
     (*be)->ops->close((*be)->state);
@@ -79,8 +75,7 @@ void rad_backend_close(rad_backend **be)
     *be = NULL;
 }
 
-bool rad_backend_probe(const char *name, char *buf, size_t cap)
-{
+bool rad_backend_probe(const char *name, char *buf, size_t cap) {
     rad_backend *be = NULL;
     rad_error err = {0};
     if (rad_backend_open(name, &be, &err) != RAD_OK) {
@@ -96,31 +91,26 @@ bool rad_backend_probe(const char *name, char *buf, size_t cap)
     return true;
 }
 
-const char *rad_backend_name(const rad_backend *be)
-{
+const char *rad_backend_name(const rad_backend *be) {
     return be->ops->name;
 }
 
-const char *rad_backend_version(const rad_backend *be)
-{
+const char *rad_backend_version(const rad_backend *be) {
     return be->version;
 }
 
-const rad_backend_ops *rad_backend_get_ops(const rad_backend *be, void **ret_state)
-{
+const rad_backend_ops *rad_backend_get_ops(const rad_backend *be, void **ret_state) {
     *ret_state = be->state;
     return be->ops;
 }
 
 static const char *const precision_words[] = {"fp32", "tf32", "fp16", "bf16", NULL};
 
-const char *rad_precision_name(rad_precision p)
-{
+const char *rad_precision_name(rad_precision p) {
     return precision_words[p];
 }
 
-rad_status rad_precision_parse(const char *word, rad_precision *ret, rad_error *err)
-{
+rad_status rad_precision_parse(const char *word, rad_precision *ret, rad_error *err) {
     for (int i = 0; precision_words[i] != NULL; i++)
         if (strcmp(word, precision_words[i]) == 0) {
             *ret = (rad_precision)i;
@@ -129,13 +119,11 @@ rad_status rad_precision_parse(const char *word, rad_precision *ret, rad_error *
     return rad_error_set(err, RAD_E_USAGE, "unknown precision '%s': known are fp32, tf32, fp16, bf16", word);
 }
 
-rad_status rad_backend_check_precision(rad_backend *be, rad_precision p, rad_error *err)
-{
+rad_status rad_backend_check_precision(rad_backend *be, rad_precision p, rad_error *err) {
     return be->ops->precision(be->state, p, err);
 }
 
-int rad_backend_refusals(rad_backend *be, const rad_graph *g, rad_precision p, rad_buf *why)
-{
+int rad_backend_refusals(rad_backend *be, const rad_graph *g, rad_precision p, rad_buf *why) {
     rad_error err = {0};
     if (rad_backend_check_precision(be, p, &err) != RAD_OK) {
         if (why != NULL && rad_buf_printf(why, NULL, "%s%s", why->size > 0 ? "\n" : "", err.text) != RAD_OK)
@@ -149,15 +137,14 @@ int rad_backend_refusals(rad_backend *be, const rad_graph *g, rad_precision p, r
             continue;
         n++;
         /* A full buffer only shortens the list; the count stays right. */
-        if (why != NULL && rad_buf_printf(why, NULL, "%s%s '%s': %s", why->size > 0 ? "\n" : "", g->node[i].op->name, g->node[i].name,
-                                          reason) != RAD_OK)
+        if (why != NULL &&
+            rad_buf_printf(why, NULL, "%s%s '%s': %s", why->size > 0 ? "\n" : "", g->node[i].op->name, g->node[i].name, reason) != RAD_OK)
             why = NULL;
     }
     return n;
 }
 
-rad_status rad_backend_refuse(rad_backend *be, const rad_graph *g, rad_precision p, rad_error *err)
-{
+rad_status rad_backend_refuse(rad_backend *be, const rad_graph *g, rad_precision p, rad_error *err) {
     rad_status st = rad_backend_check_precision(be, p, err);
     if (st != RAD_OK)
         return st;
@@ -172,8 +159,7 @@ rad_status rad_backend_refuse(rad_backend *be, const rad_graph *g, rad_precision
 }
 
 rad_status rad_backend_run_graph(rad_backend *be, const rad_graph *g, rad_precision p, const rad_tensor *in, rad_tensor *out,
-                                 rad_error *err)
-{
+                                 rad_error *err) {
     rad_plan *plan = NULL;
     rad_exec *exec = NULL;
     rad_status st = RAD_OK;

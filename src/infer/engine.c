@@ -59,8 +59,7 @@ struct rad_engine {
 
 /* Drops the batch from `s`. A tensor whose first axis is not the batch belongs as a whole to the sample when the batch is 1
  * (an exported squeeze() removes the axis at batch 1). */
-static rad_status drop_batch(const rad_value *v, int64_t batch, rad_shape *ret, rad_error *err)
-{
+static rad_status drop_batch(const rad_value *v, int64_t batch, rad_shape *ret, rad_error *err) {
     char text[128];
     *ret = v->shape;
     if (v->shape.rank >= 1 && v->shape.dim[0] == batch) {
@@ -75,8 +74,7 @@ static rad_status drop_batch(const rad_value *v, int64_t batch, rad_shape *ret, 
                          v->name, rad_shape_text(&v->shape, text, sizeof text), (long long)batch);
 }
 
-static rad_status check_float(const rad_value *v, const char *role, rad_error *err)
-{
+static rad_status check_float(const rad_value *v, const char *role, rad_error *err) {
     if (v->dtype == RAD_DT_F32)
         return RAD_OK;
     return rad_error_set(err, RAD_E_MODEL, "%s '%s' is %s; radcohort needs float32 there: export the network with a float32 %s", role,
@@ -85,8 +83,7 @@ static rad_status check_float(const rad_value *v, const char *role, rad_error *e
 
 /* ---------------------------------------------------------------- workers */
 
-static bool all_finite(const float *p, size_t n)
-{
+static bool all_finite(const float *p, size_t n) {
     /* Sum of x*0 is 0 for finite numbers and NaN otherwise: branch-free, so it is never the slow part. */
     float sum = 0.0f;
     for (size_t i = 0; i < n; i++)
@@ -94,8 +91,7 @@ static bool all_finite(const float *p, size_t n)
     return sum == 0.0f;
 }
 
-static void note_failure(rad_engine *e, int64_t unit, const rad_error *err)
-{
+static void note_failure(rad_engine *e, int64_t unit, const rad_error *err) {
     (void)pthread_mutex_lock(&e->lock);
     if (e->failed_unit < 0 || unit < e->failed_unit) {
         e->failed_unit = unit;
@@ -104,16 +100,14 @@ static void note_failure(rad_engine *e, int64_t unit, const rad_error *err)
     (void)pthread_mutex_unlock(&e->lock);
 }
 
-static void note_bad_sample(rad_engine *e, int64_t sample)
-{
+static void note_bad_sample(rad_engine *e, int64_t sample) {
     int64_t seen = atomic_load(&e->bad_sample);
     while (sample < seen && !atomic_compare_exchange_weak(&e->bad_sample, &seen, sample)) {
     }
 }
 
 /* Runs the plan once, for samples [first, first + here). */
-static rad_status run_unit(struct worker *w, int64_t first, int64_t here, rad_error *err)
-{
+static rad_status run_unit(struct worker *w, int64_t first, int64_t here, rad_error *err) {
     rad_engine *e = w->engine;
     const rad_graph *g = e->graph;
     const size_t at = (size_t)first, n = (size_t)here;
@@ -147,8 +141,7 @@ static rad_status run_unit(struct worker *w, int64_t first, int64_t here, rad_er
     return RAD_OK;
 }
 
-static void work(struct worker *w)
-{
+static void work(struct worker *w) {
     rad_engine *e = w->engine;
     const int64_t step = e->replicate ? 1 : e->batch;
     for (;;) {
@@ -165,8 +158,7 @@ static void work(struct worker *w)
     }
 }
 
-static void *worker_main(void *arg)
-{
+static void *worker_main(void *arg) {
     struct worker *w = arg;
     rad_engine *e = w->engine;
     uint64_t seen = 0;
@@ -187,13 +179,11 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-static bool is_asked_for(const rad_engine *e, int k)
-{
+static bool is_asked_for(const rad_engine *e, int k) {
     return k == e->out_index || (e->with_tap && k == e->tap_index);
 }
 
-static rad_status start_worker(rad_engine *e, struct worker *w, rad_error *err)
-{
+static rad_status start_worker(rad_engine *e, struct worker *w, rad_error *err) {
     w->engine = e;
     if (e->batch > 1) {
         size_t n = (size_t)e->batch;
@@ -228,8 +218,7 @@ static rad_status start_worker(rad_engine *e, struct worker *w, rad_error *err)
 /* ---------------------------------------------------------------- create, destroy */
 
 /* The graph at the backend's batch, or, when the network only exists at its own fixed batch, at that one. */
-static rad_status build_graph(rad_engine *e, rad_model *m, const rad_engine_opts *opts, int64_t plan_batch, rad_error *err)
-{
+static rad_status build_graph(rad_engine *e, rad_model *m, const rad_engine_opts *opts, int64_t plan_batch, rad_error *err) {
     if (rad_model_input_count(m) != 1)
         return rad_error_set(err, RAD_E_MODEL, "the network has %d inputs; radcohort feeds exactly one: put the channels into one tensor",
                              rad_model_input_count(m));
@@ -260,16 +249,14 @@ static rad_status build_graph(rad_engine *e, rad_model *m, const rad_engine_opts
     return RAD_OK;
 }
 
-static int find_output(const rad_graph *g, const char *name)
-{
+static int find_output(const rad_graph *g, const char *name) {
     for (int k = 0; k < g->n_output; k++)
         if (strcmp(g->value[g->output[k]].name, name) == 0)
             return k;
     return -1;
 }
 
-static rad_status choose_outputs(rad_engine *e, const rad_engine_opts *opts, rad_error *err)
-{
+static rad_status choose_outputs(rad_engine *e, const rad_engine_opts *opts, rad_error *err) {
     const rad_graph *g = e->graph;
     if (g->n_input != 1 || g->n_output < 1)
         return rad_error_set(err, RAD_E_MODEL, "the network's output does not depend on its input");
@@ -288,8 +275,7 @@ static rad_status choose_outputs(rad_engine *e, const rad_engine_opts *opts, rad
     return RAD_OK;
 }
 
-static rad_status set_shapes(rad_engine *e, rad_error *err)
-{
+static rad_status set_shapes(rad_engine *e, rad_error *err) {
     const rad_graph *g = e->graph;
     const rad_value *in = &g->value[g->input[0]], *out = &g->value[g->output[e->out_index]];
     rad_status st = RAD_OK;
@@ -309,8 +295,7 @@ out:
     return st;
 }
 
-rad_status rad_engine_create(rad_backend *be, rad_model *m, const rad_engine_opts *opts, rad_engine **ret, rad_error *err)
-{
+rad_status rad_engine_create(rad_backend *be, rad_model *m, const rad_engine_opts *opts, rad_engine **ret, rad_error *err) {
     if (opts->threads < 1 || opts->threads > RAD_MAX_THREADS)
         return rad_error_set(err, RAD_E_USAGE, "%d inference threads: must be 1 to %d", opts->threads, RAD_MAX_THREADS);
     rad_engine *e = rad_calloc(1, sizeof *e);
@@ -347,8 +332,7 @@ out:
     return st;
 }
 
-void rad_engine_destroy(rad_engine **pe)
-{
+void rad_engine_destroy(rad_engine **pe) {
     if (pe == NULL || *pe == NULL)
         return;
     rad_engine *e = *pe;
@@ -388,8 +372,7 @@ void rad_engine_destroy(rad_engine **pe)
 
 /* ---------------------------------------------------------------- use */
 
-void rad_engine_get_shapes(const rad_engine *e, rad_shape *ret_input, rad_shape *ret_output, rad_shape *ret_tap)
-{
+void rad_engine_get_shapes(const rad_engine *e, rad_shape *ret_input, rad_shape *ret_output, rad_shape *ret_tap) {
     if (ret_input != NULL)
         *ret_input = e->in_shape;
     if (ret_output != NULL)
@@ -398,13 +381,11 @@ void rad_engine_get_shapes(const rad_engine *e, rad_shape *ret_input, rad_shape 
         *ret_tap = e->tap_shape;
 }
 
-const rad_graph *rad_engine_graph(const rad_engine *e)
-{
+const rad_graph *rad_engine_graph(const rad_engine *e) {
     return e->graph;
 }
 
-rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err)
-{
+rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err) {
     if (n < 0 || (e->with_tap && tap == NULL))
         return rad_error_set(err, RAD_E_INTERNAL, "engine run with %lld samples%s", (long long)n,
                              e->with_tap && tap == NULL ? " and no room for the tap" : "");
@@ -435,8 +416,7 @@ rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out,
     return RAD_OK;
 }
 
-size_t rad_engine_describe(const rad_engine *e, char *buf, size_t cap)
-{
+size_t rad_engine_describe(const rad_engine *e, char *buf, size_t cap) {
     int used = snprintf(buf, cap, "plan of batch %lld%s, %d thread%s\n", (long long)e->batch,
                         e->replicate ? " (the file's own fixed batch: each sample fills all places)" : "", e->n_worker,
                         e->n_worker == 1 ? "" : "s");

@@ -6,15 +6,13 @@
 
 #include "model_internal.h"
 
-void rad_affine_release(rad_affine *a)
-{
+void rad_affine_release(rad_affine *a) {
     free(a->scale);
     free(a->shift);
     *a = (rad_affine){0};
 }
 
-rad_status rad_build_read_norm(const rad_build *b, const rad_node *n, rad_affine *ret, bool *ret_ok, rad_error *err)
-{
+rad_status rad_build_read_norm(const rad_build *b, const rad_node *n, rad_affine *ret, bool *ret_ok, rad_error *err) {
     const rad_graph *g = b->g;
     double *p[4] = {NULL}; /* scale, bias, mean, variance */
     rad_status st = RAD_OK;
@@ -55,8 +53,7 @@ out:
     return st;
 }
 
-int rad_build_affine_axis(const rad_build *b, const rad_node *p)
-{
+int rad_build_affine_axis(const rad_build *b, const rad_node *p) {
     const rad_graph *g = b->g;
     bool conv = rad_node_is(p, "Conv") || rad_node_is(p, "ConvTranspose"), gemm = rad_node_is(p, "Gemm"), matmul = rad_node_is(p, "MatMul");
     if ((!conv && !gemm && !matmul) || p->residual >= 0 || p->act != RAD_FUSE_NONE || !rad_build_is_const(b, p->input[1], RAD_DT_F32))
@@ -73,8 +70,7 @@ typedef struct channel_map {
     int64_t inner, n, outer, per_group; /* ConvTranspose: `outer` input channels per group, `n` outputs of a group */
 } channel_map;
 
-static channel_map map_channels(const rad_build *b, const rad_node *p, int64_t *ret_channels)
-{
+static channel_map map_channels(const rad_build *b, const rad_node *p, int64_t *ret_channels) {
     const rad_shape *w = &b->g->value[p->input[1]].shape;
     int64_t spatial = 1;
     for (int i = 2; i < w->rank; i++)
@@ -94,15 +90,13 @@ static channel_map map_channels(const rad_build *b, const rad_node *p, int64_t *
     return m;
 }
 
-static int64_t channel_of(const channel_map *m, int64_t i)
-{
+static int64_t channel_of(const channel_map *m, int64_t i) {
     int64_t row = i / m->inner; /* counts (outer, n) */
     return row % m->n + (m->per_group ? row / m->n / m->outer * m->per_group : 0);
 }
 
 /* The node's bias as `c` doubles (zeros when it has none); NULL contents in *ret when its shape is not one number per channel. */
-static rad_status read_bias(const rad_build *b, const rad_node *p, int64_t c, double **ret, rad_error *err)
-{
+static rad_status read_bias(const rad_build *b, const rad_node *p, int64_t c, double **ret, rad_error *err) {
     double *x = NULL, *bias = NULL;
     rad_status st = RAD_OK;
     *ret = NULL;
@@ -130,8 +124,7 @@ out:
 }
 
 /* MatMul of two matrices becomes the Gemm that can carry a bias. */
-static bool become_gemm(const rad_build *b, rad_node *p)
-{
+static bool become_gemm(const rad_build *b, rad_node *p) {
     const rad_op_def *gemm = rad_op_find("Gemm", "");
     if (!gemm || b->g->value[p->input[0]].shape.rank != 2 || p->opset < 7)
         return false;
@@ -139,8 +132,7 @@ static bool become_gemm(const rad_build *b, rad_node *p)
     return true;
 }
 
-rad_status rad_build_fold_affine(rad_build *b, rad_node *p, rad_node *n, const rad_affine *a, bool *ret_done, rad_error *err)
-{
+rad_status rad_build_fold_affine(rad_build *b, rad_node *p, rad_node *n, const rad_affine *a, bool *ret_done, rad_error *err) {
     rad_graph *g = b->g;
     rad_status st = RAD_OK;
     double *w = NULL, *bias = NULL;

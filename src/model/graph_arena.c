@@ -22,16 +22,14 @@ struct rad_arena {
     block head; /* ring */
 };
 
-rad_arena *rad_arena_create(void)
-{
+rad_arena *rad_arena_create(void) {
     rad_arena *a = rad_calloc(1, sizeof *a);
     if (a)
         a->head.prev = a->head.next = &a->head;
     return a;
 }
 
-void rad_arena_destroy(rad_arena **pa)
-{
+void rad_arena_destroy(rad_arena **pa) {
     rad_arena *a = pa ? *pa : NULL;
     if (!a)
         return;
@@ -49,8 +47,7 @@ void rad_arena_destroy(rad_arena **pa)
     *pa = NULL;
 }
 
-void *rad_arena_alloc(rad_arena *a, size_t n, size_t size)
-{
+void *rad_arena_alloc(rad_arena *a, size_t n, size_t size) {
     size_t bytes;
     if (!rad_mul_size(n, size, &bytes) || !rad_add_size(bytes, 15, &bytes))
         return NULL;
@@ -80,16 +77,14 @@ void *rad_arena_alloc(rad_arena *a, size_t n, size_t size)
     return p;
 }
 
-char *rad_arena_text(rad_arena *a, const void *s, size_t n)
-{
+char *rad_arena_text(rad_arena *a, const void *s, size_t n) {
     char *t = rad_arena_alloc(a, n + 1, 1);
     if (t && n)
         memcpy(t, s, n);
     return t;
 }
 
-void *rad_arena_block(rad_arena *a, size_t size)
-{
+void *rad_arena_block(rad_arena *a, size_t size) {
     size_t total;
     if (!rad_add_size(size ? size : 1, BLOCK_HEAD, &total))
         return NULL;
@@ -103,8 +98,7 @@ void *rad_arena_block(rad_arena *a, size_t size)
     return (unsigned char *)b + BLOCK_HEAD;
 }
 
-void rad_arena_release_block(rad_arena *a, void *contents)
-{
+void rad_arena_release_block(rad_arena *a, void *contents) {
     (void)a;
     block *b = (block *)(void *)((unsigned char *)contents - BLOCK_HEAD);
     b->prev->next = b->next;

@@ -4,8 +4,7 @@
 
 #include "model_internal.h"
 
-static void release(rad_build *b)
-{
+static void release(rad_build *b) {
     if (b->g) {
         free(b->g->value);
         free(b->g);
@@ -16,16 +15,14 @@ static void release(rad_build *b)
     *b = (rad_build){0};
 }
 
-static int find_value(const rad_model *m, const char *name)
-{
+static int find_value(const rad_model *m, const char *name) {
     for (int v = 0; v < m->g.n_value; v++)
         if (strcmp(m->g.value[v].name, name) == 0)
             return v;
     return -1;
 }
 
-static rad_status unknown_tap(const rad_model *m, const char *tap, rad_error *err)
-{
+static rad_status unknown_tap(const rad_model *m, const char *tap, rad_error *err) {
     const char **names = rad_calloc((size_t)m->g.n_value + 1, sizeof *names);
     if (!names)
         return rad_onnx_nomem(m, err);
@@ -33,15 +30,13 @@ static rad_status unknown_tap(const rad_model *m, const char *tap, rad_error *er
         names[v] = m->g.value[v].name;
     const char *near = rad_nearest_word(tap, names);
     rad_status st = rad_onnx_fail(m, err, "it has no tensor '%.100s' to tap%s%.100s%s", tap, near ? "; did you mean '" : "",
-                                  near ? near : "",
-                                  near ? "'?" : "");
+                                  near ? near : "", near ? "'?" : "");
     free(names);
     return st;
 }
 
 /* An output that is an input or a constant gets an Identity node: every output has a producer, so backends need no special case. */
-static rad_status give_producer(rad_build *b, int k, rad_error *err)
-{
+static rad_status give_producer(rad_build *b, int k, rad_error *err) {
     rad_graph *g = b->g;
     int v = g->output[k];
     if (g->value[v].producer >= 0)
@@ -56,8 +51,14 @@ static rad_status give_producer(rad_build *b, int k, rad_error *err)
         return st;
     io[0] = v;
     io[1] = fresh;
-    g->node[g->n_node] = (rad_node){.op = op, .name = g->value[v].name, .n_input = 1, .n_output = 1, .input = io, .output = io + 1,
-                                    .opset = b->model->opset, .residual = -1};
+    g->node[g->n_node] = (rad_node){.op = op,
+                                    .name = g->value[v].name,
+                                    .n_input = 1,
+                                    .n_output = 1,
+                                    .input = io,
+                                    .output = io + 1,
+                                    .opset = b->model->opset,
+                                    .residual = -1};
     g->value[fresh].producer = g->n_node++;
     g->output[k] = fresh;
     b->is_output[v] = false;
@@ -65,8 +66,7 @@ static rad_status give_producer(rad_build *b, int k, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status clone(const rad_model *m, const char *tap, rad_build *b, rad_error *err)
-{
+static rad_status clone(const rad_model *m, const char *tap, rad_build *b, rad_error *err) {
     rad_status st = RAD_OK;
     const rad_graph *from = &m->g;
     *b = (rad_build){.model = m, .arena = rad_arena_create(), .g = rad_calloc(1, sizeof *b->g)};
@@ -117,8 +117,7 @@ static rad_status clone(const rad_model *m, const char *tap, rad_build *b, rad_e
     return st;
 }
 
-static rad_status set_input_shapes(rad_build *b, const rad_graph_opts *o, rad_error *err)
-{
+static rad_status set_input_shapes(rad_build *b, const rad_graph_opts *o, rad_error *err) {
     const rad_model *m = b->model;
     char text[160], declared[160];
     if (o->n_shape && o->n_shape != b->g->n_input)
@@ -149,8 +148,7 @@ static rad_status set_input_shapes(rad_build *b, const rad_graph_opts *o, rad_er
 }
 
 /* The batch that the file fixes for every input; 0 when open or not the same everywhere. */
-static int64_t fixed_batch(const rad_model *m)
-{
+static int64_t fixed_batch(const rad_model *m) {
     int64_t batch = 0;
     for (int i = 0; i < m->g.n_input; i++) {
         const rad_shape *s = &m->g.value[m->g.input[i]].shape;
@@ -162,8 +160,7 @@ static int64_t fixed_batch(const rad_model *m)
 }
 
 /* Shapes at the file's own fixed batch, by value of the model; *ret NULL when it has none (free()). */
-static rad_status own_shapes(const rad_model *m, const rad_graph_opts *o, int64_t batch0, rad_shape **ret, rad_error *err)
-{
+static rad_status own_shapes(const rad_model *m, const rad_graph_opts *o, int64_t batch0, rad_shape **ret, rad_error *err) {
     rad_build b;
     rad_graph_opts own = *o;
     own.batch = batch0;
@@ -187,8 +184,7 @@ out:
     return st;
 }
 
-static rad_status check_batch(const rad_build *b, const rad_shape *shape0, int64_t batch0, int64_t batch, rad_error *err)
-{
+static rad_status check_batch(const rad_build *b, const rad_shape *shape0, int64_t batch0, int64_t batch, rad_error *err) {
     char text[160];
     for (int k = 0; k < b->model->g.n_output; k++) {
         int v0 = b->model->g.output[k];
@@ -198,15 +194,15 @@ static rad_status check_batch(const rad_build *b, const rad_shape *shape0, int64
         int p = b->model->g.value[v0].producer;
         return rad_onnx_fail(b->model, err,
                              "it cannot run at batch %lld: output '%.100s' of node '%.100s' becomes %s (a shape frozen at batch %lld); "
-                             "export the network with a dynamic batch", (long long)batch, b->model->g.value[v0].name,
-                             p >= 0 ? b->model->g.node[p].name : "-", rad_shape_text(s, text, sizeof text), (long long)batch0);
+                             "export the network with a dynamic batch",
+                             (long long)batch, b->model->g.value[v0].name, p >= 0 ? b->model->g.node[p].name : "-",
+                             rad_shape_text(s, text, sizeof text), (long long)batch0);
     }
     return RAD_OK;
 }
 
 /* Drops removed nodes and unused values and numbers the rest; gives back contents of constants that nothing reads. */
-static rad_status compact(rad_build *b, rad_error *err)
-{
+static rad_status compact(rad_build *b, rad_error *err) {
     rad_graph *g = b->g;
     int n_node = 0, n_value = 0;
     rad_build_recount(b);
@@ -250,8 +246,7 @@ static rad_status compact(rad_build *b, rad_error *err)
     return RAD_OK;
 }
 
-rad_status rad_graph_build(rad_model *m, const rad_graph_opts *opts, rad_graph **ret, rad_error *err)
-{
+rad_status rad_graph_build(rad_model *m, const rad_graph_opts *opts, rad_graph **ret, rad_error *err) {
     static const rad_graph_opts none = {0};
     const rad_graph_opts *o = opts ? opts : &none;
     rad_build b = {0};
@@ -306,14 +301,12 @@ out:
     return st;
 }
 
-void rad_graph_drop_pages(const rad_graph *g)
-{
+void rad_graph_drop_pages(const rad_graph *g) {
     const graph_owner *owner = g->arena;
     rad_model_drop_pages(owner->model);
 }
 
-void rad_graph_destroy(rad_graph **pg)
-{
+void rad_graph_destroy(rad_graph **pg) {
     rad_graph *g = pg ? *pg : NULL;
     if (!g)
         return;

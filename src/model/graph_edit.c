@@ -5,18 +5,15 @@
 
 #include "model_internal.h"
 
-static rad_status nomem(const rad_build *b, rad_error *err)
-{
+static rad_status nomem(const rad_build *b, rad_error *err) {
     return rad_onnx_nomem(b->model, err);
 }
 
-bool rad_node_is(const rad_node *n, const char *op)
-{
+bool rad_node_is(const rad_node *n, const char *op) {
     return n->op && strcmp(n->op->name, op) == 0;
 }
 
-void rad_build_recount(rad_build *b)
-{
+void rad_build_recount(rad_build *b) {
     rad_graph *g = b->g;
     for (int v = 0; v < g->n_value; v++) {
         g->value[v].n_use = 0;
@@ -39,21 +36,18 @@ void rad_build_recount(rad_build *b)
         g->value[g->output[k]].n_use++;
 }
 
-rad_node *rad_build_sole_producer(rad_build *b, int v)
-{
+rad_node *rad_build_sole_producer(rad_build *b, int v) {
     if (v < 0 || b->g->value[v].n_use != 1 || b->g->value[v].producer < 0)
         return NULL;
     rad_node *n = &b->g->node[b->g->value[v].producer];
     return n->op && n->output[0] == v ? n : NULL;
 }
 
-bool rad_build_is_const(const rad_build *b, int v, rad_dtype t)
-{
+bool rad_build_is_const(const rad_build *b, int v, rad_dtype t) {
     return v >= 0 && b->g->value[v].data && b->g->value[v].producer < 0 && b->g->value[v].dtype == t;
 }
 
-static void drop_use(rad_build *b, int v)
-{
+static void drop_use(rad_build *b, int v) {
     if (v < 0 || --b->g->value[v].n_use > 0 || !b->owned[v])
         return;
     void *block;
@@ -63,8 +57,7 @@ static void drop_use(rad_build *b, int v)
     b->owned[v] = false;
 }
 
-void rad_build_set_input(rad_build *b, rad_node *n, int k, int v)
-{
+void rad_build_set_input(rad_build *b, rad_node *n, int k, int v) {
     int old = n->input[k];
     n->input[k] = v;
     if (v >= 0)
@@ -72,8 +65,7 @@ void rad_build_set_input(rad_build *b, rad_node *n, int k, int v)
     drop_use(b, old);
 }
 
-void rad_build_kill(rad_build *b, rad_node *n)
-{
+void rad_build_kill(rad_build *b, rad_node *n) {
     for (int k = 0; k < n->n_input; k++)
         drop_use(b, n->input[k]);
     drop_use(b, n->residual);
@@ -83,8 +75,7 @@ void rad_build_kill(rad_build *b, rad_node *n)
     n->op = NULL;
 }
 
-void rad_build_take_output(rad_build *b, rad_node *to, rad_node *from)
-{
+void rad_build_take_output(rad_build *b, rad_node *to, rad_node *from) {
     int v = from->output[0];
     rad_build_kill(b, from);
     b->g->value[to->output[0]].producer = -1;
@@ -92,8 +83,7 @@ void rad_build_take_output(rad_build *b, rad_node *to, rad_node *from)
     b->g->value[v].producer = (int)(to - b->g->node);
 }
 
-rad_status rad_build_add_const(rad_build *b, const char *name, rad_dtype t, const rad_shape *s, void *block, int *ret, rad_error *err)
-{
+rad_status rad_build_add_const(rad_build *b, const char *name, rad_dtype t, const rad_shape *s, void *block, int *ret, rad_error *err) {
     rad_graph *g = b->g;
     if (g->n_value == b->cap_value) {
         int cap = b->cap_value ? b->cap_value * 2 : 64;
@@ -117,15 +107,13 @@ rad_status rad_build_add_const(rad_build *b, const char *name, rad_dtype t, cons
     return RAD_OK;
 }
 
-static double half_to_double(uint16_t h)
-{
+static double half_to_double(uint16_t h) {
     int e = (h >> 10) & 31, f = h & 1023;
     double x = e == 31 ? (f ? (double)NAN : (double)INFINITY) : e ? ldexp(1024 + f, e - 25) : ldexp(f, -24);
     return h & 0x8000 ? -x : x;
 }
 
-rad_status rad_build_read_doubles(const rad_build *b, int v, double **ret, int64_t *ret_n, rad_error *err)
-{
+rad_status rad_build_read_doubles(const rad_build *b, int v, double **ret, int64_t *ret_n, rad_error *err) {
     const rad_value *c = &b->g->value[v];
     int64_t n = rad_shape_count(&c->shape);
     double *x = n < 0 ? NULL : rad_malloc(((size_t)n + 1) * sizeof *x);
@@ -167,8 +155,7 @@ rad_status rad_build_read_doubles(const rad_build *b, int v, double **ret, int64
 }
 
 rad_status rad_build_add_floats(rad_build *b, const char *name, const rad_shape *s, const double *x, int *ret, double *change,
-                                rad_error *err)
-{
+                                rad_error *err) {
     int64_t n = rad_shape_count(s);
     float *p = rad_arena_block(b->arena, (size_t)n * sizeof *p);
     if (!p)
@@ -181,8 +168,7 @@ rad_status rad_build_add_floats(rad_build *b, const char *name, const rad_shape 
     return rad_build_add_const(b, name, RAD_DT_F32, s, p, ret, err);
 }
 
-rad_status rad_build_grow_inputs(rad_build *b, rad_node *n, int n_input, rad_error *err)
-{
+rad_status rad_build_grow_inputs(rad_build *b, rad_node *n, int n_input, rad_error *err) {
     if (n->n_input >= n_input)
         return RAD_OK;
     int *input = rad_arena_alloc(b->arena, (size_t)n_input, sizeof *input);
@@ -196,8 +182,7 @@ rad_status rad_build_grow_inputs(rad_build *b, rad_node *n, int n_input, rad_err
 }
 
 /* Attributes are shared with the model, so a change copies the list. */
-static rad_status set_attr(rad_build *b, rad_node *n, const rad_attr *a, rad_error *err)
-{
+static rad_status set_attr(rad_build *b, rad_node *n, const rad_attr *a, rad_error *err) {
     int at = 0;
     while (at < n->n_attr && strcmp(n->attr[at].name, a->name) != 0)
         at++;
@@ -212,18 +197,15 @@ static rad_status set_attr(rad_build *b, rad_node *n, const rad_attr *a, rad_err
     return RAD_OK;
 }
 
-rad_status rad_build_set_attr_int(rad_build *b, rad_node *n, const char *name, int64_t v, rad_error *err)
-{
+rad_status rad_build_set_attr_int(rad_build *b, rad_node *n, const char *name, int64_t v, rad_error *err) {
     return set_attr(b, n, &(rad_attr){.name = name, .kind = RAD_ATTR_INT, .i = v}, err);
 }
 
-rad_status rad_build_set_attr_float(rad_build *b, rad_node *n, const char *name, double v, rad_error *err)
-{
+rad_status rad_build_set_attr_float(rad_build *b, rad_node *n, const char *name, double v, rad_error *err) {
     return set_attr(b, n, &(rad_attr){.name = name, .kind = RAD_ATTR_FLOAT, .f = v}, err);
 }
 
-rad_status rad_build_set_attr_ints(rad_build *b, rad_node *n, const char *name, const int64_t *v, int64_t count, rad_error *err)
-{
+rad_status rad_build_set_attr_ints(rad_build *b, rad_node *n, const char *name, const int64_t *v, int64_t count, rad_error *err) {
     int64_t *copy = rad_arena_alloc(b->arena, (size_t)count + 1, sizeof *copy);
     if (!copy)
         return nomem(b, err);
@@ -231,7 +213,6 @@ rad_status rad_build_set_attr_ints(rad_build *b, rad_node *n, const char *name, 
     return set_attr(b, n, &(rad_attr){.name = name, .kind = RAD_ATTR_INTS, .n = count, .ints = copy}, err);
 }
 
-rad_status rad_build_set_attr_string(rad_build *b, rad_node *n, const char *name, const char *v, rad_error *err)
-{
+rad_status rad_build_set_attr_string(rad_build *b, rad_node *n, const char *name, const char *v, rad_error *err) {
     return set_attr(b, n, &(rad_attr){.name = name, .kind = RAD_ATTR_STRING, .s = v}, err);
 }

@@ -8,21 +8,19 @@
 
 #include "model_internal.h"
 
-#define FOLD_BYTES ((size_t)16 << 20)      /* an output up to this size is always folded */
-#define FOLD_GROWTH 4                      /* larger ones only up to this multiple of their inputs' bytes (uint8 -> float32) */
-#define FOLD_TOTAL ((size_t)64 << 20)      /* all folded constants together, beside FOLD_GROWTH times the file */
-#define FOLD_WORK ((int64_t)1 << 32)       /* multiply-adds of all folded sums together: seconds */
-#define FOLD_SHAPE_COUNT 1024              /* what "only what shapes need" folds */
+#define FOLD_BYTES ((size_t)16 << 20) /* an output up to this size is always folded */
+#define FOLD_GROWTH 4                 /* larger ones only up to this multiple of their inputs' bytes (uint8 -> float32) */
+#define FOLD_TOTAL ((size_t)64 << 20) /* all folded constants together, beside FOLD_GROWTH times the file */
+#define FOLD_WORK ((int64_t)1 << 32)  /* multiply-adds of all folded sums together: seconds */
+#define FOLD_SHAPE_COUNT 1024         /* what "only what shapes need" folds */
 
-static rad_status node_error(const rad_build *b, const rad_node *n, rad_error *err, rad_status st)
-{
+static rad_status node_error(const rad_build *b, const rad_node *n, rad_error *err, rad_status st) {
     if (err && strstr(err->text, n->name))
         return rad_error_prefix(err, st, "model '%s': ", b->model->file);
     return rad_error_prefix(err, st, "model '%s': node '%.100s' (%s): ", b->model->file, n->name, n->op->name);
 }
 
-static rad_status check_outputs(const rad_build *b, const rad_node *n, rad_error *err)
-{
+static rad_status check_outputs(const rad_build *b, const rad_node *n, rad_error *err) {
     char text[160];
     for (int k = 0; k < n->n_output; k++) {
         if (n->output[k] < 0)
@@ -31,19 +29,17 @@ static rad_status check_outputs(const rad_build *b, const rad_node *n, rad_error
         size_t width = rad_dtype_size(v->dtype), bytes;
         int64_t count = rad_shape_count(&v->shape);
         if (width == 0 || count < 0 || !rad_mul_size((size_t)count, width, &bytes) || bytes > RAD_MAX_TENSOR_BYTES)
-            return rad_onnx_fail(b->model, err,
-                                 "node '%.100s' (%s): its output '%.100s' would be %s %s: open, negative or more than %zu bytes",
-                                 n->name, n->op->name, v->name, rad_dtype_name(v->dtype), rad_shape_text(&v->shape, text, sizeof text),
-                                 RAD_MAX_TENSOR_BYTES);
+            return rad_onnx_fail(
+                b->model, err, "node '%.100s' (%s): its output '%.100s' would be %s %s: open, negative or more than %zu bytes", n->name,
+                n->op->name, v->name, rad_dtype_name(v->dtype), rad_shape_text(&v->shape, text, sizeof text), RAD_MAX_TENSOR_BYTES);
     }
     return RAD_OK;
 }
 
 /* Multiply-adds per output element, from above. */
-static int64_t work_per_output(const rad_build *b, const rad_node *n)
-{
-    bool window = strstr(n->op->name, "Pool") || strncmp(n->op->name, "Reduce", 6) == 0 || rad_node_is(n, "LRN") || rad_node_is(n,
-                                                                                                                                "Resize");
+static int64_t work_per_output(const rad_build *b, const rad_node *n) {
+    bool window =
+        strstr(n->op->name, "Pool") || strncmp(n->op->name, "Reduce", 6) == 0 || rad_node_is(n, "LRN") || rad_node_is(n, "Resize");
     bool conv = rad_node_is(n, "Conv") || rad_node_is(n, "ConvTranspose"), matmul = rad_node_is(n, "MatMul") || rad_node_is(n, "Gemm");
     if ((!window && !conv && !matmul) || n->n_input < 1 || n->input[0] < 0)
         return 1;
@@ -65,8 +61,7 @@ typedef struct fold_budget {
     int64_t work;
 } fold_budget;
 
-static bool can_fold(const rad_build *b, const rad_node *n, bool all, fold_budget *budget)
-{
+static bool can_fold(const rad_build *b, const rad_node *n, bool all, fold_budget *budget) {
     const rad_graph *g = b->g;
     bool of_shape = rad_node_is(n, "Shape") || rad_node_is(n, "Size");
     size_t in_bytes = 0, out_bytes = 0;
@@ -104,8 +99,7 @@ static bool can_fold(const rad_build *b, const rad_node *n, bool all, fold_budge
 }
 
 /* Aligned contents of constant v: itself, or a copy in *ret_copy (free()). */
-static bool aligned(const rad_value *v, void **ret_data, void **ret_copy)
-{
+static bool aligned(const rad_value *v, void **ret_data, void **ret_copy) {
     const void *p = v->data;
     size_t width = rad_dtype_size(v->dtype), bytes = (size_t)rad_shape_count(&v->shape) * width;
     if (p && (uintptr_t)p % width) {
@@ -119,8 +113,7 @@ static bool aligned(const rad_value *v, void **ret_data, void **ret_copy)
     return true;
 }
 
-static rad_status fold(rad_build *b, rad_node *n, rad_error *err)
-{
+static rad_status fold(rad_build *b, rad_node *n, rad_error *err) {
     rad_graph *g = b->g;
     rad_status st = RAD_OK;
     size_t n_in = (size_t)n->n_input, n_out = (size_t)n->n_output;
@@ -177,8 +170,7 @@ out:
 /* A target shape that the exporter froze at its own batch: when dim 0 of the data input counts whole samples (it grew with the batch), a
  * frozen dim 0 of the target grows alike. Exact: dim 0 is outermost, so each sample keeps its own elements. A frozen dim 0 that is no
  * multiple of the file's batch would mix samples; that network has no other batch. */
-static rad_status rebatch(rad_build *b, rad_node *n, const rad_shape *shape0, int64_t batch0, int64_t batch, rad_error *err)
-{
+static rad_status rebatch(rad_build *b, rad_node *n, const rad_shape *shape0, int64_t batch0, int64_t batch, rad_error *err) {
     int at = rad_node_is(n, "Reshape") || rad_node_is(n, "Expand") ? 1 : rad_node_is(n, "Resize") ? 3 : -1;
     if (at < 0 || n->n_input <= at || n->input[at] < 0 || n->input[0] < 0 || n->output[0] < 0)
         return RAD_OK;
@@ -196,7 +188,8 @@ static rad_status rebatch(rad_build *b, rad_node *n, const rad_shape *shape0, in
             return RAD_OK;
         return rad_onnx_fail(b->model, err,
                              "node '%.100s' (%s): its target shape, frozen for batch %lld, starts with %lld, which mixes samples; "
-                             "export the network with a dynamic batch", n->name, n->op->name, (long long)batch0, (long long)dim[0]);
+                             "export the network with a dynamic batch",
+                             n->name, n->op->name, (long long)batch0, (long long)dim[0]);
     }
     int64_t per_sample = dim[0] / batch0;
     if (per_sample > (int64_t)RAD_MAX_TENSOR_BYTES / batch)
@@ -216,8 +209,7 @@ static rad_status rebatch(rad_build *b, rad_node *n, const rad_shape *shape0, in
     return RAD_OK;
 }
 
-rad_status rad_build_infer(rad_build *b, bool all, const rad_shape *shape0, int64_t batch0, int64_t batch, rad_error *err)
-{
+rad_status rad_build_infer(rad_build *b, bool all, const rad_shape *shape0, int64_t batch0, int64_t batch, rad_error *err) {
     fold_budget budget = {0};
     for (int i = 0; i < b->g->n_node; i++) {
         rad_node *n = &b->g->node[i];

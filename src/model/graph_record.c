@@ -6,14 +6,12 @@
 
 #define MAX_TEXT_BYTES ((size_t)256 << 20)
 
-static rad_status put_shape(rad_buf *t, const rad_value *v, rad_error *err)
-{
+static rad_status put_shape(rad_buf *t, const rad_value *v, rad_error *err) {
     char text[160];
     return rad_buf_printf(t, err, " %s%s", rad_dtype_name(v->dtype), rad_shape_text(&v->shape, text, sizeof text));
 }
 
-static rad_status put_attr(rad_buf *t, const rad_attr *a, rad_error *err)
-{
+static rad_status put_attr(rad_buf *t, const rad_attr *a, rad_error *err) {
     rad_status st = RAD_OK;
     char hex[RAD_SHA256_HEX];
     RAD_TRY(rad_buf_printf(t, err, " %s:%d=", a->name, (int)a->kind));
@@ -53,15 +51,13 @@ out:
     return st;
 }
 
-static int by_name(const void *a, const void *b)
-{
+static int by_name(const void *a, const void *b) {
     const rad_attr *const *x = a, *const *y = b;
     return strcmp((*x)->name, (*y)->name);
 }
 
 /* "#3" for what a node or input made, "=<sha256>" with type and shape for constants, "-" for what is left out. */
-static rad_status put_ref(rad_buf *t, const rad_graph *g, const int *id, int v, rad_error *err)
-{
+static rad_status put_ref(rad_buf *t, const rad_graph *g, const int *id, int v, rad_error *err) {
     if (v < 0)
         return rad_buf_printf(t, err, " -");
     const rad_value *x = &g->value[v];
@@ -76,8 +72,7 @@ out:
     return st;
 }
 
-static rad_status put_node(rad_buf *t, const rad_graph *g, const rad_node *n, int *id, int *n_id, rad_error *err)
-{
+static rad_status put_node(rad_buf *t, const rad_graph *g, const rad_node *n, int *id, int *n_id, rad_error *err) {
     rad_status st = RAD_OK;
     const rad_attr **attr = rad_calloc((size_t)n->n_attr + 1, sizeof *attr);
     if (!attr)
@@ -105,8 +100,7 @@ out:
     return st;
 }
 
-rad_status rad_graph_hash(rad_graph *g, rad_error *err)
-{
+rad_status rad_graph_hash(rad_graph *g, rad_error *err) {
     rad_status st = RAD_OK;
     rad_buf t;
     int n_id = 0;
@@ -132,14 +126,12 @@ out:
     return st;
 }
 
-size_t rad_graph_describe(const rad_graph *g, char *buf, size_t cap)
-{
+size_t rad_graph_describe(const rad_graph *g, char *buf, size_t cap) {
     const pass_stats *s = &((const graph_owner *)g->arena)->stats;
     char branches[160] = "";
     if (s->branches)
         snprintf(branches, sizeof branches, " (largest weight change %.3g, largest relative output difference %.3g)",
-                 s->branch_weight_change,
-                 s->branch_output_change);
+                 s->branch_weight_change, s->branch_output_change);
     int n = snprintf(buf, cap,
                      "nodes %d -> %d; constants folded %d; shapes moved to the batch %d; identities removed %d; paddings merged %d; "
                      "batch norms folded %d, kept %d; scales and shifts folded %d; branches merged %d%s; residual sums fused %d; "

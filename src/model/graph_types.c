@@ -4,8 +4,7 @@
 
 #include "radcohort/model.h"
 
-size_t rad_dtype_size(rad_dtype t)
-{
+size_t rad_dtype_size(rad_dtype t) {
     switch (t) {
     case RAD_DT_U8:
     case RAD_DT_I8:
@@ -31,30 +30,43 @@ size_t rad_dtype_size(rad_dtype t)
     return 0;
 }
 
-const char *rad_dtype_name(rad_dtype t)
-{
+const char *rad_dtype_name(rad_dtype t) {
     switch (t) {
-    case RAD_DT_F32: return "float32";
-    case RAD_DT_U8: return "uint8";
-    case RAD_DT_I8: return "int8";
-    case RAD_DT_U16: return "uint16";
-    case RAD_DT_I16: return "int16";
-    case RAD_DT_I32: return "int32";
-    case RAD_DT_I64: return "int64";
-    case RAD_DT_STRING: return "string";
-    case RAD_DT_BOOL: return "bool";
-    case RAD_DT_F16: return "float16";
-    case RAD_DT_F64: return "float64";
-    case RAD_DT_U32: return "uint32";
-    case RAD_DT_U64: return "uint64";
-    case RAD_DT_BF16: return "bfloat16";
-    case RAD_DT_NONE: break;
+    case RAD_DT_F32:
+        return "float32";
+    case RAD_DT_U8:
+        return "uint8";
+    case RAD_DT_I8:
+        return "int8";
+    case RAD_DT_U16:
+        return "uint16";
+    case RAD_DT_I16:
+        return "int16";
+    case RAD_DT_I32:
+        return "int32";
+    case RAD_DT_I64:
+        return "int64";
+    case RAD_DT_STRING:
+        return "string";
+    case RAD_DT_BOOL:
+        return "bool";
+    case RAD_DT_F16:
+        return "float16";
+    case RAD_DT_F64:
+        return "float64";
+    case RAD_DT_U32:
+        return "uint32";
+    case RAD_DT_U64:
+        return "uint64";
+    case RAD_DT_BF16:
+        return "bfloat16";
+    case RAD_DT_NONE:
+        break;
     }
     return "unknown";
 }
 
-int64_t rad_shape_count(const rad_shape *s)
-{
+int64_t rad_shape_count(const rad_shape *s) {
     if (s->rank < 0 || s->rank > RAD_MAX_RANK)
         return -1;
     int64_t n = 1;
@@ -75,8 +87,7 @@ int64_t rad_shape_count(const rad_shape *s)
     return empty ? 0 : n;
 }
 
-bool rad_shape_equal(const rad_shape *a, const rad_shape *b)
-{
+bool rad_shape_equal(const rad_shape *a, const rad_shape *b) {
     if (a->rank != b->rank)
         return false;
     for (int i = 0; i < a->rank; i++)
@@ -85,8 +96,7 @@ bool rad_shape_equal(const rad_shape *a, const rad_shape *b)
     return true;
 }
 
-const char *rad_shape_text(const rad_shape *s, char *buf, size_t cap)
-{
+const char *rad_shape_text(const rad_shape *s, char *buf, size_t cap) {
     if (cap == 0)
         return buf;
     if (s->rank < 0) {

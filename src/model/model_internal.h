@@ -73,9 +73,9 @@ struct rad_model {
     int opset;
     int64_t n_parameter;
     rad_arena *arena;
-    rad_graph g;       /* as in the file, nodes in topological order; shapes only of inputs and constants */
+    rad_graph g; /* as in the file, nodes in topological order; shapes only of inputs and constants */
     int cap_value;
-    uint8_t *kind;     /* value_kind per value */
+    uint8_t *kind; /* value_kind per value */
     name_table names;
 };
 
@@ -83,15 +83,14 @@ struct rad_model {
 rad_status rad_onnx_fail(const rad_model *m, rad_error *err, const char *fmt, ...) RAD_PRINTF(3, 4);
 rad_status rad_onnx_nomem(const rad_model *m, rad_error *err);
 /* Text field -> NUL-terminated copy; refuses embedded NUL and more than RAD_MAX_NAME_BYTES. `what` and `where` are for the error. */
-rad_status rad_onnx_text(rad_model *m, const onnx_field *f, const char *what, const char *where, const char **ret, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_onnx_text(rad_model *m, const onnx_field *f, const char *what, const char *where, const char **ret,
+                         rad_error *err) RAD_MUST_CHECK;
 /* TensorProto. `where` ("initializer", "node 'x' attribute 'value'") is for errors. `ret_name` may be NULL. */
-rad_status rad_onnx_tensor(rad_model *m, onnx_span s, const char *where, const char **ret_name, rad_tensor *ret, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_onnx_tensor(rad_model *m, onnx_span s, const char *where, const char **ret_name, rad_tensor *ret,
+                           rad_error *err) RAD_MUST_CHECK;
 /* ValueInfoProto of a graph input or output. */
 rad_status rad_onnx_value_info(rad_model *m, onnx_span s, const char *where, const char **ret_name, rad_dtype *ret_dtype,
-                               rad_shape *ret_shape,
-                               rad_error *err) RAD_MUST_CHECK;
+                               rad_shape *ret_shape, rad_error *err) RAD_MUST_CHECK;
 /* NodeProto; `index` is its place in the file. `is_constant` is set when it only defined constant values (nothing to run). */
 rad_status rad_onnx_node(rad_model *m, onnx_span s, int index, rad_node *ret, bool *ret_is_constant, rad_error *err) RAD_MUST_CHECK;
 /* Index of the value of this name, made when new. */
@@ -111,8 +110,8 @@ typedef struct rad_build {
     rad_graph *g;
     rad_arena *arena;
     int cap_value, cap_node;
-    bool *is_output;    /* per value: graph output or tap */
-    bool *owned;        /* per value: constant content is a block of `arena`, given back as soon as nothing reads it */
+    bool *is_output; /* per value: graph output or tap */
+    bool *owned;     /* per value: constant content is a block of `arena`, given back as soon as nothing reads it */
     pass_stats stats;
 } rad_build;
 
@@ -135,14 +134,13 @@ void rad_build_kill(rad_build *b, rad_node *n);
 /* `to` makes from's first output from now on; `from` is dropped. The old output of `to` dies (it had only `from` as reader). */
 void rad_build_take_output(rad_build *b, rad_node *to, rad_node *from);
 /* New constant: contents are a block from rad_arena_block (owned by the graph from now on). */
-rad_status rad_build_add_const(rad_build *b, const char *name, rad_dtype t, const rad_shape *s, void *block, int *ret, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_build_add_const(rad_build *b, const char *name, rad_dtype t, const rad_shape *s, void *block, int *ret,
+                               rad_error *err) RAD_MUST_CHECK;
 /* Float constant as doubles in fresh memory (free()); any float dtype. */
 rad_status rad_build_read_doubles(const rad_build *b, int v, double **ret, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
 /* Rounds doubles to a new float32 constant; records the largest rounding in *change when not NULL. */
 rad_status rad_build_add_floats(rad_build *b, const char *name, const rad_shape *s, const double *x, int *ret, double *change,
-                                rad_error *err)
-    RAD_MUST_CHECK;
+                                rad_error *err) RAD_MUST_CHECK;
 /* Makes room for n inputs (new ones omitted). */
 rad_status rad_build_grow_inputs(rad_build *b, rad_node *n, int n_input, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_build_set_attr_int(rad_build *b, rad_node *n, const char *name, int64_t v, rad_error *err) RAD_MUST_CHECK;

@@ -7,24 +7,21 @@
 
 /* ---------------------------------------------------------------- names */
 
-static uint64_t hash_name(const char *s)
-{
+static uint64_t hash_name(const char *s) {
     uint64_t h = 14695981039346656037u; /* FNV-1a */
     for (; *s; s++)
         h = (h ^ (unsigned char)*s) * 1099511628211u;
     return h;
 }
 
-static int *find_slot(const rad_model *m, const char *name)
-{
+static int *find_slot(const rad_model *m, const char *name) {
     size_t mask = m->names.n_slot - 1, at = (size_t)hash_name(name) & mask;
     while (m->names.slot[at] && strcmp(m->g.value[m->names.slot[at] - 1].name, name) != 0)
         at = (at + 1) & mask;
     return &m->names.slot[at];
 }
 
-static bool grow_values(rad_model *m)
-{
+static bool grow_values(rad_model *m) {
     int cap = m->cap_value ? m->cap_value * 2 : 256;
     rad_value *value = rad_realloc(m->g.value, (size_t)cap, sizeof *value);
     if (!value)
@@ -46,8 +43,7 @@ static bool grow_values(rad_model *m)
     return true;
 }
 
-rad_status rad_onnx_intern(rad_model *m, const char *name, int *ret, rad_error *err)
-{
+rad_status rad_onnx_intern(rad_model *m, const char *name, int *ret, rad_error *err) {
     int *slot = m->names.n_slot ? find_slot(m, name) : NULL;
     if (slot && *slot) {
         *ret = *slot - 1;
@@ -70,8 +66,7 @@ rad_status rad_onnx_intern(rad_model *m, const char *name, int *ret, rad_error *
 
 /* ---------------------------------------------------------------- graph */
 
-static rad_status read_initializer(rad_model *m, onnx_span s, rad_error *err)
-{
+static rad_status read_initializer(rad_model *m, onnx_span s, rad_error *err) {
     rad_tensor t;
     const char *name;
     int v;
@@ -93,8 +88,7 @@ static rad_status read_initializer(rad_model *m, onnx_span s, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status read_input(rad_model *m, onnx_span s, rad_error *err)
-{
+static rad_status read_input(rad_model *m, onnx_span s, rad_error *err) {
     const char *name;
     rad_dtype dtype;
     rad_shape shape;
@@ -117,8 +111,7 @@ static rad_status read_input(rad_model *m, onnx_span s, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status read_output(rad_model *m, onnx_span s, rad_error *err)
-{
+static rad_status read_output(rad_model *m, onnx_span s, rad_error *err) {
     const char *name;
     rad_dtype dtype;
     rad_shape shape;
@@ -138,8 +131,7 @@ static rad_status read_output(rad_model *m, onnx_span s, rad_error *err)
 }
 
 /* Every input of every node defined; nodes brought into topological order (files mostly are in it already, and then stay so). */
-static rad_status sort_nodes(rad_model *m, rad_error *err)
-{
+static rad_status sort_nodes(rad_model *m, rad_error *err) {
     rad_graph *g = &m->g;
     rad_status st = RAD_OK;
     int n = g->n_node;
@@ -163,8 +155,8 @@ static rad_status sort_nodes(rad_model *m, rad_error *err)
         return RAD_OK;
 
     /* Kahn's algorithm; readers of each node as lists in one array */
-    int *wait = rad_calloc((size_t)n,
-                           sizeof *wait), *first = rad_malloc((size_t)n * sizeof *first), *queue = rad_malloc((size_t)n * sizeof *queue);
+    int *wait = rad_calloc((size_t)n, sizeof *wait), *first = rad_malloc((size_t)n * sizeof *first),
+        *queue = rad_malloc((size_t)n * sizeof *queue);
     size_t n_edge = 0, edge = 0;
     for (int i = 0; i < n; i++)
         n_edge += (size_t)g->node[i].n_input;
@@ -220,8 +212,7 @@ out:
     return st;
 }
 
-static rad_status read_graph(rad_model *m, onnx_span s, rad_error *err)
-{
+static rad_status read_graph(rad_model *m, onnx_span s, rad_error *err) {
     rad_graph *g = &m->g;
     rad_status st = RAD_OK;
     onnx_field f;
@@ -270,8 +261,7 @@ out:
     return st;
 }
 
-static rad_status read_opset(rad_model *m, onnx_span s, rad_error *err)
-{
+static rad_status read_opset(rad_model *m, onnx_span s, rad_error *err) {
     const char *domain = "";
     int64_t version = 0;
     onnx_field f;
@@ -296,8 +286,7 @@ static rad_status read_opset(rad_model *m, onnx_span s, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status read_model(rad_model *m, rad_error *err)
-{
+static rad_status read_model(rad_model *m, rad_error *err) {
     rad_status st = RAD_OK;
     onnx_span whole = {m->data, m->data + m->size, 0}, walk = whole, graph = {0};
     onnx_field f;
@@ -320,8 +309,10 @@ static rad_status read_model(rad_model *m, rad_error *err)
             RAD_TRY(read_opset(m, f.bytes, err));
     }
     if (got < 0 || !has_graph || !has_version)
-        return rad_onnx_fail(m, err, "%s", got < 0 ? "not an ONNX file, or cut off" : !has_graph ? "not an ONNX file: it holds no graph"
-                                                                                               : "not an ONNX file: it has no IR version");
+        return rad_onnx_fail(m, err, "%s",
+                             got < 0      ? "not an ONNX file, or cut off"
+                             : !has_graph ? "not an ONNX file: it holds no graph"
+                                          : "not an ONNX file: it has no IR version");
     if (m->opset == 0)
         return rad_onnx_fail(m, err, "it does not say which opset of the ONNX standard it uses");
     st = read_graph(m, graph, err);
@@ -331,8 +322,7 @@ out:
 
 /* ---------------------------------------------------------------- public */
 
-static rad_status open_bytes(rad_map *map, const void *data, size_t size, const char *name, rad_model **ret, rad_error *err)
-{
+static rad_status open_bytes(rad_map *map, const void *data, size_t size, const char *name, rad_model **ret, rad_error *err) {
     rad_status st;
     rad_model *m = rad_calloc(1, sizeof *m);
     rad_arena *arena = m ? rad_arena_create() : NULL;
@@ -365,8 +355,7 @@ out:
     return st;
 }
 
-rad_status rad_model_open(const char *path, rad_model **ret, rad_error *err)
-{
+rad_status rad_model_open(const char *path, rad_model **ret, rad_error *err) {
     rad_map map;
     rad_status st = rad_map_open(path, RAD_MAX_MODEL_BYTES, &map, err);
     if (st != RAD_OK)
@@ -377,13 +366,11 @@ rad_status rad_model_open(const char *path, rad_model **ret, rad_error *err)
     return st;
 }
 
-rad_status rad_model_open_memory(const void *data, size_t size, const char *name, rad_model **ret, rad_error *err)
-{
+rad_status rad_model_open_memory(const void *data, size_t size, const char *name, rad_model **ret, rad_error *err) {
     return open_bytes(NULL, data, size, name, ret, err);
 }
 
-void rad_model_close(rad_model **pm)
-{
+void rad_model_close(rad_model **pm) {
     rad_model *m = pm ? *pm : NULL;
     if (!m)
         return;
@@ -397,8 +384,7 @@ void rad_model_close(rad_model **pm)
     *pm = NULL;
 }
 
-rad_status rad_model_verify(const rad_model *m, rad_error *err)
-{
+rad_status rad_model_verify(const rad_model *m, rad_error *err) {
     char now[RAD_SHA256_HEX];
     if (!m->mapped)
         return RAD_OK;
@@ -408,34 +394,28 @@ rad_status rad_model_verify(const rad_model *m, rad_error *err)
     return st;
 }
 
-void rad_model_drop_pages(const rad_model *m)
-{
+void rad_model_drop_pages(const rad_model *m) {
     if (m->mapped)
         rad_map_drop_pages(&m->map);
 }
 
-const char *rad_model_sha256(const rad_model *m)
-{
+const char *rad_model_sha256(const rad_model *m) {
     return m->sha256;
 }
 
-int rad_model_opset(const rad_model *m)
-{
+int rad_model_opset(const rad_model *m) {
     return m->opset;
 }
 
-int64_t rad_model_parameter_count(const rad_model *m)
-{
+int64_t rad_model_parameter_count(const rad_model *m) {
     return m->n_parameter;
 }
 
-int rad_model_input_count(const rad_model *m)
-{
+int rad_model_input_count(const rad_model *m) {
     return m->g.n_input;
 }
 
-void rad_model_get_input(const rad_model *m, int i, const char **ret_name, rad_dtype *ret_dtype, rad_shape *ret_shape)
-{
+void rad_model_get_input(const rad_model *m, int i, const char **ret_name, rad_dtype *ret_dtype, rad_shape *ret_shape) {
     const rad_value *v = &m->g.value[m->g.input[i]];
     *ret_name = v->name;
     *ret_dtype = v->dtype;

@@ -4,8 +4,7 @@
 
 #include "model_internal.h"
 
-static rad_status read_ints(rad_model *m, onnx_span s, uint32_t number, const char *where, rad_attr *a, rad_error *err)
-{
+static rad_status read_ints(rad_model *m, onnx_span s, uint32_t number, const char *where, rad_attr *a, rad_error *err) {
     onnx_field f;
     onnx_span walk = s;
     int64_t n = 0;
@@ -31,8 +30,7 @@ static rad_status read_ints(rad_model *m, onnx_span s, uint32_t number, const ch
     return RAD_OK;
 }
 
-static rad_status read_floats(rad_model *m, onnx_span s, const char *where, rad_attr *a, rad_error *err)
-{
+static rad_status read_floats(rad_model *m, onnx_span s, const char *where, rad_attr *a, rad_error *err) {
     onnx_field f;
     onnx_span walk = s;
     int64_t n = 0;
@@ -65,8 +63,7 @@ static rad_status read_floats(rad_model *m, onnx_span s, const char *where, rad_
     return RAD_OK;
 }
 
-static rad_status read_strings(rad_model *m, onnx_span s, const char *where, rad_attr *a, rad_error *err)
-{
+static rad_status read_strings(rad_model *m, onnx_span s, const char *where, rad_attr *a, rad_error *err) {
     onnx_field f;
     onnx_span walk = s;
     int64_t n = 0;
@@ -89,8 +86,7 @@ static rad_status read_strings(rad_model *m, onnx_span s, const char *where, rad
 }
 
 /* One AttributeProto. `node` ("node 'x' (Conv)") is for errors. */
-static rad_status read_attr(rad_model *m, onnx_span s, const char *node, rad_attr *ret, rad_error *err)
-{
+static rad_status read_attr(rad_model *m, onnx_span s, const char *node, rad_attr *ret, rad_error *err) {
     rad_attr a = {.name = ""};
     rad_status st;
     onnx_field f;
@@ -171,9 +167,8 @@ static rad_status read_attr(rad_model *m, onnx_span s, const char *node, rad_att
     if (a.name[0] == '\0')
         return rad_onnx_fail(m, err, "%s: an attribute has no name", node);
     if (graph)
-        return rad_onnx_fail(m, err,
-                             "%s is a subgraph: control flow (If, Loop, Scan) is not supported; export the network with it unrolled",
-                             where);
+        return rad_onnx_fail(
+            m, err, "%s is a subgraph: control flow (If, Loop, Scan) is not supported; export the network with it unrolled", where);
     if (reference)
         return rad_onnx_fail(m, err, "%s refers to a function's attribute: model-local functions are not supported; inline them", where);
     if (sparse)
@@ -221,14 +216,12 @@ malformed:
     return rad_onnx_fail(m, err, "%s: attribute '%.60s' is malformed or cut off", node, a.name);
 }
 
-static const char *kind_name(rad_attr_kind k)
-{
+static const char *kind_name(rad_attr_kind k) {
     static const char *const names[] = {"nothing", "a float", "an integer", "a text", "a tensor", "a graph", "floats", "integers", "texts"};
     return (size_t)k < sizeof names / sizeof names[0] ? names[k] : "unknown";
 }
 
-static rad_status check_attr(rad_model *m, const rad_node *n, const rad_attr *a, const char *where, rad_error *err)
-{
+static rad_status check_attr(rad_model *m, const rad_node *n, const rad_attr *a, const char *where, rad_error *err) {
     char known[256] = "";
     size_t at = 0;
     for (const rad_op_attr *d = n->op->attr; d && d->name; d++) {
@@ -248,8 +241,7 @@ static rad_status check_attr(rad_model *m, const rad_node *n, const rad_attr *a,
 }
 
 /* Constant: the value becomes constant content, no node remains. */
-static rad_status define_constant(rad_model *m, const rad_node *n, const char *where, rad_error *err)
-{
+static rad_status define_constant(rad_model *m, const rad_node *n, const char *where, rad_error *err) {
     if (n->n_input != 0 || n->n_output != 1 || n->output[0] < 0)
         return rad_onnx_fail(m, err, "%s: expected no input and one output", where);
     if (n->n_attr != 1)
@@ -295,8 +287,7 @@ static rad_status define_constant(rad_model *m, const rad_node *n, const char *w
     return RAD_OK;
 }
 
-rad_status rad_onnx_node(rad_model *m, onnx_span s, int index, rad_node *ret, bool *ret_is_constant, rad_error *err)
-{
+rad_status rad_onnx_node(rad_model *m, onnx_span s, int index, rad_node *ret, bool *ret_is_constant, rad_error *err) {
     rad_node n = {.residual = -1, .opset = m->opset};
     const char *op = "", *domain = "", *name = "";
     char where[320];
@@ -307,13 +298,26 @@ rad_status rad_onnx_node(rad_model *m, onnx_span s, int index, rad_node *ret, bo
     int got;
     while ((got = rad_onnx_next(&walk, &f)) > 0) {
         switch (f.number) {
-        case 1: n.n_input++; break;
-        case 2: n.n_output++; break;
-        case 3: st = rad_onnx_text(m, &f, "its name", where, &name, err); break;
-        case 4: st = rad_onnx_text(m, &f, "its operator", where, &op, err); break;
-        case 5: n.n_attr++; break;
-        case 7: st = rad_onnx_text(m, &f, "its domain", where, &domain, err); break;
-        default: break;
+        case 1:
+            n.n_input++;
+            break;
+        case 2:
+            n.n_output++;
+            break;
+        case 3:
+            st = rad_onnx_text(m, &f, "its name", where, &name, err);
+            break;
+        case 4:
+            st = rad_onnx_text(m, &f, "its operator", where, &op, err);
+            break;
+        case 5:
+            n.n_attr++;
+            break;
+        case 7:
+            st = rad_onnx_text(m, &f, "its domain", where, &domain, err);
+            break;
+        default:
+            break;
         }
         if (st != RAD_OK)
             return st;
@@ -334,8 +338,10 @@ rad_status rad_onnx_node(rad_model *m, onnx_span s, int index, rad_node *ret, bo
     n.name = name;
     bool standard = domain[0] == '\0' || strcmp(domain, "ai.onnx") == 0;
     if (!standard)
-        return rad_onnx_fail(m, err, "%s: domain '%.60s' is not supported; only operators of the ONNX standard (no custom operators, no "
-                             "model-local functions) can be run", where, domain);
+        return rad_onnx_fail(m, err,
+                             "%s: domain '%.60s' is not supported; only operators of the ONNX standard (no custom operators, no "
+                             "model-local functions) can be run",
+                             where, domain);
     bool is_constant = strcmp(op, "Constant") == 0;
     n.op = is_constant ? NULL : rad_op_find(op, "");
 
@@ -362,8 +368,7 @@ rad_status rad_onnx_node(rad_model *m, onnx_span s, int index, rad_node *ret, bo
                 continue;
             if (m->kind[v] != VALUE_UNDEFINED)
                 return rad_onnx_fail(m, err, "%s: its output '%.100s' has the name of another node's output, an input or an initializer",
-                                     where,
-                                     value);
+                                     where, value);
             m->kind[v] = is_constant ? VALUE_CONSTANT : VALUE_NODE;
         } else if (f.number == 5) {
             if (f.wire != ONNX_BYTES)

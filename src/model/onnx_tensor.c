@@ -11,8 +11,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "ONNX stores little-en
 /* Misaligned contents up to this size are copied, so that shapes, axes and biases are always aligned; large weights stay zero-copy. */
 #define COPY_BYTES 4096
 
-rad_status rad_onnx_fail(const rad_model *m, rad_error *err, const char *fmt, ...)
-{
+rad_status rad_onnx_fail(const rad_model *m, rad_error *err, const char *fmt, ...) {
     char text[RAD_ERROR_TEXT];
     va_list ap;
     va_start(ap, fmt);
@@ -21,13 +20,11 @@ rad_status rad_onnx_fail(const rad_model *m, rad_error *err, const char *fmt, ..
     return rad_error_set(err, RAD_E_MODEL, "model '%s': %s", m->file, text);
 }
 
-rad_status rad_onnx_nomem(const rad_model *m, rad_error *err)
-{
+rad_status rad_onnx_nomem(const rad_model *m, rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "model '%s': out of memory", m->file);
 }
 
-rad_status rad_onnx_text(rad_model *m, const onnx_field *f, const char *what, const char *where, const char **ret, rad_error *err)
-{
+rad_status rad_onnx_text(rad_model *m, const onnx_field *f, const char *what, const char *where, const char **ret, rad_error *err) {
     if (f->wire != ONNX_BYTES)
         return rad_onnx_fail(m, err, "%s: %s is not a string", where, what);
     size_t n = (size_t)(f->bytes.end - f->bytes.p);
@@ -43,10 +40,10 @@ rad_status rad_onnx_text(rad_model *m, const onnx_field *f, const char *what, co
 }
 
 /* Which typed field of TensorProto carries a dtype: 4 float, 5 int32, 7 int64, 10 double, 11 uint64. */
-static uint32_t typed_field(rad_dtype t)
-{
+static uint32_t typed_field(rad_dtype t) {
     switch (t) {
-    case RAD_DT_F32: return 4;
+    case RAD_DT_F32:
+        return 4;
     case RAD_DT_U8:
     case RAD_DT_I8:
     case RAD_DT_U16:
@@ -54,31 +51,51 @@ static uint32_t typed_field(rad_dtype t)
     case RAD_DT_I32:
     case RAD_DT_BOOL:
     case RAD_DT_F16:
-    case RAD_DT_BF16: return 5;
-    case RAD_DT_I64: return 7;
-    case RAD_DT_F64: return 10;
+    case RAD_DT_BF16:
+        return 5;
+    case RAD_DT_I64:
+        return 7;
+    case RAD_DT_F64:
+        return 10;
     case RAD_DT_U32:
-    case RAD_DT_U64: return 11;
+    case RAD_DT_U64:
+        return 11;
     case RAD_DT_NONE:
-    case RAD_DT_STRING: break;
+    case RAD_DT_STRING:
+        break;
     }
     return 0;
 }
 
-static bool narrow(rad_dtype t, int64_t v, uint8_t *out)
-{
+static bool narrow(rad_dtype t, int64_t v, uint8_t *out) {
     int64_t lo = 0, hi = 0;
     switch (t) {
-    case RAD_DT_I8: lo = INT8_MIN, hi = INT8_MAX; break;
-    case RAD_DT_U8: hi = UINT8_MAX; break;
-    case RAD_DT_BOOL: hi = 1; break;
-    case RAD_DT_I16: lo = INT16_MIN, hi = INT16_MAX; break;
+    case RAD_DT_I8:
+        lo = INT8_MIN, hi = INT8_MAX;
+        break;
+    case RAD_DT_U8:
+        hi = UINT8_MAX;
+        break;
+    case RAD_DT_BOOL:
+        hi = 1;
+        break;
+    case RAD_DT_I16:
+        lo = INT16_MIN, hi = INT16_MAX;
+        break;
     case RAD_DT_U16:
     case RAD_DT_F16:
-    case RAD_DT_BF16: hi = UINT16_MAX; break;
-    case RAD_DT_I32: lo = INT32_MIN, hi = INT32_MAX; break;
-    case RAD_DT_U32: hi = UINT32_MAX; break;
-    default: lo = INT64_MIN, hi = INT64_MAX; break; /* I64, U64: all 64 bits */
+    case RAD_DT_BF16:
+        hi = UINT16_MAX;
+        break;
+    case RAD_DT_I32:
+        lo = INT32_MIN, hi = INT32_MAX;
+        break;
+    case RAD_DT_U32:
+        hi = UINT32_MAX;
+        break;
+    default:
+        lo = INT64_MIN, hi = INT64_MAX;
+        break; /* I64, U64: all 64 bits */
     }
     if (v < lo || v > hi)
         return false;
@@ -88,8 +105,7 @@ static bool narrow(rad_dtype t, int64_t v, uint8_t *out)
 }
 
 /* Contents from the typed field `number` of `s` into *ret (zero-copy when one packed field of fixed-width numbers holds them all). */
-static rad_status typed_data(rad_model *m, onnx_span s, const char *where, rad_dtype t, int64_t count, const void **ret, rad_error *err)
-{
+static rad_status typed_data(rad_model *m, onnx_span s, const char *where, rad_dtype t, int64_t count, const void **ret, rad_error *err) {
     uint32_t number = typed_field(t);
     size_t width = number == 4 ? 4 : number == 10 ? 8 : 0;
     int64_t have = 0;
@@ -145,8 +161,7 @@ static rad_status typed_data(rad_model *m, onnx_span s, const char *where, rad_d
     return RAD_OK;
 }
 
-rad_status rad_onnx_tensor(rad_model *m, onnx_span s, const char *where, const char **ret_name, rad_tensor *ret, rad_error *err)
-{
+rad_status rad_onnx_tensor(rad_model *m, onnx_span s, const char *where, const char **ret_name, rad_tensor *ret, rad_error *err) {
     rad_tensor t = {.dtype = RAD_DT_NONE};
     const char *name = "";
     char named[192];
@@ -196,8 +211,10 @@ rad_status rad_onnx_tensor(rad_model *m, onnx_span s, const char *where, const c
             raw = f.bytes;
             break;
         case 13:
-            return rad_onnx_fail(m, err, "%s: its numbers are in a separate (external data) file, which is not supported; save the model "
-                                 "as one file (onnx.save_model(..., save_as_external_data=False))", where);
+            return rad_onnx_fail(m, err,
+                                 "%s: its numbers are in a separate (external data) file, which is not supported; save the model "
+                                 "as one file (onnx.save_model(..., save_as_external_data=False))",
+                                 where);
         case 14:
             if (f.wire != ONNX_VARINT || f.value != 0)
                 return rad_onnx_fail(m, err, "%s: external data is not supported; save the model as one file", where);
@@ -245,8 +262,7 @@ rad_status rad_onnx_tensor(rad_model *m, onnx_span s, const char *where, const c
     return RAD_OK;
 }
 
-static bool read_shape(onnx_span s, rad_shape *ret)
-{
+static bool read_shape(onnx_span s, rad_shape *ret) {
     onnx_field f, d;
     int got;
     ret->rank = 0;
@@ -268,9 +284,7 @@ static bool read_shape(onnx_span s, rad_shape *ret)
 }
 
 rad_status rad_onnx_value_info(rad_model *m, onnx_span s, const char *where, const char **ret_name, rad_dtype *ret_dtype,
-                               rad_shape *ret_shape,
-                               rad_error *err)
-{
+                               rad_shape *ret_shape, rad_error *err) {
     const char *name = "";
     rad_dtype dtype = RAD_DT_NONE;
     rad_shape shape = {.rank = -1};

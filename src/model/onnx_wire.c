@@ -4,8 +4,7 @@
 
 #include "model_internal.h"
 
-static bool take_varint(const uint8_t **pp, const uint8_t *end, uint64_t *ret)
-{
+static bool take_varint(const uint8_t **pp, const uint8_t *end, uint64_t *ret) {
     uint64_t v = 0;
     const uint8_t *p = *pp;
     for (int shift = 0; shift < 70; shift += 7) {
@@ -24,8 +23,7 @@ static bool take_varint(const uint8_t **pp, const uint8_t *end, uint64_t *ret)
     return false;
 }
 
-int rad_onnx_next(onnx_span *s, onnx_field *ret)
-{
+int rad_onnx_next(onnx_span *s, onnx_field *ret) {
     if (s->p == s->end)
         return 0;
     uint64_t key, v = 0;
@@ -64,8 +62,7 @@ int rad_onnx_next(onnx_span *s, onnx_field *ret)
     }
 }
 
-int64_t rad_onnx_count_varints(const onnx_field *f)
-{
+int64_t rad_onnx_count_varints(const onnx_field *f) {
     if (f->wire == ONNX_VARINT)
         return 1;
     if (f->wire != ONNX_BYTES)
@@ -78,8 +75,7 @@ int64_t rad_onnx_count_varints(const onnx_field *f)
     return n;
 }
 
-int64_t rad_onnx_count_fixed(const onnx_field *f, size_t width)
-{
+int64_t rad_onnx_count_fixed(const onnx_field *f, size_t width) {
     if (f->wire == (width == 8 ? ONNX_FIXED64 : ONNX_FIXED32))
         return 1;
     size_t size = (size_t)(f->bytes.end - f->bytes.p);
@@ -88,8 +84,7 @@ int64_t rad_onnx_count_fixed(const onnx_field *f, size_t width)
     return (int64_t)(size / width);
 }
 
-void rad_onnx_read_varints(const onnx_field *f, int64_t *out)
-{
+void rad_onnx_read_varints(const onnx_field *f, int64_t *out) {
     if (f->wire == ONNX_VARINT) {
         out[0] = (int64_t)f->value;
         return;
@@ -99,8 +94,7 @@ void rad_onnx_read_varints(const onnx_field *f, int64_t *out)
         *out++ = (int64_t)v;
 }
 
-void rad_onnx_read_fixed(const onnx_field *f, size_t width, uint8_t *out)
-{
+void rad_onnx_read_fixed(const onnx_field *f, size_t width, uint8_t *out) {
     if (f->wire == ONNX_BYTES) {
         if (f->bytes.end != f->bytes.p)
             memcpy(out, f->bytes.p, (size_t)(f->bytes.end - f->bytes.p));

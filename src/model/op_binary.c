@@ -13,19 +13,18 @@ typedef double (*real_fn)(double a, double b);
 /* `u64`: both are bit patterns of uint64. */
 typedef int64_t (*int_fn)(int64_t a, int64_t b, bool u64);
 typedef struct fold {
-    real_fn f;           /* floats; NULL: not for floats */
-    int_fn fi;           /* integers (and bool when logic); NULL: not for those */
-    bool logic;          /* operands are bool */
-    bool to_bool;        /* the result is bool */
-    bool mean;           /* divide by the number of inputs at the end */
-    bool divides;        /* an integer zero on the right is an error */
-    bool one_way;        /* the second operand is broadcast to the first, never the other way round */
-    bool chain;          /* takes any number of inputs */
+    real_fn f;    /* floats; NULL: not for floats */
+    int_fn fi;    /* integers (and bool when logic); NULL: not for those */
+    bool logic;   /* operands are bool */
+    bool to_bool; /* the result is bool */
+    bool mean;    /* divide by the number of inputs at the end */
+    bool divides; /* an integer zero on the right is an error */
+    bool one_way; /* the second operand is broadcast to the first, never the other way round */
+    bool chain;   /* takes any number of inputs */
 } fold;
 
 #define FN(name, expression)                                                                                                               \
-    static double name(double a, double b)                                                                                                \
-    {                                                                                                                                      \
+    static double name(double a, double b) {                                                                                               \
         return (expression);                                                                                                               \
     }
 FN(fn_add, a + b)
@@ -44,19 +43,17 @@ FN(fn_greater, a > b)
 FN(fn_greater_equal, a >= b)
 #undef FN
 
-static bool int_below(int64_t a, int64_t b, bool u64)
-{
+static bool int_below(int64_t a, int64_t b, bool u64) {
     return u64 ? (uint64_t)a < (uint64_t)b : a < b;
 }
 #define FN(name, expression)                                                                                                               \
-    static int64_t name(int64_t a, int64_t b, bool u64)                                                                                   \
-    {                                                                                                                                      \
+    static int64_t name(int64_t a, int64_t b, bool u64) {                                                                                  \
         (void)u64;                                                                                                                         \
         return (expression);                                                                                                               \
     }
 FN(int_add, (int64_t)((uint64_t)a + (uint64_t)b))
 FN(int_sub, (int64_t)((uint64_t)a - (uint64_t)b))
-FN(int_mul, (int64_t)((uint64_t)a * (uint64_t)b))
+FN(int_mul, (int64_t)((uint64_t)a *(uint64_t)b))
 FN(int_div, u64 ? (int64_t)((uint64_t)a / (uint64_t)b) : (b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b))
 FN(int_min, int_below(b, a, u64) ? b : a)
 FN(int_max, int_below(a, b, u64) ? b : a)
@@ -73,8 +70,7 @@ FN(int_fmod, u64 ? (int64_t)((uint64_t)a % (uint64_t)b) : (b == -1 ? 0 : a % b))
 #undef FN
 
 /* Sign of the divisor, as Python's %. */
-static int64_t int_mod(int64_t a, int64_t b, bool u64)
-{
+static int64_t int_mod(int64_t a, int64_t b, bool u64) {
     const int64_t r = int_fmod(a, b, u64);
     return !u64 && r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
@@ -83,8 +79,7 @@ static int64_t int_mod(int64_t a, int64_t b, bool u64)
 
 /* Until opset 6 only the second operand was broadcast, on request, and `axis` said where it starts; PRelu's slope belonged to the channels.
  * Gives it the ones that place it by today's rule. False when it does not fit. */
-static bool place_operand(const rad_node *n, const fold *f, const rad_shape *a, rad_shape *b)
-{
+static bool place_operand(const rad_node *n, const fold *f, const rad_shape *a, rad_shape *b) {
     if (n->opset >= 7 || n->n_input != 2)
         return true;
     const bool list = f->one_way && b->rank == 1 && b->dim[0] != 1;
@@ -101,13 +96,11 @@ static bool place_operand(const rad_node *n, const fold *f, const rad_shape *a, 
 
 /* ---------------------------------------------------------------- shape rule */
 
-static unsigned operand_types(const fold *f)
-{
+static unsigned operand_types(const fold *f) {
     return (f->f != NULL ? RAD_T_FLOAT : 0) | (f->logic ? RAD_T(RAD_DT_BOOL) : 0) | (f->fi != NULL && f->f != NULL ? RAD_T_INT : 0);
 }
 
-static rad_status infer_fold(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_fold(rad_graph *g, const rad_node *n, rad_error *err) {
     const fold *f = n->op->param;
     const rad_value *x0, *x;
     rad_status st = rad_op_input(g, n, 0, operand_types(f), &x0, err);
@@ -130,8 +123,7 @@ static rad_status infer_fold(rad_graph *g, const rad_node *n, rad_error *err)
 
 /* ---------------------------------------------------------------- evaluation */
 
-static void fold_row_real(const fold *f, const rad_walk *w, const rad_tensor *in, rad_tensor *out)
-{
+static void fold_row_real(const fold *f, const rad_walk *w, const rad_tensor *in, rad_tensor *out) {
     double acc[RAD_OP_BLOCK], x[RAD_OP_BLOCK];
     for (int64_t i = 0; i < w->run; i += RAD_OP_BLOCK) {
         const int64_t len = w->run - i < RAD_OP_BLOCK ? w->run - i : RAD_OP_BLOCK;
@@ -154,8 +146,7 @@ static void fold_row_real(const fold *f, const rad_walk *w, const rad_tensor *in
 }
 
 /* False when an integer division by zero would happen. */
-static bool fold_row_int(const fold *f, const rad_walk *w, const rad_tensor *in, rad_tensor *out)
-{
+static bool fold_row_int(const fold *f, const rad_walk *w, const rad_tensor *in, rad_tensor *out) {
     const bool u64 = in[0].dtype == RAD_DT_U64;
     int64_t acc[RAD_OP_BLOCK], x[RAD_OP_BLOCK];
     for (int64_t i = 0; i < w->run; i += RAD_OP_BLOCK) {
@@ -180,8 +171,7 @@ static bool fold_row_int(const fold *f, const rad_walk *w, const rad_tensor *in,
     return true;
 }
 
-static rad_status run_fold(const rad_node *n, const fold *f, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status run_fold(const rad_node *n, const fold *f, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     rad_walk w;
     rad_tensor pair[2];
     if (n->opset < 7 && n->n_input == 2) {
@@ -201,8 +191,7 @@ static rad_status run_fold(const rad_node *n, const fold *f, const rad_tensor *i
     return st;
 }
 
-static rad_status eval_fold(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_fold(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     return run_fold(n, n->op->param, in, out, err);
 }
 
@@ -210,8 +199,7 @@ static rad_status eval_fold(const rad_node *n, const rad_tensor *in, rad_tensor 
 
 static const fold mod_as_c = {.f = fn_fmod, .fi = int_fmod, .divides = true};
 
-static rad_status infer_mod(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_mod(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     rad_status st = rad_op_input(g, n, 0, RAD_T_NUMBER, &x, err);
     if (st == RAD_OK && rad_op_type_in(x->dtype, RAD_T_FLOAT) && rad_node_attr_int(n, "fmod", 0) == 0)
@@ -219,16 +207,14 @@ static rad_status infer_mod(rad_graph *g, const rad_node *n, rad_error *err)
     return st != RAD_OK ? st : infer_fold(g, n, err);
 }
 
-static rad_status eval_mod(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_mod(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     return run_fold(n, rad_node_attr_int(n, "fmod", 0) != 0 ? &mod_as_c : n->op->param, in, out, err);
 }
 
 /* ---------------------------------------------------------------- Pow */
 
 /* Base and exponent may differ in type; the result has the base's. */
-static rad_status infer_pow(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_pow(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x, *y;
     char a[96], b[96];
     rad_status st = rad_op_input(g, n, 0, RAD_T_NUMBER, &x, err);
@@ -244,8 +230,7 @@ static rad_status infer_pow(rad_graph *g, const rad_node *n, rad_error *err)
 }
 
 /* By squaring, wrapping; a negative exponent rounds toward zero. */
-static int64_t int_pow(int64_t base, int64_t exponent)
-{
+static int64_t int_pow(int64_t base, int64_t exponent) {
     if (exponent < 0)
         return base == 1 ? 1 : (base == -1 ? (exponent % 2 != 0 ? -1 : 1) : 0);
     uint64_t result = 1, factor = (uint64_t)base;
@@ -257,8 +242,7 @@ static int64_t int_pow(int64_t base, int64_t exponent)
     return (int64_t)result;
 }
 
-static rad_status eval_pow(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_pow(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     static const fold real = {.f = fn_pow};
     const bool ints = rad_op_type_in(in[0].dtype, RAD_T_INT) && rad_op_type_in(in[1].dtype, RAD_T_INT);
     rad_walk w;
@@ -282,8 +266,7 @@ static rad_status eval_pow(const rad_node *n, const rad_tensor *in, rad_tensor *
 
 /* ---------------------------------------------------------------- Where */
 
-static rad_status infer_where(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_where(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *c, *x, *y;
     rad_status st;
     RAD_TRY(rad_op_input(g, n, 0, RAD_T(RAD_DT_BOOL), &c, err));
@@ -297,8 +280,7 @@ out:
     return st;
 }
 
-static rad_status eval_where(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_where(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const size_t size = rad_dtype_size(out[0].dtype);
     rad_walk w;
     const rad_status st = rad_walk_init(&w, n, &out[0].shape, 3, in, err);

@@ -10,14 +10,13 @@
 #include <string.h>
 
 typedef struct conv {
-    int64_t batch, group, in_ch, out_ch;          /* channels per group */
+    int64_t batch, group, in_ch, out_ch; /* channels per group */
     int64_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
     int64_t in_size, out_size, kernel_size;
 } conv;
 
 /* Leading axes that the node does not have get size 1. */
-static void conv_set(conv *c, const rad_window_params *p)
-{
+static void conv_set(conv *c, const rad_window_params *p) {
     for (int i = 0; i < 3; i++) {
         const int a = i - (3 - p->n_axis);
         c->in[i] = a < 0 ? 1 : p->in[a];
@@ -41,8 +40,7 @@ static void conv_set(conv *c, const rad_window_params *p)
 }
 
 /* The positions o in [0, n_out) for which 0 <= o * stride + shift < n_in, as [*ret_lo, *ret_hi). */
-static void reach(int64_t n_out, int64_t n_in, int64_t stride, int64_t shift, int64_t *ret_lo, int64_t *ret_hi)
-{
+static void reach(int64_t n_out, int64_t n_in, int64_t stride, int64_t shift, int64_t *ret_lo, int64_t *ret_hi) {
     int64_t lo = shift < 0 ? (-shift + stride - 1) / stride : 0;
     int64_t hi = shift < n_in ? (n_in - 1 - shift) / stride + 1 : 0;
     if (hi > n_out)
@@ -55,8 +53,7 @@ static void reach(int64_t n_out, int64_t n_in, int64_t stride, int64_t shift, in
 
 /* Adds the contribution of one input plane through one kernel plane: acc[out] += x[in] . w, or the transpose acc[in] += x[out] . w, where
  * "in" is the side with in[] positions o * stride + k * dilation - pad. */
-static void plane(const conv *c, const double *restrict x, const double *restrict w, bool transpose, double *restrict acc)
-{
+static void plane(const conv *c, const double *restrict x, const double *restrict w, bool transpose, double *restrict acc) {
     for (int64_t kd = 0; kd < c->kernel[0]; kd++) {
         int64_t d0, d1;
         const int64_t sd = kd * c->dilation[0] - c->pad[0];
@@ -91,8 +88,7 @@ static void plane(const conv *c, const double *restrict x, const double *restric
     }
 }
 
-static rad_status check_bias(const rad_graph *g, const rad_node *n, rad_dtype t, int64_t channels, rad_error *err)
-{
+static rad_status check_bias(const rad_graph *g, const rad_node *n, rad_dtype t, int64_t channels, rad_error *err) {
     const rad_value *b;
     if (!rad_op_has_input(n, 2))
         return RAD_OK;
@@ -104,8 +100,7 @@ static rad_status check_bias(const rad_graph *g, const rad_node *n, rad_dtype t,
 
 /* ---------------------------------------------------------------- Conv */
 
-static rad_status infer_conv(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_conv(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x, *w;
     rad_window_params p;
     rad_status st;
@@ -126,8 +121,7 @@ out:
     return st;
 }
 
-static rad_status eval_conv(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_conv(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     rad_window_params p;
     rad_status st = rad_window_params_get(n, &in[0].shape, &in[1].shape, &p, err);
     if (st != RAD_OK)
@@ -171,8 +165,7 @@ out:
 
 /* ---------------------------------------------------------------- ConvTranspose */
 
-static rad_status infer_conv_transpose(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_conv_transpose(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x, *w;
     rad_window_params p;
     rad_status st;
@@ -198,8 +191,7 @@ out:
 }
 
 /* The same geometry seen from the other side: the node's output is the side that the window slides over. */
-static rad_status eval_conv_transpose(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_conv_transpose(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     rad_window_params p;
     rad_status st = rad_window_params_get(n, &in[0].shape, &in[1].shape, &p, err);
     if (st != RAD_OK)
@@ -250,7 +242,9 @@ out:
 
 #define ATTR_CONV                                                                                                                          \
     {"auto_pad", RAD_ATTR_STRING, 1, 0}, {"dilations", RAD_ATTR_INTS, 1, 0}, {"group", RAD_ATTR_INT, 1, 0},                                \
-        {"kernel_shape", RAD_ATTR_INTS, 1, 0}, {"pads", RAD_ATTR_INTS, 1, 0}, {"strides", RAD_ATTR_INTS, 1, 0}
+        {"kernel_shape", RAD_ATTR_INTS, 1, 0}, {"pads", RAD_ATTR_INTS, 1, 0}, {                                                            \
+        "strides", RAD_ATTR_INTS, 1, 0                                                                                                     \
+    }
 static const rad_op_attr attr_conv[] = {ATTR_CONV, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_conv_transpose[] = {
     ATTR_CONV, {"output_padding", RAD_ATTR_INTS, 1, 0}, {"output_shape", RAD_ATTR_INTS, 1, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};

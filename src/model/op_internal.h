@@ -14,16 +14,19 @@
 /* Every operator, in strcmp order (rad_op_find bisects). To add one: its name here, its rad_op_def in the file of its family, its cases in
  * tests/unit/test_ops_*.c. */
 #define RAD_OPS(X)                                                                                                                         \
-    X(Abs) X(Acos) X(Acosh) X(Add) X(And) X(ArgMax) X(ArgMin) X(Asin) X(Asinh) X(Atan) X(Atanh) X(AveragePool) X(BatchNormalization)       \
-    X(Cast) X(CastLike) X(Ceil) X(Celu) X(Clip) X(Concat) X(Constant) X(ConstantOfShape) X(Conv) X(ConvTranspose) X(Cos) X(Cosh)           \
-    X(DepthToSpace) X(Div) X(Dropout) X(Elu) X(Equal) X(Erf) X(Exp) X(Expand) X(Flatten) X(Floor) X(Gather) X(Gelu) X(Gemm)                \
-    X(GlobalAveragePool) X(GlobalLpPool) X(GlobalMaxPool) X(Greater) X(GreaterOrEqual) X(GroupNormalization) X(HardSigmoid) X(HardSwish)   \
-    X(Hardmax) X(Identity) X(InstanceNormalization) X(LRN) X(LayerNormalization) X(LeakyRelu) X(Less) X(LessOrEqual) X(Log)                \
-    X(LogSoftmax) X(LpPool) X(MatMul) X(Max) X(MaxPool) X(Mean) X(Min) X(Mish) X(Mod) X(Mul) X(Neg) X(Not) X(Or) X(PRelu) X(Pad) X(Pow)    \
-    X(Range) X(Reciprocal) X(ReduceL1) X(ReduceL2) X(ReduceLogSum) X(ReduceLogSumExp) X(ReduceMax) X(ReduceMean) X(ReduceMin)              \
-    X(ReduceProd) X(ReduceSum) X(ReduceSumSquare) X(Relu) X(Reshape) X(Resize) X(Round) X(Selu) X(Shape) X(Sigmoid) X(Sign) X(Sin)         \
-    X(Sinh) X(Size) X(Slice) X(Softmax) X(Softplus) X(Softsign) X(SpaceToDepth) X(Split) X(Sqrt) X(Squeeze) X(Sub) X(Sum) X(Tan) X(Tanh)   \
-    X(ThresholdedRelu) X(Tile) X(Transpose) X(Unsqueeze) X(Upsample) X(Where) X(Xor)
+    X(Abs)                                                                                                                                 \
+    X(Acos) X(Acosh) X(Add) X(And) X(ArgMax) X(ArgMin) X(Asin) X(Asinh) X(Atan) X(Atanh) X(AveragePool) X(BatchNormalization) X(Cast)      \
+        X(CastLike) X(Ceil) X(Celu) X(Clip) X(Concat) X(Constant) X(ConstantOfShape) X(Conv) X(ConvTranspose) X(Cos) X(Cosh)               \
+            X(DepthToSpace) X(Div) X(Dropout) X(Elu) X(Equal) X(Erf) X(Exp) X(Expand) X(Flatten) X(Floor) X(Gather) X(Gelu) X(Gemm)        \
+                X(GlobalAveragePool) X(GlobalLpPool) X(GlobalMaxPool) X(Greater) X(GreaterOrEqual) X(GroupNormalization) X(HardSigmoid)    \
+                    X(HardSwish) X(Hardmax) X(Identity) X(InstanceNormalization) X(LRN) X(LayerNormalization) X(LeakyRelu) X(Less)         \
+                        X(LessOrEqual) X(Log) X(LogSoftmax) X(LpPool) X(MatMul) X(Max) X(MaxPool) X(Mean) X(Min) X(Mish) X(Mod) X(Mul)     \
+                            X(Neg) X(Not) X(Or) X(PRelu) X(Pad) X(Pow) X(Range) X(Reciprocal) X(ReduceL1) X(ReduceL2) X(ReduceLogSum)      \
+                                X(ReduceLogSumExp) X(ReduceMax) X(ReduceMean) X(ReduceMin) X(ReduceProd) X(ReduceSum) X(ReduceSumSquare)   \
+                                    X(Relu) X(Reshape) X(Resize) X(Round) X(Selu) X(Shape) X(Sigmoid) X(Sign) X(Sin) X(Sinh) X(Size)       \
+                                        X(Slice) X(Softmax) X(Softplus) X(Softsign) X(SpaceToDepth) X(Split) X(Sqrt) X(Squeeze) X(Sub)     \
+                                            X(Sum) X(Tan) X(Tanh) X(ThresholdedRelu) X(Tile) X(Transpose) X(Unsqueeze) X(Upsample)         \
+                                                X(Where) X(Xor)
 
 #define RAD_OP_DECLARE(name) extern const rad_op_def rad_op_##name;
 RAD_OPS(RAD_OP_DECLARE)
@@ -41,8 +44,7 @@ extern const rad_op_attr rad_op_no_attr[];
     (RAD_T_INDEX | RAD_T(RAD_DT_U8) | RAD_T(RAD_DT_I8) | RAD_T(RAD_DT_U16) | RAD_T(RAD_DT_I16) | RAD_T(RAD_DT_U32) | RAD_T(RAD_DT_U64))
 #define RAD_T_NUMBER (RAD_T_FLOAT | RAD_T_INT)
 #define RAD_T_ANY (RAD_T_NUMBER | RAD_T(RAD_DT_BOOL))
-static inline bool rad_op_type_in(rad_dtype t, unsigned types)
-{
+static inline bool rad_op_type_in(rad_dtype t, unsigned types) {
     return (unsigned)t < 32 && (types & RAD_T(t)) != 0;
 }
 
@@ -65,12 +67,10 @@ double rad_op_scalar(const rad_tensor *t);
 /* "node 'conv1' (Conv): " + text, code MODEL. */
 rad_status rad_op_error(const rad_node *n, rad_error *err, const char *fmt, ...) RAD_PRINTF(3, 4);
 rad_status rad_op_nomem(const rad_node *n, rad_error *err);
-static inline bool rad_op_has_input(const rad_node *n, int k)
-{
+static inline bool rad_op_has_input(const rad_node *n, int k) {
     return k < n->n_input && n->input[k] >= 0;
 }
-static inline bool rad_op_has_output(const rad_node *n, int k)
-{
+static inline bool rad_op_has_output(const rad_node *n, int k) {
     return k < n->n_output && n->output[k] >= 0;
 }
 /* Input k, which must be there and of one of `types`. */
@@ -79,8 +79,8 @@ rad_status rad_op_input(const rad_graph *g, const rad_node *n, int k, unsigned t
 rad_status rad_op_output(rad_graph *g, const rad_node *n, int k, rad_dtype t, const rad_shape *s, rad_error *err) RAD_MUST_CHECK;
 /* Integers of an attribute or, when it is absent, of constant input k (both may be absent: *ret_n = -1). `k` < 0: attribute only; `attr`
  * NULL: input only. At most `cap` of them. */
-rad_status rad_op_ints(const rad_graph *g, const rad_node *n, const char *attr, int k, int cap, int64_t *dst, int *ret_n, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_op_ints(const rad_graph *g, const rad_node *n, const char *attr, int k, int cap, int64_t *dst, int *ret_n,
+                       rad_error *err) RAD_MUST_CHECK;
 /* The same at evaluation time. */
 rad_status rad_op_eval_ints(const rad_node *n, const rad_tensor *in, const char *attr, int k, int cap, int64_t *dst, int *ret_n,
                             rad_error *err) RAD_MUST_CHECK;
@@ -89,8 +89,8 @@ rad_status rad_op_const(const rad_graph *g, const rad_node *n, int k, rad_tensor
 /* Brings axis into 0 .. rank-1 from -rank .. rank-1. */
 rad_status rad_op_axis(const rad_node *n, int64_t axis, int rank, int *ret, rad_error *err) RAD_MUST_CHECK;
 /* The same for a list; the result is a set of flags. Errors: also an axis given twice. */
-rad_status rad_op_axes(const rad_node *n, const int64_t *axes, int n_axes, int rank, bool ret_flag[RAD_MAX_RANK], rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_op_axes(const rad_node *n, const int64_t *axes, int n_axes, int rank, bool ret_flag[RAD_MAX_RANK],
+                       rad_error *err) RAD_MUST_CHECK;
 /* Product of dims [from, to). */
 int64_t rad_op_span(const rad_shape *s, int from, int to);
 /* Multidirectional broadcast of ONNX: `acc` becomes the common shape; false when there is none. */
@@ -108,8 +108,8 @@ typedef struct rad_walk {
     int64_t run, rows, row; /* row: number of the current one, -1 before the first */
     int64_t *stride, *offset, *step;
 } rad_walk;
-rad_status rad_walk_init(rad_walk *w, const rad_node *node, const rad_shape *out, int n, const rad_tensor *operand, rad_error *err)
-    RAD_MUST_CHECK;
+rad_status rad_walk_init(rad_walk *w, const rad_node *node, const rad_shape *out, int n, const rad_tensor *operand,
+                         rad_error *err) RAD_MUST_CHECK;
 bool rad_walk_next(rad_walk *w);
 void rad_walk_release(rad_walk *w);
 

@@ -8,8 +8,7 @@
  * transposed, as [cols, depth]; it is converted one line at a time (the classifier of VGG-16 would be 800 MB as doubles). `line` has room
  * for max(depth, cols). The sum over depth has the same order either way. */
 static void product(const double *a, const rad_tensor *b, int64_t first, bool transposed, int64_t rows, int64_t depth, int64_t cols,
-                    double *line, double *y)
-{
+                    double *line, double *y) {
     if (transposed) {
         for (int64_t j = 0; j < cols; j++) {
             rad_op_load(b, first + j * depth, depth, line);
@@ -42,8 +41,7 @@ typedef struct gemm {
     bool ta, tb;
 } gemm;
 
-static rad_status gemm_sizes(const rad_node *n, const rad_shape *a, const rad_shape *b, gemm *ret, rad_error *err)
-{
+static rad_status gemm_sizes(const rad_node *n, const rad_shape *a, const rad_shape *b, gemm *ret, rad_error *err) {
     char ta[96], tb[96];
     if (a->rank != 2 || b->rank != 2)
         return rad_op_error(n, err, "A and B must be matrices, not %s and %s", rad_shape_text(a, ta, sizeof ta),
@@ -59,8 +57,7 @@ static rad_status gemm_sizes(const rad_node *n, const rad_shape *a, const rad_sh
     return RAD_OK;
 }
 
-static rad_status infer_gemm(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_gemm(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *a, *b, *c;
     gemm s;
     rad_status st;
@@ -80,8 +77,7 @@ out:
     return st;
 }
 
-static rad_status eval_gemm(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_gemm(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     gemm s;
     rad_status st = gemm_sizes(n, &in[0].shape, &in[1].shape, &s, err);
     if (st != RAD_OK)
@@ -127,12 +123,11 @@ out:
 
 /* As numpy.matmul: a vector on the left is a row, on the right a column, and that axis leaves the result. */
 typedef struct matmul {
-    rad_shape a, b;       /* the stacked matrices, rank >= 2 */
-    rad_shape stack, y;   /* broadcast leading axes; result */
+    rad_shape a, b;     /* the stacked matrices, rank >= 2 */
+    rad_shape stack, y; /* broadcast leading axes; result */
 } matmul;
 
-static rad_status matmul_shapes(const rad_node *n, const rad_shape *a, const rad_shape *b, matmul *ret, rad_error *err)
-{
+static rad_status matmul_shapes(const rad_node *n, const rad_shape *a, const rad_shape *b, matmul *ret, rad_error *err) {
     char ta[96], tb[96];
     matmul m = {.a = *a, .b = *b};
     if (a->rank < 1 || b->rank < 1)
@@ -156,8 +151,7 @@ static rad_status matmul_shapes(const rad_node *n, const rad_shape *a, const rad
     return RAD_OK;
 }
 
-static rad_status infer_matmul(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_matmul(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *a, *b;
     matmul m;
     rad_status st;
@@ -169,8 +163,7 @@ out:
     return st;
 }
 
-static rad_status eval_matmul(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_matmul(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     matmul m;
     rad_walk w = {0};
     rad_status st = matmul_shapes(n, &in[0].shape, &in[1].shape, &m, err);

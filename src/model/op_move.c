@@ -7,8 +7,7 @@
 
 /* ---------------------------------------------------------------- Transpose */
 
-static rad_status permutation(const rad_node *n, int rank, int ret[RAD_MAX_RANK], rad_error *err)
-{
+static rad_status permutation(const rad_node *n, int rank, int ret[RAD_MAX_RANK], rad_error *err) {
     const rad_attr *a = rad_node_attr(n, "perm");
     bool seen[RAD_MAX_RANK] = {false};
     if (a != NULL && a->n != rank)
@@ -23,8 +22,7 @@ static rad_status permutation(const rad_node *n, int rank, int ret[RAD_MAX_RANK]
     return RAD_OK;
 }
 
-static rad_status infer_transpose(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_transpose(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     int perm[RAD_MAX_RANK];
     rad_status st;
@@ -38,8 +36,7 @@ out:
     return st;
 }
 
-static rad_status eval_transpose(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_transpose(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     int perm[RAD_MAX_RANK];
     int64_t from[RAD_MAX_RANK];
     const rad_status st = permutation(n, in[0].shape.rank, perm, err);
@@ -60,16 +57,14 @@ static rad_status eval_transpose(const rad_node *n, const rad_tensor *in, rad_te
 
 /* Copies a run of planes along `axis` between a whole and a part of it. */
 static void copy_part(const rad_shape *whole, const rad_shape *part, int axis, int64_t at, bool to_whole, const void *src, void *dst,
-                      size_t size)
-{
+                      size_t size) {
     const int64_t outer = rad_op_span(whole, 0, axis), inner = rad_op_span(whole, axis + 1, whole->rank);
     const int64_t w = whole->dim[axis] * inner, p = part->dim[axis] * inner;
     const rad_copy c = {2, {outer, p}, {to_whole ? p : w, 1}, {to_whole ? w : p, 1}};
     rad_op_copy(&c, src, to_whole ? 0 : at * inner, dst, to_whole ? at * inner : 0, size);
 }
 
-static rad_status infer_concat(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_concat(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x0, *x;
     int axis;
     rad_status st;
@@ -93,8 +88,7 @@ out:
     return st;
 }
 
-static rad_status eval_concat(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_concat(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     int axis;
     int64_t at = 0;
     const rad_status st = rad_op_axis(n, rad_node_attr_int(n, "axis", 1), out[0].shape.rank, &axis, err);
@@ -106,8 +100,7 @@ static rad_status eval_concat(const rad_node *n, const rad_tensor *in, rad_tenso
 }
 
 /* Completes size[0 .. n_output-1]; n_size < 0: no sizes given, so equal parts, of which the last may be smaller from opset 18 on. */
-static rad_status split_sizes(const rad_node *n, int64_t whole, int n_size, int64_t *size, rad_error *err)
-{
+static rad_status split_sizes(const rad_node *n, int64_t whole, int n_size, int64_t *size, rad_error *err) {
     const int64_t parts = n->n_output, each = (whole + parts - 1) / parts;
     int64_t sum = 0;
     if (rad_node_attr_int(n, "num_outputs", parts) != parts || (n_size >= 0 && n_size != parts) || parts > RAD_MAX_NODE_INPUTS)
@@ -126,8 +119,7 @@ static rad_status split_sizes(const rad_node *n, int64_t whole, int n_size, int6
     return rad_op_error(n, err, "the sizes do not add up to %lld, the size of the axis", (long long)whole);
 }
 
-static rad_status infer_split(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_split(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     int64_t size[RAD_MAX_NODE_INPUTS];
     int n_size, axis;
@@ -145,8 +137,7 @@ out:
     return st;
 }
 
-static rad_status eval_split(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_split(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const rad_shape *s = &in[0].shape;
     int64_t size[RAD_MAX_NODE_INPUTS], at = 0;
     int n_size, axis;
@@ -171,8 +162,8 @@ typedef struct slice {
 
 /* Negative positions count from the end; then the standard clamps the start to where an element is (to the length when stepping forward)
  * and the end to one before or behind. This differs from numpy for a start in front of the axis and a negative step. */
-static rad_status slice_axis(const rad_node *n, int64_t size, int64_t start, int64_t end, int64_t step, int axis, slice *s, rad_error *err)
-{
+static rad_status slice_axis(const rad_node *n, int64_t size, int64_t start, int64_t end, int64_t step, int axis, slice *s,
+                             rad_error *err) {
     if (step == 0 || step == INT64_MIN)
         return rad_op_error(n, err, "step %lld", (long long)step);
     const int64_t high = step > 0 ? size : size - 1, low[2] = {0, step > 0 ? 0 : -1};
@@ -191,8 +182,7 @@ static rad_status slice_axis(const rad_node *n, int64_t size, int64_t start, int
 
 /* list[i]: starts, ends, axes, steps with their lengths (-1: not given). */
 static rad_status slice_resolve(const rad_node *n, const rad_shape *x, int64_t list[4][RAD_MAX_RANK], const int length[4], slice *ret,
-                                rad_error *err)
-{
+                                rad_error *err) {
     rad_status st;
     bool flag[RAD_MAX_RANK];
     for (int i = 0; i < x->rank; i++) {
@@ -218,8 +208,7 @@ out:
 
 static const char *const slice_attr[4] = {"starts", "ends", "axes", NULL};
 
-static rad_status infer_slice(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_slice(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     int64_t list[4][RAD_MAX_RANK];
     int length[4];
@@ -236,8 +225,7 @@ out:
     return st;
 }
 
-static rad_status eval_slice(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_slice(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     int64_t list[4][RAD_MAX_RANK], from[RAD_MAX_RANK], first = 0;
     int length[4];
     slice s;
@@ -260,8 +248,7 @@ out:
 
 /* ---------------------------------------------------------------- Gather */
 
-static rad_status infer_gather(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_gather(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x, *index;
     int axis;
     rad_status st;
@@ -283,8 +270,7 @@ out:
     return st;
 }
 
-static rad_status eval_gather(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_gather(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const rad_shape *s = &in[0].shape;
     int axis;
     const rad_status st = rad_op_axis(n, rad_node_attr_int(n, "axis", 0), s->rank, &axis, err);
@@ -309,8 +295,7 @@ static rad_status eval_gather(const rad_node *n, const rad_tensor *in, rad_tenso
 
 /* ---------------------------------------------------------------- Expand, Tile */
 
-static rad_status infer_expand(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_expand(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     rad_shape want = {0};
     rad_status st;
@@ -327,8 +312,7 @@ out:
     return st;
 }
 
-static rad_status eval_expand(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_expand(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     int64_t from[RAD_MAX_RANK];
     const int lead = out[0].shape.rank - in[0].shape.rank;
     (void)n;
@@ -344,8 +328,7 @@ static rad_status eval_expand(const rad_node *n, const rad_tensor *in, rad_tenso
     return RAD_OK;
 }
 
-static rad_status infer_tile(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_tile(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     int64_t repeat[RAD_MAX_RANK];
     int n_repeat;
@@ -366,8 +349,7 @@ out:
 }
 
 /* Each axis becomes two, (repeat, size), the first of which does not move in the source. */
-static rad_status eval_tile(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_tile(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     int64_t from[RAD_MAX_RANK], to[RAD_MAX_RANK];
     (void)n;
     (void)err;
@@ -388,8 +370,7 @@ static rad_status eval_tile(const rad_node *n, const rad_tensor *in, rad_tensor 
 
 /* ---------------------------------------------------------------- DepthToSpace, SpaceToDepth */
 
-static rad_status infer_block(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_block(rad_graph *g, const rad_node *n, rad_error *err) {
     const bool to_space = n->op->param != NULL;
     const int64_t b = rad_node_attr_int(n, "blocksize", 0);
     const char *mode = rad_node_attr_string(n, "mode", "DCR");
@@ -411,8 +392,7 @@ static rad_status infer_block(rad_graph *g, const rad_node *n, rad_error *err)
 }
 
 /* Both are one walk over (N, block row, block column, C, H, W) of the coarse grid; only source and destination change places. */
-static rad_status eval_block(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_block(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const bool to_space = n->op->param != NULL;
     const rad_shape *deep = to_space ? &in[0].shape : &out[0].shape, *wide = to_space ? &out[0].shape : &in[0].shape;
     const int64_t b = rad_node_attr_int(n, "blocksize", 1);
@@ -436,10 +416,8 @@ static rad_status eval_block(const rad_node *n, const rad_tensor *in, rad_tensor
 
 static const rad_op_attr attr_axis[] = {{"axis", RAD_ATTR_INT, 1, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_perm[] = {{"perm", RAD_ATTR_INTS, 1, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
-static const rad_op_attr attr_split[] = {{"axis", RAD_ATTR_INT, 1, 0},
-                                         {"split", RAD_ATTR_INTS, 1, 12},
-                                         {"num_outputs", RAD_ATTR_INT, 18, 0},
-                                         {NULL, RAD_ATTR_NONE, 0, 0}};
+static const rad_op_attr attr_split[] = {
+    {"axis", RAD_ATTR_INT, 1, 0}, {"split", RAD_ATTR_INTS, 1, 12}, {"num_outputs", RAD_ATTR_INT, 18, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_slice[] = {
     {"axes", RAD_ATTR_INTS, 1, 9}, {"ends", RAD_ATTR_INTS, 1, 9}, {"starts", RAD_ATTR_INTS, 1, 9}, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_to_space[] = {

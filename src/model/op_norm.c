@@ -9,8 +9,7 @@
 static const bool groups_needed = true; /* marks GroupNormalization for the code it shares with InstanceNormalization */
 
 /* Input k must be a list of `count` numbers; its type may be another float type (mixed precision batch norms). */
-static rad_status check_list(const rad_graph *g, const rad_node *n, int k, int64_t count, rad_error *err)
-{
+static rad_status check_list(const rad_graph *g, const rad_node *n, int k, int64_t count, rad_error *err) {
     const rad_value *v;
     const rad_status st = rad_op_input(g, n, k, RAD_T_FLOAT, &v, err);
     if (st == RAD_OK && (v->shape.rank != 1 || v->shape.dim[0] != count))
@@ -19,8 +18,7 @@ static rad_status check_list(const rad_graph *g, const rad_node *n, int k, int64
 }
 
 /* Mean and 1 / sqrt(variance + epsilon) of n numbers. */
-static void moments(const double *x, int64_t n, double epsilon, double *ret_mean, double *ret_scale)
-{
+static void moments(const double *x, int64_t n, double epsilon, double *ret_mean, double *ret_scale) {
     double sum = 0, squares = 0;
     for (int64_t i = 0; i < n; i++)
         sum += x[i];
@@ -33,8 +31,7 @@ static void moments(const double *x, int64_t n, double epsilon, double *ret_mean
 
 /* ---------------------------------------------------------------- BatchNormalization */
 
-static rad_status infer_batch_norm(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_batch_norm(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     rad_status st;
     RAD_TRY(rad_op_input(g, n, 0, RAD_T_FLOAT, &x, err));
@@ -56,8 +53,7 @@ out:
     return st;
 }
 
-static rad_status eval_batch_norm(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_batch_norm(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const rad_shape *s = &in[0].shape;
     const double epsilon = rad_node_attr_float(n, "epsilon", 1e-5);
     const int64_t channels = s->rank > 1 ? s->dim[1] : 1, size = rad_op_span(s, 2, s->rank);
@@ -82,18 +78,15 @@ static rad_status eval_batch_norm(const rad_node *n, const rad_tensor *in, rad_t
 /* ---------------------------------------------------------------- InstanceNormalization, GroupNormalization */
 
 /* Groups of neighbouring channels; an instance norm has one channel in each. */
-static int64_t group_count(const rad_node *n, const rad_shape *x)
-{
+static int64_t group_count(const rad_node *n, const rad_shape *x) {
     return rad_node_attr_int(n, "num_groups", x->dim[1]);
 }
 
-static bool scale_per_group(const rad_node *n)
-{
+static bool scale_per_group(const rad_node *n) {
     return rad_node_attr(n, "num_groups") != NULL && n->opset < 21;
 }
 
-static rad_status infer_group_norm(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_group_norm(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     rad_status st;
     RAD_TRY(rad_op_input(g, n, 0, RAD_T_FLOAT, &x, err));
@@ -111,8 +104,7 @@ out:
     return st;
 }
 
-static rad_status eval_group_norm(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_group_norm(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const rad_shape *s = &in[0].shape;
     const int64_t groups = group_count(n, s), per_group = s->dim[1] / groups, size = rad_op_span(s, 2, s->rank);
     const double epsilon = rad_node_attr_float(n, "epsilon", 1e-5);
@@ -139,8 +131,7 @@ static rad_status eval_group_norm(const rad_node *n, const rad_tensor *in, rad_t
 
 /* ---------------------------------------------------------------- LayerNormalization */
 
-static rad_status infer_layer_norm(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_layer_norm(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x, *w;
     int axis;
     rad_status st;
@@ -168,8 +159,7 @@ out:
 }
 
 /* Scale or bias spread over the normalised axes, in fresh memory. */
-static double *spread(const rad_node *n, const rad_tensor *t, const rad_shape *part, rad_error *err)
-{
+static double *spread(const rad_node *n, const rad_tensor *t, const rad_shape *part, rad_error *err) {
     const int64_t size = rad_op_span(part, 0, part->rank);
     rad_walk w = {0};
     double *ret = rad_calloc((size_t)size + 1, sizeof *ret);
@@ -185,8 +175,7 @@ static double *spread(const rad_node *n, const rad_tensor *t, const rad_shape *p
     return ret;
 }
 
-static rad_status eval_layer_norm(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_layer_norm(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const rad_shape *s = &in[0].shape;
     int axis;
     rad_status st = rad_op_axis(n, rad_node_attr_int(n, "axis", -1), s->rank, &axis, err);
@@ -225,8 +214,7 @@ out:
 
 /* ---------------------------------------------------------------- LRN */
 
-static rad_status infer_lrn(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_lrn(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     const rad_status st = rad_op_input(g, n, 0, RAD_T_FLOAT, &x, err);
     if (st == RAD_OK && x->shape.rank < 2)
@@ -236,8 +224,7 @@ static rad_status infer_lrn(rad_graph *g, const rad_node *n, rad_error *err)
     return st != RAD_OK ? st : rad_op_output(g, n, 0, x->dtype, &x->shape, err);
 }
 
-static rad_status eval_lrn(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_lrn(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const rad_shape *s = &in[0].shape;
     const int64_t channels = s->dim[1], size = rad_op_span(s, 2, s->rank), width = rad_node_attr_int(n, "size", 1);
     const double alpha = rad_node_attr_float(n, "alpha", 1e-4) / (double)width, beta = rad_node_attr_float(n, "beta", 0.75);
@@ -272,8 +259,7 @@ static rad_status eval_lrn(const rad_node *n, const rad_tensor *in, rad_tensor *
 typedef enum soft_kind { SOFT_MAX, SOFT_LOG, SOFT_HARD } soft_kind;
 
 /* Up to opset 12 the axes from `axis` (default 1) on are one; from 13 on it is a single axis (default the last). */
-static rad_status soft_axes(const rad_node *n, const rad_shape *s, int *ret_axis, int64_t *ret_size, int64_t *ret_inner, rad_error *err)
-{
+static rad_status soft_axes(const rad_node *n, const rad_shape *s, int *ret_axis, int64_t *ret_size, int64_t *ret_inner, rad_error *err) {
     const bool single = n->opset >= 13;
     const rad_status st = rad_op_axis(n, rad_node_attr_int(n, "axis", single ? -1 : 1), s->rank, ret_axis, err);
     if (st != RAD_OK)
@@ -283,8 +269,7 @@ static rad_status soft_axes(const rad_node *n, const rad_shape *s, int *ret_axis
     return RAD_OK;
 }
 
-static rad_status infer_soft(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_soft(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     int axis;
     int64_t size, inner;
@@ -297,8 +282,7 @@ out:
 }
 
 /* One line of `size` numbers that lie `step` apart. */
-static void soft_line(soft_kind kind, double *x, int64_t size, int64_t step)
-{
+static void soft_line(soft_kind kind, double *x, int64_t size, int64_t step) {
     int64_t best = 0;
     double sum = 0;
     for (int64_t i = 1; i < size; i++) {
@@ -318,8 +302,7 @@ static void soft_line(soft_kind kind, double *x, int64_t size, int64_t step)
         x[i * step] = kind == SOFT_LOG ? x[i * step] - max - log_sum : exp(x[i * step] - max) / sum;
 }
 
-static rad_status eval_soft(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_soft(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const rad_shape *s = &in[0].shape;
     int axis;
     int64_t size, inner;
@@ -341,18 +324,16 @@ static rad_status eval_soft(const rad_node *n, const rad_tensor *in, rad_tensor 
 
 /* ---------------------------------------------------------------- table */
 
-static const rad_op_attr attr_batch_norm[] = {{"epsilon", RAD_ATTR_FLOAT, 1, 0},     {"momentum", RAD_ATTR_FLOAT, 1, 0},
-                                              {"is_test", RAD_ATTR_INT, 1, 6},       {"spatial", RAD_ATTR_INT, 1, 8},
+static const rad_op_attr attr_batch_norm[] = {{"epsilon", RAD_ATTR_FLOAT, 1, 0},      {"momentum", RAD_ATTR_FLOAT, 1, 0},
+                                              {"is_test", RAD_ATTR_INT, 1, 6},        {"spatial", RAD_ATTR_INT, 1, 8},
                                               {"training_mode", RAD_ATTR_INT, 14, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_instance[] = {{"epsilon", RAD_ATTR_FLOAT, 1, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_group[] = {{"epsilon", RAD_ATTR_FLOAT, 18, 0},
                                          {"num_groups", RAD_ATTR_INT, 18, 0},
                                          {"stash_type", RAD_ATTR_INT, 21, 0},
                                          {NULL, RAD_ATTR_NONE, 0, 0}};
-static const rad_op_attr attr_layer[] = {{"axis", RAD_ATTR_INT, 17, 0},
-                                         {"epsilon", RAD_ATTR_FLOAT, 17, 0},
-                                         {"stash_type", RAD_ATTR_INT, 17, 0},
-                                         {NULL, RAD_ATTR_NONE, 0, 0}};
+static const rad_op_attr attr_layer[] = {
+    {"axis", RAD_ATTR_INT, 17, 0}, {"epsilon", RAD_ATTR_FLOAT, 17, 0}, {"stash_type", RAD_ATTR_INT, 17, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_lrn[] = {{"alpha", RAD_ATTR_FLOAT, 1, 0},
                                        {"beta", RAD_ATTR_FLOAT, 1, 0},
                                        {"bias", RAD_ATTR_FLOAT, 1, 0},
@@ -361,10 +342,10 @@ static const rad_op_attr attr_lrn[] = {{"alpha", RAD_ATTR_FLOAT, 1, 0},
 static const rad_op_attr attr_axis[] = {{"axis", RAD_ATTR_INT, 1, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 
 const rad_op_def rad_op_BatchNormalization = {"BatchNormalization", 5, 5, 1, 5, attr_batch_norm, infer_batch_norm, eval_batch_norm, NULL};
-const rad_op_def rad_op_InstanceNormalization = {
-    "InstanceNormalization", 3, 3, 1, 1, attr_instance, infer_group_norm, eval_group_norm, NULL};
-const rad_op_def rad_op_GroupNormalization = {
-    "GroupNormalization", 3, 3, 1, 1, attr_group, infer_group_norm, eval_group_norm, &groups_needed};
+const rad_op_def rad_op_InstanceNormalization = {"InstanceNormalization", 3,   3, 1, 1, attr_instance, infer_group_norm,
+                                                 eval_group_norm,         NULL};
+const rad_op_def rad_op_GroupNormalization = {"GroupNormalization", 3, 3, 1, 1, attr_group, infer_group_norm, eval_group_norm,
+                                              &groups_needed};
 const rad_op_def rad_op_LayerNormalization = {"LayerNormalization", 2, 3, 1, 3, attr_layer, infer_layer_norm, eval_layer_norm, NULL};
 const rad_op_def rad_op_LRN = {"LRN", 1, 1, 1, 1, attr_lrn, infer_lrn, eval_lrn, NULL};
 #define SOFT(name, kind) const rad_op_def rad_op_##name = {#name, 1, 1, 1, 1, attr_axis, infer_soft, eval_soft, &(const soft_kind){kind}};

@@ -12,8 +12,7 @@ typedef struct pad {
 } pad;
 
 static rad_status pad_resolve(const rad_node *n, const rad_shape *x, const int64_t *pads, int n_pads, const int64_t *axes, int n_axes,
-                              pad *ret, rad_error *err)
-{
+                              pad *ret, rad_error *err) {
     static const char *const names[] = {"constant", "reflect", "edge", "wrap"};
     const char *mode = rad_node_attr_string(n, "mode", "constant");
     int kind = 0;
@@ -44,8 +43,7 @@ static rad_status pad_resolve(const rad_node *n, const rad_shape *x, const int64
     return RAD_OK;
 }
 
-static rad_status infer_pad(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_pad(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x, *value;
     int64_t pads[2 * RAD_MAX_RANK], axes[RAD_MAX_RANK];
     int n_pads, n_axes;
@@ -66,29 +64,30 @@ out:
 }
 
 /* Where position `at` (may lie outside) of an axis of size d takes its element from; -1 = the constant. */
-static int64_t source(pad_mode mode, int64_t at, int64_t d)
-{
+static int64_t source(pad_mode mode, int64_t at, int64_t d) {
     if (at >= 0 && at < d)
         return at;
     int64_t period = d, r;
     switch (mode) {
-    case PAD_EDGE: return at < 0 ? 0 : d - 1;
-    case PAD_WRAP: return (at % period + period) % period;
+    case PAD_EDGE:
+        return at < 0 ? 0 : d - 1;
+    case PAD_WRAP:
+        return (at % period + period) % period;
     case PAD_REFLECT: /* the border itself is not repeated */
         if (d == 1)
             return 0;
         period = 2 * (d - 1);
         r = (at % period + period) % period;
         return r < d ? r : period - r;
-    case PAD_CONSTANT: break;
+    case PAD_CONSTANT:
+        break;
     }
     return -1;
 }
 
 /* One row of the last axis. map: sources; NULL src: all constant. */
 static void pad_row(const pad *p, const int64_t *map, int64_t size, const unsigned char *src, unsigned char *dst, const void *value,
-                    size_t element)
-{
+                    size_t element) {
     const int last = p->y.rank - 1;
     const int64_t row = last >= 0 ? p->y.dim[last] : 1, begin = last >= 0 ? p->begin[last] : 0;
     int64_t lo = begin > 0 ? begin : 0, hi = begin + size < row ? begin + size : row; /* this part is a plain copy */
@@ -106,8 +105,7 @@ static void pad_row(const pad *p, const int64_t *map, int64_t size, const unsign
     }
 }
 
-static rad_status eval_pad(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_pad(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const rad_shape *x = &in[0].shape, *y = &out[0].shape;
     const size_t element = rad_dtype_size(out[0].dtype);
     int64_t pads[2 * RAD_MAX_RANK], axes[RAD_MAX_RANK], strides[RAD_MAX_RANK], index[RAD_MAX_RANK] = {0}, total = 1;
@@ -161,8 +159,6 @@ out:
     return st;
 }
 
-static const rad_op_attr attr_pad[] = {{"mode", RAD_ATTR_STRING, 1, 0},
-                                       {"pads", RAD_ATTR_INTS, 2, 10},
-                                       {"value", RAD_ATTR_FLOAT, 1, 10},
-                                       {NULL, RAD_ATTR_NONE, 0, 0}};
+static const rad_op_attr attr_pad[] = {
+    {"mode", RAD_ATTR_STRING, 1, 0}, {"pads", RAD_ATTR_INTS, 2, 10}, {"value", RAD_ATTR_FLOAT, 1, 10}, {NULL, RAD_ATTR_NONE, 0, 0}};
 const rad_op_def rad_op_Pad = {"Pad", 1, 4, 1, 1, attr_pad, infer_pad, eval_pad, NULL};

@@ -21,8 +21,7 @@ typedef struct window {
     double p;
 } window;
 
-static void window_set(window *w, const rad_window_params *p)
-{
+static void window_set(window *w, const rad_window_params *p) {
     for (int i = 0; i < 3; i++) {
         const int a = i - (3 - p->n_axis);
         w->in[i] = a < 0 ? 1 : p->in[a];
@@ -37,8 +36,7 @@ static void window_set(window *w, const rad_window_params *p)
 }
 
 /* Kernel positions [lo, hi) of the window at output o that lie in [from, to) of axis a. */
-static void taps(const window *w, int a, int64_t o, int64_t from, int64_t to, int64_t *ret_lo, int64_t *ret_hi)
-{
+static void taps(const window *w, int a, int64_t o, int64_t from, int64_t to, int64_t *ret_lo, int64_t *ret_hi) {
     const int64_t start = o * w->stride[a] - w->begin[a], step = w->dilation[a];
     int64_t lo = start < from ? (from - start + step - 1) / step : 0;
     int64_t hi = start < to ? (to - 1 - start) / step + 1 : 0;
@@ -51,8 +49,7 @@ static void taps(const window *w, int a, int64_t o, int64_t from, int64_t to, in
 }
 
 /* One output of one plane x. *ret_at is the place of the maximum in the plane, row-major. */
-static double pool_at(const window *w, pool_kind kind, const double *x, const int64_t o[3], int64_t *ret_at)
-{
+static double pool_at(const window *w, pool_kind kind, const double *x, const int64_t o[3], int64_t *ret_at) {
     int64_t lo[3], hi[3], place[3];
     int64_t counted = 1;
     for (int a = 0; a < 3; a++) {
@@ -89,8 +86,7 @@ static double pool_at(const window *w, pool_kind kind, const double *x, const in
     return kind == POOL_LP ? pow(acc, 1 / w->p) : acc;
 }
 
-static rad_status infer_pool(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_pool(rad_graph *g, const rad_node *n, rad_error *err) {
     const pool *o = n->op->param;
     const rad_value *x;
     rad_window_params p;
@@ -109,14 +105,12 @@ out:
 }
 
 /* Place in the plane as it would be with the spatial axes stored first-fastest. */
-static int64_t column_major(const window *w, int64_t at)
-{
+static int64_t column_major(const window *w, int64_t at) {
     const int64_t x = at % w->in[2], y = at / w->in[2] % w->in[1], z = at / (w->in[2] * w->in[1]);
     return (x * w->in[1] + y) * w->in[0] + z;
 }
 
-static rad_status eval_pool(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_pool(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const pool *op = n->op->param;
     rad_window_params p;
     window w = {0};
@@ -163,8 +157,9 @@ out:
 /* ---------------------------------------------------------------- table */
 
 #define ATTR_WINDOW                                                                                                                        \
-    {"auto_pad", RAD_ATTR_STRING, 1, 0}, {"kernel_shape", RAD_ATTR_INTS, 1, 0}, {"pads", RAD_ATTR_INTS, 1, 0},                             \
-        {"strides", RAD_ATTR_INTS, 1, 0}
+    {"auto_pad", RAD_ATTR_STRING, 1, 0}, {"kernel_shape", RAD_ATTR_INTS, 1, 0}, {"pads", RAD_ATTR_INTS, 1, 0}, {                           \
+        "strides", RAD_ATTR_INTS, 1, 0                                                                                                     \
+    }
 static const rad_op_attr attr_max[] = {ATTR_WINDOW,
                                        {"ceil_mode", RAD_ATTR_INT, 10, 0},
                                        {"dilations", RAD_ATTR_INTS, 10, 0},
@@ -175,7 +170,10 @@ static const rad_op_attr attr_average[] = {ATTR_WINDOW,
                                            {"count_include_pad", RAD_ATTR_INT, 7, 0},
                                            {"dilations", RAD_ATTR_INTS, 19, 0},
                                            {NULL, RAD_ATTR_NONE, 0, 0}};
-#define ATTR_P {"p", RAD_ATTR_FLOAT, 1, 1}, {"p", RAD_ATTR_INT, 2, 0}
+#define ATTR_P                                                                                                                             \
+    {"p", RAD_ATTR_FLOAT, 1, 1}, {                                                                                                         \
+        "p", RAD_ATTR_INT, 2, 0                                                                                                            \
+    }
 static const rad_op_attr attr_lp[] = {
     ATTR_WINDOW, ATTR_P, {"ceil_mode", RAD_ATTR_INT, 18, 0}, {"dilations", RAD_ATTR_INTS, 18, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_global_lp[] = {ATTR_P, {NULL, RAD_ATTR_NONE, 0, 0}};

@@ -8,90 +8,74 @@
 typedef struct reduce {
     double start;
     double (*add)(double acc, double x);
-    double (*finish)(double acc, int64_t n); /* NULL: nothing to do */
+    double (*finish)(double acc, int64_t n);              /* NULL: nothing to do */
     int64_t (*add_int)(int64_t acc, int64_t x, bool u64); /* NULL: floats only */
     int64_t start_int;
-    int axes_since; /* opset in which the axes became an input */
-    bool mean, shifted;   /* shifted: exponentials are taken relative to the maximum */
+    int axes_since;     /* opset in which the axes became an input */
+    bool mean, shifted; /* shifted: exponentials are taken relative to the maximum */
 } reduce;
 
-static double add_sum(double acc, double x)
-{
+static double add_sum(double acc, double x) {
     return acc + x;
 }
-static double add_abs(double acc, double x)
-{
+static double add_abs(double acc, double x) {
     return acc + fabs(x);
 }
-static double add_square(double acc, double x)
-{
+static double add_square(double acc, double x) {
     return acc + x * x;
 }
-static double add_product(double acc, double x)
-{
+static double add_product(double acc, double x) {
     return acc * x;
 }
-static double add_max(double acc, double x)
-{
+static double add_max(double acc, double x) {
     return isnan(acc) || acc > x ? acc : x;
 }
-static double add_min(double acc, double x)
-{
+static double add_min(double acc, double x) {
     return isnan(acc) || acc < x ? acc : x;
 }
-static double add_exp(double acc, double x)
-{
+static double add_exp(double acc, double x) {
     return acc + exp(x);
 }
-static double finish_mean(double acc, int64_t n)
-{
+static double finish_mean(double acc, int64_t n) {
     return acc / (double)n;
 }
-static double finish_root(double acc, int64_t n)
-{
+static double finish_root(double acc, int64_t n) {
     (void)n;
     return sqrt(acc);
 }
-static double finish_log(double acc, int64_t n)
-{
+static double finish_log(double acc, int64_t n) {
     (void)n;
     return log(acc);
 }
-static int64_t int_sum(int64_t acc, int64_t x, bool u64)
-{
+static int64_t int_sum(int64_t acc, int64_t x, bool u64) {
     (void)u64;
     return (int64_t)((uint64_t)acc + (uint64_t)x);
 }
-static int64_t int_abs(int64_t acc, int64_t x, bool u64)
-{
+static int64_t int_abs(int64_t acc, int64_t x, bool u64) {
     return int_sum(acc, x < 0 && !u64 ? (int64_t)(0 - (uint64_t)x) : x, u64);
 }
-static int64_t int_square(int64_t acc, int64_t x, bool u64)
-{
+static int64_t int_square(int64_t acc, int64_t x, bool u64) {
     return int_sum(acc, (int64_t)((uint64_t)x * (uint64_t)x), u64);
 }
-static int64_t int_product(int64_t acc, int64_t x, bool u64)
-{
+static int64_t int_product(int64_t acc, int64_t x, bool u64) {
     (void)u64;
     return (int64_t)((uint64_t)acc * (uint64_t)x);
 }
 /* uint64 is compared with its top bit turned, which the start values below expect. */
-static int64_t int_max(int64_t acc, int64_t x, bool u64)
-{
+static int64_t int_max(int64_t acc, int64_t x, bool u64) {
     const uint64_t turn = u64 ? (uint64_t)1 << 63 : 0;
     const int64_t a = (int64_t)((uint64_t)acc ^ turn), b = (int64_t)((uint64_t)x ^ turn);
     return a > b ? acc : x;
 }
-static int64_t int_min(int64_t acc, int64_t x, bool u64)
-{
+static int64_t int_min(int64_t acc, int64_t x, bool u64) {
     return int_max(acc, x, u64) == acc ? x : acc;
 }
 
 /* ---------------------------------------------------------------- axes */
 
 /* Which axes of x go. The list is an attribute or, from `since` on, input 1; an empty one means all, or none with noop_with_empty_axes. */
-static rad_status flags_from(const rad_node *n, const rad_shape *x, const int64_t *axes, int n_axes, bool ret[RAD_MAX_RANK], rad_error *err)
-{
+static rad_status flags_from(const rad_node *n, const rad_shape *x, const int64_t *axes, int n_axes, bool ret[RAD_MAX_RANK],
+                             rad_error *err) {
     const rad_status st = rad_op_axes(n, axes, n_axes > 0 ? n_axes : 0, x->rank, ret, err);
     if (st == RAD_OK && n_axes <= 0 && rad_node_attr_int(n, "noop_with_empty_axes", 0) == 0) {
         for (int i = 0; i < x->rank; i++)
@@ -100,8 +84,7 @@ static rad_status flags_from(const rad_node *n, const rad_shape *x, const int64_
     return st;
 }
 
-static void reduced_shape(const rad_shape *x, const bool *flag, bool keep, rad_shape *ret)
-{
+static void reduced_shape(const rad_shape *x, const bool *flag, bool keep, rad_shape *ret) {
     rad_shape y = {0};
     for (int i = 0; i < x->rank; i++) {
         if (!flag[i])
@@ -112,8 +95,7 @@ static void reduced_shape(const rad_shape *x, const bool *flag, bool keep, rad_s
     *ret = y;
 }
 
-static rad_status infer_reduce(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_reduce(rad_graph *g, const rad_node *n, rad_error *err) {
     const reduce *r = n->op->param;
     const rad_value *x;
     int64_t axes[RAD_MAX_RANK];
@@ -140,8 +122,7 @@ typedef struct target {
     int64_t dim[RAD_MAX_RANK], step[RAD_MAX_RANK], index[RAD_MAX_RANK], at;
 } target;
 
-static void target_init(target *t, const rad_shape *x, const bool *flag)
-{
+static void target_init(target *t, const rad_shape *x, const bool *flag) {
     int64_t step = 1;
     *t = (target){.rank = x->rank};
     for (int i = x->rank - 1; i >= 0; i--) {
@@ -151,8 +132,7 @@ static void target_init(target *t, const rad_shape *x, const bool *flag)
     }
 }
 
-static void target_next(target *t)
-{
+static void target_next(target *t) {
     for (int i = t->rank - 1; i >= 0; i--) {
         t->at += t->step[i];
         if (++t->index[i] < t->dim[i])
@@ -163,8 +143,7 @@ static void target_next(target *t)
 }
 
 /* acc[k] = add(acc[k], x) for every x of the k-th sum; `minus` (may be NULL) is subtracted first. */
-static void accumulate(const rad_tensor *x, const bool *flag, double (*add)(double, double), const double *minus, double *acc)
-{
+static void accumulate(const rad_tensor *x, const bool *flag, double (*add)(double, double), const double *minus, double *acc) {
     const int64_t count = rad_shape_count(&x->shape);
     target t;
     target_init(&t, &x->shape, flag);
@@ -179,8 +158,7 @@ static void accumulate(const rad_tensor *x, const bool *flag, double (*add)(doub
     }
 }
 
-static rad_status reduce_real(const rad_node *n, const rad_tensor *x, const bool *flag, int64_t per_sum, rad_tensor *y, rad_error *err)
-{
+static rad_status reduce_real(const rad_node *n, const rad_tensor *x, const bool *flag, int64_t per_sum, rad_tensor *y, rad_error *err) {
     const reduce *r = n->op->param;
     const int64_t sums = rad_shape_count(&y->shape);
     rad_status st = RAD_OK;
@@ -210,8 +188,7 @@ out:
     return st;
 }
 
-static rad_status reduce_int(const rad_node *n, const rad_tensor *x, const bool *flag, int64_t per_sum, rad_tensor *y, rad_error *err)
-{
+static rad_status reduce_int(const rad_node *n, const rad_tensor *x, const bool *flag, int64_t per_sum, rad_tensor *y, rad_error *err) {
     const reduce *r = n->op->param;
     const int64_t sums = rad_shape_count(&y->shape), count = rad_shape_count(&x->shape);
     const bool u64 = x->dtype == RAD_DT_U64;
@@ -236,8 +213,7 @@ static rad_status reduce_int(const rad_node *n, const rad_tensor *x, const bool 
     return RAD_OK;
 }
 
-static rad_status eval_reduce(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_reduce(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     int64_t axes[RAD_MAX_RANK], per_sum = 1;
     int n_axes;
     bool flag[RAD_MAX_RANK];
@@ -254,8 +230,7 @@ static rad_status eval_reduce(const rad_node *n, const rad_tensor *in, rad_tenso
 
 /* ---------------------------------------------------------------- ArgMax, ArgMin */
 
-static rad_status infer_arg(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_arg(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     int axis;
     bool flag[RAD_MAX_RANK] = {false};
@@ -273,8 +248,7 @@ out:
 }
 
 /* The first of equal ones, or the last with select_last_index. 64-bit integers beyond 2^53 are compared as doubles. */
-static rad_status eval_arg(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_arg(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const rad_shape *s = &in[0].shape;
     const double sign = *(const double *)n->op->param;
     const bool last = rad_node_attr_int(n, "select_last_index", 0) != 0;

@@ -11,8 +11,13 @@
 #include <string.h>
 
 typedef enum coordinate {
-    COORD_HALF_PIXEL, COORD_HALF_PIXEL_SYMMETRIC, COORD_PYTORCH_HALF_PIXEL, COORD_ALIGN_CORNERS, COORD_ASYMMETRIC,
-    COORD_TF_HALF_PIXEL_FOR_NN, COORD_TF_CROP_AND_RESIZE
+    COORD_HALF_PIXEL,
+    COORD_HALF_PIXEL_SYMMETRIC,
+    COORD_PYTORCH_HALF_PIXEL,
+    COORD_ALIGN_CORNERS,
+    COORD_ASYMMETRIC,
+    COORD_TF_HALF_PIXEL_FOR_NN,
+    COORD_TF_CROP_AND_RESIZE
 } coordinate;
 typedef enum method { METHOD_NEAREST, METHOD_LINEAR, METHOD_CUBIC } method;
 typedef enum nearest { NEAREST_ROUND_PREFER_FLOOR, NEAREST_ROUND_PREFER_CEIL, NEAREST_FLOOR, NEAREST_CEIL } nearest;
@@ -29,8 +34,7 @@ typedef struct resize {
 } resize;
 
 /* Index of `word` in the list, -1 when it is not there. */
-static int word_of(const char *word, const char *const *list, int n)
-{
+static int word_of(const char *word, const char *const *list, int n) {
     for (int i = 0; i < n; i++) {
         if (strcmp(word, list[i]) == 0)
             return i;
@@ -38,9 +42,8 @@ static int word_of(const char *word, const char *const *list, int n)
     return -1;
 }
 
-static rad_status resize_words(const rad_node *n, resize *r, rad_error *err)
-{
-    static const char *const coords[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",  "align_corners",
+static rad_status resize_words(const rad_node *n, resize *r, rad_error *err) {
+    static const char *const coords[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
                                          "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"};
     static const char *const methods[] = {"nearest", "linear", "cubic"};
     static const char *const rounds[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
@@ -63,8 +66,7 @@ static rad_status resize_words(const rad_node *n, resize *r, rad_error *err)
 }
 
 /* Numbers of input k into dst; *ret_n = 0 when it is omitted or empty. */
-static rad_status numbers(const rad_node *n, const rad_tensor *in, int k, int cap, double *dst, int *ret_n, rad_error *err)
-{
+static rad_status numbers(const rad_node *n, const rad_tensor *in, int k, int cap, double *dst, int *ret_n, rad_error *err) {
     *ret_n = 0;
     if (!rad_op_has_input(n, k))
         return RAD_OK;
@@ -77,8 +79,7 @@ static rad_status numbers(const rad_node *n, const rad_tensor *in, int k, int ca
 }
 
 /* Sizes with keep_aspect_ratio_policy: one scale for all axes. */
-static void keep_aspect(const char *policy, const rad_shape *x, const int *axis, int n_axis, double *size, double *scale)
-{
+static void keep_aspect(const char *policy, const rad_shape *x, const int *axis, int n_axis, double *size, double *scale) {
     const bool smallest = strcmp(policy, "not_larger") == 0;
     double s = size[0] / (double)x->dim[axis[0]];
     for (int i = 1; i < n_axis; i++) {
@@ -92,8 +93,7 @@ static void keep_aspect(const char *policy, const rad_shape *x, const int *axis,
 }
 
 /* in[1..]: constants at inference, tensors at evaluation. */
-static rad_status resolve(const rad_node *n, const rad_tensor *in, resize *r, rad_error *err)
-{
+static rad_status resolve(const rad_node *n, const rad_tensor *in, resize *r, rad_error *err) {
     const rad_shape *x = &in[0].shape;
     const bool old = n->opset < 11;
     const char *policy = rad_node_attr_string(n, "keep_aspect_ratio_policy", "stretch");
@@ -160,8 +160,7 @@ out:
     return st;
 }
 
-static rad_status infer_resize(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_resize(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x, *v;
     rad_tensor in[4] = {{0}};
     resize r;
@@ -190,28 +189,32 @@ typedef struct tap {
 } tap;
 
 /* Where output position o of axis a lies in the input. */
-static double position(const resize *r, int a, int64_t in, int64_t o)
-{
+static double position(const resize *r, int a, int64_t in, int64_t o) {
     const double x = (double)o, length = (double)in;
     const double resized = r->by_size ? (double)r->y.dim[a] : r->scale[a] * length;
     const double ratio = length / resized; /* 1 / scale */
     switch (r->coord) {
-    case COORD_ALIGN_CORNERS: return resized == 1 ? 0 : x * (length - 1) / (resized - 1);
-    case COORD_ASYMMETRIC: return x * length / resized;
-    case COORD_TF_HALF_PIXEL_FOR_NN: return (x + 0.5) * ratio;
-    case COORD_PYTORCH_HALF_PIXEL: return r->y.dim[a] > 1 ? (x + 0.5) * length / resized - 0.5 : 0;
-    case COORD_HALF_PIXEL_SYMMETRIC: return length / 2 * (1 - (double)r->y.dim[a] / resized) + (x + 0.5) * ratio - 0.5;
+    case COORD_ALIGN_CORNERS:
+        return resized == 1 ? 0 : x * (length - 1) / (resized - 1);
+    case COORD_ASYMMETRIC:
+        return x * length / resized;
+    case COORD_TF_HALF_PIXEL_FOR_NN:
+        return (x + 0.5) * ratio;
+    case COORD_PYTORCH_HALF_PIXEL:
+        return r->y.dim[a] > 1 ? (x + 0.5) * length / resized - 0.5 : 0;
+    case COORD_HALF_PIXEL_SYMMETRIC:
+        return length / 2 * (1 - (double)r->y.dim[a] / resized) + (x + 0.5) * ratio - 0.5;
     case COORD_TF_CROP_AND_RESIZE:
         if (r->y.dim[a] == 1)
             return (r->roi_from[a] + r->roi_to[a]) * (length - 1) / 2;
         return r->roi_from[a] * (length - 1) + x * (r->roi_to[a] - r->roi_from[a]) * (length - 1) / (resized - 1);
-    case COORD_HALF_PIXEL: break;
+    case COORD_HALF_PIXEL:
+        break;
     }
     return (x + 0.5) * length / resized - 0.5;
 }
 
-static double kernel(const resize *r, double t)
-{
+static double kernel(const resize *r, double t) {
     const double x = fabs(t);
     if (r->method == METHOD_LINEAR)
         return x < 1 ? 1 - x : 0;
@@ -220,21 +223,27 @@ static double kernel(const resize *r, double t)
     return x < 2 ? ((r->a * x - 5 * r->a) * x + 8 * r->a) * x - 4 * r->a : 0;
 }
 
-static int64_t clamp(double v, int64_t n)
-{
+static int64_t clamp(double v, int64_t n) {
     return v < 0 ? 0 : (v > (double)(n - 1) ? n - 1 : (int64_t)v);
 }
 
 /* Taps of one output position; returns how many (at most width(r, a)). */
-static int64_t position_taps(const resize *r, int a, int64_t in, double x, tap *ret)
-{
+static int64_t position_taps(const resize *r, int a, int64_t in, double x, tap *ret) {
     if (r->method == METHOD_NEAREST) {
         double v = x;
         switch (r->nearest) {
-        case NEAREST_ROUND_PREFER_FLOOR: v = ceil(x - 0.5); break;
-        case NEAREST_ROUND_PREFER_CEIL: v = floor(x + 0.5); break;
-        case NEAREST_FLOOR: v = floor(x); break;
-        case NEAREST_CEIL: v = ceil(x); break;
+        case NEAREST_ROUND_PREFER_FLOOR:
+            v = ceil(x - 0.5);
+            break;
+        case NEAREST_ROUND_PREFER_CEIL:
+            v = floor(x + 0.5);
+            break;
+        case NEAREST_FLOOR:
+            v = floor(x);
+            break;
+        case NEAREST_CEIL:
+            v = ceil(x);
+            break;
         }
         ret[0] = (tap){clamp(v, in), 1};
         return 1;
@@ -255,15 +264,13 @@ static int64_t position_taps(const resize *r, int a, int64_t in, double x, tap *
     return n;
 }
 
-static int64_t width(const resize *r, int a)
-{
+static int64_t width(const resize *r, int a) {
     const double shrink = r->antialias && r->scale[a] < 1 ? r->scale[a] : 1;
     return (int64_t)ceil(2 * (r->method == METHOD_CUBIC ? 2 : 1) / shrink) + 3;
 }
 
 /* Resizes axis a of the dense array *x of shape s; replaces *x. */
-static rad_status resize_axis(const rad_node *n, const resize *r, int a, rad_shape *s, double **x, rad_error *err)
-{
+static rad_status resize_axis(const rad_node *n, const resize *r, int a, rad_shape *s, double **x, rad_error *err) {
     const int64_t outer = rad_op_span(s, 0, a), in = s->dim[a], inner = rad_op_span(s, a + 1, s->rank), out = r->y.dim[a];
     size_t size;
     tap *taps = rad_calloc((size_t)width(r, a), sizeof *taps);
@@ -298,8 +305,7 @@ static rad_status resize_axis(const rad_node *n, const resize *r, int a, rad_sha
     return RAD_OK;
 }
 
-static rad_status eval_resize(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_resize(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     resize r;
     rad_status st = resolve(n, in, &r, err);
     if (st != RAD_OK)

@@ -7,8 +7,7 @@
 static const unsigned any_type = RAD_T_ANY;
 
 /* Same elements in the same order. */
-static rad_status eval_copy(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_copy(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     (void)n;
     (void)err;
     const size_t bytes = (size_t)rad_shape_count(&out[0].shape) * rad_dtype_size(out[0].dtype);
@@ -19,8 +18,7 @@ static rad_status eval_copy(const rad_node *n, const rad_tensor *in, rad_tensor 
 
 /* ---------------------------------------------------------------- Reshape, Flatten, Squeeze, Unsqueeze */
 
-static rad_status infer_reshape(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_reshape(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     int64_t dims[RAD_MAX_RANK];
     int rank, open = -1;
@@ -57,8 +55,7 @@ out:
     return st;
 }
 
-static rad_status infer_flatten(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_flatten(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     int axis;
     rad_status st;
@@ -73,8 +70,7 @@ out:
     return st;
 }
 
-static rad_status infer_squeeze(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_squeeze(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     int64_t axes[RAD_MAX_RANK];
     int n_axes;
@@ -95,8 +91,7 @@ out:
     return st;
 }
 
-static rad_status infer_unsqueeze(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_unsqueeze(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     int64_t axes[RAD_MAX_RANK];
     int n_axes, from = 0;
@@ -120,8 +115,7 @@ out:
 /* ---------------------------------------------------------------- Dropout */
 
 /* Inference: the data pass, the mask is all true. */
-static rad_status infer_dropout(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_dropout(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     rad_tensor t;
     rad_status st;
@@ -147,8 +141,7 @@ out:
     return st;
 }
 
-static rad_status eval_dropout(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_dropout(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const int64_t count = rad_shape_count(&in[0].shape), one = 1;
     for (int64_t i = 0; rad_op_has_output(n, 1) && i < count; i++) {
         if (out[1].dtype == RAD_DT_BOOL)
@@ -161,8 +154,7 @@ static rad_status eval_dropout(const rad_node *n, const rad_tensor *in, rad_tens
 
 /* ---------------------------------------------------------------- Cast */
 
-static rad_status infer_cast(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_cast(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x, *like;
     rad_status st;
     RAD_TRY(rad_op_input(g, n, 0, RAD_T_ANY, &x, err));
@@ -181,8 +173,7 @@ out:
     return st;
 }
 
-static rad_status eval_cast(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_cast(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     (void)n;
     (void)err;
     const int64_t count = rad_shape_count(&in[0].shape);
@@ -205,8 +196,7 @@ static rad_status eval_cast(const rad_node *n, const rad_tensor *in, rad_tensor 
 /* ---------------------------------------------------------------- Shape, Size */
 
 /* start and end count from the back when negative and are clamped. */
-static void shape_range(const rad_node *n, int rank, int *ret_from, int *ret_to)
-{
+static void shape_range(const rad_node *n, int rank, int *ret_from, int *ret_to) {
     int64_t edge[2] = {rad_node_attr_int(n, "start", 0), rad_node_attr_int(n, "end", rank)};
     for (int i = 0; i < 2; i++) {
         edge[i] += edge[i] < 0 ? rank : 0;
@@ -216,8 +206,7 @@ static void shape_range(const rad_node *n, int rank, int *ret_from, int *ret_to)
     *ret_to = (int)(edge[1] < edge[0] ? edge[0] : edge[1]);
 }
 
-static rad_status infer_shape(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_shape(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     int from, to;
     const rad_status st = rad_op_input(g, n, 0, RAD_T_ANY, &x, err);
@@ -227,8 +216,7 @@ static rad_status infer_shape(rad_graph *g, const rad_node *n, rad_error *err)
     return rad_op_output(g, n, 0, RAD_DT_I64, &(const rad_shape){1, {to - from}}, err);
 }
 
-static rad_status eval_shape(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_shape(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     int from, to;
     (void)err;
     shape_range(n, in[0].shape.rank, &from, &to);
@@ -236,15 +224,13 @@ static rad_status eval_shape(const rad_node *n, const rad_tensor *in, rad_tensor
     return RAD_OK;
 }
 
-static rad_status infer_size(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_size(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x;
     const rad_status st = rad_op_input(g, n, 0, RAD_T_ANY, &x, err);
     return st != RAD_OK ? st : rad_op_output(g, n, 0, RAD_DT_I64, &(const rad_shape){0, {0}}, err);
 }
 
-static rad_status eval_size(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_size(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     (void)n;
     (void)err;
     rad_op_store_int(&out[0], 0, 1, &(const int64_t){rad_shape_count(&in[0].shape)});
@@ -253,39 +239,51 @@ static rad_status eval_size(const rad_node *n, const rad_tensor *in, rad_tensor 
 
 /* ---------------------------------------------------------------- Constant, ConstantOfShape, Range */
 
-static rad_status infer_constant(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_constant(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_attr *a = n->n_attr == 1 ? &n->attr[0] : NULL;
     rad_shape list = {1, {0}};
     if (a == NULL)
         return rad_op_error(n, err, "exactly one value attribute is expected");
     list.dim[0] = a->n;
     switch (a->kind) {
-    case RAD_ATTR_TENSOR: return rad_op_output(g, n, 0, a->t.dtype, &a->t.shape, err);
-    case RAD_ATTR_FLOAT: return rad_op_output(g, n, 0, RAD_DT_F32, &(const rad_shape){0, {0}}, err);
-    case RAD_ATTR_INT: return rad_op_output(g, n, 0, RAD_DT_I64, &(const rad_shape){0, {0}}, err);
-    case RAD_ATTR_FLOATS: return rad_op_output(g, n, 0, RAD_DT_F32, &list, err);
-    case RAD_ATTR_INTS: return rad_op_output(g, n, 0, RAD_DT_I64, &list, err);
-    default: return rad_op_error(n, err, "attribute '%.100s' is not a number or tensor", a->name);
+    case RAD_ATTR_TENSOR:
+        return rad_op_output(g, n, 0, a->t.dtype, &a->t.shape, err);
+    case RAD_ATTR_FLOAT:
+        return rad_op_output(g, n, 0, RAD_DT_F32, &(const rad_shape){0, {0}}, err);
+    case RAD_ATTR_INT:
+        return rad_op_output(g, n, 0, RAD_DT_I64, &(const rad_shape){0, {0}}, err);
+    case RAD_ATTR_FLOATS:
+        return rad_op_output(g, n, 0, RAD_DT_F32, &list, err);
+    case RAD_ATTR_INTS:
+        return rad_op_output(g, n, 0, RAD_DT_I64, &list, err);
+    default:
+        return rad_op_error(n, err, "attribute '%.100s' is not a number or tensor", a->name);
     }
 }
 
-static rad_status eval_constant(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_constant(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const rad_attr *a = &n->attr[0];
     (void)in;
     switch (a->kind) {
-    case RAD_ATTR_FLOAT: rad_op_store(&out[0], 0, 1, &a->f); break;
-    case RAD_ATTR_INT: rad_op_store_int(&out[0], 0, 1, &a->i); break;
-    case RAD_ATTR_FLOATS: rad_op_store(&out[0], 0, a->n, a->floats); break;
-    case RAD_ATTR_INTS: rad_op_store_int(&out[0], 0, a->n, a->ints); break;
-    default: return eval_copy(n, &a->t, out, err);
+    case RAD_ATTR_FLOAT:
+        rad_op_store(&out[0], 0, 1, &a->f);
+        break;
+    case RAD_ATTR_INT:
+        rad_op_store_int(&out[0], 0, 1, &a->i);
+        break;
+    case RAD_ATTR_FLOATS:
+        rad_op_store(&out[0], 0, a->n, a->floats);
+        break;
+    case RAD_ATTR_INTS:
+        rad_op_store_int(&out[0], 0, a->n, a->ints);
+        break;
+    default:
+        return eval_copy(n, &a->t, out, err);
     }
     return RAD_OK;
 }
 
-static rad_status infer_constant_of_shape(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_constant_of_shape(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_attr *a = rad_node_attr(n, "value");
     rad_shape y = {0};
     const rad_status st = rad_op_ints(g, n, NULL, 0, RAD_MAX_RANK, y.dim, &y.rank, err);
@@ -296,8 +294,7 @@ static rad_status infer_constant_of_shape(rad_graph *g, const rad_node *n, rad_e
     return rad_op_output(g, n, 0, a != NULL ? a->t.dtype : RAD_DT_F32, &y, err);
 }
 
-static rad_status eval_constant_of_shape(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_constant_of_shape(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const rad_attr *a = rad_node_attr(n, "value");
     const size_t size = rad_dtype_size(out[0].dtype);
     const int64_t count = rad_shape_count(&out[0].shape);
@@ -310,8 +307,7 @@ static rad_status eval_constant_of_shape(const rad_node *n, const rad_tensor *in
     return RAD_OK;
 }
 
-static rad_status infer_range(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_range(rad_graph *g, const rad_node *n, rad_error *err) {
     const unsigned types = RAD_T(RAD_DT_F32) | RAD_T(RAD_DT_F64) | RAD_T(RAD_DT_I16) | RAD_T_INDEX;
     const rad_value *v;
     double limit[3];
@@ -334,8 +330,7 @@ out:
     return st;
 }
 
-static rad_status eval_range(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_range(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const int64_t count = out[0].shape.dim[0];
     (void)n;
     (void)err;
@@ -360,15 +355,13 @@ static rad_status eval_range(const rad_node *n, const rad_tensor *in, rad_tensor
 static const rad_op_attr attr_reshape[] = {{"shape", RAD_ATTR_INTS, 1, 4}, {"allowzero", RAD_ATTR_INT, 14, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_axis[] = {{"axis", RAD_ATTR_INT, 1, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_axes[] = {{"axes", RAD_ATTR_INTS, 1, 12}, {NULL, RAD_ATTR_NONE, 0, 0}};
-static const rad_op_attr attr_dropout[] = {{"ratio", RAD_ATTR_FLOAT, 1, 11},
-                                           {"is_test", RAD_ATTR_INT, 1, 6},
-                                           {"seed", RAD_ATTR_INT, 12, 0},
-                                           {NULL, RAD_ATTR_NONE, 0, 0}};
+static const rad_op_attr attr_dropout[] = {
+    {"ratio", RAD_ATTR_FLOAT, 1, 11}, {"is_test", RAD_ATTR_INT, 1, 6}, {"seed", RAD_ATTR_INT, 12, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 /* saturate concerns the 8-bit floats alone, which are refused. */
 static const rad_op_attr attr_cast[] = {{"to", RAD_ATTR_INT, 6, 0}, {"saturate", RAD_ATTR_INT, 19, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_cast_like[] = {{"saturate", RAD_ATTR_INT, 19, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_shape[] = {{"start", RAD_ATTR_INT, 15, 0}, {"end", RAD_ATTR_INT, 15, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
-static const rad_op_attr attr_constant[] = {{"value", RAD_ATTR_TENSOR, 1, 0},        {"value_float", RAD_ATTR_FLOAT, 12, 0},
+static const rad_op_attr attr_constant[] = {{"value", RAD_ATTR_TENSOR, 1, 0},         {"value_float", RAD_ATTR_FLOAT, 12, 0},
                                             {"value_floats", RAD_ATTR_FLOATS, 12, 0}, {"value_int", RAD_ATTR_INT, 12, 0},
                                             {"value_ints", RAD_ATTR_INTS, 12, 0},     {NULL, RAD_ATTR_NONE, 0, 0}};
 static const rad_op_attr attr_value[] = {{"value", RAD_ATTR_TENSOR, 9, 0}, {NULL, RAD_ATTR_NONE, 0, 0}};
@@ -376,8 +369,8 @@ static const rad_op_attr attr_value[] = {{"value", RAD_ATTR_TENSOR, 9, 0}, {NULL
 const rad_op_def rad_op_Cast = {"Cast", 1, 1, 1, 1, attr_cast, infer_cast, eval_cast, NULL};
 const rad_op_def rad_op_CastLike = {"CastLike", 2, 2, 1, 1, attr_cast_like, infer_cast, eval_cast, NULL};
 const rad_op_def rad_op_Constant = {"Constant", 0, 0, 1, 1, attr_constant, infer_constant, eval_constant, NULL};
-const rad_op_def rad_op_ConstantOfShape = {
-    "ConstantOfShape", 1, 1, 1, 1, attr_value, infer_constant_of_shape, eval_constant_of_shape, NULL};
+const rad_op_def rad_op_ConstantOfShape = {"ConstantOfShape",      1,   1, 1, 1, attr_value, infer_constant_of_shape,
+                                           eval_constant_of_shape, NULL};
 const rad_op_def rad_op_Dropout = {"Dropout", 1, 3, 1, 2, attr_dropout, infer_dropout, eval_dropout, NULL};
 const rad_op_def rad_op_Flatten = {"Flatten", 1, 1, 1, 1, attr_axis, infer_flatten, eval_copy, NULL};
 const rad_op_def rad_op_Identity = {"Identity", 1, 1, 1, 1, rad_op_no_attr, rad_op_infer_same, eval_copy, &any_type};

@@ -11,14 +11,13 @@
 typedef double (*real_fn)(double x, const double *p);
 typedef struct unary {
     real_fn f;
-    int64_t (*fi)(int64_t x);      /* NULL: floats only */
+    int64_t (*fi)(int64_t x); /* NULL: floats only */
     const char *attr[2];
     double missing[2];
-    double missing_before_6[2];    /* {0, 0}: the same */
+    double missing_before_6[2]; /* {0, 0}: the same */
 } unary;
 
-double rad_fn_sigmoid(double x)
-{
+double rad_fn_sigmoid(double x) {
     if (x >= 0)
         return 1 / (1 + exp(-x));
     const double e = exp(x);
@@ -30,19 +29,16 @@ static double unit(double x) /* to [0, 1]; NaN stays */
     return x < 0 ? 0 : (x > 1 ? 1 : x);
 }
 
-double rad_fn_hardswish(double x)
-{
+double rad_fn_hardswish(double x) {
     return x * unit(x / 6 + 0.5);
 }
 
-static double softplus(double x)
-{
+static double softplus(double x) {
     return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
 }
 
 #define FN(name, expression)                                                                                                               \
-    static double name(double x, const double *p)                                                                                         \
-    {                                                                                                                                      \
+    static double name(double x, const double *p) {                                                                                        \
         (void)p;                                                                                                                           \
         return (expression);                                                                                                               \
     }
@@ -86,29 +82,23 @@ FN(fn_gelu_tanh, 0.5 * x * (1 + tanh(SQRT_2_OVER_PI * (x + 0.044715 * x * x * x)
 #undef FN
 
 /* Unsigned arithmetic wraps where INT64_MIN has no opposite. */
-static int64_t int_neg(int64_t x)
-{
+static int64_t int_neg(int64_t x) {
     return (int64_t)(0 - (uint64_t)x);
 }
-static int64_t int_abs(int64_t x)
-{
+static int64_t int_abs(int64_t x) {
     return x < 0 ? int_neg(x) : x;
 }
-static int64_t int_sign(int64_t x)
-{
+static int64_t int_sign(int64_t x) {
     return (x > 0) - (x < 0);
 }
-static int64_t int_relu(int64_t x)
-{
+static int64_t int_relu(int64_t x) {
     return x < 0 ? 0 : x;
 }
-static int64_t int_not(int64_t x)
-{
+static int64_t int_not(int64_t x) {
     return x == 0;
 }
 
-static rad_status map_real(const rad_tensor *x, rad_tensor *y, real_fn f, const double *p)
-{
+static rad_status map_real(const rad_tensor *x, rad_tensor *y, real_fn f, const double *p) {
     const int64_t count = rad_shape_count(&x->shape);
     for (int64_t i = 0; i < count; i += RAD_OP_BLOCK) {
         const int64_t len = count - i < RAD_OP_BLOCK ? count - i : RAD_OP_BLOCK;
@@ -121,8 +111,7 @@ static rad_status map_real(const rad_tensor *x, rad_tensor *y, real_fn f, const 
     return RAD_OK;
 }
 
-static rad_status map_int(const rad_tensor *x, rad_tensor *y, int64_t (*f)(int64_t))
-{
+static rad_status map_int(const rad_tensor *x, rad_tensor *y, int64_t (*f)(int64_t)) {
     const int64_t count = rad_shape_count(&x->shape);
     for (int64_t i = 0; i < count; i += RAD_OP_BLOCK) {
         const int64_t len = count - i < RAD_OP_BLOCK ? count - i : RAD_OP_BLOCK;
@@ -135,8 +124,7 @@ static rad_status map_int(const rad_tensor *x, rad_tensor *y, int64_t (*f)(int64
     return RAD_OK;
 }
 
-static rad_status infer_unary(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_unary(rad_graph *g, const rad_node *n, rad_error *err) {
     const unary *u = n->op->param;
     const unsigned types = (u->f != NULL ? RAD_T_FLOAT : RAD_T(RAD_DT_BOOL)) | (u->f != NULL && u->fi != NULL ? RAD_T_INT : 0);
     const rad_value *x;
@@ -144,8 +132,7 @@ static rad_status infer_unary(rad_graph *g, const rad_node *n, rad_error *err)
     return st != RAD_OK ? st : rad_op_output(g, n, 0, x->dtype, &x->shape, err);
 }
 
-static rad_status eval_unary(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_unary(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const unary *u = n->op->param;
     double p[2] = {0, 0};
     (void)err;
@@ -157,16 +144,14 @@ static rad_status eval_unary(const rad_node *n, const rad_tensor *in, rad_tensor
     return map_real(&in[0], &out[0], u->f, p);
 }
 
-static rad_status infer_gelu(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_gelu(rad_graph *g, const rad_node *n, rad_error *err) {
     const char *kind = rad_node_attr_string(n, "approximate", "none");
     if (strcmp(kind, "none") != 0 && strcmp(kind, "tanh") != 0)
         return rad_op_error(n, err, "approximate '%.100s' is unknown; 'none' and 'tanh' are the standard's", kind);
     return infer_unary(g, n, err);
 }
 
-static rad_status eval_gelu(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_gelu(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     (void)err;
     const bool approximate = strcmp(rad_node_attr_string(n, "approximate", "none"), "tanh") == 0;
     return map_real(&in[0], &out[0], approximate ? fn_gelu_tanh : fn_gelu, NULL);
@@ -174,8 +159,7 @@ static rad_status eval_gelu(const rad_node *n, const rad_tensor *in, rad_tensor 
 
 /* ---------------------------------------------------------------- Clip */
 
-static rad_status infer_clip(rad_graph *g, const rad_node *n, rad_error *err)
-{
+static rad_status infer_clip(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x, *limit;
     rad_status st = rad_op_input(g, n, 0, RAD_T_NUMBER, &x, err);
     for (int k = 1; st == RAD_OK && k <= 2; k++) {
@@ -189,8 +173,7 @@ static rad_status infer_clip(rad_graph *g, const rad_node *n, rad_error *err)
 }
 
 /* min(max(x, lo), hi): hi wins when the limits cross. */
-static rad_status eval_clip(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status eval_clip(const rad_node *n, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const int64_t count = rad_shape_count(&in[0].shape);
     (void)err;
     if (rad_op_type_in(in[0].dtype, RAD_T_FLOAT)) {

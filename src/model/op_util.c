@@ -10,8 +10,7 @@ const rad_op_attr rad_op_no_attr[] = {{NULL, RAD_ATTR_NONE, 0, 0}};
 /* ---------------------------------------------------------------- small floats */
 
 /* float16 has 5 exponent and 10 mantissa bits, bfloat16 8 and 7; both follow IEEE 754 otherwise. */
-static double widen(uint16_t bits, int mantissa, int exponent)
-{
+static double widen(uint16_t bits, int mantissa, int exponent) {
     const int bias = (1 << (exponent - 1)) - 1;
     const int e = (bits >> mantissa) & ((1 << exponent) - 1);
     const int m = bits & ((1 << mantissa) - 1);
@@ -26,8 +25,7 @@ static double widen(uint16_t bits, int mantissa, int exponent)
 }
 
 /* Straight from double, to round once: to nearest, ties to even. */
-static uint16_t narrow(double v, int mantissa, int exponent)
-{
+static uint16_t narrow(double v, int mantissa, int exponent) {
     const int bias = (1 << (exponent - 1)) - 1;
     const int64_t infinity = (((int64_t)1 << exponent) - 1) << mantissa;
     int64_t bits;
@@ -70,33 +68,45 @@ static uint16_t narrow(double v, int mantissa, int exponent)
     }                                                                                                                                      \
     break
 
-void rad_op_load(const rad_tensor *t, int64_t first, int64_t n, double *dst)
-{
+void rad_op_load(const rad_tensor *t, int64_t first, int64_t n, double *dst) {
     if (n == 0)
         return;
     const unsigned char *p = (const unsigned char *)t->data + (size_t)first * rad_dtype_size(t->dtype);
     switch (t->dtype) {
-    case RAD_DT_F32: LOAD_AS(float, (double)v);
-    case RAD_DT_F64: LOAD_AS(double, v);
-    case RAD_DT_F16: LOAD_AS(uint16_t, widen(v, 10, 5));
-    case RAD_DT_BF16: LOAD_AS(uint16_t, widen(v, 7, 8));
-    case RAD_DT_U8: LOAD_AS(uint8_t, (double)v);
-    case RAD_DT_I8: LOAD_AS(int8_t, (double)v);
-    case RAD_DT_U16: LOAD_AS(uint16_t, (double)v);
-    case RAD_DT_I16: LOAD_AS(int16_t, (double)v);
-    case RAD_DT_U32: LOAD_AS(uint32_t, (double)v);
-    case RAD_DT_I32: LOAD_AS(int32_t, (double)v);
-    case RAD_DT_U64: LOAD_AS(uint64_t, (double)v);
-    case RAD_DT_I64: LOAD_AS(int64_t, (double)v);
-    case RAD_DT_BOOL: LOAD_AS(uint8_t, v != 0 ? 1.0 : 0.0);
+    case RAD_DT_F32:
+        LOAD_AS(float, (double)v);
+    case RAD_DT_F64:
+        LOAD_AS(double, v);
+    case RAD_DT_F16:
+        LOAD_AS(uint16_t, widen(v, 10, 5));
+    case RAD_DT_BF16:
+        LOAD_AS(uint16_t, widen(v, 7, 8));
+    case RAD_DT_U8:
+        LOAD_AS(uint8_t, (double)v);
+    case RAD_DT_I8:
+        LOAD_AS(int8_t, (double)v);
+    case RAD_DT_U16:
+        LOAD_AS(uint16_t, (double)v);
+    case RAD_DT_I16:
+        LOAD_AS(int16_t, (double)v);
+    case RAD_DT_U32:
+        LOAD_AS(uint32_t, (double)v);
+    case RAD_DT_I32:
+        LOAD_AS(int32_t, (double)v);
+    case RAD_DT_U64:
+        LOAD_AS(uint64_t, (double)v);
+    case RAD_DT_I64:
+        LOAD_AS(int64_t, (double)v);
+    case RAD_DT_BOOL:
+        LOAD_AS(uint8_t, v != 0 ? 1.0 : 0.0);
     case RAD_DT_NONE:
-    case RAD_DT_STRING: break;
+    case RAD_DT_STRING:
+        break;
     }
 }
 
 /* Saturates; NaN becomes 0. lo and hi are exact in double and hi is the first value that does not fit. */
-static int64_t to_int(double v, double lo, double hi, int64_t max)
-{
+static int64_t to_int(double v, double lo, double hi, int64_t max) {
     if (isnan(v))
         return 0;
     if (v <= lo)
@@ -104,77 +114,106 @@ static int64_t to_int(double v, double lo, double hi, int64_t max)
     return v >= hi ? max : (int64_t)v;
 }
 
-static uint64_t to_u64(double v)
-{
+static uint64_t to_u64(double v) {
     if (!(v > 0)) /* also NaN */
         return 0;
     return v >= 18446744073709551616.0 ? UINT64_MAX : (uint64_t)v;
 }
 
-void rad_op_store(rad_tensor *t, int64_t first, int64_t n, const double *src)
-{
+void rad_op_store(rad_tensor *t, int64_t first, int64_t n, const double *src) {
     if (n == 0)
         return;
     unsigned char *p = (unsigned char *)t->data + (size_t)first * rad_dtype_size(t->dtype);
     switch (t->dtype) {
-    case RAD_DT_F32: STORE_AS(float, (float)src[i]);
-    case RAD_DT_F64: STORE_AS(double, src[i]);
-    case RAD_DT_F16: STORE_AS(uint16_t, narrow(src[i], 10, 5));
-    case RAD_DT_BF16: STORE_AS(uint16_t, narrow(src[i], 7, 8));
-    case RAD_DT_U8: STORE_AS(uint8_t, (uint8_t)to_int(src[i], 0, 256.0, UINT8_MAX));
-    case RAD_DT_I8: STORE_AS(int8_t, (int8_t)to_int(src[i], INT8_MIN, 128.0, INT8_MAX));
-    case RAD_DT_U16: STORE_AS(uint16_t, (uint16_t)to_int(src[i], 0, 65536.0, UINT16_MAX));
-    case RAD_DT_I16: STORE_AS(int16_t, (int16_t)to_int(src[i], INT16_MIN, 32768.0, INT16_MAX));
-    case RAD_DT_U32: STORE_AS(uint32_t, (uint32_t)to_int(src[i], 0, 4294967296.0, UINT32_MAX));
-    case RAD_DT_I32: STORE_AS(int32_t, (int32_t)to_int(src[i], INT32_MIN, 2147483648.0, INT32_MAX));
-    case RAD_DT_U64: STORE_AS(uint64_t, to_u64(src[i]));
-    case RAD_DT_I64: STORE_AS(int64_t, to_int(src[i], -9223372036854775808.0, 9223372036854775808.0, INT64_MAX));
-    case RAD_DT_BOOL: STORE_AS(uint8_t, src[i] != 0 ? 1 : 0);
+    case RAD_DT_F32:
+        STORE_AS(float, (float)src[i]);
+    case RAD_DT_F64:
+        STORE_AS(double, src[i]);
+    case RAD_DT_F16:
+        STORE_AS(uint16_t, narrow(src[i], 10, 5));
+    case RAD_DT_BF16:
+        STORE_AS(uint16_t, narrow(src[i], 7, 8));
+    case RAD_DT_U8:
+        STORE_AS(uint8_t, (uint8_t)to_int(src[i], 0, 256.0, UINT8_MAX));
+    case RAD_DT_I8:
+        STORE_AS(int8_t, (int8_t)to_int(src[i], INT8_MIN, 128.0, INT8_MAX));
+    case RAD_DT_U16:
+        STORE_AS(uint16_t, (uint16_t)to_int(src[i], 0, 65536.0, UINT16_MAX));
+    case RAD_DT_I16:
+        STORE_AS(int16_t, (int16_t)to_int(src[i], INT16_MIN, 32768.0, INT16_MAX));
+    case RAD_DT_U32:
+        STORE_AS(uint32_t, (uint32_t)to_int(src[i], 0, 4294967296.0, UINT32_MAX));
+    case RAD_DT_I32:
+        STORE_AS(int32_t, (int32_t)to_int(src[i], INT32_MIN, 2147483648.0, INT32_MAX));
+    case RAD_DT_U64:
+        STORE_AS(uint64_t, to_u64(src[i]));
+    case RAD_DT_I64:
+        STORE_AS(int64_t, to_int(src[i], -9223372036854775808.0, 9223372036854775808.0, INT64_MAX));
+    case RAD_DT_BOOL:
+        STORE_AS(uint8_t, src[i] != 0 ? 1 : 0);
     case RAD_DT_NONE:
-    case RAD_DT_STRING: break;
+    case RAD_DT_STRING:
+        break;
     }
 }
 
-void rad_op_load_int(const rad_tensor *t, int64_t first, int64_t n, int64_t *dst)
-{
+void rad_op_load_int(const rad_tensor *t, int64_t first, int64_t n, int64_t *dst) {
     if (n == 0)
         return;
     const unsigned char *p = (const unsigned char *)t->data + (size_t)first * rad_dtype_size(t->dtype);
     switch (t->dtype) {
-    case RAD_DT_U8: LOAD_AS(uint8_t, v);
-    case RAD_DT_I8: LOAD_AS(int8_t, v);
-    case RAD_DT_U16: LOAD_AS(uint16_t, v);
-    case RAD_DT_I16: LOAD_AS(int16_t, v);
-    case RAD_DT_U32: LOAD_AS(uint32_t, v);
-    case RAD_DT_I32: LOAD_AS(int32_t, v);
-    case RAD_DT_U64: LOAD_AS(uint64_t, (int64_t)v);
-    case RAD_DT_I64: LOAD_AS(int64_t, v);
-    case RAD_DT_BOOL: LOAD_AS(uint8_t, v != 0);
-    default: break;
+    case RAD_DT_U8:
+        LOAD_AS(uint8_t, v);
+    case RAD_DT_I8:
+        LOAD_AS(int8_t, v);
+    case RAD_DT_U16:
+        LOAD_AS(uint16_t, v);
+    case RAD_DT_I16:
+        LOAD_AS(int16_t, v);
+    case RAD_DT_U32:
+        LOAD_AS(uint32_t, v);
+    case RAD_DT_I32:
+        LOAD_AS(int32_t, v);
+    case RAD_DT_U64:
+        LOAD_AS(uint64_t, (int64_t)v);
+    case RAD_DT_I64:
+        LOAD_AS(int64_t, v);
+    case RAD_DT_BOOL:
+        LOAD_AS(uint8_t, v != 0);
+    default:
+        break;
     }
 }
 
-void rad_op_store_int(rad_tensor *t, int64_t first, int64_t n, const int64_t *src)
-{
+void rad_op_store_int(rad_tensor *t, int64_t first, int64_t n, const int64_t *src) {
     if (n == 0)
         return;
     unsigned char *p = (unsigned char *)t->data + (size_t)first * rad_dtype_size(t->dtype);
     switch (t->dtype) {
-    case RAD_DT_U8: STORE_AS(uint8_t, (uint8_t)src[i]);
-    case RAD_DT_I8: STORE_AS(int8_t, (int8_t)src[i]);
-    case RAD_DT_U16: STORE_AS(uint16_t, (uint16_t)src[i]);
-    case RAD_DT_I16: STORE_AS(int16_t, (int16_t)src[i]);
-    case RAD_DT_U32: STORE_AS(uint32_t, (uint32_t)src[i]);
-    case RAD_DT_I32: STORE_AS(int32_t, (int32_t)src[i]);
-    case RAD_DT_U64: STORE_AS(uint64_t, (uint64_t)src[i]);
-    case RAD_DT_I64: STORE_AS(int64_t, src[i]);
-    case RAD_DT_BOOL: STORE_AS(uint8_t, src[i] != 0 ? 1 : 0);
-    default: break;
+    case RAD_DT_U8:
+        STORE_AS(uint8_t, (uint8_t)src[i]);
+    case RAD_DT_I8:
+        STORE_AS(int8_t, (int8_t)src[i]);
+    case RAD_DT_U16:
+        STORE_AS(uint16_t, (uint16_t)src[i]);
+    case RAD_DT_I16:
+        STORE_AS(int16_t, (int16_t)src[i]);
+    case RAD_DT_U32:
+        STORE_AS(uint32_t, (uint32_t)src[i]);
+    case RAD_DT_I32:
+        STORE_AS(int32_t, (int32_t)src[i]);
+    case RAD_DT_U64:
+        STORE_AS(uint64_t, (uint64_t)src[i]);
+    case RAD_DT_I64:
+        STORE_AS(int64_t, src[i]);
+    case RAD_DT_BOOL:
+        STORE_AS(uint8_t, src[i] != 0 ? 1 : 0);
+    default:
+        break;
     }
 }
 
-double *rad_op_load_all(const rad_tensor *t)
-{
+double *rad_op_load_all(const rad_tensor *t) {
     const int64_t n = rad_shape_count(&t->shape);
     size_t bytes;
     if (n < 0 || !rad_mul_size((size_t)n, sizeof(double), &bytes))
@@ -185,8 +224,7 @@ double *rad_op_load_all(const rad_tensor *t)
     return x;
 }
 
-double rad_op_scalar(const rad_tensor *t)
-{
+double rad_op_scalar(const rad_tensor *t) {
     double v = 0;
     rad_op_load(t, 0, 1, &v);
     return v;
@@ -194,8 +232,7 @@ double rad_op_scalar(const rad_tensor *t)
 
 /* ---------------------------------------------------------------- rules */
 
-rad_status rad_op_error(const rad_node *n, rad_error *err, const char *fmt, ...)
-{
+rad_status rad_op_error(const rad_node *n, rad_error *err, const char *fmt, ...) {
     char text[RAD_ERROR_TEXT];
     va_list args;
     va_start(args, fmt);
@@ -204,13 +241,11 @@ rad_status rad_op_error(const rad_node *n, rad_error *err, const char *fmt, ...)
     return rad_error_set(err, RAD_E_MODEL, "node '%.160s' (%s): %s", n->name, n->op->name, text);
 }
 
-rad_status rad_op_nomem(const rad_node *n, rad_error *err)
-{
+rad_status rad_op_nomem(const rad_node *n, rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "node '%.160s' (%s): out of memory", n->name, n->op->name);
 }
 
-rad_status rad_op_input(const rad_graph *g, const rad_node *n, int k, unsigned types, const rad_value **ret, rad_error *err)
-{
+rad_status rad_op_input(const rad_graph *g, const rad_node *n, int k, unsigned types, const rad_value **ret, rad_error *err) {
     if (!rad_op_has_input(n, k))
         return rad_op_error(n, err, "input %d is missing", k);
     const rad_value *v = &g->value[n->input[k]];
@@ -220,8 +255,7 @@ rad_status rad_op_input(const rad_graph *g, const rad_node *n, int k, unsigned t
     return RAD_OK;
 }
 
-rad_status rad_op_output(rad_graph *g, const rad_node *n, int k, rad_dtype t, const rad_shape *s, rad_error *err)
-{
+rad_status rad_op_output(rad_graph *g, const rad_node *n, int k, rad_dtype t, const rad_shape *s, rad_error *err) {
     if (!rad_op_has_output(n, k))
         return RAD_OK;
     const int64_t count = rad_shape_count(s);
@@ -236,8 +270,7 @@ rad_status rad_op_output(rad_graph *g, const rad_node *n, int k, rad_dtype t, co
     return RAD_OK;
 }
 
-rad_status rad_op_const(const rad_graph *g, const rad_node *n, int k, rad_tensor *ret, rad_error *err)
-{
+rad_status rad_op_const(const rad_graph *g, const rad_node *n, int k, rad_tensor *ret, rad_error *err) {
     const rad_value *v = &g->value[n->input[k]];
     if (v->data == NULL && rad_shape_count(&v->shape) != 0)
         return rad_op_error(n, err, "input '%.100s' decides a shape and must be a constant: export the network with fixed image sizes",
@@ -248,8 +281,7 @@ rad_status rad_op_const(const rad_graph *g, const rad_node *n, int k, rad_tensor
     return RAD_OK;
 }
 
-static rad_status tensor_ints(const rad_node *n, const rad_tensor *t, int k, int cap, int64_t *dst, int *ret_n, rad_error *err)
-{
+static rad_status tensor_ints(const rad_node *n, const rad_tensor *t, int k, int cap, int64_t *dst, int *ret_n, rad_error *err) {
     const int64_t count = rad_shape_count(&t->shape);
     if (!rad_op_type_in(t->dtype, RAD_T_INDEX) || t->shape.rank > 1)
         return rad_op_error(n, err, "input %d must be a list of int64, not %s of rank %d", k, rad_dtype_name(t->dtype), t->shape.rank);
@@ -261,8 +293,7 @@ static rad_status tensor_ints(const rad_node *n, const rad_tensor *t, int k, int
 }
 
 /* True when the attribute is there and was taken. */
-static rad_status attr_ints(const rad_node *n, const char *attr, int cap, int64_t *dst, int *ret_n, rad_error *err)
-{
+static rad_status attr_ints(const rad_node *n, const char *attr, int cap, int64_t *dst, int *ret_n, rad_error *err) {
     const rad_attr *a = attr != NULL ? rad_node_attr(n, attr) : NULL;
     *ret_n = -1;
     if (a == NULL)
@@ -275,8 +306,7 @@ static rad_status attr_ints(const rad_node *n, const char *attr, int cap, int64_
     return RAD_OK;
 }
 
-rad_status rad_op_ints(const rad_graph *g, const rad_node *n, const char *attr, int k, int cap, int64_t *dst, int *ret_n, rad_error *err)
-{
+rad_status rad_op_ints(const rad_graph *g, const rad_node *n, const char *attr, int k, int cap, int64_t *dst, int *ret_n, rad_error *err) {
     rad_tensor t;
     rad_status st = attr_ints(n, attr, cap, dst, ret_n, err);
     if (st != RAD_OK || *ret_n >= 0 || k < 0 || !rad_op_has_input(n, k))
@@ -286,24 +316,21 @@ rad_status rad_op_ints(const rad_graph *g, const rad_node *n, const char *attr, 
 }
 
 rad_status rad_op_eval_ints(const rad_node *n, const rad_tensor *in, const char *attr, int k, int cap, int64_t *dst, int *ret_n,
-                            rad_error *err)
-{
+                            rad_error *err) {
     const rad_status st = attr_ints(n, attr, cap, dst, ret_n, err);
     if (st != RAD_OK || *ret_n >= 0 || k < 0 || !rad_op_has_input(n, k))
         return st;
     return tensor_ints(n, &in[k], k, cap, dst, ret_n, err);
 }
 
-rad_status rad_op_axis(const rad_node *n, int64_t axis, int rank, int *ret, rad_error *err)
-{
+rad_status rad_op_axis(const rad_node *n, int64_t axis, int rank, int *ret, rad_error *err) {
     if (axis < -rank || axis >= rank)
         return rad_op_error(n, err, "axis %lld is outside a tensor of rank %d", (long long)axis, rank);
     *ret = (int)(axis < 0 ? axis + rank : axis);
     return RAD_OK;
 }
 
-rad_status rad_op_axes(const rad_node *n, const int64_t *axes, int n_axes, int rank, bool ret_flag[RAD_MAX_RANK], rad_error *err)
-{
+rad_status rad_op_axes(const rad_node *n, const int64_t *axes, int n_axes, int rank, bool ret_flag[RAD_MAX_RANK], rad_error *err) {
     for (int i = 0; i < RAD_MAX_RANK; i++)
         ret_flag[i] = false;
     for (int i = 0; i < n_axes; i++) {
@@ -318,16 +345,14 @@ rad_status rad_op_axes(const rad_node *n, const int64_t *axes, int n_axes, int r
     return RAD_OK;
 }
 
-int64_t rad_op_span(const rad_shape *s, int from, int to)
-{
+int64_t rad_op_span(const rad_shape *s, int from, int to) {
     int64_t n = 1;
     for (int i = from; i < to; i++)
         n *= s->dim[i];
     return n;
 }
 
-bool rad_op_broadcast(rad_shape *acc, const rad_shape *s)
-{
+bool rad_op_broadcast(rad_shape *acc, const rad_shape *s) {
     rad_shape r;
     r.rank = acc->rank > s->rank ? acc->rank : s->rank;
     for (int i = 0; i < r.rank; i++) {
@@ -341,8 +366,7 @@ bool rad_op_broadcast(rad_shape *acc, const rad_shape *s)
     return true;
 }
 
-rad_status rad_op_infer_same(rad_graph *g, const rad_node *n, rad_error *err)
-{
+rad_status rad_op_infer_same(rad_graph *g, const rad_node *n, rad_error *err) {
     const rad_value *x = NULL;
     const rad_status st = rad_op_input(g, n, 0, *(const unsigned *)n->op->param, &x, err);
     return st != RAD_OK ? st : rad_op_output(g, n, 0, x->dtype, &x->shape, err);
@@ -350,8 +374,7 @@ rad_status rad_op_infer_same(rad_graph *g, const rad_node *n, rad_error *err)
 
 /* ---------------------------------------------------------------- loops */
 
-void rad_op_strides(const rad_shape *s, int64_t ret[RAD_MAX_RANK])
-{
+void rad_op_strides(const rad_shape *s, int64_t ret[RAD_MAX_RANK]) {
     int64_t step = 1;
     for (int i = s->rank - 1; i >= 0; i--) {
         ret[i] = step;
@@ -359,8 +382,7 @@ void rad_op_strides(const rad_shape *s, int64_t ret[RAD_MAX_RANK])
     }
 }
 
-rad_status rad_walk_init(rad_walk *w, const rad_node *node, const rad_shape *out, int n, const rad_tensor *operand, rad_error *err)
-{
+rad_status rad_walk_init(rad_walk *w, const rad_node *node, const rad_shape *out, int n, const rad_tensor *operand, rad_error *err) {
     *w = (rad_walk){.n = n, .row = -1, .rows = 1};
     w->stride = rad_calloc((size_t)n * (RAD_MAX_RANK + 2), sizeof *w->stride);
     if (w->stride == NULL)
@@ -402,8 +424,7 @@ rad_status rad_walk_init(rad_walk *w, const rad_node *node, const rad_shape *out
     return RAD_OK;
 }
 
-bool rad_walk_next(rad_walk *w)
-{
+bool rad_walk_next(rad_walk *w) {
     if (++w->row >= w->rows)
         return false;
     for (int d = w->rank - 2; w->row > 0 && d >= 0; d--) {
@@ -419,14 +440,12 @@ bool rad_walk_next(rad_walk *w)
     return true;
 }
 
-void rad_walk_release(rad_walk *w)
-{
+void rad_walk_release(rad_walk *w) {
     free(w->stride);
     w->stride = NULL;
 }
 
-void rad_op_copy(const rad_copy *c, const void *src, int64_t src_first, void *dst, int64_t dst_first, size_t element)
-{
+void rad_op_copy(const rad_copy *c, const void *src, int64_t src_first, void *dst, int64_t dst_first, size_t element) {
     int64_t index[RAD_COPY_RANK] = {0};
     for (int d = 0; d < c->rank; d++) {
         if (c->dim[d] == 0)

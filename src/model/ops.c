@@ -8,14 +8,12 @@
 static const rad_op_def *const table[] = {RAD_OPS(RAD_OP_ENTRY)};
 #undef RAD_OP_ENTRY
 
-const rad_op_def *const *rad_op_list(size_t *ret_n)
-{
+const rad_op_def *const *rad_op_list(size_t *ret_n) {
     *ret_n = sizeof table / sizeof table[0];
     return table;
 }
 
-const rad_op_def *rad_op_find(const char *name, const char *domain)
-{
+const rad_op_def *rad_op_find(const char *name, const char *domain) {
     if (domain != NULL && domain[0] != '\0' && strcmp(domain, "ai.onnx") != 0)
         return NULL;
     size_t lo = 0, hi = sizeof table / sizeof table[0];
@@ -34,8 +32,7 @@ const rad_op_def *rad_op_find(const char *name, const char *domain)
 
 /* ---------------------------------------------------------------- attributes */
 
-const rad_attr *rad_node_attr(const rad_node *n, const char *name)
-{
+const rad_attr *rad_node_attr(const rad_node *n, const char *name) {
     for (int i = 0; i < n->n_attr; i++) {
         if (strcmp(n->attr[i].name, name) == 0)
             return &n->attr[i];
@@ -43,44 +40,47 @@ const rad_attr *rad_node_attr(const rad_node *n, const char *name)
     return NULL;
 }
 
-int64_t rad_node_attr_int(const rad_node *n, const char *name, int64_t missing)
-{
+int64_t rad_node_attr_int(const rad_node *n, const char *name, int64_t missing) {
     const rad_attr *a = rad_node_attr(n, name);
     return a != NULL ? a->i : missing;
 }
 
-double rad_node_attr_float(const rad_node *n, const char *name, double missing)
-{
+double rad_node_attr_float(const rad_node *n, const char *name, double missing) {
     const rad_attr *a = rad_node_attr(n, name);
     return a != NULL ? a->f : missing;
 }
 
-const char *rad_node_attr_string(const rad_node *n, const char *name, const char *missing)
-{
+const char *rad_node_attr_string(const rad_node *n, const char *name, const char *missing) {
     const rad_attr *a = rad_node_attr(n, name);
     return a != NULL && a->s != NULL ? a->s : missing;
 }
 
 /* ---------------------------------------------------------------- evaluation */
 
-static double activate(rad_fused_act act, double alpha, double beta, double x)
-{
+static double activate(rad_fused_act act, double alpha, double beta, double x) {
     switch (act) {
-    case RAD_FUSE_RELU: return x < 0 ? 0 : x; /* NaN passes, as in PyTorch */
-    case RAD_FUSE_CLIP: return x < alpha ? alpha : (x > beta ? beta : x);
-    case RAD_FUSE_LEAKY: return x < 0 ? alpha * x : x;
-    case RAD_FUSE_SIGMOID: return rad_fn_sigmoid(x);
-    case RAD_FUSE_TANH: return tanh(x);
-    case RAD_FUSE_SWISH: return x * rad_fn_sigmoid(x);
-    case RAD_FUSE_HARDSWISH: return rad_fn_hardswish(x);
-    case RAD_FUSE_NONE: break;
+    case RAD_FUSE_RELU:
+        return x < 0 ? 0 : x; /* NaN passes, as in PyTorch */
+    case RAD_FUSE_CLIP:
+        return x < alpha ? alpha : (x > beta ? beta : x);
+    case RAD_FUSE_LEAKY:
+        return x < 0 ? alpha * x : x;
+    case RAD_FUSE_SIGMOID:
+        return rad_fn_sigmoid(x);
+    case RAD_FUSE_TANH:
+        return tanh(x);
+    case RAD_FUSE_SWISH:
+        return x * rad_fn_sigmoid(x);
+    case RAD_FUSE_HARDSWISH:
+        return rad_fn_hardswish(x);
+    case RAD_FUSE_NONE:
+        break;
     }
     return x;
 }
 
 /* Each step rounds to the tensor's type, so a fused graph gives the bits of the unfused one wherever the steps are the same. */
-static rad_status apply_fused(const rad_node *n, const rad_tensor *residual, rad_tensor *y, rad_error *err)
-{
+static rad_status apply_fused(const rad_node *n, const rad_tensor *residual, rad_tensor *y, rad_error *err) {
     if (n->residual < 0 && n->act == RAD_FUSE_NONE)
         return RAD_OK;
     if (n->residual >= 0 && (residual == NULL || !rad_shape_equal(&residual->shape, &y->shape) || residual->dtype != y->dtype))
@@ -106,8 +106,7 @@ static rad_status apply_fused(const rad_node *n, const rad_tensor *residual, rad
     return RAD_OK;
 }
 
-rad_status rad_node_eval(const rad_node *n, const rad_tensor *in, const rad_tensor *residual, rad_tensor *out, rad_error *err)
-{
+rad_status rad_node_eval(const rad_node *n, const rad_tensor *in, const rad_tensor *residual, rad_tensor *out, rad_error *err) {
     const rad_status st = n->op->eval(n, in, out, err);
     return st != RAD_OK ? st : apply_fused(n, residual, &out[0], err);
 }

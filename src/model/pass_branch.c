@@ -20,16 +20,14 @@ typedef struct branch {
     int64_t m, c;     /* outputs; inputs per group */
 } branch;
 
-static void release(branch *br)
-{
+static void release(branch *br) {
     rad_affine_release(&br->norm);
     free(br->w);
     free(br->bias);
     br->w = br->bias = NULL;
 }
 
-static bool is_candidate(const rad_build *b, const rad_node *n)
-{
+static bool is_candidate(const rad_build *b, const rad_node *n) {
     if (rad_node_is(n, "BatchNormalization"))
         return true;
     return rad_node_is(n, "Conv") && n->residual < 0 && n->act == RAD_FUSE_NONE && rad_build_is_const(b, n->input[1], RAD_DT_F32) &&
@@ -37,8 +35,7 @@ static bool is_candidate(const rad_build *b, const rad_node *n)
 }
 
 /* Geometry only; norms become 1x1 windows. */
-static bool read_window(const rad_build *b, branch *br)
-{
+static bool read_window(const rad_build *b, branch *br) {
     const rad_node *n = br->node;
     const rad_shape *x = &b->g->value[n->input[0]].shape;
     br->is_norm = rad_node_is(n, "BatchNormalization");
@@ -60,8 +57,7 @@ static bool read_window(const rad_build *b, branch *br)
 }
 
 /* Whether `small` lies on taps of `host`; ret_at: its first tap there. */
-static bool fits(const branch *host, const branch *small, int64_t ret_at[3])
-{
+static bool fits(const branch *host, const branch *small, int64_t ret_at[3]) {
     const rad_window_params *h = &host->win, *s = &small->win;
     if (host->is_norm || h->n_axis != s->n_axis || host->m != small->m || (!small->is_norm && h->group != s->group))
         return false;
@@ -78,8 +74,7 @@ static bool fits(const branch *host, const branch *small, int64_t ret_at[3])
     return !small->is_norm || small->m == host->c * h->group;
 }
 
-static rad_status read_numbers(const rad_build *b, branch *br, bool *ret_ok, rad_error *err)
-{
+static rad_status read_numbers(const rad_build *b, branch *br, bool *ret_ok, rad_error *err) {
     const rad_node *n = br->node;
     *ret_ok = true;
     if (br->is_norm)
@@ -93,8 +88,7 @@ static rad_status read_numbers(const rad_build *b, branch *br, bool *ret_ok, rad
     return br->bias ? RAD_OK : rad_onnx_nomem(b->model, err);
 }
 
-static int64_t taps(const rad_window_params *p)
-{
+static int64_t taps(const rad_window_params *p) {
     int64_t n = 1;
     for (int i = 0; i < p->n_axis; i++)
         n *= p->kernel[i];
@@ -102,8 +96,7 @@ static int64_t taps(const rad_window_params *p)
 }
 
 /* Tap number `t` of `s` as tap number of `h`, `at` being the place of its first one. */
-static int64_t tap_in_host(const rad_window_params *h, const rad_window_params *s, const int64_t at[3], int64_t t)
-{
+static int64_t tap_in_host(const rad_window_params *h, const rad_window_params *s, const int64_t at[3], int64_t t) {
     int64_t index[3] = {0, 0, 0}, out = 0;
     for (int i = s->n_axis - 1; i >= 0; i--) {
         index[i] = t % s->kernel[i] + at[i];
@@ -115,8 +108,7 @@ static int64_t tap_in_host(const rad_window_params *h, const rad_window_params *
 }
 
 /* Probe input for channel c, tap t: fixed numbers in [-1, 1). */
-static double probe(int64_t c, int64_t t)
-{
+static double probe(int64_t c, int64_t t) {
     uint64_t z = ((uint64_t)c << 20) + (uint64_t)t + 0x9e3779b97f4a7c15u; /* splitmix64 */
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
@@ -124,8 +116,7 @@ static double probe(int64_t c, int64_t t)
 }
 
 /* Largest |merged - sum of branches| over all outputs at one probe position, relative to the largest output. */
-static double probe_difference(const branch *host, const branch *small, const int64_t at[3], const float *w, const float *bias)
-{
+static double probe_difference(const branch *host, const branch *small, const int64_t at[3], const float *w, const float *bias) {
     int64_t k = taps(&host->win), ks = taps(&small->win), m_per = host->m / host->win.group;
     double worst = 0, largest = 0;
     for (int64_t o = 0; o < host->m; o++) {
@@ -148,8 +139,7 @@ static double probe_difference(const branch *host, const branch *small, const in
     return largest > 0 ? worst / largest : worst;
 }
 
-static rad_status merge(rad_build *b, branch *host, const branch *small, const int64_t at[3], rad_error *err)
-{
+static rad_status merge(rad_build *b, branch *host, const branch *small, const int64_t at[3], rad_error *err) {
     rad_graph *g = b->g;
     rad_node *n = host->node;
     rad_status st = RAD_OK;
@@ -188,8 +178,7 @@ out:
 }
 
 /* Merges the producers of values x and y when they are branches of one input; *ret_host stays NULL when not. The other node is killed. */
-static rad_status try_pair(rad_build *b, int x, int y, rad_node **ret_host, rad_error *err)
-{
+static rad_status try_pair(rad_build *b, int x, int y, rad_node **ret_host, rad_error *err) {
     branch p = {.node = rad_build_sole_producer(b, x)}, q = {.node = rad_build_sole_producer(b, y)};
     branch *host = &p, *small = &q;
     rad_status st = RAD_OK;
@@ -224,8 +213,7 @@ out:
     return st;
 }
 
-rad_status rad_pass_branch(rad_build *b, rad_error *err)
-{
+rad_status rad_pass_branch(rad_build *b, rad_error *err) {
     rad_status st = RAD_OK;
     for (int i = 0; i < b->g->n_node; i++) {
         rad_node *n = &b->g->node[i];

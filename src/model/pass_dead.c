@@ -1,8 +1,7 @@
 /* Drops nodes whose results nobody reads. Always on: what folding and exporters leave behind must not be run or refused by a backend. */
 #include "model_internal.h"
 
-void rad_pass_dead(rad_build *b)
-{
+void rad_pass_dead(rad_build *b) {
     rad_graph *g = b->g;
     rad_build_recount(b);
     for (int i = g->n_node - 1; i >= 0; i--) { /* against the order of data, so that whole chains go in one sweep */

@@ -7,20 +7,17 @@
 
 #include "model_internal.h"
 
-static bool is_float(const rad_build *b, int v)
-{
+static bool is_float(const rad_build *b, int v) {
     return b->g->value[v].dtype == RAD_DT_F32;
 }
 
-static bool can_carry(const rad_build *b, const rad_node *n)
-{
+static bool can_carry(const rad_build *b, const rad_node *n) {
     return n->act == RAD_FUSE_NONE && n->output[0] >= 0 && is_float(b, n->output[0]) &&
            (rad_node_is(n, "Conv") || rad_node_is(n, "ConvTranspose") || rad_node_is(n, "Gemm") || rad_node_is(n, "MatMul"));
 }
 
 /* Scalar bound k of a Clip; false when there is none that is constant. */
-static bool clip_bound(const rad_build *b, const rad_node *n, int k, const char *attr, float *ret)
-{
+static bool clip_bound(const rad_build *b, const rad_node *n, int k, const char *attr, float *ret) {
     if (n->opset < 11) {
         const rad_attr *a = rad_node_attr(n, attr);
         if (a)
@@ -34,8 +31,7 @@ static bool clip_bound(const rad_build *b, const rad_node *n, int k, const char 
 }
 
 /* The activation that a node of one input is; alpha and beta as in rad_fused_act. */
-static bool read_activation(const rad_build *b, const rad_node *n, rad_fused_act *act, float *alpha, float *beta)
-{
+static bool read_activation(const rad_build *b, const rad_node *n, rad_fused_act *act, float *alpha, float *beta) {
     *alpha = *beta = 0;
     if (rad_node_is(n, "Relu")) {
         *act = RAD_FUSE_RELU;
@@ -64,8 +60,7 @@ static bool read_activation(const rad_build *b, const rad_node *n, rad_fused_act
 }
 
 /* Mul(x, Sigmoid(x)) and Mul(x, HardSigmoid(x)) with slope 1/6: x and the gate node when `n` is one and nothing else reads either. */
-static bool read_gated(rad_build *b, const rad_node *n, int *ret_x, rad_node **ret_gate, rad_fused_act *act)
-{
+static bool read_gated(rad_build *b, const rad_node *n, int *ret_x, rad_node **ret_gate, rad_fused_act *act) {
     for (int k = 0; rad_node_is(n, "Mul") && k < 2; k++) {
         int x = n->input[1 - k];
         rad_node *gate = rad_build_sole_producer(b, n->input[k]);
@@ -86,8 +81,7 @@ static bool read_gated(rad_build *b, const rad_node *n, int *ret_x, rad_node **r
     return false;
 }
 
-static void fuse_activation(rad_build *b, rad_node *n)
-{
+static void fuse_activation(rad_build *b, rad_node *n) {
     rad_fused_act act;
     float alpha = 0, beta = 0;
     int x;
@@ -114,8 +108,7 @@ static void fuse_activation(rad_build *b, rad_node *n)
 }
 
 /* Add(p(...), other): p moves to the place of the sum, since `other` may be made between the two. */
-static void fuse_residual(rad_build *b, rad_node *n)
-{
+static void fuse_residual(rad_build *b, rad_node *n) {
     rad_graph *g = b->g;
     rad_node *best = NULL;
     int other = -1;
@@ -143,8 +136,7 @@ static void fuse_residual(rad_build *b, rad_node *n)
     b->stats.residuals++;
 }
 
-rad_status rad_pass_fuse(rad_build *b, rad_error *err)
-{
+rad_status rad_pass_fuse(rad_build *b, rad_error *err) {
     (void)err;
     for (int i = 0; i < b->g->n_node; i++) {
         rad_node *n = &b->g->node[i];

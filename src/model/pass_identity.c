@@ -8,8 +8,7 @@
 
 #include "model_internal.h"
 
-static bool is_const_zero(const rad_build *b, int v)
-{
+static bool is_const_zero(const rad_build *b, int v) {
     if (v < 0)
         return true;
     const rad_value *c = &b->g->value[v];
@@ -23,13 +22,11 @@ static bool is_const_zero(const rad_build *b, int v)
     return true;
 }
 
-static bool same_shape(const rad_build *b, const rad_node *n)
-{
+static bool same_shape(const rad_build *b, const rad_node *n) {
     return rad_shape_equal(&b->g->value[n->input[0]].shape, &b->g->value[n->output[0]].shape);
 }
 
-static bool pads_nothing(const rad_build *b, const rad_node *n)
-{
+static bool pads_nothing(const rad_build *b, const rad_node *n) {
     const rad_attr *a = rad_node_attr(n, "pads");
     for (int64_t i = 0; a && i < a->n; i++)
         if (a->ints[i])
@@ -37,8 +34,7 @@ static bool pads_nothing(const rad_build *b, const rad_node *n)
     return n->n_input < 2 || is_const_zero(b, n->input[1]);
 }
 
-static bool slices_nothing(const rad_build *b, const rad_node *n)
-{
+static bool slices_nothing(const rad_build *b, const rad_node *n) {
     if (!same_shape(b, n))
         return false;
     if (n->n_input < 5 || n->input[4] < 0)
@@ -51,8 +47,7 @@ static bool slices_nothing(const rad_build *b, const rad_node *n)
     return s->data && s->dtype == RAD_DT_I64;
 }
 
-static bool pools_nothing(const rad_build *b, const rad_node *n)
-{
+static bool pools_nothing(const rad_build *b, const rad_node *n) {
     rad_window_params p;
     if (n->n_output > 1 || !same_shape(b, n) || rad_window_params_get(n, &b->g->value[n->input[0]].shape, NULL, &p, NULL) != RAD_OK)
         return false;
@@ -62,8 +57,7 @@ static bool pools_nothing(const rad_build *b, const rad_node *n)
     return true;
 }
 
-static bool is_identity(const rad_build *b, const rad_node *n)
-{
+static bool is_identity(const rad_build *b, const rad_node *n) {
     static const char *const of_one[] = {"Concat", "Sum", "Max", "Min", "Mean", NULL};
     static const char *const reshaping[] = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", NULL};
     if (!n->op || n->n_input < 1 || n->input[0] < 0 || n->output[0] < 0)
@@ -98,8 +92,7 @@ static bool is_identity(const rad_build *b, const rad_node *n)
     return false;
 }
 
-rad_status rad_pass_identity(rad_build *b, rad_error *err)
-{
+rad_status rad_pass_identity(rad_build *b, rad_error *err) {
     rad_graph *g = b->g;
     int *alias = rad_malloc(((size_t)g->n_value + 1) * sizeof *alias);
     if (!alias)

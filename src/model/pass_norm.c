@@ -3,8 +3,7 @@
  * identity branch has no such producer and stays a node; the latter is taken up by pass_branch. */
 #include "model_internal.h"
 
-rad_status rad_pass_norm(rad_build *b, rad_error *err)
-{
+rad_status rad_pass_norm(rad_build *b, rad_error *err) {
     rad_status st = RAD_OK;
     rad_affine a = {0};
     for (int i = 0; i < b->g->n_node; i++) {

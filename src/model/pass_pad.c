@@ -11,8 +11,7 @@
 #include "model_internal.h"
 
 /* Zero padding of the spatial axes by constant amounts >= 0 into begin/end; false for any other Pad. */
-static bool read_zero_pad(const rad_build *b, const rad_node *n, int64_t begin[3], int64_t end[3])
-{
+static bool read_zero_pad(const rad_build *b, const rad_node *n, int64_t begin[3], int64_t end[3]) {
     const rad_graph *g = b->g;
     int rank = g->value[n->input[0]].shape.rank;
     const rad_attr *a = rad_node_attr(n, "pads");
@@ -53,8 +52,7 @@ static bool read_zero_pad(const rad_build *b, const rad_node *n, int64_t begin[3
     return true;
 }
 
-static bool never_negative(const rad_build *b, int v)
-{
+static bool never_negative(const rad_build *b, int v) {
     int p = b->g->value[v].producer;
     const rad_node *n = p >= 0 ? &b->g->node[p] : NULL;
     if (!n || !n->op)
@@ -70,8 +68,7 @@ static bool never_negative(const rad_build *b, int v)
 }
 
 static bool can_merge(const rad_build *b, const rad_node *n, const rad_node *pad, const rad_window_params *p, const int64_t begin[3],
-                      const int64_t end[3])
-{
+                      const int64_t end[3]) {
     bool own = false, small = true;
     for (int i = 0; i < p->n_axis; i++) {
         own = own || p->pad_begin[i] || p->pad_end[i];
@@ -86,8 +83,7 @@ static bool can_merge(const rad_build *b, const rad_node *n, const rad_node *pad
     return rad_node_is(n, "MaxPool") && !own && (n->n_output < 2 || n->output[1] < 0) && never_negative(b, pad->input[0]);
 }
 
-rad_status rad_pass_pad(rad_build *b, rad_error *err)
-{
+rad_status rad_pass_pad(rad_build *b, rad_error *err) {
     rad_graph *g = b->g;
     rad_status st = RAD_OK;
     for (int i = 0; i < g->n_node; i++) {

@@ -7,8 +7,7 @@
 #include "model_internal.h"
 
 /* The constant c as one number per channel of the other operand, whose shape is s; NULL when it is not that (it would widen s, say). */
-static rad_status per_channel(const rad_build *b, int c, const rad_shape *s, int axis, double **ret, rad_error *err)
-{
+static rad_status per_channel(const rad_build *b, int c, const rad_shape *s, int axis, double **ret, rad_error *err) {
     const rad_shape *cs = &b->g->value[c].shape;
     int64_t channels = s->dim[axis], n = rad_shape_count(cs);
     double *x = NULL;
@@ -38,8 +37,7 @@ static rad_status per_channel(const rad_build *b, int c, const rad_shape *s, int
 }
 
 /* Reads `n` as scale and shift of operand k when the other one is constant. */
-static rad_status read_arithmetic(const rad_build *b, const rad_node *n, int k, int axis, rad_affine *ret, bool *ret_ok, rad_error *err)
-{
+static rad_status read_arithmetic(const rad_build *b, const rad_node *n, int k, int axis, rad_affine *ret, bool *ret_ok, rad_error *err) {
     const rad_shape *s = &b->g->value[n->input[k]].shape;
     double *c = NULL;
     rad_status st = RAD_OK;
@@ -74,8 +72,7 @@ out:
     return st;
 }
 
-rad_status rad_pass_scale(rad_build *b, rad_error *err)
-{
+rad_status rad_pass_scale(rad_build *b, rad_error *err) {
     rad_status st = RAD_OK;
     rad_affine a = {0};
     for (int i = 0; i < b->g->n_node; i++) {

@@ -7,44 +7,37 @@
 /* Largest kernel, stride, dilation, padding: keeps every product below inside 64 bits (tensor dims are at most 2^32). */
 #define RAD_MAX_WINDOW ((int64_t)1 << 24)
 
-static rad_status fail(const rad_node *n, rad_error *err, const char *what)
-{
+static rad_status fail(const rad_node *n, rad_error *err, const char *what) {
     return rad_error_set(err, RAD_E_MODEL, "node '%.160s' (%s): %s", n->name, n->op->name, what);
 }
 
 /* An optional list of `count` integers in [low, RAD_MAX_WINDOW]. */
-static rad_status read_ints(const rad_node *n, const char *name, int count, int64_t low, int64_t missing, int64_t *ret, rad_error *err)
-{
+static rad_status read_ints(const rad_node *n, const char *name, int count, int64_t low, int64_t missing, int64_t *ret, rad_error *err) {
     const rad_attr *a = rad_node_attr(n, name);
     if (a && a->n != count)
         return rad_error_set(err, RAD_E_MODEL, "node '%.160s' (%s): attribute '%s' has %lld numbers, expected %d", n->name, n->op->name,
-                             name,
-                             (long long)a->n, count);
+                             name, (long long)a->n, count);
     for (int i = 0; i < count; i++) {
         ret[i] = a ? a->ints[i] : missing;
         if (a && (ret[i] < low || ret[i] > RAD_MAX_WINDOW))
             return rad_error_set(err, RAD_E_MODEL, "node '%.160s' (%s): attribute '%s' holds %lld, expected %lld to %lld", n->name,
-                                 n->op->name,
-                                 name, (long long)ret[i], (long long)low, (long long)RAD_MAX_WINDOW);
+                                 n->op->name, name, (long long)ret[i], (long long)low, (long long)RAD_MAX_WINDOW);
     }
     return RAD_OK;
 }
 
-static int64_t max64(int64_t a, int64_t b)
-{
+static int64_t max64(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
 /* SAME: as many outputs as strides fit; the odd pad goes to the end (SAME_UPPER) or the beginning (SAME_LOWER). */
-static void split_pad(int64_t total, bool upper, int64_t *begin, int64_t *end)
-{
+static void split_pad(int64_t total, bool upper, int64_t *begin, int64_t *end) {
     *begin = upper ? total / 2 : total - total / 2;
     *end = total - *begin;
 }
 
 static rad_status transposed_axis(const rad_node *n, const char *auto_pad, const rad_attr *output_shape, int i, rad_window_params *p,
-                                  rad_error *err)
-{
+                                  rad_error *err) {
     int64_t reach = p->stride[i] * (p->in[i] - 1) + (p->kernel[i] - 1) * p->dilation[i] + 1;
     bool same = strncmp(auto_pad, "SAME", 4) == 0;
     if (output_shape || same) {
@@ -63,8 +56,7 @@ static rad_status transposed_axis(const rad_node *n, const char *auto_pad, const
     return RAD_OK;
 }
 
-static rad_status window_axis(const rad_node *n, const char *auto_pad, int i, rad_window_params *p, rad_error *err)
-{
+static rad_status window_axis(const rad_node *n, const char *auto_pad, int i, rad_window_params *p, rad_error *err) {
     int64_t reach = (p->kernel[i] - 1) * p->dilation[i] + 1;
     if (strncmp(auto_pad, "SAME", 4) == 0) {
         p->out[i] = (p->in[i] + p->stride[i] - 1) / p->stride[i];
@@ -82,16 +74,15 @@ static rad_status window_axis(const rad_node *n, const char *auto_pad, int i, ra
     return RAD_OK;
 }
 
-rad_status rad_window_params_get(const rad_node *n, const rad_shape *x, const rad_shape *w, rad_window_params *ret, rad_error *err)
-{
+rad_status rad_window_params_get(const rad_node *n, const rad_shape *x, const rad_shape *w, rad_window_params *ret, rad_error *err) {
     bool transposed = strcmp(n->op->name, "ConvTranspose") == 0, conv = transposed || strcmp(n->op->name, "Conv") == 0;
     bool global = strncmp(n->op->name, "Global", 6) == 0;
     rad_window_params p = {.n_axis = x->rank - 2, .group = 1};
     rad_status st;
     if (x->rank < 3 || x->rank > 5)
         return rad_error_set(err, RAD_E_MODEL,
-                             "node '%.160s' (%s): its input has %d dims, expected 3 to 5 (batch, channels, 1 to 3 spatial)",
-                             n->name, n->op->name, x->rank);
+                             "node '%.160s' (%s): its input has %d dims, expected 3 to 5 (batch, channels, 1 to 3 spatial)", n->name,
+                             n->op->name, x->rank);
     for (int i = 0; i < p.n_axis; i++) {
         p.in[i] = x->dim[i + 2];
         if (p.in[i] < 1 || p.in[i] > (int64_t)RAD_MAX_TENSOR_BYTES)

@@ -24,8 +24,7 @@ static const char SQL_CASE[] =
     "INSERT INTO manifest (run_id, position, patient_id, lesion_id, study, class_index) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING case_id";
 static const char SQL_WORK[] = "INSERT INTO work (case_id, state, attempts, lost, interrupted) VALUES (?1, ?2, 0, 0, 0)";
 static const char SQL_IMAGE_USE[] = "INSERT INTO image_use (case_id, input, channel, image_id) VALUES (?1, ?2, ?3, ?4)";
-static const char SQL_WARNING[] =
-    "INSERT INTO warning (run_id, case_id, stage, text) VALUES (?1, ?2, 'intake', ?3) ON CONFLICT DO NOTHING";
+static const char SQL_WARNING[] = "INSERT INTO warning (run_id, case_id, stage, text) VALUES (?1, ?2, 'intake', ?3) ON CONFLICT DO NOTHING";
 static const char SQL_UNUSED[] =
     "INSERT INTO unused_image (run_id, image_id, reason) VALUES (?1, ?2, ?3) ON CONFLICT (run_id, image_id) DO NOTHING";
 static const char SQL_EXCLUSION[] = "INSERT INTO exclusion (run_id, unit, patient_id, case_id, run_model_id, stage, reason, text)"

@@ -38,8 +38,7 @@ typedef struct tolerance {
 
 /* The tensor files PREFIX_0.pb, PREFIX_1.pb, ... of a folder, read by the project's own reader. */
 static rad_status read_tensors(rad_model *reader, const char *folder, const char *prefix, rad_map *file, rad_tensor *ret, int *ret_n,
-                               rad_error *err)
-{
+                               rad_error *err) {
     for (*ret_n = 0; *ret_n < MAX_TENSORS; (*ret_n)++) {
         char path[1200];
         (void)snprintf(path, sizeof path, "%s/%s_%d.pb", folder, prefix, *ret_n);
@@ -58,8 +57,7 @@ static rad_status read_tensors(rad_model *reader, const char *folder, const char
     return rad_error_set(err, RAD_E_LIMIT, "'%s' has more than %d tensors", folder, MAX_TENSORS);
 }
 
-static void release_tensors(data_set *d)
-{
+static void release_tensors(data_set *d) {
     for (int i = 0; i < MAX_TENSORS; i++) {
         rad_map_close(&d->in_file[i]);
         rad_map_close(&d->out_file[i]);
@@ -68,8 +66,7 @@ static void release_tensors(data_set *d)
 
 /* ---------------------------------------------------------------- inputs as constants */
 
-static rad_status put_varint(rad_buf *b, uint64_t v, rad_error *err)
-{
+static rad_status put_varint(rad_buf *b, uint64_t v, rad_error *err) {
     uint8_t byte[10];
     size_t n = 0;
     do {
@@ -79,8 +76,7 @@ static rad_status put_varint(rad_buf *b, uint64_t v, rad_error *err)
     return rad_buf_put(b, byte, n, err);
 }
 
-static rad_status put_bytes(rad_buf *b, unsigned number, const void *data, size_t size, rad_error *err)
-{
+static rad_status put_bytes(rad_buf *b, unsigned number, const void *data, size_t size, rad_error *err) {
     rad_status st;
     RAD_TRY(put_varint(b, number << 3 | ONNX_BYTES, err));
     RAD_TRY(put_varint(b, size, err));
@@ -90,8 +86,7 @@ out:
 }
 
 /* Names of the graph inputs that are not initializers, in file order; borrowed from the model's bytes. */
-static int input_names(onnx_span graph, onnx_span *ret)
-{
+static int input_names(onnx_span graph, onnx_span *ret) {
     onnx_field f, g;
     int n = 0;
     while (rad_onnx_next(&graph, &f) > 0 && n < MAX_TENSORS) {
@@ -107,8 +102,7 @@ static int input_names(onnx_span graph, onnx_span *ret)
 }
 
 /* The standard's test data keep bfloat16 as uint16. */
-static rad_tensor as_declared(const rad_tensor *t, rad_dtype declared)
-{
+static rad_tensor as_declared(const rad_tensor *t, rad_dtype declared) {
     rad_tensor ret = *t;
     if (t->dtype == RAD_DT_U16 && declared == RAD_DT_BF16)
         ret.dtype = RAD_DT_BF16;
@@ -116,8 +110,7 @@ static rad_tensor as_declared(const rad_tensor *t, rad_dtype declared)
 }
 
 /* The model with inputs from `first` on turned into initializers with the data set's contents. In a message, what comes last counts. */
-static rad_status with_constants(const rad_map *model, const rad_model *m, const data_set *d, int first, rad_buf *ret, rad_error *err)
-{
+static rad_status with_constants(const rad_map *model, const rad_model *m, const data_set *d, int first, rad_buf *ret, rad_error *err) {
     onnx_span all = {model->data, model->data + model->size, 0}, name[MAX_TENSORS];
     rad_buf graph, tensor;
     onnx_field f;
@@ -156,8 +149,7 @@ out:
 
 /* ---------------------------------------------------------------- comparison */
 
-static double number_at(const rad_tensor *t, int64_t i)
-{
+static double number_at(const rad_tensor *t, int64_t i) {
     const uint8_t *p = (const uint8_t *)t->data + (size_t)i * rad_dtype_size(t->dtype);
     float f;
     double d;
@@ -181,17 +173,16 @@ static double number_at(const rad_tensor *t, int64_t i)
         if ((h >> 10 & 31) == 31)
             d = (h & 1023) != 0 ? (double)NAN : (double)INFINITY;
         return h >> 15 != 0 ? -d : d;
-    default: return 0;
+    default:
+        return 0;
     }
 }
 
-static bool is_real(rad_dtype t)
-{
+static bool is_real(rad_dtype t) {
     return t == RAD_DT_F32 || t == RAD_DT_F64 || t == RAD_DT_F16 || t == RAD_DT_BF16;
 }
 
-static bool compare(const rad_tensor *y, const rad_tensor *want, const tolerance *tol, int k, verdict *v)
-{
+static bool compare(const rad_tensor *y, const rad_tensor *want, const tolerance *tol, int k, verdict *v) {
     char a[96], b[96];
     if (y->dtype != want->dtype || !rad_shape_equal(&y->shape, &want->shape)) {
         (void)snprintf(v->failure, sizeof v->failure, "output %d is %s %s, expected %s %s", k, rad_dtype_name(y->dtype),
@@ -224,8 +215,7 @@ static bool compare(const rad_tensor *y, const rad_tensor *want, const tolerance
 
 /* ---------------------------------------------------------------- one variant */
 
-static void note(verdict *v, rad_status st, const rad_error *err)
-{
+static void note(verdict *v, rad_status st, const rad_error *err) {
     if (st == RAD_E_MODEL) {
         v->refused++;
         (void)snprintf(v->refusal, sizeof v->refusal, "%s", err->text); /* of the last, most permissive variant */
@@ -235,8 +225,7 @@ static void note(verdict *v, rad_status st, const rad_error *err)
 }
 
 static void run_variant(rad_backend *be, const rad_buf *bytes, const data_set *d, int n_live, bool no_fold, const tolerance *tol,
-                        verdict *v)
-{
+                        verdict *v) {
     rad_error err = {0};
     rad_model *m = NULL;
     rad_graph *g = NULL;
@@ -285,8 +274,7 @@ out:
 /* ---------------------------------------------------------------- one test */
 
 /* False when the folder has no such data set. */
-static bool run_data_set(rad_backend *be, const char *folder, int set, const tolerance *tol, verdict *v)
-{
+static bool run_data_set(rad_backend *be, const char *folder, int set, const tolerance *tol, verdict *v) {
     char path[1100];
     rad_error err = {0};
     rad_map model = {0};
@@ -323,8 +311,7 @@ out:
     return found;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     rad_backend *be = NULL;
     rad_error err = {0};
     tolerance tol;

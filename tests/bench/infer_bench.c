@@ -13,8 +13,7 @@
 #include "radcohort/infer.h"
 
 /* Multiply-adds of convolutions and fully connected layers, twice, in units of 1e9: the usual count. */
-static double gflop(const rad_graph *g)
-{
+static double gflop(const rad_graph *g) {
     double sum = 0.0;
     for (int i = 0; i < g->n_node; i++) {
         const rad_node *n = &g->node[i];
@@ -27,15 +26,13 @@ static double gflop(const rad_graph *g)
     return sum * 1e-9;
 }
 
-static double cpu_seconds(void)
-{
+static double cpu_seconds(void) {
     struct timespec t = {0};
     (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int serve(rad_engine *e)
-{
+static int serve(rad_engine *e) {
     rad_shape in, out;
     rad_error err = {0};
     char line[32];
@@ -76,8 +73,7 @@ static int serve(rad_engine *e)
     return code;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     rad_backend *be = NULL;
     rad_model *m = NULL;
     rad_engine *e = NULL;

@@ -7,20 +7,17 @@
 #include "../unit/graph_eval.h"
 #include "fuzz.h"
 
-static void require(bool ok)
-{
+static void require(bool ok) {
     if (!ok)
         abort();
 }
 
-static void check_error(rad_status st, const rad_error *err)
-{
+static void check_error(rad_status st, const rad_error *err) {
     require(st == RAD_E_MODEL || st == RAD_E_NOMEM);
     require(strstr(err->text, "fuzz.onnx") != NULL);
 }
 
-static void check_graph(const rad_graph *g)
-{
+static void check_graph(const rad_graph *g) {
     for (int i = 0; i < g->n_node; i++) {
         const rad_node *n = &g->node[i];
         for (int k = 0; k < n->n_input; k++)
@@ -38,8 +35,7 @@ static void check_graph(const rad_graph *g)
 }
 
 /* The work of one evaluation stays small: a fuzzer wants thousands of runs per second. */
-static bool is_small(const rad_graph *g)
-{
+static bool is_small(const rad_graph *g) {
     int64_t total = 0;
     for (int v = 0; v < g->n_value; v++) {
         total += rad_shape_count(&g->value[v].shape);
@@ -49,8 +45,7 @@ static bool is_small(const rad_graph *g)
     return g->n_node <= 100;
 }
 
-static void evaluate(const rad_graph *g)
-{
+static void evaluate(const rad_graph *g) {
     const void **in = calloc((size_t)g->n_input + 1, sizeof *in);
     void **out = NULL;
     rad_error err = {0};
@@ -73,8 +68,7 @@ static void evaluate(const rad_graph *g)
     free(in);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const rad_graph_opts way[] = {{.batch = 0}, {.batch = 1}, {.batch = 3}, {.batch = 3, .no_fold = true}};
     rad_error err = {0};
     rad_model *m = NULL;

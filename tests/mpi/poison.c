@@ -23,13 +23,13 @@ static int forward(const char *name, const char *path, int flags, mode_t mode) {
     return f(path, flags, mode);
 }
 
-#define WRAP(name)                                       \
-    int name(const char *path, int flags, ...) {         \
-        va_list ap;                                      \
-        va_start(ap, flags);                             \
-        mode_t mode = (flags & O_CREAT) ? va_arg(ap, mode_t) : 0; \
-        va_end(ap);                                      \
-        return forward(#name, path, flags, mode);        \
+#define WRAP(name)                                                                                                                         \
+    int name(const char *path, int flags, ...) {                                                                                           \
+        va_list ap;                                                                                                                        \
+        va_start(ap, flags);                                                                                                               \
+        mode_t mode = (flags & O_CREAT) ? va_arg(ap, mode_t) : 0;                                                                          \
+        va_end(ap);                                                                                                                        \
+        return forward(#name, path, flags, mode);                                                                                          \
     }
 WRAP(open)
 WRAP(open64)

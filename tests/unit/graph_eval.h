@@ -8,14 +8,12 @@
 
 #include "radcohort/model.h"
 
-static inline size_t graph_bytes(const rad_value *v)
-{
+static inline size_t graph_bytes(const rad_value *v) {
     return (size_t)rad_shape_count(&v->shape) * rad_dtype_size(v->dtype);
 }
 
 /* `in` in graph order; *ret: one fresh array per graph output (free() each and the list). */
-static inline rad_status graph_eval(const rad_graph *g, const void *const *in, void ***ret, rad_error *err)
-{
+static inline rad_status graph_eval(const rad_graph *g, const void *const *in, void ***ret, rad_error *err) {
     rad_status st = RAD_OK;
     void **data = calloc((size_t)g->n_value + 1, sizeof *data), **result = calloc((size_t)g->n_output + 1, sizeof *result);
     int *left = calloc((size_t)g->n_value + 1, sizeof *left);
@@ -69,16 +67,14 @@ static inline rad_status graph_eval(const rad_graph *g, const void *const *in, v
     return RAD_OK;
 }
 
-static inline void graph_eval_release(const rad_graph *g, void **result)
-{
+static inline void graph_eval_release(const rad_graph *g, void **result) {
     for (int k = 0; result && k < g->n_output; k++)
         free(result[k]);
     free(result);
 }
 
 /* Largest |a - b| over the largest |b|. */
-static inline double graph_difference(const float *a, const float *b, int64_t n)
-{
+static inline double graph_difference(const float *a, const float *b, int64_t n) {
     double worst = 0, largest = 0;
     for (int64_t i = 0; i < n; i++) {
         double d = fabs((double)a[i] - (double)b[i]);

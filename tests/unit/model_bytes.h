@@ -11,14 +11,12 @@
 #define N_DIMS(...) (sizeof(DIMS(__VA_ARGS__)) / sizeof(int64_t))
 #define D(...) DIMS(__VA_ARGS__), N_DIMS(__VA_ARGS__)
 
-static inline rad_status open_bytes(const onnx_bytes *b, rad_model **m, rad_error *err)
-{
+static inline rad_status open_bytes(const onnx_bytes *b, rad_model **m, rad_error *err) {
     *m = NULL;
     return rad_model_open_memory(b->p, b->n, "t.onnx", m, err);
 }
 
-static inline rad_status build(const onnx_bytes *b, const rad_graph_opts *o, rad_error *err)
-{
+static inline rad_status build(const onnx_bytes *b, const rad_graph_opts *o, rad_error *err) {
     rad_model *m;
     rad_graph *g = NULL;
     rad_status st = open_bytes(b, &m, err);
@@ -30,8 +28,7 @@ static inline rad_status build(const onnx_bytes *b, const rad_graph_opts *o, rad
 }
 
 /* x [2,3,8,8] -> Conv 3x3 -> Relu -> y */
-static inline void small(onnx_writer *w, const char *prefix, float scale)
-{
+static inline void small(onnx_writer *w, const char *prefix, float scale) {
     float weights[4 * 3 * 9], bias[4] = {1, -2, 0.5f, 3};
     char x[32], k[32], b[32], c[32], y[32];
     for (int i = 0; i < 108; i++)

@@ -12,15 +12,13 @@
 #define D(...) DIMS(__VA_ARGS__), N_DIMS(__VA_ARGS__)
 
 static uint32_t rng;
-static inline float uniform(void)
-{
+static inline float uniform(void) {
     rng = rng * 1664525u + 1013904223u;
     return (float)(rng >> 8) * 0x1p-23f - 1;
 }
 
 /* Initializer of small random numbers; `low` is added to each (variances must be positive). */
-static inline void weights(onnx_writer *w, const char *name, const int64_t *dims, size_t n, float low)
-{
+static inline void weights(onnx_writer *w, const char *name, const int64_t *dims, size_t n, float low) {
     float v[4096];
     size_t count = 1;
     for (size_t i = 0; i < n; i++)
@@ -32,9 +30,7 @@ static inline void weights(onnx_writer *w, const char *name, const int64_t *dims
 }
 
 static inline void conv(onnx_writer *w, const char *op, const char *in, const char *out, const int64_t *wdims, size_t rank, bool bias,
-                        int64_t pad,
-                 int64_t group)
-{
+                        int64_t pad, int64_t group) {
     char k[32], b[32];
     int64_t pads[6] = {pad, pad, pad, pad, pad, pad}, m = op[4] == 'T' ? wdims[1] * group : wdims[0];
     snprintf(k, sizeof k, "%s_w", out);
@@ -53,8 +49,7 @@ static inline void conv(onnx_writer *w, const char *op, const char *in, const ch
     onnx_node_end(w);
 }
 
-static inline void norm(onnx_writer *w, const char *in, const char *out, int64_t c)
-{
+static inline void norm(onnx_writer *w, const char *in, const char *out, int64_t c) {
     static const char *const part[4] = {"scale", "bias", "mean", "var"};
     char names[4][32];
     for (int i = 0; i < 4; i++) {
@@ -70,23 +65,20 @@ static inline void norm(onnx_writer *w, const char *in, const char *out, int64_t
     onnx_node_end(w);
 }
 
-static inline void start_opset(onnx_writer *w, const int64_t *dims, int n, int opset)
-{
+static inline void start_opset(onnx_writer *w, const int64_t *dims, int n, int opset) {
     *w = (onnx_writer){0};
     rng = 12345;
     onnx_begin(w, opset);
     onnx_input(w, "x", 1, dims, n);
 }
 
-static inline void start(onnx_writer *w, const int64_t *dims, int n)
-{
+static inline void start(onnx_writer *w, const int64_t *dims, int n) {
     start_opset(w, dims, n, 17);
 }
 
 /* Builds with and without passes, evaluates both, compares, checks the operators left ("Conv+ Relu", '+' = activation fused, '~' =
  * residual) and releases the writer. */
-static inline void expect(onnx_writer *w, const char *output, const char *want, const char *tap)
-{
+static inline void expect(onnx_writer *w, const char *output, const char *want, const char *tap) {
     rad_error err;
     rad_model *m = NULL;
     rad_graph *g = NULL, *plain = NULL;

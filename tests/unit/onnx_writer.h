@@ -34,8 +34,7 @@ typedef struct onnx_writer {
     bool unpacked, typed;
 } onnx_writer;
 
-static inline void onnx_put(onnx_bytes *b, const void *p, size_t n)
-{
+static inline void onnx_put(onnx_bytes *b, const void *p, size_t n) {
     if (b->n + n + 1 > b->cap) {
         b->cap = (b->n + n + 1) * 2;
         b->p = realloc(b->p, b->cap);
@@ -47,8 +46,7 @@ static inline void onnx_put(onnx_bytes *b, const void *p, size_t n)
     b->n += n;
 }
 
-static inline void onnx_put_varint(onnx_bytes *b, uint64_t v)
-{
+static inline void onnx_put_varint(onnx_bytes *b, uint64_t v) {
     uint8_t out[10];
     size_t n = 0;
     do {
@@ -61,37 +59,31 @@ static inline void onnx_put_varint(onnx_bytes *b, uint64_t v)
     onnx_put(b, out, n);
 }
 
-static inline void onnx_put_key(onnx_bytes *b, unsigned field, unsigned wire)
-{
+static inline void onnx_put_key(onnx_bytes *b, unsigned field, unsigned wire) {
     onnx_put_varint(b, (uint64_t)field << 3 | wire);
 }
 
-static inline void onnx_put_int(onnx_bytes *b, unsigned field, int64_t v)
-{
+static inline void onnx_put_int(onnx_bytes *b, unsigned field, int64_t v) {
     onnx_put_key(b, field, 0);
     onnx_put_varint(b, (uint64_t)v);
 }
 
-static inline void onnx_put_bytes(onnx_bytes *b, unsigned field, const void *p, size_t n)
-{
+static inline void onnx_put_bytes(onnx_bytes *b, unsigned field, const void *p, size_t n) {
     onnx_put_key(b, field, 2);
     onnx_put_varint(b, n);
     onnx_put(b, p, n);
 }
 
-static inline void onnx_put_text(onnx_bytes *b, unsigned field, const char *s)
-{
+static inline void onnx_put_text(onnx_bytes *b, unsigned field, const char *s) {
     onnx_put_bytes(b, field, s, strlen(s));
 }
 
-static inline void onnx_put_float(onnx_bytes *b, unsigned field, float v)
-{
+static inline void onnx_put_float(onnx_bytes *b, unsigned field, float v) {
     onnx_put_key(b, field, 5);
     onnx_put(b, &v, sizeof v);
 }
 
-static inline void onnx_put_ints(onnx_writer *w, onnx_bytes *b, unsigned field, const int64_t *v, size_t n)
-{
+static inline void onnx_put_ints(onnx_writer *w, onnx_bytes *b, unsigned field, const int64_t *v, size_t n) {
     if (w->unpacked) {
         for (size_t i = 0; i < n; i++)
             onnx_put_int(b, field, v[i]);
@@ -103,8 +95,7 @@ static inline void onnx_put_ints(onnx_writer *w, onnx_bytes *b, unsigned field, 
     onnx_put_bytes(b, field, w->inner.p, w->inner.n);
 }
 
-static inline void onnx_put_floats(onnx_writer *w, onnx_bytes *b, unsigned field, const float *v, size_t n)
-{
+static inline void onnx_put_floats(onnx_writer *w, onnx_bytes *b, unsigned field, const float *v, size_t n) {
     if (!w->unpacked) {
         onnx_put_bytes(b, field, v, n * sizeof *v);
         return;
@@ -115,9 +106,7 @@ static inline void onnx_put_floats(onnx_writer *w, onnx_bytes *b, unsigned field
 
 /* Contents of a TensorProto into `b`; dtype by ONNX number, `width` its bytes per element. */
 static inline void onnx_put_tensor(onnx_writer *w, onnx_bytes *b, const char *name, int dtype, size_t width, const int64_t *dims,
-                                   size_t n_dim,
-                                   const void *data)
-{
+                                   size_t n_dim, const void *data) {
     size_t count = 1;
     for (size_t i = 0; i < n_dim; i++)
         count *= (size_t)dims[i];
@@ -134,32 +123,28 @@ static inline void onnx_put_tensor(onnx_writer *w, onnx_bytes *b, const char *na
         onnx_put_bytes(b, 9, data, count * width);
 }
 
-static inline void onnx_begin(onnx_writer *w, int opset)
-{
+static inline void onnx_begin(onnx_writer *w, int opset) {
     w->opset = opset;
     w->model.n = w->graph.n = w->node.n = 0;
 }
 
-static inline void onnx_init(onnx_writer *w, const char *name, int dtype, size_t width, const int64_t *dims, size_t n_dim, const void *data)
-{
+static inline void onnx_init(onnx_writer *w, const char *name, int dtype, size_t width, const int64_t *dims, size_t n_dim,
+                             const void *data) {
     w->scratch.n = 0;
     onnx_put_tensor(w, &w->scratch, name, dtype, width, dims, n_dim, data);
     onnx_put_bytes(&w->graph, 5, w->scratch.p, w->scratch.n);
 }
 
-static inline void onnx_init_f32(onnx_writer *w, const char *name, const int64_t *dims, size_t n_dim, const float *data)
-{
+static inline void onnx_init_f32(onnx_writer *w, const char *name, const int64_t *dims, size_t n_dim, const float *data) {
     onnx_init(w, name, 1, 4, dims, n_dim, data);
 }
 
-static inline void onnx_init_i64(onnx_writer *w, const char *name, const int64_t *dims, size_t n_dim, const int64_t *data)
-{
+static inline void onnx_init_i64(onnx_writer *w, const char *name, const int64_t *dims, size_t n_dim, const int64_t *data) {
     onnx_init(w, name, 7, 8, dims, n_dim, data);
 }
 
 /* ValueInfoProto as field 11 (input), 12 (output) or 13; a negative dim becomes the symbol "N". n_dim < 0: no type at all. */
-static inline void onnx_value(onnx_writer *w, unsigned field, const char *name, int dtype, const int64_t *dims, int n_dim)
-{
+static inline void onnx_value(onnx_writer *w, unsigned field, const char *name, int dtype, const int64_t *dims, int n_dim) {
     onnx_bytes shape = {0}, dim = {0}, type = {0}, value = {0};
     for (int i = 0; i < n_dim; i++) {
         dim.n = 0;
@@ -185,84 +170,71 @@ static inline void onnx_value(onnx_writer *w, unsigned field, const char *name, 
     free(value.p);
 }
 
-static inline void onnx_input(onnx_writer *w, const char *name, int dtype, const int64_t *dims, int n_dim)
-{
+static inline void onnx_input(onnx_writer *w, const char *name, int dtype, const int64_t *dims, int n_dim) {
     onnx_value(w, 11, name, dtype, dims, n_dim);
 }
 
-static inline void onnx_output(onnx_writer *w, const char *name)
-{
+static inline void onnx_output(onnx_writer *w, const char *name) {
     onnx_value(w, 12, name, 0, NULL, -1);
 }
 
-static inline void onnx_node_begin(onnx_writer *w, const char *op, const char *name)
-{
+static inline void onnx_node_begin(onnx_writer *w, const char *op, const char *name) {
     w->node.n = 0;
     if (name)
         onnx_put_text(&w->node, 3, name);
     onnx_put_text(&w->node, 4, op);
 }
 
-static inline void onnx_node_in(onnx_writer *w, const char *name)
-{
+static inline void onnx_node_in(onnx_writer *w, const char *name) {
     onnx_put_text(&w->node, 1, name);
 }
 
-static inline void onnx_node_out(onnx_writer *w, const char *name)
-{
+static inline void onnx_node_out(onnx_writer *w, const char *name) {
     onnx_put_text(&w->node, 2, name);
 }
 
-static inline void onnx_attr_begin(onnx_writer *w, const char *name, int type)
-{
+static inline void onnx_attr_begin(onnx_writer *w, const char *name, int type) {
     w->scratch.n = 0;
     onnx_put_text(&w->scratch, 1, name);
     onnx_put_int(&w->scratch, 20, type);
 }
 
-static inline void onnx_attr_end(onnx_writer *w)
-{
+static inline void onnx_attr_end(onnx_writer *w) {
     onnx_put_bytes(&w->node, 5, w->scratch.p, w->scratch.n);
 }
 
-static inline void onnx_attr_int(onnx_writer *w, const char *name, int64_t v)
-{
+static inline void onnx_attr_int(onnx_writer *w, const char *name, int64_t v) {
     onnx_attr_begin(w, name, 2);
     onnx_put_int(&w->scratch, 3, v);
     onnx_attr_end(w);
 }
 
-static inline void onnx_attr_float(onnx_writer *w, const char *name, float v)
-{
+static inline void onnx_attr_float(onnx_writer *w, const char *name, float v) {
     onnx_attr_begin(w, name, 1);
     onnx_put_float(&w->scratch, 2, v);
     onnx_attr_end(w);
 }
 
-static inline void onnx_attr_text(onnx_writer *w, const char *name, const char *v)
-{
+static inline void onnx_attr_text(onnx_writer *w, const char *name, const char *v) {
     onnx_attr_begin(w, name, 3);
     onnx_put_text(&w->scratch, 4, v);
     onnx_attr_end(w);
 }
 
-static inline void onnx_attr_ints(onnx_writer *w, const char *name, const int64_t *v, size_t n)
-{
+static inline void onnx_attr_ints(onnx_writer *w, const char *name, const int64_t *v, size_t n) {
     onnx_attr_begin(w, name, 7);
     onnx_put_ints(w, &w->scratch, 8, v, n);
     onnx_attr_end(w);
 }
 
-static inline void onnx_attr_floats(onnx_writer *w, const char *name, const float *v, size_t n)
-{
+static inline void onnx_attr_floats(onnx_writer *w, const char *name, const float *v, size_t n) {
     onnx_attr_begin(w, name, 6);
     onnx_put_floats(w, &w->scratch, 7, v, n);
     onnx_attr_end(w);
 }
 
 static inline void onnx_attr_tensor(onnx_writer *w, const char *name, int dtype, size_t width, const int64_t *dims, size_t n_dim,
-                                    const void *data)
-{
+                                    const void *data) {
     onnx_bytes t = {0};
     onnx_put_tensor(w, &t, NULL, dtype, width, dims, n_dim, data);
     onnx_attr_begin(w, name, 4);
@@ -271,14 +243,13 @@ static inline void onnx_attr_tensor(onnx_writer *w, const char *name, int dtype,
     free(t.p);
 }
 
-static inline void onnx_node_end(onnx_writer *w)
-{
+static inline void onnx_node_end(onnx_writer *w) {
     onnx_put_bytes(&w->graph, 1, w->node.p, w->node.n);
 }
 
 /* A node of up to four inputs ("" = omitted, NULL = no more) and one output, without attributes. */
-static inline void onnx_simple(onnx_writer *w, const char *op, const char *a, const char *b, const char *c, const char *d, const char *out)
-{
+static inline void onnx_simple(onnx_writer *w, const char *op, const char *a, const char *b, const char *c, const char *d,
+                               const char *out) {
     const char *in[4] = {a, b, c, d};
     onnx_node_begin(w, op, out);
     for (int i = 0; i < 4 && in[i]; i++)
@@ -288,8 +259,7 @@ static inline void onnx_simple(onnx_writer *w, const char *op, const char *a, co
 }
 
 /* Closes the model: IR version, graph, opset import. */
-static inline void onnx_end(onnx_writer *w)
-{
+static inline void onnx_end(onnx_writer *w) {
     onnx_bytes opset = {0};
     onnx_put_text(&opset, 1, "");
     onnx_put_int(&opset, 2, w->opset);
@@ -299,8 +269,7 @@ static inline void onnx_end(onnx_writer *w)
     free(opset.p);
 }
 
-static inline void onnx_release(onnx_writer *w)
-{
+static inline void onnx_release(onnx_writer *w) {
     free(w->model.p);
     free(w->graph.p);
     free(w->node.p);

@@ -125,6 +125,6 @@ static void foreign_notes_do_not_count(void **state) {
 
 int main(void) {
     const struct CMUnitTest t[] = {cmocka_unit_test(notes_are_left_and_counted), cmocka_unit_test(damaged_notes_are_harmless),
-                                 cmocka_unit_test(foreign_notes_do_not_count)};
+                                   cmocka_unit_test(foreign_notes_do_not_count)};
     return cmocka_run_group_tests(t, NULL, NULL);
 }

@@ -20,7 +20,7 @@ static void membership(void **state) {
     enum { N = 1000, CHUNK = 64 };
     rad_error err = {0};
     rad_known k = {0};
-    uint8_t (*key)[RAD_SHA256_BYTES] = calloc(N, sizeof *key), other[RAD_SHA256_BYTES];
+    uint8_t(*key)[RAD_SHA256_BYTES] = calloc(N, sizeof *key), other[RAD_SHA256_BYTES];
     char hex[RAD_SHA256_HEX];
     assert_non_null(key);
     make(0, other, hex);

@@ -303,14 +303,10 @@ static void refusals(void **state) {
     /* stored, but without a key; stored, with scores; stored, with a reason for none */
     double score = 0.5;
     int64_t slice = 0, box[1][4] = {{0}};
-    rad_model_result odd[] = {{.stored = true, .key = "abc"},
-                              {.stored = true,
-                               .n_slice = 1,
-                               .slice = &slice,
-                               .stored_slice = &slice,
-                               .box = (const int64_t(*)[4])box,
-                               .score = &score},
-                              {.stored = true, .status = RAD_E_TRUNCATED}};
+    rad_model_result odd[] = {
+        {.stored = true, .key = "abc"},
+        {.stored = true, .n_slice = 1, .slice = &slice, .stored_slice = &slice, .box = (const int64_t(*)[4])box, .score = &score},
+        {.stored = true, .status = RAD_E_TRUNCATED}};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         if (i > 0)
             memset(odd[i].key, 'a', RAD_SHA256_HEX - 1);
@@ -338,8 +334,8 @@ static void refusals(void **state) {
 
 static void damage(void **state) {
     (void)state;
-    rad_buf (*const all[])(void) = {lease_bytes, result_bytes, config_bytes, known_bytes,
-                                    stored_bytes, hello_bytes, return_bytes, fault_bytes};
+    rad_buf (*const all[])(void) = {lease_bytes,  result_bytes, config_bytes, known_bytes,
+                                    stored_bytes, hello_bytes,  return_bytes, fault_bytes};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
         rad_buf b = all[k]();
         assert_int_equal(decode(b.data, b.size), RAD_OK);

@@ -6,8 +6,7 @@
 
 enum { SAMPLE = 3 * 9 * 9, CLASSES = 5, MOST = 11 };
 
-static float number(uint32_t i)
-{
+static float number(uint32_t i) {
     i = (i ^ 61) ^ (i >> 16);
     i *= 9;
     i ^= i >> 4;
@@ -15,15 +14,13 @@ static float number(uint32_t i)
     return (float)((i ^ (i >> 15)) & 0xffff) / 65536.0f - 0.5f;
 }
 
-static void fill(float *p, size_t n, uint32_t seed)
-{
+static void fill(float *p, size_t n, uint32_t seed) {
     for (size_t i = 0; i < n; i++)
         p[i] = number((uint32_t)i + seed * 7919u);
 }
 
 /* x [batch,3,9,9] -> Conv 3x3 (20) -> Relu -> Conv 3x3 (64) -> Relu -> mean -> (`odd`) -> Gemm (5) -> y, and z = Relu(y) */
-static void network(onnx_writer *w, int64_t batch, const char *odd)
-{
+static void network(onnx_writer *w, int64_t batch, const char *odd) {
     static float w1[20 * 27], w2[64 * 180], w3[CLASSES * 64], bias[64];
     fill(w1, sizeof w1 / sizeof *w1, 1);
     fill(w2, sizeof w2 / sizeof *w2, 2);
@@ -91,8 +88,7 @@ struct setup {
     rad_engine *engine;
 };
 
-static rad_status make(struct setup *s, const char *backend, const rad_engine_opts *opts, rad_error *err)
-{
+static rad_status make(struct setup *s, const char *backend, const rad_engine_opts *opts, rad_error *err) {
     rad_status st = rad_model_open_memory(s->w.model.p, s->w.model.n, "t.onnx", &s->model, err);
     if (st == RAD_OK)
         st = rad_backend_open(backend, &s->backend, err);
@@ -101,8 +97,7 @@ static rad_status make(struct setup *s, const char *backend, const rad_engine_op
     return st;
 }
 
-static void drop(struct setup *s)
-{
+static void drop(struct setup *s) {
     rad_engine_destroy(&s->engine);
     rad_model_close(&s->model);
     rad_backend_close(&s->backend);
@@ -113,14 +108,12 @@ static void drop(struct setup *s)
 /* How many of the backends this build has. */
 static const char *const backends[] = {"ref", "checked", "onednn"};
 
-static bool is_usable(const char *name)
-{
+static bool is_usable(const char *name) {
     char text[512];
     return rad_backend_probe(name, text, sizeof text);
 }
 
-static void test_same_bits(void **state)
-{
+static void test_same_bits(void **state) {
     (void)state;
     rad_error err = {0};
     static float x[MOST * SAMPLE], alone[MOST * CLASSES], got[MOST * CLASSES], shuffled[MOST * SAMPLE];
@@ -150,8 +143,7 @@ static void test_same_bits(void **state)
     }
 }
 
-static void test_backends_agree(void **state)
-{
+static void test_backends_agree(void **state) {
     (void)state;
     rad_error err = {0};
     static float x[2 * SAMPLE], want[2 * CLASSES], got[2 * CLASSES];
@@ -171,8 +163,7 @@ static void test_backends_agree(void **state)
 
 /* Networks exported at batch 4: one whose Reshape can be moved to any batch, one that exists at 4 alone. Each sample must see nothing of
  * the others. */
-static void test_fixed_batch(void **state)
-{
+static void test_fixed_batch(void **state) {
     (void)state;
     rad_error err = {0};
     static float x[5 * SAMPLE], want[5 * CLASSES], got[5 * CLASSES], alone[CLASSES];
@@ -204,8 +195,7 @@ static void test_fixed_batch(void **state)
     }
 }
 
-static void test_outputs_and_tap(void **state)
-{
+static void test_outputs_and_tap(void **state) {
     (void)state;
     rad_error err = {0};
     static float x[2 * SAMPLE], y[2 * CLASSES], z[2 * CLASSES], tap[2 * 64 * 25];
@@ -236,8 +226,7 @@ static void test_outputs_and_tap(void **state)
     }
 }
 
-static void test_refusals(void **state)
-{
+static void test_refusals(void **state) {
     (void)state;
     rad_error err = {0};
     struct setup s = {0};
@@ -267,8 +256,7 @@ static void test_refusals(void **state)
     drop(&s);
 }
 
-static void test_nonfinite(void **state)
-{
+static void test_nonfinite(void **state) {
     (void)state;
     rad_error err = {0};
     static float x[4 * SAMPLE], y[4 * CLASSES], want[CLASSES];
@@ -288,8 +276,7 @@ static void test_nonfinite(void **state)
     }
 }
 
-static void test_fail_on_demand(void **state)
-{
+static void test_fail_on_demand(void **state) {
     (void)state;
     rad_error err = {0};
     static float x[5 * SAMPLE], y[5 * CLASSES];
@@ -320,8 +307,7 @@ static void test_fail_on_demand(void **state)
 }
 
 /* Every allocation of creation fails once: a status each time, nothing leaked (address sanitizer), nothing half made. */
-static void test_out_of_memory(void **state)
-{
+static void test_out_of_memory(void **state) {
     (void)state;
     rad_error err = {0};
     for (size_t b = 0; b < sizeof backends / sizeof *backends; b++) {
@@ -346,8 +332,7 @@ static void test_out_of_memory(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits),       cmocka_unit_test(test_backends_agree), cmocka_unit_test(test_fixed_batch),
         cmocka_unit_test(test_outputs_and_tap), cmocka_unit_test(test_refusals),       cmocka_unit_test(test_nonfinite),

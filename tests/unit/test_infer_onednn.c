@@ -9,8 +9,7 @@
 #define D(...) (int64_t[]){__VA_ARGS__}, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 #define DU(...) (int64_t[]){__VA_ARGS__}, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)
 
-static float number(uint32_t i)
-{
+static float number(uint32_t i) {
     i = (i ^ 61) ^ (i >> 16);
     i *= 9;
     i ^= i >> 4;
@@ -20,14 +19,12 @@ static float number(uint32_t i)
 
 static float noise[1 << 16];
 
-static void init(onnx_writer *w, const char *name, const int64_t *dims, size_t n)
-{
+static void init(onnx_writer *w, const char *name, const int64_t *dims, size_t n) {
     onnx_init_f32(w, name, dims, n, noise + strlen(name) * 13 + (size_t)name[strlen(name) - 1]);
 }
 
 static void attr_window(onnx_writer *w, const int64_t *kernel, const int64_t *stride, const int64_t *pads, const int64_t *dilation,
-                        size_t n)
-{
+                        size_t n) {
     if (kernel != NULL)
         onnx_attr_ints(w, "kernel_shape", kernel, n);
     if (stride != NULL)
@@ -39,8 +36,7 @@ static void attr_window(onnx_writer *w, const int64_t *kernel, const int64_t *st
 }
 
 static void conv(onnx_writer *w, const char *op, const char *x, const char *weights, const char *bias, const char *y, int64_t group,
-                 const int64_t *stride, const int64_t *pads, const int64_t *dilation, size_t n)
-{
+                 const int64_t *stride, const int64_t *pads, const int64_t *dilation, size_t n) {
     onnx_node_begin(w, op, y);
     onnx_node_in(w, x);
     onnx_node_in(w, weights);
@@ -52,8 +48,7 @@ static void conv(onnx_writer *w, const char *op, const char *x, const char *weig
     onnx_node_end(w);
 }
 
-static void node(onnx_writer *w, const char *op, const char *a, const char *b, const char *y, const char *attr, int64_t v)
-{
+static void node(onnx_writer *w, const char *op, const char *a, const char *b, const char *y, const char *attr, int64_t v) {
     onnx_node_begin(w, op, y);
     onnx_node_in(w, a);
     if (b != NULL)
@@ -66,8 +61,7 @@ static void node(onnx_writer *w, const char *op, const char *a, const char *b, c
 
 /* Runs the model as built (folded and fused, or not) on both; every output must agree. Twice, because a plan must not eat its own weights.
  */
-static void compare(onnx_writer *w, const char *what, double limit)
-{
+static void compare(onnx_writer *w, const char *what, double limit) {
     rad_error err = {0};
     rad_model *m = NULL;
     rad_backend *be = NULL;
@@ -110,8 +104,7 @@ static void compare(onnx_writer *w, const char *what, double limit)
     onnx_release(w);
 }
 
-static void test_conv(void **state)
-{
+static void test_conv(void **state) {
     (void)state;
     static const struct {
         const char *what;
@@ -150,8 +143,7 @@ static void test_conv(void **state)
         }
 }
 
-static void test_conv_dims(void **state)
-{
+static void test_conv_dims(void **state) {
     (void)state;
     onnx_writer w = {0};
     onnx_begin(&w, 17);
@@ -194,8 +186,7 @@ static void test_conv_dims(void **state)
 }
 
 /* y = relu(conv(a) + r) where r is, in turn, dead afterwards, read again, the convolution's own input, a graph input, a graph output. */
-static void test_residual(void **state)
-{
+static void test_residual(void **state) {
     (void)state;
     for (int shape = 0; shape < 2; shape++) { /* direct and Winograd: other layouts */
         const int64_t size = shape ? 28 : 10, kernel = shape ? 3 : 1;
@@ -229,8 +220,7 @@ static void test_residual(void **state)
     }
 }
 
-static void test_pool(void **state)
-{
+static void test_pool(void **state) {
     (void)state;
     static const char *const ops[] = {"MaxPool", "AveragePool"};
     for (int op = 0; op < 2; op++)
@@ -267,8 +257,7 @@ static void test_pool(void **state)
     compare(&w, "dilated", 0.0);
 }
 
-static void test_reduce(void **state)
-{
+static void test_reduce(void **state) {
     (void)state;
     static const char *const ops[] = {"ReduceMean", "ReduceMax"};
     static const int64_t axes[][2] = {{2, 3}, {1, 3}, {-1, -1}, {0, 1}};
@@ -291,8 +280,7 @@ static void test_reduce(void **state)
             }
 }
 
-static void test_unary(void **state)
-{
+static void test_unary(void **state) {
     (void)state;
     static const char *const ops[] = {"Abs",  "Elu", "Exp",         "HardSwish", "LeakyRelu", "Relu", "Sigmoid", "Softplus",   "Sqrt",
                                       "Tanh", "Neg", "HardSigmoid", "Erf",       "Gelu",      "Selu", "Softmax", "LogSoftmax", "Clip"};
@@ -348,8 +336,7 @@ static void test_unary(void **state)
     compare(&w, "softmax 11", 1e-6);
 }
 
-static void test_binary(void **state)
-{
+static void test_binary(void **state) {
     (void)state;
     static const char *const ops[] = {"Add", "Sub", "Mul", "Div", "Max", "Min"};
     static const int64_t second[][4] = {{2, 20, 5, 6}, {1, 20, 1, 1}, {1, 1, 1, 1}, {2, 1, 5, 6},
@@ -375,8 +362,7 @@ static void test_binary(void **state)
             }
 }
 
-static void test_norm(void **state)
-{
+static void test_norm(void **state) {
     (void)state;
     for (int relu = 0; relu < 2; relu++) {
         onnx_writer w = {0};
@@ -428,8 +414,7 @@ static void test_norm(void **state)
     compare(&w, "channels-last block", 1e-5);
 }
 
-static void test_products(void **state)
-{
+static void test_products(void **state) {
     (void)state;
     for (int trans = 0; trans < 2; trans++)
         for (int bias = 0; bias < 3; bias++) {
@@ -468,8 +453,7 @@ static void test_products(void **state)
 }
 
 /* Concatenation of every mixture: fits channel blocks or not, the same tensor twice, growing as in a dense block, inputs used elsewhere. */
-static void test_concat(void **state)
-{
+static void test_concat(void **state) {
     (void)state;
     for (int64_t c = 16; c <= 24; c += 8)
         for (int64_t batch = 1; batch <= 2; batch++) {
@@ -503,8 +487,7 @@ static void test_concat(void **state)
 }
 
 /* Views of views of a tensor that is written over in the end, and an output that is only a view of the input. */
-static void test_views(void **state)
-{
+static void test_views(void **state) {
     (void)state;
     onnx_writer w = {0};
     onnx_begin(&w, 17);
@@ -537,16 +520,14 @@ static void test_views(void **state)
     compare(&w, "evaluated", 1e-5);
 }
 
-static int prepare(void **state)
-{
+static int prepare(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof noise / sizeof *noise; i++)
         noise[i] = number((uint32_t)i);
     return 0;
 }
 
-int main(void)
-{
+int main(void) {
     char text[512];
     if (!rad_backend_probe("onednn", text, sizeof text)) {
         printf("SKIP: onednn is %s\n", text);

@@ -10,8 +10,7 @@ typedef struct net {
     rad_backend *be;
 } net;
 
-static void node(onnx_writer *w, const char *op, const char *a, const char *b, const char *y)
-{
+static void node(onnx_writer *w, const char *op, const char *a, const char *b, const char *y) {
     onnx_node_begin(w, op, y);
     onnx_node_in(w, a);
     if (b != NULL)
@@ -20,8 +19,7 @@ static void node(onnx_writer *w, const char *op, const char *a, const char *b, c
     onnx_node_end(w);
 }
 
-static void net_build(net *n, bool no_fold)
-{
+static void net_build(net *n, bool no_fold) {
     rad_error err = {0};
     onnx_end(&n->w);
     assert_ok(rad_model_open_memory(n->w.model.p, n->w.model.n, "net", &n->m, &err));
@@ -29,22 +27,19 @@ static void net_build(net *n, bool no_fold)
     assert_ok(rad_backend_open("ref", &n->be, &err));
 }
 
-static void net_end(net *n)
-{
+static void net_end(net *n) {
     rad_graph_destroy(&n->g);
     rad_model_close(&n->m);
     rad_backend_close(&n->be);
     onnx_release(&n->w);
 }
 
-static rad_tensor f32(int64_t count, float *data)
-{
+static rad_tensor f32(int64_t count, float *data) {
     return (rad_tensor){RAD_DT_F32, {1, {count}}, data};
 }
 
 /* A long chain with a value that is kept to the end: memory is used again, but never that of a value that is still to be read. */
-static void test_reuse(void **state)
-{
+static void test_reuse(void **state) {
     (void)state;
     enum { N = 1000, STEPS = 20 };
     net n = {0};
@@ -90,8 +85,7 @@ static void test_reuse(void **state)
 }
 
 /* Outputs that are an input, a constant, the same value twice, and one that other nodes read as well. */
-static void test_odd_outputs(void **state)
-{
+static void test_odd_outputs(void **state) {
     (void)state;
     for (int no_fold = 0; no_fold < 2; no_fold++) {
         net n = {0};
@@ -116,8 +110,7 @@ static void test_odd_outputs(void **state)
     }
 }
 
-static void test_checks(void **state)
-{
+static void test_checks(void **state) {
     (void)state;
     net n = {0};
     rad_error err = {0};
@@ -146,8 +139,7 @@ static void test_checks(void **state)
     net_end(&n);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_odd_outputs),

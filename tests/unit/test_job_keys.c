@@ -7,8 +7,8 @@
 #include "cohort/job_keys.h"
 #include "radcohort/job.h"
 
-static const char *const kind_name[] = {"text", "name",    "axes",  "sha256", "word", "either", "bool", "int",  "number",
-                                        "ints", "numbers", "texts", "words",  "map",  "maps", "named"};
+static const char *const kind_name[] = {"text",   "name", "axes",    "sha256", "word",  "either", "bool", "int",
+                                        "number", "ints", "numbers", "texts",  "words", "map",    "maps", "named"};
 
 static void dump_group(const key_group *g, bool *first) {
     printf("%s\n \"%s\": [", *first ? "" : ",", g->name);

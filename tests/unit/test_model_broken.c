@@ -7,62 +7,55 @@ typedef struct broken {
     void (*make)(onnx_writer *w); /* between begin and end; x [2,3] is there as input */
 } broken;
 
-static void use(onnx_writer *w, const char *v)
-{
+static void use(onnx_writer *w, const char *v) {
     onnx_simple(w, "Relu", v, NULL, NULL, NULL, "y");
     onnx_output(w, "y");
 }
-static void cycle(onnx_writer *w)
-{
+static void cycle(onnx_writer *w) {
     onnx_simple(w, "Add", "x", "b", NULL, NULL, "a");
     onnx_simple(w, "Relu", "a", NULL, NULL, NULL, "b");
     use(w, "b");
 }
-static void loop(onnx_writer *w)
-{
+static void loop(onnx_writer *w) {
     onnx_simple(w, "Add", "x", "a", NULL, NULL, "a");
     use(w, "a");
 }
-static void undefined(onnx_writer *w) { use(w, "nowhere"); }
-static void twice(onnx_writer *w)
-{
+static void undefined(onnx_writer *w) {
+    use(w, "nowhere");
+}
+static void twice(onnx_writer *w) {
     onnx_simple(w, "Relu", "x", NULL, NULL, NULL, "y");
     use(w, "x");
 }
-static void shadows_input(onnx_writer *w)
-{
+static void shadows_input(onnx_writer *w) {
     onnx_simple(w, "Relu", "x", NULL, NULL, NULL, "x");
     use(w, "x");
 }
-static void initializer_twice(onnx_writer *w)
-{
+static void initializer_twice(onnx_writer *w) {
     onnx_init_f32(w, "k", D(1), (float[]){2});
     onnx_init_f32(w, "k", D(1), (float[]){2});
     use(w, "x");
 }
-static void input_twice(onnx_writer *w)
-{
+static void input_twice(onnx_writer *w) {
     onnx_input(w, "x", 1, DIMS(2, 3), 2);
     use(w, "x");
 }
-static void output_twice(onnx_writer *w)
-{
+static void output_twice(onnx_writer *w) {
     use(w, "x");
     onnx_output(w, "y");
 }
-static void no_output(onnx_writer *w) { onnx_simple(w, "Relu", "x", NULL, NULL, NULL, "y"); }
-static void missing_output(onnx_writer *w)
-{
+static void no_output(onnx_writer *w) {
+    onnx_simple(w, "Relu", "x", NULL, NULL, NULL, "y");
+}
+static void missing_output(onnx_writer *w) {
     use(w, "x");
     onnx_output(w, "z");
 }
-static void unknown_op(onnx_writer *w)
-{
+static void unknown_op(onnx_writer *w) {
     onnx_simple(w, "Frobnicate", "x", NULL, NULL, NULL, "a");
     use(w, "a");
 }
-static void local_domain(onnx_writer *w)
-{
+static void local_domain(onnx_writer *w) {
     onnx_node_begin(w, "Relu", "mine");
     onnx_put_text(&w->node, 7, "com.example");
     onnx_node_in(w, "x");
@@ -70,8 +63,7 @@ static void local_domain(onnx_writer *w)
     onnx_node_end(w);
     use(w, "a");
 }
-static void control_flow(onnx_writer *w)
-{
+static void control_flow(onnx_writer *w) {
     onnx_node_begin(w, "If", "choice");
     onnx_node_in(w, "x");
     onnx_node_out(w, "a");
@@ -81,8 +73,7 @@ static void control_flow(onnx_writer *w)
     onnx_node_end(w);
     use(w, "a");
 }
-static void reference_attribute(onnx_writer *w)
-{
+static void reference_attribute(onnx_writer *w) {
     onnx_node_begin(w, "Elu", "inner");
     onnx_node_in(w, "x");
     onnx_node_out(w, "a");
@@ -93,8 +84,7 @@ static void reference_attribute(onnx_writer *w)
     use(w, "a");
 }
 /* A node whose attribute is a graph of a node whose attribute ...: 10000 deep, which overruns the stack of a recursive reader. */
-static void nested(onnx_writer *w)
-{
+static void nested(onnx_writer *w) {
     onnx_bytes node = {0};
     onnx_put_text(&node, 4, "Relu");
     for (int i = 0; i < 10000; i++) {
@@ -113,8 +103,7 @@ static void nested(onnx_writer *w)
     free(node.p);
     use(w, "x");
 }
-static void external(onnx_writer *w)
-{
+static void external(onnx_writer *w) {
     onnx_bytes t = {0}, entry = {0};
     onnx_put_int(&t, 1, 4);
     onnx_put_int(&t, 2, 1);
@@ -128,13 +117,11 @@ static void external(onnx_writer *w)
     free(entry.p);
     use(w, "x");
 }
-static void sparse(onnx_writer *w)
-{
+static void sparse(onnx_writer *w) {
     onnx_put_bytes(&w->graph, 15, "", 0);
     use(w, "x");
 }
-static void unknown_attribute(onnx_writer *w)
-{
+static void unknown_attribute(onnx_writer *w) {
     onnx_node_begin(w, "Relu", "r");
     onnx_node_in(w, "x");
     onnx_node_out(w, "a");
@@ -142,8 +129,7 @@ static void unknown_attribute(onnx_writer *w)
     onnx_node_end(w);
     use(w, "a");
 }
-static void attribute_kind(onnx_writer *w)
-{
+static void attribute_kind(onnx_writer *w) {
     onnx_node_begin(w, "Elu", "e");
     onnx_node_in(w, "x");
     onnx_node_out(w, "a");
@@ -151,8 +137,7 @@ static void attribute_kind(onnx_writer *w)
     onnx_node_end(w);
     use(w, "a");
 }
-static void attribute_twice(onnx_writer *w)
-{
+static void attribute_twice(onnx_writer *w) {
     onnx_node_begin(w, "Elu", "e");
     onnx_node_in(w, "x");
     onnx_node_out(w, "a");
@@ -161,18 +146,15 @@ static void attribute_twice(onnx_writer *w)
     onnx_node_end(w);
     use(w, "a");
 }
-static void arity(onnx_writer *w)
-{
+static void arity(onnx_writer *w) {
     onnx_simple(w, "Relu", "x", "x", NULL, NULL, "a");
     use(w, "a");
 }
-static void required_omitted(onnx_writer *w)
-{
+static void required_omitted(onnx_writer *w) {
     onnx_simple(w, "Add", "", "x", NULL, NULL, "a");
     use(w, "a");
 }
-static void absurd_dims(onnx_writer *w)
-{
+static void absurd_dims(onnx_writer *w) {
     onnx_bytes t = {0};
     onnx_put_ints(w, &t, 1, D((int64_t)1 << 40, (int64_t)1 << 40));
     onnx_put_int(&t, 2, 1);
@@ -181,8 +163,7 @@ static void absurd_dims(onnx_writer *w)
     free(t.p);
     use(w, "x");
 }
-static void negative_dims(onnx_writer *w)
-{
+static void negative_dims(onnx_writer *w) {
     onnx_bytes t = {0};
     onnx_put_ints(w, &t, 1, D(-4, -4));
     onnx_put_int(&t, 2, 1);
@@ -191,13 +172,11 @@ static void negative_dims(onnx_writer *w)
     free(t.p);
     use(w, "x");
 }
-static void many_dims(onnx_writer *w)
-{
+static void many_dims(onnx_writer *w) {
     onnx_init_f32(w, "deep", D(1, 1, 1, 1, 1, 1, 1, 1, 1), (float[]){1});
     use(w, "x");
 }
-static void short_data(onnx_writer *w)
-{
+static void short_data(onnx_writer *w) {
     onnx_bytes t = {0};
     onnx_put_ints(w, &t, 1, D(3));
     onnx_put_int(&t, 2, 1);
@@ -207,18 +186,15 @@ static void short_data(onnx_writer *w)
     free(t.p);
     use(w, "x");
 }
-static void odd_type(onnx_writer *w)
-{
+static void odd_type(onnx_writer *w) {
     onnx_init(w, "c64", 14, 8, D(1), "12345678");
     use(w, "x");
 }
-static void text_tensor(onnx_writer *w)
-{
+static void text_tensor(onnx_writer *w) {
     onnx_init(w, "words", 8, 0, D(1), "");
     use(w, "x");
 }
-static void too_wide(onnx_writer *w)
-{
+static void too_wide(onnx_writer *w) {
     onnx_bytes t = {0};
     onnx_put_ints(w, &t, 1, D(1));
     onnx_put_int(&t, 2, 2);
@@ -228,8 +204,7 @@ static void too_wide(onnx_writer *w)
     free(t.p);
     use(w, "x");
 }
-static void too_low(onnx_writer *w)
-{
+static void too_low(onnx_writer *w) {
     onnx_bytes t = {0};
     onnx_put_ints(w, &t, 1, D(1));
     onnx_put_int(&t, 2, 3);
@@ -239,8 +214,7 @@ static void too_low(onnx_writer *w)
     free(t.p);
     use(w, "x");
 }
-static void long_data(onnx_writer *w)
-{
+static void long_data(onnx_writer *w) {
     onnx_bytes t = {0};
     onnx_put_ints(w, &t, 1, D(1));
     onnx_put_int(&t, 2, 1);
@@ -250,30 +224,26 @@ static void long_data(onnx_writer *w)
     free(t.p);
     use(w, "x");
 }
-static void huge_name(onnx_writer *w)
-{
+static void huge_name(onnx_writer *w) {
     char *name = calloc(1, (1 << 20) + 1);
     memset(name, 'n', 1 << 20);
     onnx_simple(w, "Relu", "x", NULL, NULL, NULL, name);
     use(w, "x");
     free(name);
 }
-static void nul_name(onnx_writer *w)
-{
+static void nul_name(onnx_writer *w) {
     onnx_node_begin(w, "Relu", "r");
     onnx_put_bytes(&w->node, 1, "x\0y", 3);
     onnx_node_out(w, "a");
     onnx_node_end(w);
     use(w, "a");
 }
-static void many_nodes(onnx_writer *w)
-{
+static void many_nodes(onnx_writer *w) {
     for (int i = 0; i <= RAD_MAX_NODES; i++)
         onnx_put_bytes(&w->graph, 1, "", 0);
     use(w, "x");
 }
-static void many_inputs(onnx_writer *w)
-{
+static void many_inputs(onnx_writer *w) {
     onnx_node_begin(w, "Sum", "wide");
     for (int i = 0; i <= RAD_MAX_NODE_INPUTS; i++)
         onnx_node_in(w, "x");
@@ -281,8 +251,7 @@ static void many_inputs(onnx_writer *w)
     onnx_node_end(w);
     use(w, "a");
 }
-static void sequence_input(onnx_writer *w)
-{
+static void sequence_input(onnx_writer *w) {
     onnx_bytes v = {0};
     onnx_put_text(&v, 1, "list");
     onnx_put_bytes(&v, 2, "\x22\x00", 2);
@@ -290,45 +259,38 @@ static void sequence_input(onnx_writer *w)
     free(v.p);
     use(w, "x");
 }
-static void bad_wire(onnx_writer *w)
-{
+static void bad_wire(onnx_writer *w) {
     onnx_put(&w->graph, "\x0b", 1); /* group start */
     use(w, "x");
 }
-static void constant_empty(onnx_writer *w)
-{
+static void constant_empty(onnx_writer *w) {
     onnx_node_begin(w, "Constant", "c");
     onnx_node_out(w, "a");
     onnx_node_end(w);
     use(w, "a");
 }
 /* found only when shapes are known */
-static void bad_reshape(onnx_writer *w)
-{
+static void bad_reshape(onnx_writer *w) {
     onnx_init_i64(w, "s", D(2), DIMS(4, 4));
     onnx_simple(w, "Reshape", "x", "s", NULL, NULL, "reshaped");
     use(w, "reshaped");
 }
-static void absurd_expand(onnx_writer *w)
-{
+static void absurd_expand(onnx_writer *w) {
     onnx_init_i64(w, "s", D(4), DIMS(1 << 20, 1 << 20, 2, 3));
     onnx_simple(w, "Expand", "x", "s", NULL, NULL, "grown");
     use(w, "grown");
 }
-static void absurd_fill(onnx_writer *w)
-{
+static void absurd_fill(onnx_writer *w) {
     onnx_init_i64(w, "s", D(2), DIMS((int64_t)1 << 62, (int64_t)1 << 62));
     onnx_simple(w, "ConstantOfShape", "s", NULL, NULL, NULL, "filled");
     use(w, "filled");
 }
-static void wrong_type(onnx_writer *w)
-{
+static void wrong_type(onnx_writer *w) {
     onnx_init_i64(w, "i", D(1), DIMS(1));
     onnx_simple(w, "Add", "x", "i", NULL, NULL, "mixed");
     use(w, "mixed");
 }
-static void wrong_channels(onnx_writer *w)
-{
+static void wrong_channels(onnx_writer *w) {
     float k[4 * 5] = {0};
     onnx_input(w, "image", 1, DIMS(1, 3, 4, 4), 4);
     onnx_init_f32(w, "k", D(4, 5, 1, 1), k);
@@ -377,23 +339,19 @@ static const broken at_open[] = {
     {"empty constant", "node 'c' (Constant): expected exactly one value", constant_empty},
 };
 static const broken at_build[] = {
-    {"reshape of another size", "node 'reshaped' (Reshape)", bad_reshape},
-    {"absurd expand", "node 'grown' (Expand)", absurd_expand},
-    {"absurd fill", "node 'filled' (ConstantOfShape)", absurd_fill},
-    {"mixed types", "node 'mixed' (Add)", wrong_type},
+    {"reshape of another size", "node 'reshaped' (Reshape)", bad_reshape}, {"absurd expand", "node 'grown' (Expand)", absurd_expand},
+    {"absurd fill", "node 'filled' (ConstantOfShape)", absurd_fill},       {"mixed types", "node 'mixed' (Add)", wrong_type},
     {"channels disagree", "node 'conv' (Conv)", wrong_channels},
 };
 
-static void write_broken(onnx_writer *w, const broken *b)
-{
+static void write_broken(onnx_writer *w, const broken *b) {
     onnx_begin(w, 17);
     onnx_input(w, "x", 1, DIMS(2, 3), 2);
     b->make(w);
     onnx_end(w);
 }
 
-static void broken_files_name_their_place(void **state)
-{
+static void broken_files_name_their_place(void **state) {
     (void)state;
     rad_error err;
     for (size_t i = 0; i < sizeof at_open / sizeof at_open[0]; i++) {
@@ -417,8 +375,7 @@ static void broken_files_name_their_place(void **state)
     }
 }
 
-static void opsets(void **state)
-{
+static void opsets(void **state) {
     (void)state;
     rad_error err;
     for (int v = 0; v < 40; v++) {
@@ -437,8 +394,7 @@ static void opsets(void **state)
     }
 }
 
-static void no_model_at_all(void **state)
-{
+static void no_model_at_all(void **state) {
     (void)state;
     rad_error err;
     rad_model *m = NULL;
@@ -450,8 +406,7 @@ static void no_model_at_all(void **state)
 }
 
 /* No prefix of a model is a model, and no changed byte is more than an error. */
-static void cut_and_changed_bytes(void **state)
-{
+static void cut_and_changed_bytes(void **state) {
     (void)state;
     rad_error err;
     onnx_writer w = {.unpacked = true};
@@ -474,8 +429,7 @@ static void cut_and_changed_bytes(void **state)
     onnx_release(&w);
 }
 
-static void out_of_memory_anywhere(void **state)
-{
+static void out_of_memory_anywhere(void **state) {
     (void)state;
     rad_error err;
     onnx_writer w = {0};
@@ -494,11 +448,12 @@ static void out_of_memory_anywhere(void **state)
     onnx_release(&w);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(broken_files_name_their_place), cmocka_unit_test(opsets),
-        cmocka_unit_test(no_model_at_all),               cmocka_unit_test(cut_and_changed_bytes),
+        cmocka_unit_test(broken_files_name_their_place),
+        cmocka_unit_test(opsets),
+        cmocka_unit_test(no_model_at_all),
+        cmocka_unit_test(cut_and_changed_bytes),
         cmocka_unit_test(out_of_memory_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

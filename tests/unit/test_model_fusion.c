@@ -4,8 +4,7 @@
 
 /* ---------------------------------------------------------------- branches */
 
-static void branches(void **state)
-{
+static void branches(void **state) {
     (void)state;
     onnx_writer w;
     for (int order = 0; order < 6; order++) /* 3x3 + 1x1 + norm in every order, for every grouping */
@@ -60,17 +59,20 @@ static void branches(void **state)
 
 /* ---------------------------------------------------------------- fusion */
 
-static void activations(void **state)
-{
+static void activations(void **state) {
     (void)state;
     onnx_writer w;
     static const struct {
         const char *op;
         int opset;
         const char *want;
-    } t[] = {{"Relu", 17, "Conv+"}, {"Sigmoid", 17, "Conv+"}, {"Tanh", 17, "Conv+"},   {"HardSwish", 17, "Conv+"}, {"LeakyRelu", 17,
-                                                                                                                    "Conv+"},
-             {"Elu", 17, "Conv Elu"}, {"Softplus", 17, "Conv Softplus"}};
+    } t[] = {{"Relu", 17, "Conv+"},
+             {"Sigmoid", 17, "Conv+"},
+             {"Tanh", 17, "Conv+"},
+             {"HardSwish", 17, "Conv+"},
+             {"LeakyRelu", 17, "Conv+"},
+             {"Elu", 17, "Conv Elu"},
+             {"Softplus", 17, "Conv Softplus"}};
     for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
         start_opset(&w, DIMS(1, 3, 6, 6), 4, t[i].opset);
         conv(&w, "Conv", "x", "c", D(4, 3, 3, 3), true, 1, 1);
@@ -78,8 +80,8 @@ static void activations(void **state)
         expect(&w, "y", t[i].want, NULL);
     }
 
-    static const char *const bounds[4][3] = {{"lo", "hi", "Conv+"}, {"zero", NULL, "Conv+"}, {"lo", NULL, "Conv Clip"}, {"", "hi",
-                                                                                                                         "Conv Clip"}};
+    static const char *const bounds[4][3] = {
+        {"lo", "hi", "Conv+"}, {"zero", NULL, "Conv+"}, {"lo", NULL, "Conv Clip"}, {"", "hi", "Conv Clip"}};
     for (int i = 0; i < 4; i++) {
         start(&w, DIMS(1, 3, 6, 6), 4);
         conv(&w, "Conv", "x", "c", D(4, 3, 3, 3), true, 1, 1);
@@ -146,8 +148,7 @@ static void activations(void **state)
     expect(&w, "y", "Conv Relu", "c");
 }
 
-static void residuals(void **state)
-{
+static void residuals(void **state) {
     (void)state;
     onnx_writer w;
     start(&w, DIMS(1, 3, 6, 6), 4); /* a block whose shortcut has its own convolution, made after the main path */
@@ -185,8 +186,7 @@ static void residuals(void **state)
     expect(&w, "y", "Conv+ Add", NULL);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(branches), cmocka_unit_test(activations), cmocka_unit_test(residuals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

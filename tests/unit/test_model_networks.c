@@ -8,8 +8,7 @@
 
 static char root[1024];
 
-static const char *shared_folder(void)
-{
+static const char *shared_folder(void) {
     const char *shared = getenv("RADCOHORT_SHARED"), *source = getenv("RAD_SOURCE");
     if (shared)
         snprintf(root, sizeof root, "%s/models", shared);
@@ -18,8 +17,7 @@ static const char *shared_folder(void)
     return root;
 }
 
-static float *read_floats(const char *network, const char *file, size_t *ret_n)
-{
+static float *read_floats(const char *network, const char *file, size_t *ret_n) {
     char path[2048], *data = NULL;
     size_t size;
     rad_error err;
@@ -30,8 +28,8 @@ static float *read_floats(const char *network, const char *file, size_t *ret_n)
 }
 
 /* One file at one batch; the input holds two samples, which are repeated to fill it. */
-static void check(const char *network, const char *file, int64_t batch, const float *input, size_t n_in, const float *output, size_t n_out)
-{
+static void check(const char *network, const char *file, int64_t batch, const float *input, size_t n_in, const float *output,
+                  size_t n_out) {
     char path[2048];
     rad_error err;
     rad_model *m = NULL;
@@ -66,11 +64,10 @@ static void check(const char *network, const char *file, int64_t batch, const fl
     rad_model_close(&m);
 }
 
-static void every_network(void **state)
-{
+static void every_network(void **state) {
     (void)state;
-    static const char *const variant[] = {"model.onnx", "model_op11.onnx", "model_op13.onnx", "model_dyn.onnx", "model_dyn_op11.onnx",
-                                          "model_bn.onnx", "model_bn_op11.onnx"};
+    static const char *const variant[] = {"model.onnx",          "model_op11.onnx", "model_op13.onnx",   "model_dyn.onnx",
+                                          "model_dyn_op11.onnx", "model_bn.onnx",   "model_bn_op11.onnx"};
     DIR *d = opendir(root);
     int n_network = 0;
     assert_non_null(d);
@@ -98,8 +95,7 @@ static void every_network(void **state)
 }
 
 /* RepVGG in training form folds to as many convolutions as the deployed one has, and says how exactly. */
-static void repvgg_folds_to_its_deployed_form(void **state)
-{
+static void repvgg_folds_to_its_deployed_form(void **state) {
     (void)state;
     static const char *const pair[2] = {"repvgg_a0/model.onnx", "repvgg_a0_deploy/model.onnx"};
     int n_node[2];
@@ -121,8 +117,7 @@ static void repvgg_folds_to_its_deployed_form(void **state)
     assert_int_equal(n_node[0], n_node[1]);
 }
 
-int main(void)
-{
+int main(void) {
     if (access(shared_folder(), R_OK) != 0) {
         printf("SKIP: no folder %s\n", root);
         return 77;

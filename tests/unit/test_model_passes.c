@@ -4,8 +4,7 @@
 
 /* ---------------------------------------------------------------- batch norms */
 
-static void norms(void **state)
-{
+static void norms(void **state) {
     (void)state;
     onnx_writer w;
     start(&w, DIMS(2, 3, 6, 6), 4);
@@ -60,8 +59,7 @@ static void norms(void **state)
     expect(&w, "y", "Gemm", NULL);
 }
 
-static void norms_that_stay(void **state)
-{
+static void norms_that_stay(void **state) {
     (void)state;
     onnx_writer w;
     start(&w, DIMS(2, 3, 6, 6), 4); /* no producer to take it */
@@ -100,8 +98,7 @@ static void norms_that_stay(void **state)
 }
 
 /* One weight tensor for two convolutions: each gets its own copy. */
-static void shared_weights(void **state)
-{
+static void shared_weights(void **state) {
     (void)state;
     onnx_writer w;
     start(&w, DIMS(1, 3, 6, 6), 4);
@@ -116,8 +113,7 @@ static void shared_weights(void **state)
 
 /* ---------------------------------------------------------------- scales */
 
-static void scales(void **state)
-{
+static void scales(void **state) {
     (void)state;
     onnx_writer w;
     static const struct {
@@ -126,8 +122,8 @@ static void scales(void **state)
         int shape;  /* 0 scalar, 1 [C,1,1], 2 [1,C,1,1], 3 [W], 4 [2,1,1,1] widens */
         const char *want;
     } t[] = {
-        {"Mul", false, 0, "Conv"}, {"Mul", true, 0, "Conv"},        {"Mul", false, 1, "Conv"},      {"Add", true, 1, "Conv"},
-        {"Add", false, 2, "Conv"}, {"Sub", false, 1, "Conv"},       {"Sub", true, 1, "Conv"},       {"Div", false, 1, "Conv"},
+        {"Mul", false, 0, "Conv"},    {"Mul", true, 0, "Conv"},      {"Mul", false, 1, "Conv"},     {"Add", true, 1, "Conv"},
+        {"Add", false, 2, "Conv"},    {"Sub", false, 1, "Conv"},     {"Sub", true, 1, "Conv"},      {"Div", false, 1, "Conv"},
         {"Div", true, 1, "Conv Div"}, {"Mul", false, 3, "Conv Mul"}, {"Add", false, 4, "Conv Add"}, {"Mul", false, 4, "Conv Mul"},
     };
     static const int64_t dims[5][4] = {{0}, {4, 1, 1}, {1, 4, 1, 1}, {6}, {2, 1, 1, 1}};
@@ -180,8 +176,7 @@ static void scales(void **state)
 
 /* ---------------------------------------------------------------- paddings */
 
-static void pad(onnx_writer *w, const char *in, const char *out, const int64_t pads[8], float value, const char *mode)
-{
+static void pad(onnx_writer *w, const char *in, const char *out, const int64_t pads[8], float value, const char *mode) {
     char p[32], v[32];
     snprintf(p, sizeof p, "%s_pads", out);
     snprintf(v, sizeof v, "%s_value", out);
@@ -196,8 +191,7 @@ static void pad(onnx_writer *w, const char *in, const char *out, const int64_t p
     onnx_node_end(w);
 }
 
-static void pool(onnx_writer *w, const char *op, const char *in, const char *out, int64_t own, int64_t count_pad, int64_t ceil)
-{
+static void pool(onnx_writer *w, const char *op, const char *in, const char *out, int64_t own, int64_t count_pad, int64_t ceil) {
     onnx_node_begin(w, op, out);
     onnx_node_in(w, in);
     onnx_node_out(w, out);
@@ -210,22 +204,20 @@ static void pool(onnx_writer *w, const char *op, const char *in, const char *out
     onnx_node_end(w);
 }
 
-static void paddings(void **state)
-{
+static void paddings(void **state) {
     (void)state;
     onnx_writer w;
-    static const int64_t even[8] = {0, 0, 1, 1, 0, 0, 1, 1}, odd[8] = {0, 0, 0, 1, 0, 0, 2, 0}, none[8] = {0}, crop[8] = {0, 0, -1, 0, 0, 0,
-                                                                                                                          1, 0},
-                         channel[8] = {0, 1, 0, 0, 0, 0, 0, 0}, wide[8] = {0, 0, 3, 3, 0, 0, 3, 3};
+    static const int64_t even[8] = {0, 0, 1, 1, 0, 0, 1, 1}, odd[8] = {0, 0, 0, 1, 0, 0, 2, 0}, none[8] = {0},
+                         crop[8] = {0, 0, -1, 0, 0, 0, 1, 0}, channel[8] = {0, 1, 0, 0, 0, 0, 0, 0}, wide[8] = {0, 0, 3, 3, 0, 0, 3, 3};
     static const struct {
         const int64_t *pads;
         float value;
         const char *mode, *want;
         int64_t channels;
     } on_conv[] = {
-        {even, 0, "constant", "Conv", 3}, {odd, 0, "constant", "Conv", 3},         {wide, 0, "constant", "Conv", 3},
-        {none, 0, "constant", "Conv", 3}, {even, 1, "constant", "Pad Conv", 3},    {even, 0, "reflect", "Pad Conv", 3},
-        {even, 0, "edge", "Pad Conv", 3}, {crop, 0, "constant", "Pad Conv", 3},    {channel, 0, "constant", "Pad Conv", 4},
+        {even, 0, "constant", "Conv", 3}, {odd, 0, "constant", "Conv", 3},      {wide, 0, "constant", "Conv", 3},
+        {none, 0, "constant", "Conv", 3}, {even, 1, "constant", "Pad Conv", 3}, {even, 0, "reflect", "Pad Conv", 3},
+        {even, 0, "edge", "Pad Conv", 3}, {crop, 0, "constant", "Pad Conv", 3}, {channel, 0, "constant", "Pad Conv", 4},
     };
     for (size_t i = 0; i < sizeof on_conv / sizeof on_conv[0]; i++) {
         start(&w, DIMS(2, 3, 7, 6), 4);
@@ -272,8 +264,7 @@ static void paddings(void **state)
 
 /* ---------------------------------------------------------------- identities, folding, dead nodes */
 
-static void identities(void **state)
-{
+static void identities(void **state) {
     (void)state;
     onnx_writer w;
     static const char *const plain[] = {"Identity", "Dropout", "Concat", "Sum", "Max", "Flatten", "Transpose"};
@@ -354,8 +345,7 @@ static void identities(void **state)
 /* ---------------------------------------------------------------- batches */
 
 /* x [2, 4, 2, 3] -> Reshape to the shape given -> Relu, built for another batch; dim 0 of the output. */
-static rad_status reshaped(int64_t batch, const int64_t *to, size_t n, int64_t *ret_first, rad_error *err)
-{
+static rad_status reshaped(int64_t batch, const int64_t *to, size_t n, int64_t *ret_first, rad_error *err) {
     onnx_writer w;
     rad_model *m = NULL;
     rad_graph *g = NULL;
@@ -376,8 +366,7 @@ static rad_status reshaped(int64_t batch, const int64_t *to, size_t n, int64_t *
     return st;
 }
 
-static void batches(void **state)
-{
+static void batches(void **state) {
     (void)state;
     rad_error err;
     int64_t first = 0;
@@ -401,8 +390,7 @@ static void batches(void **state)
 }
 
 /* Outputs at batch 5 are those of the five samples alone. */
-static void samples_do_not_mix(void **state)
-{
+static void samples_do_not_mix(void **state) {
     (void)state;
     rad_error err;
     onnx_writer w;
@@ -437,12 +425,11 @@ static void samples_do_not_mix(void **state)
     onnx_release(&w);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(norms),      cmocka_unit_test(norms_that_stay), cmocka_unit_test(shared_weights),
-        cmocka_unit_test(scales),     cmocka_unit_test(paddings),        cmocka_unit_test(identities),
-        cmocka_unit_test(batches),    cmocka_unit_test(samples_do_not_mix),
+        cmocka_unit_test(norms),   cmocka_unit_test(norms_that_stay),    cmocka_unit_test(shared_weights),
+        cmocka_unit_test(scales),  cmocka_unit_test(paddings),           cmocka_unit_test(identities),
+        cmocka_unit_test(batches), cmocka_unit_test(samples_do_not_mix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,8 +4,7 @@
 #include "model/model_internal.h"
 #include "model_bytes.h"
 
-static void hash_of(const char *prefix, float scale, bool unpacked, bool typed, char *ret)
-{
+static void hash_of(const char *prefix, float scale, bool unpacked, bool typed, char *ret) {
     rad_error err;
     onnx_writer w = {.unpacked = unpacked, .typed = typed};
     rad_model *m;
@@ -23,8 +22,7 @@ static void hash_of(const char *prefix, float scale, bool unpacked, bool typed, 
     onnx_release(&w);
 }
 
-static void writings_agree(void **state)
-{
+static void writings_agree(void **state) {
     (void)state;
     char first[RAD_SHA256_HEX], other[RAD_SHA256_HEX];
     hash_of("", 0.1f, false, false, first);
@@ -39,8 +37,7 @@ static void writings_agree(void **state)
 }
 
 /* The hash covers attributes, inputs and the order of operands. */
-static void hash_of_node(float alpha, int64_t columns, bool swap, char *ret)
-{
+static void hash_of_node(float alpha, int64_t columns, bool swap, char *ret) {
     rad_error err;
     onnx_writer w = {0};
     rad_model *m;
@@ -63,8 +60,7 @@ static void hash_of_node(float alpha, int64_t columns, bool swap, char *ret)
     onnx_release(&w);
 }
 
-static void hash_covers_everything(void **state)
-{
+static void hash_covers_everything(void **state) {
     (void)state;
     char hash[5][RAD_SHA256_HEX];
     hash_of_node(0.1f, 3, false, hash[0]);
@@ -78,8 +74,7 @@ static void hash_covers_everything(void **state)
             assert_string_not_equal(hash[i], hash[k]);
 }
 
-static void inputs_are_those_without_initializer(void **state)
-{
+static void inputs_are_those_without_initializer(void **state) {
     (void)state;
     rad_error err;
     onnx_writer w = {0};
@@ -120,8 +115,7 @@ static void inputs_are_those_without_initializer(void **state)
 }
 
 /* Sum of all constants in every form and type, evaluated. */
-static void constants_in_every_form(void **state)
-{
+static void constants_in_every_form(void **state) {
     (void)state;
     rad_error err;
     onnx_writer w = {0};
@@ -188,8 +182,7 @@ static void constants_in_every_form(void **state)
     onnx_release(&w);
 }
 
-static void unsorted_nodes_are_sorted(void **state)
-{
+static void unsorted_nodes_are_sorted(void **state) {
     (void)state;
     rad_error err;
     onnx_writer w = {0};
@@ -210,8 +203,7 @@ static void unsorted_nodes_are_sorted(void **state)
     onnx_release(&w);
 }
 
-static void taps(void **state)
-{
+static void taps(void **state) {
     (void)state;
     rad_error err;
     onnx_writer w = {0};
@@ -237,8 +229,7 @@ static void taps(void **state)
 
 /* ---------------------------------------------------------------- dump */
 
-static void dump_text(const char *s)
-{
+static void dump_text(const char *s) {
     putchar('"');
     for (; *s; s++)
         if (*s == '"' || *s == '\\' || (unsigned char)*s < 32)
@@ -248,8 +239,7 @@ static void dump_text(const char *s)
     putchar('"');
 }
 
-static void dump_tensor(rad_dtype t, const rad_shape *s, const void *data)
-{
+static void dump_tensor(rad_dtype t, const rad_shape *s, const void *data) {
     char hex[RAD_SHA256_HEX] = "";
     rad_error err;
     printf("{\"type\": %d, \"dims\": [", (int)t);
@@ -260,15 +250,22 @@ static void dump_tensor(rad_dtype t, const rad_shape *s, const void *data)
     printf("], \"sha256\": \"%s\"}", hex);
 }
 
-static void dump_attr(const rad_attr *a)
-{
+static void dump_attr(const rad_attr *a) {
     dump_text(a->name);
     printf(": ");
     switch (a->kind) {
-    case RAD_ATTR_FLOAT: printf("%.17g", a->f); break;
-    case RAD_ATTR_INT: printf("%lld", (long long)a->i); break;
-    case RAD_ATTR_STRING: dump_text(a->s); break;
-    case RAD_ATTR_TENSOR: dump_tensor(a->t.dtype, &a->t.shape, a->t.data); break;
+    case RAD_ATTR_FLOAT:
+        printf("%.17g", a->f);
+        break;
+    case RAD_ATTR_INT:
+        printf("%lld", (long long)a->i);
+        break;
+    case RAD_ATTR_STRING:
+        dump_text(a->s);
+        break;
+    case RAD_ATTR_TENSOR:
+        dump_tensor(a->t.dtype, &a->t.shape, a->t.data);
+        break;
     case RAD_ATTR_FLOATS:
     case RAD_ATTR_INTS:
     case RAD_ATTR_STRINGS:
@@ -284,12 +281,13 @@ static void dump_attr(const rad_attr *a)
         }
         printf("]");
         break;
-    case RAD_ATTR_NONE: printf("null"); break;
+    case RAD_ATTR_NONE:
+        printf("null");
+        break;
     }
 }
 
-static int dump(const char *path)
-{
+static int dump(const char *path) {
     rad_model *m = NULL;
     rad_error err = {0};
     if (rad_model_open(path, &m, &err) != RAD_OK) {
@@ -298,8 +296,7 @@ static int dump(const char *path)
     }
     const rad_graph *g = &m->g;
     printf("{\"opset\": %d, \"parameters\": %lld, \"sha256\": \"%s\", \"inputs\": [", rad_model_opset(m),
-           (long long)rad_model_parameter_count(m),
-           rad_model_sha256(m));
+           (long long)rad_model_parameter_count(m), rad_model_sha256(m));
     for (int i = 0; i < g->n_input; i++) {
         const rad_value *v = &g->value[g->input[i]];
         printf("%s[", i ? ", " : "");
@@ -348,8 +345,7 @@ static int dump(const char *path)
     return 0;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "--dump") == 0)
         return dump(argv[2]);
     const struct CMUnitTest tests[] = {

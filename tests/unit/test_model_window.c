@@ -12,8 +12,7 @@ typedef struct window_case {
     int64_t out, want_begin, want_end, want_output_pad;
 } window_case;
 
-static rad_status get(const window_case *c, rad_window_params *p, rad_error *err)
-{
+static rad_status get(const window_case *c, rad_window_params *p, rad_error *err) {
     int64_t pads[2] = {c->begin, c->end};
     rad_attr attr[9];
     int n = 0;
@@ -48,7 +47,7 @@ static const window_case cases[] = {
     {"MaxPool", NULL, 6, 3, 2, 1, 0, 0, false, 0, 0, 2, 0, 0, 0},
     {"MaxPool", NULL, 6, 3, 2, 1, 0, 0, true, 0, 0, 3, 0, 0, 0},
     {"MaxPool", NULL, 7, 3, 2, 1, 0, 0, true, 0, 0, 3, 0, 0, 0},
-    {"MaxPool", NULL, 3, 1, 2, 1, 0, 1, true, 0, 0, 2, 0, 1, 0},  /* a third window would lie in the padding alone */
+    {"MaxPool", NULL, 3, 1, 2, 1, 0, 1, true, 0, 0, 2, 0, 1, 0}, /* a third window would lie in the padding alone */
     {"MaxPool", NULL, 4, 2, 3, 1, 1, 1, true, 0, 0, 2, 1, 1, 0},
     {"AveragePool", "SAME_UPPER", 5, 2, 2, 1, 0, 0, false, 0, 0, 3, 0, 1, 0},
     {"ConvTranspose", NULL, 4, 3, 2, 1, 0, 0, false, 0, 0, 9, 0, 0, 0},
@@ -60,8 +59,7 @@ static const window_case cases[] = {
     {"ConvTranspose", "SAME_UPPER", 4, 5, 2, 1, 0, 0, false, 0, 8, 8, 1, 2, 0},
 };
 
-static void table(void **state)
-{
+static void table(void **state) {
     (void)state;
     rad_error err;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -71,13 +69,11 @@ static void table(void **state)
         if (p.out[0] != c->out || p.pad_begin[0] != c->want_begin || p.pad_end[0] != c->want_end || p.output_pad[0] != c->want_output_pad ||
             p.kernel[0] != c->kernel || p.stride[0] != c->stride || p.dilation[0] != c->dilation || p.in[0] != c->in || p.n_axis != 1)
             fail_msg("case %zu (%s): out %lld, pads %lld and %lld, output padding %lld", i, c->op, (long long)p.out[0],
-                     (long long)p.pad_begin[0],
-                     (long long)p.pad_end[0], (long long)p.output_pad[0]);
+                     (long long)p.pad_begin[0], (long long)p.pad_end[0], (long long)p.output_pad[0]);
     }
 }
 
-static void refusals(void **state)
-{
+static void refusals(void **state) {
     (void)state;
     rad_error err;
     rad_window_params p = {.n_axis = 42};
@@ -101,8 +97,7 @@ static void refusals(void **state)
     }
 }
 
-static void global_pool_is_one_window(void **state)
-{
+static void global_pool_is_one_window(void **state) {
     (void)state;
     rad_error err;
     rad_window_params p;
@@ -118,8 +113,7 @@ static void global_pool_is_one_window(void **state)
     assert_fails(rad_window_params_get(&node, &x, NULL, &p, &err), RAD_E_MODEL, "2 dims");
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(refusals), cmocka_unit_test(global_pool_is_one_window)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,8 +4,7 @@
 
 static const float nan_ = NAN, inf_ = INFINITY;
 
-static void one_f32(const char *op, int opset, int64_t n, const float *x, const float *want)
-{
+static void one_f32(const char *op, int opset, int64_t n, const float *x, const float *want) {
     op_case c;
     op_begin(&c, op, opset);
     op_in_f32(&c, 1, &n, x);
@@ -14,8 +13,7 @@ static void one_f32(const char *op, int opset, int64_t n, const float *x, const 
     op_end(&c);
 }
 
-static void two_i64(const char *op, int64_t n, const int64_t *a, const int64_t *b, const int64_t *want)
-{
+static void two_i64(const char *op, int64_t n, const int64_t *a, const int64_t *b, const int64_t *want) {
     op_case c;
     op_begin(&c, op, 17);
     op_in_i64(&c, n, a);
@@ -27,8 +25,7 @@ static void two_i64(const char *op, int64_t n, const int64_t *a, const int64_t *
 
 /* ---------------------------------------------------------------- table */
 
-static void test_table(void **state)
-{
+static void test_table(void **state) {
     (void)state;
     size_t n;
     const rad_op_def *const *list = rad_op_list(&n);
@@ -50,8 +47,7 @@ static void test_table(void **state)
 
 /* ---------------------------------------------------------------- numbers */
 
-static void test_rounding_and_nan(void **state)
-{
+static void test_rounding_and_nan(void **state) {
     (void)state;
     one_f32("Round", 11, 6, OP_LIST(0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.51f), OP_LIST(0, 2, 2, -0.0f, -2, -3));
     one_f32("Floor", 13, 3, OP_LIST(-1.5f, 1.2f, 2), OP_LIST(-2, 1, 2));
@@ -67,8 +63,7 @@ static void test_rounding_and_nan(void **state)
     one_f32("Reciprocal", 13, 3, OP_LIST(4, 0, inf_), OP_LIST(0.25f, inf_, 0));
 }
 
-static void test_integers(void **state)
-{
+static void test_integers(void **state) {
     (void)state;
     op_case c;
     two_i64("Div", 5, OP_LONGS(7, -7, 7, -7, INT64_MIN), OP_LONGS(2, 2, -2, -2, -1), OP_LONGS(3, -3, -3, 3, INT64_MIN));
@@ -108,8 +103,7 @@ static void test_integers(void **state)
     op_end(&c);
 }
 
-static void cast(rad_dtype from, rad_dtype to, int64_t n, const void *x, const void *want)
-{
+static void cast(rad_dtype from, rad_dtype to, int64_t n, const void *x, const void *want) {
     op_case c;
     op_begin(&c, "Cast", 13);
     op_in(&c, from, 1, &n, x);
@@ -120,8 +114,7 @@ static void cast(rad_dtype from, rad_dtype to, int64_t n, const void *x, const v
     op_end(&c);
 }
 
-static void test_cast(void **state)
-{
+static void test_cast(void **state) {
     (void)state;
     cast(RAD_DT_F32, RAD_DT_I32, 6, OP_LIST(-1.9f, 1.9f, 3e9f, -3e9f, nan_, inf_),
          ((const int32_t[]){-1, 1, INT32_MAX, INT32_MIN, 0, INT32_MAX}));
@@ -140,8 +133,7 @@ static void test_cast(void **state)
 }
 
 /* Every float16 number survives the way to float32 and back. */
-static void test_half_round_trip(void **state)
-{
+static void test_half_round_trip(void **state) {
     (void)state;
     op_case c, d;
     uint16_t *all = malloc(65536 * sizeof *all);
@@ -171,8 +163,7 @@ static void test_half_round_trip(void **state)
 }
 
 /* Sums that cancel in float32. */
-static void test_double_sums(void **state)
-{
+static void test_double_sums(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "Sum", 13);
@@ -215,8 +206,7 @@ static void test_double_sums(void **state)
 
 /* ---------------------------------------------------------------- broadcasting */
 
-static void test_broadcast(void **state)
-{
+static void test_broadcast(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "Add", 14); /* both sides grow; the result has axes of either */
@@ -263,8 +253,7 @@ static void test_broadcast(void **state)
 
 /* ---------------------------------------------------------------- axes and indices */
 
-static void test_softmax_before_13(void **state)
-{
+static void test_softmax_before_13(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "Softmax", 11); /* everything from axis 1 on is one line */
@@ -279,8 +268,7 @@ static void test_softmax_before_13(void **state)
     op_end(&c);
 }
 
-static void nearest_case(const char *rounding, const float *want)
-{
+static void nearest_case(const char *rounding, const float *want) {
     op_case c;
     op_begin(&c, "Resize", 13);
     op_in_f32(&c, OP_DIMS(4), OP_LIST(0, 1, 2, 3));
@@ -294,8 +282,7 @@ static void nearest_case(const char *rounding, const float *want)
     op_end(&c);
 }
 
-static void test_resize_rounding(void **state)
-{
+static void test_resize_rounding(void **state) {
     (void)state;
     op_case c;
     nearest_case("floor", OP_LIST(0, 0, 1, 1, 2, 2, 3, 3));
@@ -321,8 +308,7 @@ static void test_resize_rounding(void **state)
 }
 
 /* Exponentials beyond the range of double, and an empty line. */
-static void test_log_sum_exp(void **state)
-{
+static void test_log_sum_exp(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "ReduceLogSumExp", 18);
@@ -341,8 +327,7 @@ static void test_log_sum_exp(void **state)
     op_end(&c);
 }
 
-static void test_arg_and_pool_index(void **state)
-{
+static void test_arg_and_pool_index(void **state) {
     (void)state;
     op_case c;
     for (int last = 0; last < 2; last++) {
@@ -367,8 +352,7 @@ static void test_arg_and_pool_index(void **state)
     }
 }
 
-static void slice_case(int64_t start, int64_t end, int64_t step, int64_t n, const float *want)
-{
+static void slice_case(int64_t start, int64_t end, int64_t step, int64_t n, const float *want) {
     op_case c;
     op_begin(&c, "Slice", 13);
     op_in_f32(&c, OP_DIMS(5), OP_LIST(0, 1, 2, 3, 4));
@@ -381,8 +365,7 @@ static void slice_case(int64_t start, int64_t end, int64_t step, int64_t n, cons
     op_end(&c);
 }
 
-static void test_slice(void **state)
-{
+static void test_slice(void **state) {
     (void)state;
     slice_case(1, 4, 2, 2, OP_LIST(1, 3));
     slice_case(-2, INT64_MAX, 1, 2, OP_LIST(3, 4));
@@ -394,8 +377,7 @@ static void test_slice(void **state)
     slice_case(-9, -8, -1, 1, OP_LIST(0)); /* the start is clamped to the first element; numpy has nothing here */
 }
 
-static void test_split_and_concat(void **state)
-{
+static void test_split_and_concat(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "Split", 18); /* the last part is what is left */
@@ -416,8 +398,7 @@ static void test_split_and_concat(void **state)
     op_end(&c);
 }
 
-static void test_gather_and_repeat(void **state)
-{
+static void test_gather_and_repeat(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "Gather", 13);
@@ -448,8 +429,7 @@ static void test_gather_and_repeat(void **state)
     op_end(&c);
 }
 
-static void test_blocks_and_transpose(void **state)
-{
+static void test_blocks_and_transpose(void **state) {
     (void)state;
     op_case c, d;
     op_begin(&c, "DepthToSpace", 13); /* depth first: the block index is slower than the channel */
@@ -489,8 +469,7 @@ static void test_blocks_and_transpose(void **state)
 /* ---------------------------------------------------------------- shapes */
 
 static void shape_case(const char *op, int opset, int n_in, const int64_t *in, int n_list, const int64_t *list, int n_want,
-                       const int64_t *want)
-{
+                       const int64_t *want) {
     op_case c;
     int64_t count = 1;
     for (int i = 0; i < n_in; i++)
@@ -504,8 +483,7 @@ static void shape_case(const char *op, int opset, int n_in, const int64_t *in, i
     op_end(&c);
 }
 
-static void test_shapes(void **state)
-{
+static void test_shapes(void **state) {
     (void)state;
     op_case c;
     shape_case("Reshape", 13, OP_DIMS(2, 3, 4), OP_DIMS(0, -1), OP_DIMS(2, 12));
@@ -552,8 +530,7 @@ static void test_shapes(void **state)
     op_end(&c);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_rounding_and_nan),

@@ -6,13 +6,11 @@
 
 /* ---------------------------------------------------------------- refusals */
 
-static void data(op_case *c, int rank, const int64_t *dim)
-{
+static void data(op_case *c, int rank, const int64_t *dim) {
     op_in_f32(c, rank, dim, op_sequence(64, 1));
 }
 
-static void test_shape_refusals(void **state)
-{
+static void test_shape_refusals(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "Add", 14);
@@ -111,8 +109,7 @@ static void test_shape_refusals(void **state)
     op_expect_refusal(&c, 1, "do not divide into 2 groups");
 }
 
-static void test_unsupported_refusals(void **state)
-{
+static void test_unsupported_refusals(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "Reshape", 13);
@@ -162,8 +159,7 @@ static void test_unsupported_refusals(void **state)
 }
 
 /* A few bytes that ask for terabytes. */
-static void test_limits(void **state)
-{
+static void test_limits(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "ConstantOfShape", 9);
@@ -229,30 +225,26 @@ static void test_limits(void **state)
 
 /* ---------------------------------------------------------------- no memory */
 
-static void conv(op_case *c)
-{
+static void conv(op_case *c) {
     op_begin(c, "Conv", 17);
     data(c, OP_DIMS(1, 2, 3, 3));
     data(c, OP_DIMS(2, 2, 2, 2));
     data(c, OP_DIMS(2));
 }
 
-static void deconv(op_case *c)
-{
+static void deconv(op_case *c) {
     op_begin(c, "ConvTranspose", 17);
     data(c, OP_DIMS(1, 2, 3, 3));
     data(c, OP_DIMS(2, 1, 2, 2));
 }
 
-static void pool(op_case *c)
-{
+static void pool(op_case *c) {
     op_begin(c, "MaxPool", 17);
     data(c, OP_DIMS(1, 2, 3, 3));
     op_ints(c, "kernel_shape", 2, OP_LONGS(2, 2));
 }
 
-static void gemm(op_case *c)
-{
+static void gemm(op_case *c) {
     op_begin(c, "Gemm", 13);
     data(c, OP_DIMS(2, 3));
     data(c, OP_DIMS(2, 4));
@@ -260,64 +252,55 @@ static void gemm(op_case *c)
     op_int(c, "transA", 1);
 }
 
-static void matmul(op_case *c)
-{
+static void matmul(op_case *c) {
     op_begin(c, "MatMul", 13);
     data(c, OP_DIMS(2, 2, 3));
     data(c, OP_DIMS(3, 2));
 }
 
-static void layer_norm(op_case *c)
-{
+static void layer_norm(op_case *c) {
     op_begin(c, "LayerNormalization", 17);
     data(c, OP_DIMS(2, 3));
     data(c, OP_DIMS(3));
     data(c, OP_DIMS(3));
 }
 
-static void lrn(op_case *c)
-{
+static void lrn(op_case *c) {
     op_begin(c, "LRN", 13);
     data(c, OP_DIMS(1, 3, 2));
     op_int(c, "size", 3);
 }
 
-static void softmax(op_case *c)
-{
+static void softmax(op_case *c) {
     op_begin(c, "Softmax", 13);
     data(c, OP_DIMS(2, 3));
 }
 
-static void instance_norm(op_case *c)
-{
+static void instance_norm(op_case *c) {
     op_begin(c, "InstanceNormalization", 13);
     data(c, OP_DIMS(1, 2, 3));
     data(c, OP_DIMS(2));
     data(c, OP_DIMS(2));
 }
 
-static void add(op_case *c)
-{
+static void add(op_case *c) {
     op_begin(c, "Add", 14);
     data(c, OP_DIMS(2, 3));
     data(c, OP_DIMS(3));
 }
 
-static void log_sum_exp(op_case *c)
-{
+static void log_sum_exp(op_case *c) {
     op_begin(c, "ReduceLogSumExp", 13);
     data(c, OP_DIMS(2, 3));
 }
 
-static void pad(op_case *c)
-{
+static void pad(op_case *c) {
     op_begin(c, "Pad", 13);
     data(c, OP_DIMS(2, 3));
     op_in_i64(c, 4, OP_LONGS(1, 1, 1, 1));
 }
 
-static void resize(op_case *c)
-{
+static void resize(op_case *c) {
     op_begin(c, "Resize", 13);
     data(c, OP_DIMS(1, 1, 2, 2));
     op_in_none(c);
@@ -326,8 +309,7 @@ static void resize(op_case *c)
 }
 
 /* Whatever allocation fails: NOMEM naming the node, nothing lost (the sanitizer looks), and it works again afterwards. */
-static void test_out_of_memory(void **state)
-{
+static void test_out_of_memory(void **state) {
     (void)state;
     void (*const make[])(op_case *) = {conv,    deconv,        pool, gemm,        matmul, layer_norm, lrn,
                                        softmax, instance_norm, add,  log_sum_exp, pad,    resize};
@@ -352,8 +334,7 @@ static void test_out_of_memory(void **state)
 
 /* ---------------------------------------------------------------- fusion */
 
-static void fused(rad_fused_act act, float alpha, float beta, const float *want)
-{
+static void fused(rad_fused_act act, float alpha, float beta, const float *want) {
     op_case c;
     const float r[] = {1, -4, 3, 0};
     rad_tensor residual = {RAD_DT_F32, {1, {4}}, NULL};
@@ -373,8 +354,7 @@ static void fused(rad_fused_act act, float alpha, float beta, const float *want)
     op_end(&c);
 }
 
-static void test_fused(void **state)
-{
+static void test_fused(void **state) {
     (void)state;
     fused(RAD_FUSE_NONE, 0, 0, OP_LIST(2, -2, 6, -3));
     fused(RAD_FUSE_RELU, 0, 0, OP_LIST(2, 0, 6, 0));
@@ -386,11 +366,11 @@ static void test_fused(void **state)
     fused(RAD_FUSE_HARDSWISH, 0, 0, OP_LIST(1.66666667f, -0.33333333f, 6, 0));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shape_refusals), cmocka_unit_test(test_unsupported_refusals), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_out_of_memory),  cmocka_unit_test(test_fused),
+        cmocka_unit_test(test_shape_refusals), cmocka_unit_test(test_unsupported_refusals),
+        cmocka_unit_test(test_limits),         cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_fused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,23 +9,20 @@
 static const int64_t dims_x[] = {2, 4, 6, 5};
 
 /* Input number `place` of the case from the sequence of seed place + 1, as in make_op_values.py. */
-static void sequence_in(op_case *c, int rank, const int64_t *dim)
-{
+static void sequence_in(op_case *c, int rank, const int64_t *dim) {
     int64_t n = 1;
     for (int i = 0; i < rank; i++)
         n *= dim[i];
     op_in_f32(c, rank, dim, op_sequence(n, c->node.n_input + 1));
 }
 
-static void finish(op_case *c, int rank, const int64_t *dim, const float *want)
-{
+static void finish(op_case *c, int rank, const int64_t *dim, const float *want) {
     op_run(c, 1);
     op_expect(c, 0, rank, dim, want, NEAR);
     op_end(c);
 }
 
-static void test_conv(void **state)
-{
+static void test_conv(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "Conv", 17);
@@ -82,8 +79,7 @@ static void test_conv(void **state)
     finish(&c, OP_DIMS(1, 2, 5, 2, 2), torch_conv3d);
 }
 
-static void test_conv_transpose(void **state)
-{
+static void test_conv_transpose(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "ConvTranspose", 17);
@@ -111,8 +107,7 @@ static void test_conv_transpose(void **state)
     finish(&c, OP_DIMS(1, 1, 4, 4, 6), torch_deconv3d);
 }
 
-static void pool_case(const char *op, bool ceil, bool include, int rank, const int64_t *dim, const float *want)
-{
+static void pool_case(const char *op, bool ceil, bool include, int rank, const int64_t *dim, const float *want) {
     op_case c;
     op_begin(&c, op, 19);
     sequence_in(&c, 4, dims_x);
@@ -125,8 +120,7 @@ static void pool_case(const char *op, bool ceil, bool include, int rank, const i
     finish(&c, rank, dim, want);
 }
 
-static void test_pool(void **state)
-{
+static void test_pool(void **state) {
     (void)state;
     op_case c;
     pool_case("MaxPool", true, false, OP_DIMS(2, 4, 4, 3), torch_maxpool_ceil);
@@ -157,8 +151,7 @@ static void test_pool(void **state)
     finish(&c, OP_DIMS(2, 4, 1, 1), torch_global_average);
 }
 
-static void test_norm(void **state)
-{
+static void test_norm(void **state) {
     (void)state;
     op_case c;
     float variance[4];
@@ -215,8 +208,7 @@ static void test_norm(void **state)
 
 /* mode, coordinates, target size of [1, 2, 6, 5]. */
 static void resize_case(const char *mode, const char *coordinates, const char *rounding, bool antialias, int64_t h, int64_t w,
-                        const float *want)
-{
+                        const float *want) {
     op_case c;
     op_begin(&c, "Resize", 18);
     sequence_in(&c, OP_DIMS(1, 2, 6, 5));
@@ -233,8 +225,7 @@ static void resize_case(const char *mode, const char *coordinates, const char *r
     finish(&c, OP_DIMS(1, 2, h, w), want);
 }
 
-static void test_resize(void **state)
-{
+static void test_resize(void **state) {
     (void)state;
     op_case c;
     resize_case("linear", "pytorch_half_pixel", "floor", false, 4, 8, torch_bilinear);
@@ -252,8 +243,7 @@ static void test_resize(void **state)
     finish(&c, OP_DIMS(1, 1, 4, 6, 6), torch_trilinear);
 }
 
-static void test_pad_and_shuffle(void **state)
-{
+static void test_pad_and_shuffle(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "Pad", 13);
@@ -275,8 +265,7 @@ static void test_pad_and_shuffle(void **state)
     finish(&c, OP_DIMS(1, 2, 4, 6), torch_pixel_shuffle);
 }
 
-static void test_products(void **state)
-{
+static void test_products(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "Gemm", 13);
@@ -294,8 +283,7 @@ static void test_products(void **state)
 }
 
 /* f(factor * x) on 24 numbers. */
-static void activation(const char *op, float factor, const char *attr, float value, const float *want)
-{
+static void activation(const char *op, float factor, const char *attr, float value, const float *want) {
     op_case c;
     float x[24];
     const float *s = op_sequence(24, 1);
@@ -310,8 +298,7 @@ static void activation(const char *op, float factor, const char *attr, float val
     finish(&c, OP_DIMS(24), want);
 }
 
-static void test_activations(void **state)
-{
+static void test_activations(void **state) {
     (void)state;
     op_case c;
     activation("Gelu", 1, NULL, 0, torch_gelu);
@@ -338,8 +325,7 @@ static void test_activations(void **state)
     }
 }
 
-static void test_reductions(void **state)
-{
+static void test_reductions(void **state) {
     (void)state;
     op_case c;
     op_begin(&c, "ReduceLogSumExp", 13);
@@ -353,12 +339,11 @@ static void test_reductions(void **state)
     finish(&c, OP_DIMS(1, 3, 1), torch_norm2);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv),        cmocka_unit_test(test_conv_transpose), cmocka_unit_test(test_pool),
-        cmocka_unit_test(test_norm),        cmocka_unit_test(test_resize),         cmocka_unit_test(test_pad_and_shuffle),
-        cmocka_unit_test(test_products),    cmocka_unit_test(test_activations),    cmocka_unit_test(test_reductions),
+        cmocka_unit_test(test_conv),     cmocka_unit_test(test_conv_transpose), cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_norm),     cmocka_unit_test(test_resize),         cmocka_unit_test(test_pad_and_shuffle),
+        cmocka_unit_test(test_products), cmocka_unit_test(test_activations),    cmocka_unit_test(test_reductions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

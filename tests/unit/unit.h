@@ -16,21 +16,20 @@
 #include "radcohort/base.h"
 
 /* The call succeeds; its error text is shown when it does not. Needs `rad_error err` in scope. */
-#define assert_ok(call)                                                         \
-    do {                                                                        \
-        err = (rad_error){0};                                                   \
-        rad_status st_ = (call);                                                \
-        if (st_ != RAD_OK)                                                      \
-            fail_msg("%s: %s: %s", #call, rad_status_reason(st_), err.text);    \
+#define assert_ok(call)                                                                                                                    \
+    do {                                                                                                                                   \
+        err = (rad_error){0};                                                                                                              \
+        rad_status st_ = (call);                                                                                                           \
+        if (st_ != RAD_OK)                                                                                                                 \
+            fail_msg("%s: %s: %s", #call, rad_status_reason(st_), err.text);                                                               \
     } while (0)
 /* The call fails with `code`, and the text of the error contains `part`. */
-#define assert_fails(call, want, part)                                                                             \
-    do {                                                                                                           \
-        err = (rad_error){0};                                                                                      \
-        rad_status st_ = (call);                                                                                   \
-        if (st_ != (want) || err.code != (want) || !strstr(err.text, part))                                        \
-            fail_msg("%s: got %s '%s', want %s with '%s'", #call, rad_status_reason(st_), err.text,                \
-                     rad_status_reason(want), part);                                                               \
+#define assert_fails(call, want, part)                                                                                                     \
+    do {                                                                                                                                   \
+        err = (rad_error){0};                                                                                                              \
+        rad_status st_ = (call);                                                                                                           \
+        if (st_ != (want) || err.code != (want) || !strstr(err.text, part))                                                                \
+            fail_msg("%s: got %s '%s', want %s with '%s'", #call, rad_status_reason(st_), err.text, rad_status_reason(want), part);        \
     } while (0)
 
 /* A fresh temporary folder, removed by unit_remove(). Static buffer. */

@@ -40,8 +40,7 @@ struct checked_exec {
 
 /* ---------------------------------------------------------------- failing on demand */
 
-static rad_status parse_fail(struct checked *c, rad_error *err)
-{
+static rad_status parse_fail(struct checked *c, rad_error *err) {
     const char *text = getenv("RAD_CHECKED_FAIL");
     c->fail_call = -1;
     if (text == NULL || text[0] == '\0')
@@ -68,8 +67,7 @@ static rad_status parse_fail(struct checked *c, rad_error *err)
                          "RAD_CHECKED_FAIL='%s': expected open, plan_create, exec_create or exec_run, then ':' and a number", text);
 }
 
-static rad_status count(struct checked *c, enum call call, rad_error *err)
-{
+static rad_status count(struct checked *c, enum call call, rad_error *err) {
     (void)pthread_mutex_lock(&c->lock);
     const int64_t n = ++c->count[call];
     (void)pthread_mutex_unlock(&c->lock);
@@ -80,13 +78,11 @@ static rad_status count(struct checked *c, enum call call, rad_error *err)
 
 /* ---------------------------------------------------------------- guarded memory */
 
-static size_t tensor_bytes(const rad_tensor *t)
-{
+static size_t tensor_bytes(const rad_tensor *t) {
     return (size_t)rad_shape_count(&t->shape) * rad_dtype_size(t->dtype);
 }
 
-static rad_status guarded_create(rad_tensor *t, rad_error *err)
-{
+static rad_status guarded_create(rad_tensor *t, rad_error *err) {
     unsigned char *p = rad_malloc(tensor_bytes(t) + 2 * GUARD);
     if (p == NULL)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for a guarded tensor");
@@ -97,15 +93,13 @@ static rad_status guarded_create(rad_tensor *t, rad_error *err)
     return RAD_OK;
 }
 
-static void guarded_free(rad_tensor *t)
-{
+static void guarded_free(rad_tensor *t) {
     if (t->data != NULL)
         free((unsigned char *)t->data - GUARD);
     t->data = NULL;
 }
 
-static bool guard_holds(const rad_tensor *t)
-{
+static bool guard_holds(const rad_tensor *t) {
     const unsigned char *p = t->data;
     for (size_t i = 0; i < GUARD; i++)
         if (p[i - GUARD] != GUARD_BYTE || p[tensor_bytes(t) + i] != GUARD_BYTE)
@@ -115,8 +109,7 @@ static bool guard_holds(const rad_tensor *t)
 
 /* ---------------------------------------------------------------- the table */
 
-static rad_status checked_open(void **ret_state, char *ret_version, size_t version_cap, rad_error *err)
-{
+static rad_status checked_open(void **ret_state, char *ret_version, size_t version_cap, rad_error *err) {
     char inner[96] = "";
     rad_status st = RAD_OK;
     struct checked *c = rad_calloc(1, sizeof *c);
@@ -138,31 +131,26 @@ out:
     return st;
 }
 
-static void checked_close(void *state)
-{
+static void checked_close(void *state) {
     struct checked *c = state;
     rad_backend_ref.close(c->ref);
     (void)pthread_mutex_destroy(&c->lock);
     free(c);
 }
 
-static int64_t checked_plan_batch(void *state, rad_precision p)
-{
+static int64_t checked_plan_batch(void *state, rad_precision p) {
     return rad_backend_ref.plan_batch(((struct checked *)state)->ref, p);
 }
 
-static rad_status checked_precision(void *state, rad_precision p, rad_error *err)
-{
+static rad_status checked_precision(void *state, rad_precision p, rad_error *err) {
     return rad_backend_ref.precision(((struct checked *)state)->ref, p, err);
 }
 
-static bool checked_supports(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap)
-{
+static bool checked_supports(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap) {
     return rad_backend_ref.supports(((struct checked *)state)->ref, g, n, p, why, cap);
 }
 
-static rad_status checked_plan_create(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err)
-{
+static rad_status checked_plan_create(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err) {
     struct checked *c = state;
     rad_status st = count(c, CALL_PLAN_CREATE, err);
     if (st != RAD_OK)
@@ -181,20 +169,17 @@ static rad_status checked_plan_create(void *state, const rad_graph *g, rad_preci
     return RAD_OK;
 }
 
-static void checked_plan_destroy(rad_plan *plan)
-{
+static void checked_plan_destroy(rad_plan *plan) {
     struct checked_plan *p = (struct checked_plan *)plan;
     rad_backend_ref.plan_destroy(p->plan);
     free(p);
 }
 
-static size_t checked_plan_describe(const rad_plan *plan, char *buf, size_t cap)
-{
+static size_t checked_plan_describe(const rad_plan *plan, char *buf, size_t cap) {
     return rad_backend_ref.plan_describe(((const struct checked_plan *)plan)->plan, buf, cap);
 }
 
-static void checked_exec_destroy(rad_exec *exec)
-{
+static void checked_exec_destroy(rad_exec *exec) {
     struct checked_exec *x = (struct checked_exec *)exec;
     if (x->exec != NULL)
         rad_backend_ref.exec_destroy(x->exec);
@@ -204,8 +189,7 @@ static void checked_exec_destroy(rad_exec *exec)
     free(x);
 }
 
-static rad_status checked_exec_create(rad_plan *plan, rad_exec **ret, rad_error *err)
-{
+static rad_status checked_exec_create(rad_plan *plan, rad_exec **ret, rad_error *err) {
     struct checked_plan *p = (struct checked_plan *)plan;
     const rad_graph *g = p->graph;
     rad_status st = count(p->owner, CALL_EXEC_CREATE, err);
@@ -234,8 +218,7 @@ out:
     return st;
 }
 
-static rad_status checked_exec_run(rad_exec *exec, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status checked_exec_run(rad_exec *exec, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     struct checked_exec *x = (struct checked_exec *)exec;
     const rad_graph *g = x->graph;
     rad_tensor *inside = x->tensor, *outside = x->tensor + g->n_input;

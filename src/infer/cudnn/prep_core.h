@@ -19,7 +19,7 @@ struct prep_plane {
     int outside;                   /* the slice does not exist: a plane of zeros (before the normalisation) */
     int window;                    /* low..high to 0..1, clipped */
     double low, high;
-    double mean, std;              /* after the window: (v - mean) / std; std 0 = none */
+    double mean, std; /* after the window: (v - mean) / std; std 0 = none */
 };
 
 struct prep_args {

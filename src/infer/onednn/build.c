@@ -4,20 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-rad_status dn_nomem(rad_error *err)
-{
+rad_status dn_nomem(rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "no memory for an inference plan");
 }
 
-static rad_status broken(struct dn_build *b, const char *what, rad_error *err)
-{
+static rad_status broken(struct dn_build *b, const char *what, rad_error *err) {
     const char *name = b->node >= 0 && b->node < b->graph->n_node ? b->graph->node[b->node].name : "output";
     return rad_error_set(err, RAD_E_DEVICE, "node '%.160s': oneDNN cannot %s", name, what);
 }
 
 /* Room for one more element in a growing array. */
-static bool grow(void *array, int n, int *cap, size_t size)
-{
+static bool grow(void *array, int n, int *cap, size_t size) {
     if (n < *cap)
         return true;
     const int more = *cap > 0 ? *cap * 2 : 64;
@@ -31,16 +28,14 @@ static bool grow(void *array, int n, int *cap, size_t size)
     return true;
 }
 
-static int add_root(struct dn_plan *p, size_t size)
-{
+static int add_root(struct dn_plan *p, size_t size) {
     if (!grow(&p->root, p->n_root, &p->cap_root, sizeof *p->root))
         return -1;
     p->root[p->n_root] = (struct dn_root){.size = size, .first = -1, .last = -1, .last_use = -1};
     return p->n_root++;
 }
 
-static int add_tensor(struct dn_plan *p, int root, size_t offset, const rad_md *md)
-{
+static int add_tensor(struct dn_plan *p, int root, size_t offset, const rad_md *md) {
     if (!grow(&p->tensor, p->n_tensor, &p->cap_tensor, sizeof *p->tensor))
         return -1;
     struct dn_tensor t = {.root = root, .offset = offset, .raw = md == NULL};
@@ -50,8 +45,7 @@ static int add_tensor(struct dn_plan *p, int root, size_t offset, const rad_md *
     return p->n_tensor++;
 }
 
-static void add_form(struct dn_build *b, int value, int tensor)
-{
+static void add_form(struct dn_build *b, int value, int tensor) {
     struct dn_value *v = &b->value[value];
     struct dn_root *r = &b->plan->root[b->plan->tensor[tensor].root];
     if (v->last_use > r->last_use)
@@ -62,52 +56,43 @@ static void add_form(struct dn_build *b, int value, int tensor)
 
 /* ---------------------------------------------------------------- values */
 
-int dn_in(const rad_node *n, int k)
-{
+int dn_in(const rad_node *n, int k) {
     return k < n->n_input ? n->input[k] : -1;
 }
 
-const rad_value *dn_value_of(const struct dn_build *b, int value)
-{
+const rad_value *dn_value_of(const struct dn_build *b, int value) {
     return &b->graph->value[value];
 }
 
-bool dn_is_const(const struct dn_build *b, int value)
-{
+bool dn_is_const(const struct dn_build *b, int value) {
     return value >= 0 && b->graph->value[value].data != NULL;
 }
 
-bool dn_is_float(const struct dn_build *b, int value)
-{
+bool dn_is_float(const struct dn_build *b, int value) {
     return value >= 0 && b->graph->value[value].dtype == RAD_DT_F32 && rad_shape_count(&b->graph->value[value].shape) > 0;
 }
 
-bool dn_const_scalar(const struct dn_build *b, int value, float *ret)
-{
+bool dn_const_scalar(const struct dn_build *b, int value, float *ret) {
     if (!dn_is_float(b, value) || !dn_is_const(b, value) || rad_shape_count(&b->graph->value[value].shape) != 1)
         return false;
     memcpy(ret, b->graph->value[value].data, sizeof *ret);
     return true;
 }
 
-const rad_md *dn_tensor_md(const struct dn_build *b, int tensor)
-{
+const rad_md *dn_tensor_md(const struct dn_build *b, int tensor) {
     return &b->plan->tensor[tensor].md;
 }
 
-bool dn_md(const struct dn_build *b, int value, rad_layout layout, rad_md *ret)
-{
+bool dn_md(const struct dn_build *b, int value, rad_layout layout, rad_md *ret) {
     return rad_md_layout(ret, &b->graph->value[value].shape, b->type, layout);
 }
 
-static bool plain_f32(const struct dn_build *b, int value, rad_md *ret)
-{
+static bool plain_f32(const struct dn_build *b, int value, rad_md *ret) {
     return rad_md_layout(ret, &b->graph->value[value].shape, dnnl_f32, RAD_LAYOUT_PLAIN);
 }
 
 /* A constant becomes a tensor on an aligned copy; the model's own bytes lie in a file that somebody may overwrite. */
-static rad_status make_constant(struct dn_build *b, int value, rad_error *err)
-{
+static rad_status make_constant(struct dn_build *b, int value, rad_error *err) {
     const rad_value *v = &b->graph->value[value];
     const size_t size = (size_t)rad_shape_count(&v->shape) * rad_dtype_size(v->dtype);
     void *owned = rad_aligned(size);
@@ -130,8 +115,7 @@ static rad_status make_constant(struct dn_build *b, int value, rad_error *err)
     return RAD_OK;
 }
 
-rad_status dn_native(struct dn_build *b, int value, int *ret_tensor, rad_error *err)
-{
+rad_status dn_native(struct dn_build *b, int value, int *ret_tensor, rad_error *err) {
     if (b->value[value].n_form == 0) {
         if (!dn_is_const(b, value))
             return rad_error_set(err, RAD_E_INTERNAL, "value '%.160s' is used before it is made", b->graph->value[value].name);
@@ -144,8 +128,7 @@ rad_status dn_native(struct dn_build *b, int value, int *ret_tensor, rad_error *
 }
 
 /* Reorders a constant now, into memory of the plan. */
-static rad_status reorder_constant(struct dn_build *b, int from, const rad_md *want, int *ret_tensor, rad_error *err)
-{
+static rad_status reorder_constant(struct dn_build *b, int from, const rad_md *want, int *ret_tensor, rad_error *err) {
     const struct dn_tensor src = b->plan->tensor[from];
     rad_prim prim = {0};
     dnnl_stream_t stream = NULL;
@@ -208,8 +191,7 @@ out:
 }
 
 /* `from` brought to `want`: itself, a view of it, or a fresh tensor filled by a reorder. */
-static rad_status convert(struct dn_build *b, int from, const rad_md *want, int *ret_tensor, rad_error *err)
-{
+static rad_status convert(struct dn_build *b, int from, const rad_md *want, int *ret_tensor, rad_error *err) {
     const struct dn_tensor t = b->plan->tensor[from];
     if (rad_md_equal(&t.md, want)) {
         *ret_tensor = from;
@@ -230,8 +212,7 @@ static rad_status convert(struct dn_build *b, int from, const rad_md *want, int 
     return st;
 }
 
-rad_status dn_get(struct dn_build *b, int value, const rad_md *want, int *ret_tensor, rad_error *err)
-{
+rad_status dn_get(struct dn_build *b, int value, const rad_md *want, int *ret_tensor, rad_error *err) {
     int native = -1, t = -1;
     rad_status st = dn_native(b, value, &native, err);
     if (st != RAD_OK)
@@ -253,8 +234,7 @@ rad_status dn_get(struct dn_build *b, int value, const rad_md *want, int *ret_te
     return RAD_OK;
 }
 
-rad_status dn_get_plain(struct dn_build *b, int value, int *ret_tensor, rad_error *err)
-{
+rad_status dn_get_plain(struct dn_build *b, int value, int *ret_tensor, rad_error *err) {
     rad_status st = dn_native(b, value, ret_tensor, err);
     rad_md md;
     if (st != RAD_OK || b->plan->tensor[*ret_tensor].raw)
@@ -264,8 +244,7 @@ rad_status dn_get_plain(struct dn_build *b, int value, int *ret_tensor, rad_erro
     return dn_get(b, value, &md, ret_tensor, err);
 }
 
-rad_status dn_get_viewed(struct dn_build *b, int value, const rad_md *view, const rad_md *want, int *ret_tensor, rad_error *err)
-{
+rad_status dn_get_viewed(struct dn_build *b, int value, const rad_md *view, const rad_md *want, int *ret_tensor, rad_error *err) {
     int plain = -1;
     for (int k = 0; k < b->value[value].n_form; k++) {
         const int form = b->value[value].form[k];
@@ -290,8 +269,7 @@ rad_status dn_get_viewed(struct dn_build *b, int value, const rad_md *view, cons
 
 /* ---------------------------------------------------------------- making */
 
-rad_status dn_make_loose(struct dn_build *b, const rad_md *md, int *ret_tensor, rad_error *err)
-{
+rad_status dn_make_loose(struct dn_build *b, const rad_md *md, int *ret_tensor, rad_error *err) {
     const int root = add_root(b->plan, rad_md_size(md));
     const int t = root < 0 ? -1 : add_tensor(b->plan, root, 0, md);
     if (t < 0)
@@ -300,8 +278,7 @@ rad_status dn_make_loose(struct dn_build *b, const rad_md *md, int *ret_tensor, 
     return RAD_OK;
 }
 
-rad_status dn_make(struct dn_build *b, int value, const rad_md *md, int *ret_tensor, rad_error *err)
-{
+rad_status dn_make(struct dn_build *b, int value, const rad_md *md, int *ret_tensor, rad_error *err) {
     struct dn_value *v = &b->value[value];
     rad_md slot;
     if (v->slot_root >= 0 && dn_md(b, value, RAD_LAYOUT_BLOCKED, &slot) && rad_md_equal(&slot, md)) {
@@ -317,8 +294,7 @@ rad_status dn_make(struct dn_build *b, int value, const rad_md *md, int *ret_ten
     return RAD_OK;
 }
 
-static rad_status make_raw(struct dn_build *b, int value, int *ret_tensor, rad_error *err)
-{
+static rad_status make_raw(struct dn_build *b, int value, int *ret_tensor, rad_error *err) {
     const rad_value *v = &b->graph->value[value];
     const int root = add_root(b->plan, (size_t)rad_shape_count(&v->shape) * rad_dtype_size(v->dtype));
     *ret_tensor = root < 0 ? -1 : add_tensor(b->plan, root, 0, NULL);
@@ -328,20 +304,17 @@ static rad_status make_raw(struct dn_build *b, int value, int *ret_tensor, rad_e
     return RAD_OK;
 }
 
-rad_status dn_view(struct dn_build *b, int of, const rad_md *md, int *ret_tensor, rad_error *err)
-{
+rad_status dn_view(struct dn_build *b, int of, const rad_md *md, int *ret_tensor, rad_error *err) {
     const struct dn_tensor t = b->plan->tensor[of];
     *ret_tensor = add_tensor(b->plan, t.root, t.offset, md);
     return *ret_tensor < 0 ? dn_nomem(err) : RAD_OK;
 }
 
-int dn_add_buffer(struct dn_build *b, size_t size)
-{
+int dn_add_buffer(struct dn_build *b, size_t size) {
     return add_root(b->plan, size);
 }
 
-rad_status dn_make_plain(struct dn_build *b, int value, int *ret_tensor, rad_error *err)
-{
+rad_status dn_make_plain(struct dn_build *b, int value, int *ret_tensor, rad_error *err) {
     rad_md md;
     if (!dn_is_float(b, value))
         return make_raw(b, value, ret_tensor, err);
@@ -350,8 +323,7 @@ rad_status dn_make_plain(struct dn_build *b, int value, int *ret_tensor, rad_err
     return dn_make(b, value, &md, ret_tensor, err);
 }
 
-rad_status dn_alias(struct dn_build *b, int value, int of, size_t offset, const rad_md *md, int *ret_tensor, rad_error *err)
-{
+rad_status dn_alias(struct dn_build *b, int value, int of, size_t offset, const rad_md *md, int *ret_tensor, rad_error *err) {
     const struct dn_tensor t = b->plan->tensor[of];
     *ret_tensor = add_tensor(b->plan, t.root, t.offset + offset, md);
     if (*ret_tensor < 0)
@@ -360,8 +332,7 @@ rad_status dn_alias(struct dn_build *b, int value, int of, size_t offset, const 
     return RAD_OK;
 }
 
-bool dn_may_overwrite(const struct dn_build *b, int tensor)
-{
+bool dn_may_overwrite(const struct dn_build *b, int tensor) {
     const struct dn_tensor *t = &b->plan->tensor[tensor];
     const struct dn_root *r = &b->plan->root[t->root];
     return r->fixed == NULL && r->last_use <= b->node && t->offset == 0 && !t->raw && rad_md_size(&t->md) == r->size;
@@ -369,16 +340,14 @@ bool dn_may_overwrite(const struct dn_build *b, int tensor)
 
 /* ---------------------------------------------------------------- steps */
 
-static void touch(struct dn_plan *p, int tensor, int step)
-{
+static void touch(struct dn_plan *p, int tensor, int step) {
     struct dn_root *r = &p->root[p->tensor[tensor].root];
     if (r->first < 0)
         r->first = step;
     r->last = step;
 }
 
-static rad_status add_step(struct dn_build *b, const struct dn_step *s, const struct dn_arg *arg, int n_arg, rad_error *err)
-{
+static rad_status add_step(struct dn_build *b, const struct dn_step *s, const struct dn_arg *arg, int n_arg, rad_error *err) {
     struct dn_plan *p = b->plan;
     if (!grow(&p->step, p->n_step, &p->cap_step, sizeof *p->step))
         return dn_nomem(err);
@@ -401,8 +370,7 @@ static rad_status add_step(struct dn_build *b, const struct dn_step *s, const st
     return RAD_OK;
 }
 
-rad_status dn_step_prim(struct dn_build *b, rad_prim *prim, const struct dn_arg *arg, int n_arg, rad_error *err)
-{
+rad_status dn_step_prim(struct dn_build *b, rad_prim *prim, const struct dn_arg *arg, int n_arg, rad_error *err) {
     rad_status st = RAD_OK;
     struct dn_arg *all = rad_calloc((size_t)n_arg + 1, sizeof *all);
     if (all == NULL) {
@@ -429,18 +397,15 @@ out:
     return st;
 }
 
-rad_status dn_step_eval(struct dn_build *b, const struct dn_arg *arg, int n_arg, rad_error *err)
-{
+rad_status dn_step_eval(struct dn_build *b, const struct dn_arg *arg, int n_arg, rad_error *err) {
     return add_step(b, &(struct dn_step){.kind = DN_EVAL}, arg, n_arg, err);
 }
 
-rad_status dn_step_zero(struct dn_build *b, int tensor, rad_error *err)
-{
+rad_status dn_step_zero(struct dn_build *b, int tensor, rad_error *err) {
     return add_step(b, &(struct dn_step){.kind = DN_ZERO}, &(struct dn_arg){.tensor = tensor}, 1, err);
 }
 
-rad_status dn_copy(struct dn_build *b, int from, int to, rad_error *err)
-{
+rad_status dn_copy(struct dn_build *b, int from, int to, rad_error *err) {
     rad_prim prim = {0};
     if (!rad_prim_reorder(b->engine, dn_tensor_md(b, from), dn_tensor_md(b, to), &prim))
         return broken(b, "copy between two layouts", err);
@@ -451,8 +416,7 @@ rad_status dn_copy(struct dn_build *b, int from, int to, rad_error *err)
     return st;
 }
 
-bool dn_post_of(const rad_node *n, rad_post *ret)
-{
+bool dn_post_of(const rad_node *n, rad_post *ret) {
     *ret = (rad_post){.act = n->act != RAD_FUSE_NONE};
     switch (n->act) {
     case RAD_FUSE_NONE:

@@ -14,8 +14,7 @@ struct dn_exec {
     rad_tensor *eval;      /* room for the inputs and outputs of one evaluated node */
 };
 
-static void *tensor_data(const struct dn_exec *x, int tensor)
-{
+static void *tensor_data(const struct dn_exec *x, int tensor) {
     const struct dn_tensor *t = &x->plan->tensor[tensor];
     const struct dn_root *r = &x->plan->root[t->root];
     void *p = x->arena + r->offset + t->offset;
@@ -24,8 +23,7 @@ static void *tensor_data(const struct dn_exec *x, int tensor)
     return p;
 }
 
-static rad_status make_memory(struct dn_exec *x, int tensor, rad_error *err)
-{
+static rad_status make_memory(struct dn_exec *x, int tensor, rad_error *err) {
     if (x->memory[tensor] != NULL)
         return RAD_OK;
     if (dnnl_memory_create(&x->memory[tensor], &x->plan->tensor[tensor].md, x->plan->engine, tensor_data(x, tensor)) != dnnl_success) {
@@ -35,8 +33,7 @@ static rad_status make_memory(struct dn_exec *x, int tensor, rad_error *err)
     return RAD_OK;
 }
 
-rad_status dn_exec_create(const struct dn_plan *plan, struct dn_exec **ret, rad_error *err)
-{
+rad_status dn_exec_create(const struct dn_plan *plan, struct dn_exec **ret, rad_error *err) {
     struct dn_exec *x = rad_calloc(1, sizeof *x);
     rad_status st = RAD_OK;
     if (x == NULL)
@@ -69,8 +66,7 @@ out:
     return st;
 }
 
-void dn_exec_destroy(struct dn_exec *x)
-{
+void dn_exec_destroy(struct dn_exec *x) {
     if (x == NULL)
         return;
     for (int i = 0; x->memory != NULL && i < x->plan->n_tensor; i++)
@@ -85,8 +81,7 @@ void dn_exec_destroy(struct dn_exec *x)
     free(x);
 }
 
-static rad_tensor view_of(const struct dn_exec *x, int value, int tensor)
-{
+static rad_tensor view_of(const struct dn_exec *x, int value, int tensor) {
     if (tensor < 0 || value < 0)
         return (rad_tensor){0};
     const rad_value *v = &x->plan->graph->value[value];
@@ -94,8 +89,7 @@ static rad_tensor view_of(const struct dn_exec *x, int value, int tensor)
 }
 
 /* Arguments lie as translate_eval() put them: inputs, residual, outputs. */
-static rad_status run_eval(struct dn_exec *x, const struct dn_step *s, rad_error *err)
-{
+static rad_status run_eval(struct dn_exec *x, const struct dn_step *s, rad_error *err) {
     const rad_node *n = &x->plan->graph->node[s->node];
     const struct dn_arg *arg = &x->plan->arg[s->first_arg];
     rad_tensor *in = x->eval, *out = x->eval + n->n_input;
@@ -107,8 +101,7 @@ static rad_status run_eval(struct dn_exec *x, const struct dn_step *s, rad_error
     return rad_node_eval(n, in, n->residual >= 0 ? &residual : NULL, out, err);
 }
 
-static rad_status run_steps(struct dn_exec *x, rad_error *err)
-{
+static rad_status run_steps(struct dn_exec *x, rad_error *err) {
     const struct dn_plan *p = x->plan;
     for (int i = 0; i < p->n_step; i++) {
         const struct dn_step *s = &p->step[i];
@@ -129,13 +122,11 @@ static rad_status run_steps(struct dn_exec *x, rad_error *err)
     return dnnl_stream_wait(x->stream) == dnnl_success ? RAD_OK : rad_error_set(err, RAD_E_DEVICE, "oneDNN failed to finish its stream");
 }
 
-static size_t value_bytes(const rad_graph *g, int value)
-{
+static size_t value_bytes(const rad_graph *g, int value) {
     return (size_t)rad_shape_count(&g->value[value].shape) * rad_dtype_size(g->value[value].dtype);
 }
 
-rad_status dn_exec_run(struct dn_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+rad_status dn_exec_run(struct dn_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const struct dn_plan *p = x->plan;
     for (int i = 0; i < p->graph->n_input; i++)
         if (p->root[p->tensor[p->input[i]].root].first >= 0)

@@ -6,8 +6,7 @@
 /* ---------------------------------------------------------------- convolution */
 
 /* Weights [K, C/g, k...] (Conv) or [C, K/g, k...] (ConvTranspose) as oneDNN sees them: [(g,) K/g, C/g, k...], row-major content kept. */
-static bool weights_view(const rad_shape *w, int64_t group, bool transposed, rad_md *ret_view, rad_shape *ret_shape)
-{
+static bool weights_view(const rad_shape *w, int64_t group, bool transposed, rad_md *ret_view, rad_shape *ret_shape) {
     rad_shape s = {0};
     int64_t stride[RAD_MAX_RANK], at = 1;
     const int lead = group > 1 ? 1 : 0;
@@ -40,8 +39,7 @@ static bool weights_view(const rad_shape *w, int64_t group, bool transposed, rad
  * even work: 25 (17 x 17) or 37 x 37 (147 x 147) tiles have no useful divisor and run at a third of the speed. Measured, one core, direct
  * in channels-last against this with both reorders, shapes from 8 to 147 and 32 to 512 channels: gains 1.1 to 2.7 inside the rule. The rule
  * looks at shapes alone: the choice is part of the bits of a score. */
-static bool is_for_winograd(const struct dn_build *b, const rad_conv_desc *c, int64_t channels, int64_t filters)
-{
+static bool is_for_winograd(const struct dn_build *b, const rad_conv_desc *c, int64_t channels, int64_t filters) {
     const rad_window_params *w = &c->window;
     if (b->type != dnnl_f32 || c->transposed || w->n_axis != 2 || w->group != 1)
         return false;
@@ -62,8 +60,7 @@ struct attempt {
 };
 
 /* The fast direct kernels first in the network's layout; then whatever the library likes best; then matrices in memory. */
-static bool make_conv(struct dn_build *b, const rad_node *n, rad_conv_desc *c, const rad_post *post, rad_prim *ret)
-{
+static bool make_conv(struct dn_build *b, const rad_node *n, rad_conv_desc *c, const rad_post *post, rad_prim *ret) {
     const rad_shape *x = &dn_value_of(b, n->input[0])->shape, *y = &dn_value_of(b, n->output[0])->shape;
     const struct attempt attempts[] = {{b->layout, b->layout, false},
                                        {RAD_LAYOUT_ANY, b->layout, false},
@@ -85,8 +82,7 @@ static bool make_conv(struct dn_build *b, const rad_node *n, rad_conv_desc *c, c
 
 /* The result's memory. With a residual the library adds to what is there: in place on the residual when nobody needs it afterwards,
  * otherwise on a copy of it. */
-static rad_status make_sum_target(struct dn_build *b, const rad_node *n, const rad_md *md, int src, int *ret_dst, rad_error *err)
-{
+static rad_status make_sum_target(struct dn_build *b, const rad_node *n, const rad_md *md, int src, int *ret_dst, rad_error *err) {
     int residual = -1;
     rad_status st = dn_get(b, n->residual, md, &residual, err);
     if (st != RAD_OK)
@@ -97,8 +93,7 @@ static rad_status make_sum_target(struct dn_build *b, const rad_node *n, const r
     return st == RAD_OK ? dn_copy(b, residual, *ret_dst, err) : st;
 }
 
-rad_status dn_node_conv(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_conv(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     rad_conv_desc c = {.transposed = strcmp(n->op->name, "ConvTranspose") == 0};
     const int x = dn_in(n, 0), w = dn_in(n, 1), bias = dn_in(n, 2), y = n->output[0];
     rad_prim prim = {0};
@@ -141,8 +136,7 @@ out:
 
 /* ---------------------------------------------------------------- matrix products */
 
-static bool matrix(rad_md *md, dnnl_data_type_t type, int64_t rows, int64_t columns, bool transposed)
-{
+static bool matrix(rad_md *md, dnnl_data_type_t type, int64_t rows, int64_t columns, bool transposed) {
     const rad_shape s = {.rank = 2, .dim = {rows, columns}};
     const int64_t stride[2] = {transposed ? 1 : columns, transposed ? rows : 1};
     return rad_md_strided(md, &s, type, stride);
@@ -151,8 +145,7 @@ static bool matrix(rad_md *md, dnnl_data_type_t type, int64_t rows, int64_t colu
 /* x [rows, inner] times a weight matrix (w: value of inner x columns elements, row-major; `w_by_column` when it lies as [columns, inner]),
  * plus bias [columns] (value or -1), into the output. */
 static rad_status inner_product(struct dn_build *b, const rad_node *n, int64_t rows, int64_t inner, int64_t columns, bool w_by_column,
-                                int bias, bool *ret_done, rad_error *err)
-{
+                                int bias, bool *ret_done, rad_error *err) {
     const int x = n->input[0], w = n->input[1], y = n->output[0];
     const rad_shape w_shape = {.rank = 2, .dim = {columns, inner}}, b_shape = {.rank = 1, .dim = {columns}};
     rad_md src, view, weights, bias_md, dst, x_view;
@@ -181,8 +174,7 @@ out:
 }
 
 /* Y = alpha A' B' + beta C with constant B and C: the fully connected layer of every exporter. */
-rad_status dn_node_gemm(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_gemm(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     const int x = dn_in(n, 0), w = dn_in(n, 1), bias = dn_in(n, 2), y = n->output[0];
     if (!dn_is_float(b, x) || !dn_is_float(b, w) || !dn_is_float(b, y) || !dn_is_const(b, w) || rad_node_attr_int(n, "transA", 0) != 0 ||
         rad_node_attr_float(n, "alpha", 1.0) != 1.0)
@@ -196,8 +188,7 @@ rad_status dn_node_gemm(struct dn_build *b, const rad_node *n, bool *ret_done, r
 }
 
 /* [..., M, K] times [..., K, N] with equal batch dims or ones. */
-static rad_status batched_matmul(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+static rad_status batched_matmul(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     const int value[2] = {n->input[0], n->input[1]}, y = n->output[0];
     const int rank = dn_value_of(b, y)->shape.rank;
     rad_md md[2], dst;
@@ -229,8 +220,7 @@ out:
     return st;
 }
 
-rad_status dn_node_matmul(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_matmul(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     const int x = dn_in(n, 0), w = dn_in(n, 1), y = n->output[0];
     if (!dn_is_float(b, x) || !dn_is_float(b, w) || !dn_is_float(b, y))
         return RAD_OK;

@@ -13,16 +13,14 @@ struct eltwise {
 };
 
 /* Limits of Clip: inputs since opset 11, attributes before; false when an input is not constant. */
-static bool clip_limits(const struct dn_build *b, const rad_node *n, float *ret_low, float *ret_high)
-{
+static bool clip_limits(const struct dn_build *b, const rad_node *n, float *ret_low, float *ret_high) {
     *ret_low = (float)rad_node_attr_float(n, "min", -(double)FLT_MAX);
     *ret_high = (float)rad_node_attr_float(n, "max", (double)FLT_MAX);
     return (dn_in(n, 1) < 0 || dn_const_scalar(b, dn_in(n, 1), ret_low)) &&
            (dn_in(n, 2) < 0 || dn_const_scalar(b, dn_in(n, 2), ret_high)) && *ret_low <= *ret_high;
 }
 
-static bool choose(const struct dn_build *b, const rad_node *n, struct eltwise *ret)
-{
+static bool choose(const struct dn_build *b, const rad_node *n, struct eltwise *ret) {
     static const struct {
         const char *op, *alpha;
         double missing;
@@ -72,16 +70,14 @@ static bool choose(const struct dn_build *b, const rad_node *n, struct eltwise *
 }
 
 /* Result of an element-wise node on tensor x: over x itself when nobody reads it later. */
-static rad_status make_like(struct dn_build *b, int y, int x, int *ret_tensor, rad_error *err)
-{
+static rad_status make_like(struct dn_build *b, int y, int x, int *ret_tensor, rad_error *err) {
     const rad_md md = *dn_tensor_md(b, x);
     if (dn_may_overwrite(b, x) && b->value[y].slot_root < 0)
         return dn_alias(b, y, x, 0, &md, ret_tensor, err);
     return dn_make(b, y, &md, ret_tensor, err);
 }
 
-rad_status dn_node_unary(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_unary(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     const int x = dn_in(n, 0), y = n->output[0];
     struct eltwise e;
     rad_prim prim = {0}, clip = {0};
@@ -111,8 +107,7 @@ out:
 /* ---------------------------------------------------------------- Gelu written out */
 
 /* The node that alone reads this node's result, when it is a plain `op`; NULL otherwise. */
-static const rad_node *sole_reader(const struct dn_build *b, const rad_node *n, const char *op)
-{
+static const rad_node *sole_reader(const struct dn_build *b, const rad_node *n, const char *op) {
     const int y = n->output[0];
     const int reader = b->value[y].last_use;
     if (n->act != RAD_FUSE_NONE || n->residual >= 0 || dn_value_of(b, y)->n_use != 1 || reader < 0 || reader >= b->graph->n_node)
@@ -122,21 +117,18 @@ static const rad_node *sole_reader(const struct dn_build *b, const rad_node *n, 
 }
 
 /* Which input of a two-operand node is not `value`; -1 when neither is. */
-static int other_input(const rad_node *n, int value)
-{
+static int other_input(const rad_node *n, int value) {
     return n->input[0] == value ? n->input[1] : n->input[1] == value ? n->input[0] : -1;
 }
 
-static bool is_scalar_near(const struct dn_build *b, int value, float want)
-{
+static bool is_scalar_near(const struct dn_build *b, int value, float want) {
     float got = 0.0f;
     return dn_const_scalar(b, value, &got) && got > want * 0.999999f && got < want * 1.000001f;
 }
 
 /* Exporters before opset 20 write x * (erf(x / sqrt 2) + 1) * 0.5 in five nodes; as one it costs a fifth of the memory traffic, and the
  * error function is vectorised. */
-static rad_status try_gelu(struct dn_build *b, const rad_node *div, bool *ret_done, rad_error *err)
-{
+static rad_status try_gelu(struct dn_build *b, const rad_node *div, bool *ret_done, rad_error *err) {
     const int x = div->input[0];
     const rad_node *erf = sole_reader(b, div, "Erf");
     const rad_node *add = erf != NULL ? sole_reader(b, erf, "Add") : NULL;
@@ -164,8 +156,7 @@ out:
 
 /* ---------------------------------------------------------------- two operands */
 
-static bool binary_alg(const char *op, dnnl_alg_kind_t *ret, bool *ret_commutes)
-{
+static bool binary_alg(const char *op, dnnl_alg_kind_t *ret, bool *ret_commutes) {
     static const struct {
         const char *op;
         dnnl_alg_kind_t alg;
@@ -182,15 +173,13 @@ static bool binary_alg(const char *op, dnnl_alg_kind_t *ret, bool *ret_commutes)
     return false;
 }
 
-static bool is_channel_layout(const rad_md *md)
-{
+static bool is_channel_layout(const rad_md *md) {
     const rad_layout layout = rad_md_get_layout(md);
     return layout == RAD_LAYOUT_BLOCKED || layout == RAD_LAYOUT_LAST;
 }
 
 /* Second operand of fewer or broadcast dims, in the first one's layout where that exists for it. */
-static rad_status small_operand(struct dn_build *b, int value, const rad_md *like, bool *ret_ok, int *ret_tensor, rad_error *err)
-{
+static rad_status small_operand(struct dn_build *b, int value, const rad_md *like, bool *ret_ok, int *ret_tensor, rad_error *err) {
     const rad_shape *s = &dn_value_of(b, value)->shape;
     rad_shape padded = {.rank = like->ndims};
     rad_md view, want;
@@ -202,8 +191,7 @@ static rad_status small_operand(struct dn_build *b, int value, const rad_md *lik
     return *ret_ok ? dn_get_viewed(b, value, &view, &want, ret_tensor, err) : RAD_OK;
 }
 
-rad_status dn_node_binary(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_binary(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     dnnl_alg_kind_t alg;
     bool commutes = false, ok = true;
     rad_post post;

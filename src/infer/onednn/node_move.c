@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-rad_status dn_node_view(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_view(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     const int x = dn_in(n, 0), y = n->output[0];
     int t = -1, unused = -1;
     rad_md md;
@@ -27,8 +26,7 @@ out:
 }
 
 /* Only the description changes; whoever needs another order of bytes reorders, straight from the source's layout. */
-rad_status dn_node_transpose(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_transpose(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     const int x = dn_in(n, 0), y = n->output[0];
     int perm[DNNL_MAX_NDIMS] = {0}, t = -1, unused = -1;
     rad_md md;
@@ -49,8 +47,7 @@ rad_status dn_node_transpose(struct dn_build *b, const rad_node *n, bool *ret_do
 /* ---------------------------------------------------------------- concatenation */
 
 /* Does this node join whole channel blocks, so that each input can be one stretch of the result? */
-static bool joins_blocks(const struct dn_build *b, const rad_node *n)
-{
+static bool joins_blocks(const struct dn_build *b, const rad_node *n) {
     rad_md md;
     if (strcmp(n->op->name, "Concat") != 0 || !dn_is_float(b, n->output[0]))
         return false;
@@ -67,8 +64,7 @@ static bool joins_blocks(const struct dn_build *b, const rad_node *n)
 }
 
 /* When a later concatenation has already put all inputs side by side, the result is there too. */
-static void take_prefix(struct dn_build *b, const rad_node *n)
-{
+static void take_prefix(struct dn_build *b, const rad_node *n) {
     const struct dn_value *first = &b->value[n->input[0]];
     size_t offset = first->slot_offset;
     for (int k = 0; k < n->n_input; k++) {
@@ -84,8 +80,7 @@ static void take_prefix(struct dn_build *b, const rad_node *n)
 }
 
 /* From the last concatenation to the first, so that the growing concatenations of a dense block all become prefixes of the last one. */
-rad_status dn_place_concats(struct dn_build *b, rad_error *err)
-{
+rad_status dn_place_concats(struct dn_build *b, rad_error *err) {
     const rad_graph *g = b->graph;
     for (int i = g->n_node - 1; b->layout == RAD_LAYOUT_BLOCKED && i >= 0; i--) {
         const rad_node *n = &g->node[i];
@@ -116,8 +111,7 @@ rad_status dn_place_concats(struct dn_build *b, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status concat_in_place(struct dn_build *b, const rad_node *n, rad_error *err)
-{
+static rad_status concat_in_place(struct dn_build *b, const rad_node *n, rad_error *err) {
     const int y = n->output[0];
     const struct dn_value slot = b->value[y];
     size_t offset = slot.slot_offset;
@@ -151,8 +145,7 @@ out:
     return st;
 }
 
-rad_status dn_node_concat(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_concat(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     const int y = n->output[0];
     rad_layout layout = RAD_LAYOUT_PLAIN;
     rad_md dst;

@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-rad_status dn_channel_form(struct dn_build *b, int value, int *ret_tensor, rad_layout *ret_layout, rad_error *err)
-{
+rad_status dn_channel_form(struct dn_build *b, int value, int *ret_tensor, rad_layout *ret_layout, rad_error *err) {
     rad_md md;
     rad_status st = dn_native(b, value, ret_tensor, err);
     if (st != RAD_OK)
@@ -25,8 +24,7 @@ rad_status dn_channel_form(struct dn_build *b, int value, int *ret_tensor, rad_l
 
 /* A window over value x into a result described by `y_shape`; the tensor written is y itself or (keepdims = 0) a view of it. */
 static rad_status pool(struct dn_build *b, int x, int y, const rad_shape *y_shape, dnnl_alg_kind_t alg, const rad_window_params *w,
-                       bool *ret_done, rad_error *err)
-{
+                       bool *ret_done, rad_error *err) {
     rad_prim prim = {0};
     rad_layout layout = RAD_LAYOUT_PLAIN;
     rad_md dst, plain;
@@ -60,8 +58,7 @@ out:
     return st;
 }
 
-rad_status dn_node_pool(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_pool(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     const int x = dn_in(n, 0), y = n->output[0];
     const bool is_max = strstr(n->op->name, "Max") != NULL;
     rad_window_params w;
@@ -90,8 +87,7 @@ rad_status dn_node_pool(struct dn_build *b, const rad_node *n, bool *ret_done, r
 /* ---------------------------------------------------------------- reductions */
 
 /* Axes of a reduction from attribute or constant input as flags per dim of `s`; false when they are not known now. */
-static bool reduced_axes(const struct dn_build *b, const rad_node *n, const rad_shape *s, bool *ret)
-{
+static bool reduced_axes(const struct dn_build *b, const rad_node *n, const rad_shape *s, bool *ret) {
     const rad_attr *a = rad_node_attr(n, "axes");
     const int input = dn_in(n, 1);
     int64_t count = 0;
@@ -120,8 +116,7 @@ static bool reduced_axes(const struct dn_build *b, const rad_node *n, const rad_
     return count > 0 || rad_node_attr_int(n, "noop_with_empty_axes", 0) == 0;
 }
 
-rad_status dn_node_reduce(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_reduce(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     const int x = dn_in(n, 0), y = n->output[0];
     const bool is_max = strcmp(n->op->name, "ReduceMax") == 0;
     bool reduced[RAD_MAX_RANK];
@@ -159,8 +154,7 @@ out:
 
 /* ---------------------------------------------------------------- normalisation */
 
-rad_status dn_node_batch_norm(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_batch_norm(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     const int x = dn_in(n, 0);
     int y = n->output[0];
     if (!dn_is_float(b, x) || !dn_is_float(b, y) || dn_value_of(b, x)->shape.rank < 2 || rad_node_attr_int(n, "training_mode", 0) != 0)
@@ -196,8 +190,7 @@ out:
     return st;
 }
 
-rad_status dn_node_layer_norm(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_layer_norm(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     const int x = dn_in(n, 0), scale = dn_in(n, 1), shift = dn_in(n, 2), y = n->output[0];
     if (!dn_is_float(b, x) || !dn_is_float(b, y) || !dn_is_float(b, scale) || !dn_is_float(b, shift))
         return RAD_OK;
@@ -229,8 +222,7 @@ out:
 
 /* ---------------------------------------------------------------- softmax */
 
-rad_status dn_node_softmax(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err)
-{
+rad_status dn_node_softmax(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     const int x = dn_in(n, 0), y = n->output[0];
     if (!dn_is_float(b, x) || !dn_is_float(b, y) || dn_value_of(b, x)->shape.rank < 1)
         return RAD_OK;

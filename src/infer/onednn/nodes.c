@@ -53,16 +53,14 @@ static const struct {
     {"Unsqueeze", dn_node_view},
 };
 
-dn_translate dn_translator(const char *op_name)
-{
+dn_translate dn_translator(const char *op_name) {
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(table[i].op, op_name) == 0)
             return table[i].translate;
     return NULL;
 }
 
-rad_status dn_make_viewed(struct dn_build *b, int y, const rad_md *md, int *ret_tensor, rad_error *err)
-{
+rad_status dn_make_viewed(struct dn_build *b, int y, const rad_md *md, int *ret_tensor, rad_error *err) {
     int plain = -1;
     rad_status st = dn_make_plain(b, y, &plain, err);
     return st == RAD_OK ? dn_view(b, plain, md, ret_tensor, err) : st;

@@ -11,8 +11,7 @@ struct state {
     dnnl_engine_t engine;
 };
 
-static const char *isa_name(dnnl_cpu_isa_t isa)
-{
+static const char *isa_name(dnnl_cpu_isa_t isa) {
     switch (isa) {
     case dnnl_cpu_isa_sse41:
         return "SSE4.1";
@@ -35,14 +34,12 @@ static const char *isa_name(dnnl_cpu_isa_t isa)
     }
 }
 
-static bool has_bf16(void)
-{
+static bool has_bf16(void) {
     const unsigned isa = (unsigned)dnnl_get_effective_cpu_isa(), bf16 = (unsigned)dnnl_cpu_isa_avx512_core_bf16;
     return (isa & bf16) == bf16;
 }
 
-static rad_status backend_open(void **ret_state, char *ret_version, size_t version_cap, rad_error *err)
-{
+static rad_status backend_open(void **ret_state, char *ret_version, size_t version_cap, rad_error *err) {
     struct state *s = rad_calloc(1, sizeof *s);
     if (s == NULL)
         return rad_error_set(err, RAD_E_NOMEM, "no memory");
@@ -57,22 +54,19 @@ static rad_status backend_open(void **ret_state, char *ret_version, size_t versi
     return RAD_OK;
 }
 
-static void backend_close(void *state)
-{
+static void backend_close(void *state) {
     struct state *s = state;
     (void)dnnl_engine_destroy(s->engine);
     free(s);
 }
 
-static int64_t plan_batch(void *state, rad_precision p)
-{
+static int64_t plan_batch(void *state, rad_precision p) {
     (void)state;
     (void)p;
     return 1;
 }
 
-static rad_status precision(void *state, rad_precision p, rad_error *err)
-{
+static rad_status precision(void *state, rad_precision p, rad_error *err) {
     (void)state;
     if (p == RAD_PREC_FP32 || (p == RAD_PREC_BF16 && has_bf16()))
         return RAD_OK;
@@ -84,8 +78,7 @@ static rad_status precision(void *state, rad_precision p, rad_error *err)
 }
 
 /* What oneDNN has no fast primitive for is evaluated by the operator table inside the same plan. */
-static bool supports(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap)
-{
+static bool supports(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap) {
     (void)state;
     (void)g;
     (void)p;
@@ -95,8 +88,7 @@ static bool supports(void *state, const rad_graph *g, const rad_node *n, rad_pre
     return false;
 }
 
-static rad_status plan_create(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err)
-{
+static rad_status plan_create(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err) {
     struct state *s = state;
     struct dn_plan *plan = NULL;
     /* Primitives are laid out for the team that is current when they are made. */
@@ -109,18 +101,15 @@ static rad_status plan_create(void *state, const rad_graph *g, rad_precision p, 
     return st;
 }
 
-static void plan_destroy(rad_plan *plan)
-{
+static void plan_destroy(rad_plan *plan) {
     dn_plan_free((struct dn_plan *)plan);
 }
 
-static size_t plan_describe(const rad_plan *plan, char *buf, size_t cap)
-{
+static size_t plan_describe(const rad_plan *plan, char *buf, size_t cap) {
     return dn_plan_text((const struct dn_plan *)plan, buf, cap);
 }
 
-static rad_status exec_create(rad_plan *plan, rad_exec **ret, rad_error *err)
-{
+static rad_status exec_create(rad_plan *plan, rad_exec **ret, rad_error *err) {
     struct dn_exec *x = NULL;
     const rad_status st = dn_exec_create((const struct dn_plan *)plan, &x, err);
     if (st == RAD_OK)
@@ -128,13 +117,11 @@ static rad_status exec_create(rad_plan *plan, rad_exec **ret, rad_error *err)
     return st;
 }
 
-static rad_status exec_run(rad_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status exec_run(rad_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     return dn_exec_run((struct dn_exec *)x, in, out, err);
 }
 
-static void exec_destroy(rad_exec *x)
-{
+static void exec_destroy(rad_exec *x) {
     dn_exec_destroy((struct dn_exec *)x);
 }
 

@@ -6,14 +6,12 @@
 
 /* ---------------------------------------------------------------- lifetimes */
 
-static void use(struct dn_build *b, int value, int node)
-{
+static void use(struct dn_build *b, int value, int node) {
     if (value >= 0 && node > b->value[value].last_use)
         b->value[value].last_use = node;
 }
 
-static void find_last_uses(struct dn_build *b)
-{
+static void find_last_uses(struct dn_build *b) {
     const rad_graph *g = b->graph;
     for (int i = 0; i < g->n_value; i++)
         b->value[i] = (struct dn_value){.last_use = -1, .slot_root = -1};
@@ -29,8 +27,7 @@ static void find_last_uses(struct dn_build *b)
 /* ---------------------------------------------------------------- evaluation */
 
 /* A node that oneDNN has no fast primitive for: the operator table's own evaluation, on plain tensors. */
-static rad_status translate_eval(struct dn_build *b, const rad_node *n, rad_error *err)
-{
+static rad_status translate_eval(struct dn_build *b, const rad_node *n, rad_error *err) {
     const int n_arg = n->n_input + n->n_output + 1;
     struct dn_arg *arg = rad_calloc((size_t)n_arg, sizeof *arg);
     rad_status st = RAD_OK;
@@ -59,8 +56,7 @@ out:
     return st;
 }
 
-static void drop_constant(struct dn_plan *p, struct dn_root *r)
-{
+static void drop_constant(struct dn_plan *p, struct dn_root *r) {
     p->constant_size -= r->size;
     free(r->owned);
     r->owned = NULL;
@@ -69,8 +65,7 @@ static void drop_constant(struct dn_plan *p, struct dn_root *r)
 
 #define LARGE_WEIGHT ((size_t)1 << 20) /* bytes: worth a system call */
 
-static bool is_output_root(const struct dn_build *b, const rad_node *n, int root)
-{
+static bool is_output_root(const struct dn_build *b, const rad_node *n, int root) {
     for (int k = 0; k < n->n_output; k++)
         for (int f = 0; n->output[k] >= 0 && f < b->value[n->output[k]].n_form; f++)
             if (b->plan->tensor[b->value[n->output[k]].form[f]].root == root)
@@ -81,8 +76,7 @@ static bool is_output_root(const struct dn_build *b, const rad_node *n, int root
 /* The aligned copy of a weight has done its work when the only node that reads it went another way: freeing it now, not at the end, keeps
  * the peak at one copy of the network instead of two. Only after the node is done: a translator that gives up leaves the weight to
  * evaluation. */
-static void drop_copies(struct dn_build *b, const rad_node *n)
-{
+static void drop_copies(struct dn_build *b, const rad_node *n) {
     for (int k = 0; k < n->n_input; k++) {
         const int v = n->input[k];
         if (!dn_is_const(b, v) || dn_value_of(b, v)->n_use != 1 || b->value[v].n_form == 0)
@@ -98,8 +92,7 @@ static void drop_copies(struct dn_build *b, const rad_node *n)
     }
 }
 
-static rad_status translate(struct dn_build *b, const rad_node *n, rad_error *err)
-{
+static rad_status translate(struct dn_build *b, const rad_node *n, rad_error *err) {
     bool done = n->n_output > 0 && n->output[0] >= 0 && b->value[n->output[0]].done;
     const dn_translate fast = dn_translator(n->op->name);
     rad_status st = RAD_OK;
@@ -114,8 +107,7 @@ static rad_status translate(struct dn_build *b, const rad_node *n, rad_error *er
 
 /* ---------------------------------------------------------------- arena */
 
-static int by_size(const void *a, const void *b, const struct dn_root *root)
-{
+static int by_size(const void *a, const void *b, const struct dn_root *root) {
     const struct dn_root *x = &root[*(const int *)a], *y = &root[*(const int *)b];
     if (x->size != y->size)
         return x->size < y->size ? 1 : -1;
@@ -123,8 +115,7 @@ static int by_size(const void *a, const void *b, const struct dn_root *root)
 }
 
 /* Sorts `order` by falling size (heapsort: qsort has no context argument in C17). */
-static void sort_by_size(int *order, int n, const struct dn_root *root)
-{
+static void sort_by_size(int *order, int n, const struct dn_root *root) {
     for (int end = n, start = n / 2; end > 1;) {
         int at;
         if (start > 0) {
@@ -148,8 +139,7 @@ static void sort_by_size(int *order, int n, const struct dn_root *root)
 }
 
 /* Largest first, each at the lowest place that is free during its whole life. */
-static rad_status place_roots(struct dn_plan *p, rad_error *err)
-{
+static rad_status place_roots(struct dn_plan *p, rad_error *err) {
     int *order = rad_calloc((size_t)p->n_root, sizeof *order), *placed = rad_calloc((size_t)p->n_root, sizeof *placed);
     int n = 0, n_placed = 0;
     if (order == NULL || placed == NULL) {
@@ -194,8 +184,7 @@ static rad_status place_roots(struct dn_plan *p, rad_error *err)
 
 /* ---------------------------------------------------------------- build */
 
-static rad_status build_inputs(struct dn_build *b, rad_error *err)
-{
+static rad_status build_inputs(struct dn_build *b, rad_error *err) {
     for (int i = 0; i < b->graph->n_input; i++) {
         rad_status st = dn_make_plain(b, b->graph->input[i], &b->plan->input[i], err);
         if (st != RAD_OK)
@@ -206,8 +195,7 @@ static rad_status build_inputs(struct dn_build *b, rad_error *err)
     return RAD_OK;
 }
 
-static rad_status build_outputs(struct dn_build *b, rad_error *err)
-{
+static rad_status build_outputs(struct dn_build *b, rad_error *err) {
     b->node = b->graph->n_node;
     for (int i = 0; i < b->graph->n_output; i++) {
         rad_status st = dn_get_plain(b, b->graph->output[i], &b->plan->output[i], err);
@@ -220,8 +208,7 @@ static rad_status build_outputs(struct dn_build *b, rad_error *err)
 }
 
 /* The source of a constant that was reordered is not needed any more when no step reads it. */
-static void drop_unused_constants(struct dn_plan *p)
-{
+static void drop_unused_constants(struct dn_plan *p) {
     for (int i = 0; i < p->n_root; i++) {
         struct dn_root *r = &p->root[i];
         if (r->owned != NULL && r->first < 0 && r->last < 0)
@@ -229,8 +216,7 @@ static void drop_unused_constants(struct dn_plan *p)
     }
 }
 
-rad_status dn_plan_build(const rad_graph *g, dnnl_engine_t engine, rad_precision p, struct dn_plan **ret, rad_error *err)
-{
+rad_status dn_plan_build(const rad_graph *g, dnnl_engine_t engine, rad_precision p, struct dn_plan **ret, rad_error *err) {
     struct dn_build b = {.graph = g, .engine = engine, .type = p == RAD_PREC_BF16 ? dnnl_bf16 : dnnl_f32, .layout = rad_prim_best_layout()};
     rad_status st = RAD_OK;
     b.plan = rad_calloc(1, sizeof *b.plan);
@@ -264,8 +250,7 @@ out:
     return st;
 }
 
-void dn_plan_free(struct dn_plan *plan)
-{
+void dn_plan_free(struct dn_plan *plan) {
     if (plan == NULL)
         return;
     for (int i = 0; i < plan->n_step; i++)
@@ -281,8 +266,7 @@ void dn_plan_free(struct dn_plan *plan)
     free(plan);
 }
 
-size_t dn_plan_text(const struct dn_plan *p, char *buf, size_t cap)
-{
+size_t dn_plan_text(const struct dn_plan *p, char *buf, size_t cap) {
     size_t at = 0;
     int n = snprintf(buf, cap, "%s, %d steps, arena %.1f MB, weights %.1f MB\n", rad_precision_name(p->precision), p->n_step,
                      (double)p->arena_size / 1e6, (double)p->constant_size / 1e6);

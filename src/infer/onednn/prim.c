@@ -6,8 +6,7 @@
 
 /* ---------------------------------------------------------------- memory descriptors */
 
-dnnl_data_type_t rad_md_type(rad_dtype t)
-{
+dnnl_data_type_t rad_md_type(rad_dtype t) {
     switch (t) {
     case RAD_DT_F32:
         return dnnl_f32;
@@ -19,33 +18,28 @@ dnnl_data_type_t rad_md_type(rad_dtype t)
 }
 
 /* The library's functions read whole arrays of DNNL_MAX_NDIMS. */
-static void widen(dnnl_dims_t ret, const int64_t *from, int n)
-{
+static void widen(dnnl_dims_t ret, const int64_t *from, int n) {
     memset(ret, 0, sizeof(dnnl_dims_t));
     memcpy(ret, from, (size_t)n * sizeof ret[0]);
 }
 
-static bool has_avx512(void)
-{
+static bool has_avx512(void) {
     const unsigned isa = (unsigned)dnnl_get_effective_cpu_isa(), core = (unsigned)dnnl_cpu_isa_avx512_core;
     return (isa & core) == core;
 }
 
 /* 16 channels fill an AVX-512 register, 8 an AVX one. */
-static int channel_block(void)
-{
+static int channel_block(void) {
     return has_avx512() ? 16 : 8;
 }
 
-rad_layout rad_prim_best_layout(void)
-{
+rad_layout rad_prim_best_layout(void) {
     /* The library's batched-gemm kernels for channels-last need AVX-512: ResNet-50 at batch 1, one core, 38.2 ms against 42.5 ms blocked.
      * Without it the blocked kernels are the fast ones (322 ms against 291 ms with AVX2), and concatenation is free. */
     return has_avx512() ? RAD_LAYOUT_LAST : RAD_LAYOUT_BLOCKED;
 }
 
-bool rad_md_layout(rad_md *md, const rad_shape *s, dnnl_data_type_t type, rad_layout layout)
-{
+bool rad_md_layout(rad_md *md, const rad_shape *s, dnnl_data_type_t type, rad_layout layout) {
     static const dnnl_format_tag_t plain[RAD_MAX_RANK + 1] = {dnnl_a,     dnnl_a,      dnnl_ab,      dnnl_abc,     dnnl_abcd,
                                                               dnnl_abcde, dnnl_abcdef, dnnl_abcdefg, dnnl_abcdefgh};
     static const dnnl_format_tag_t channels[3][3] = {/* rank 3 to 5: blocks of 16, blocks of 8, channels last */
@@ -66,31 +60,26 @@ bool rad_md_layout(rad_md *md, const rad_shape *s, dnnl_data_type_t type, rad_la
     return dnnl_memory_desc_init_by_tag(md, rank, dims, type, tag) == dnnl_success;
 }
 
-bool rad_md_strided(rad_md *md, const rad_shape *s, dnnl_data_type_t type, const int64_t *stride)
-{
+bool rad_md_strided(rad_md *md, const rad_shape *s, dnnl_data_type_t type, const int64_t *stride) {
     dnnl_dims_t dims, strides;
     widen(dims, s->dim, s->rank);
     widen(strides, stride, s->rank);
     return dnnl_memory_desc_init_by_strides(md, s->rank, dims, type, strides) == dnnl_success;
 }
 
-size_t rad_md_size(const rad_md *md)
-{
+size_t rad_md_size(const rad_md *md) {
     return dnnl_memory_desc_get_size(md);
 }
 
-bool rad_md_equal(const rad_md *a, const rad_md *b)
-{
+bool rad_md_equal(const rad_md *a, const rad_md *b) {
     return dnnl_memory_desc_equal(a, b) != 0;
 }
 
-bool rad_md_is_padded(const rad_md *md)
-{
+bool rad_md_is_padded(const rad_md *md) {
     return memcmp(md->dims, md->padded_dims, (size_t)md->ndims * sizeof md->dims[0]) != 0;
 }
 
-bool rad_md_is_plain(const rad_md *md)
-{
+bool rad_md_is_plain(const rad_md *md) {
     if (md->format_kind != dnnl_blocked || md->offset0 != 0 || md->extra.flags != 0)
         return false;
     const dnnl_blocking_desc_t *b = &md->format_desc.blocking;
@@ -118,15 +107,13 @@ bool rad_md_is_plain(const rad_md *md)
     return true;
 }
 
-bool rad_md_same_bytes(const rad_md *a, const rad_md *b)
-{
+bool rad_md_same_bytes(const rad_md *a, const rad_md *b) {
     if (a->data_type != b->data_type || a->ndims != b->ndims || memcmp(a->dims, b->dims, (size_t)a->ndims * sizeof a->dims[0]) != 0)
         return false;
     return rad_md_equal(a, b) || (rad_md_is_plain(a) && rad_md_is_plain(b));
 }
 
-rad_layout rad_md_get_layout(const rad_md *md)
-{
+rad_layout rad_md_get_layout(const rad_md *md) {
     if (md->format_kind != dnnl_blocked)
         return RAD_LAYOUT_ANY;
     rad_shape s = {.rank = md->ndims};
@@ -139,21 +126,18 @@ rad_layout rad_md_get_layout(const rad_md *md)
     return rad_md_is_plain(md) ? RAD_LAYOUT_PLAIN : RAD_LAYOUT_ANY;
 }
 
-bool rad_md_permute(rad_md *ret, const rad_md *md, const int *perm)
-{
+bool rad_md_permute(rad_md *ret, const rad_md *md, const int *perm) {
     return dnnl_memory_desc_permute_axes(ret, md, perm) == dnnl_success;
 }
 
-bool rad_md_box(rad_md *ret, const rad_md *md, const int64_t *dims, const int64_t *offset)
-{
+bool rad_md_box(rad_md *ret, const rad_md *md, const int64_t *dims, const int64_t *offset) {
     dnnl_dims_t d, o;
     widen(d, dims, md->ndims);
     widen(o, offset, md->ndims);
     return dnnl_memory_desc_init_submemory(ret, md, d, o) == dnnl_success;
 }
 
-const char *rad_md_text(const rad_md *md, char *buf, size_t cap)
-{
+const char *rad_md_text(const rad_md *md, char *buf, size_t cap) {
     static const char *const words[] = {"plain", "blocked", "channels-last", "own layout"};
     size_t at = 0;
     int n = snprintf(buf, cap, "%s ", md->data_type == dnnl_bf16 ? "bf16" : "f32");
@@ -169,15 +153,13 @@ const char *rad_md_text(const rad_md *md, char *buf, size_t cap)
 
 /* ---------------------------------------------------------------- primitives */
 
-void rad_prim_release(rad_prim *p)
-{
+void rad_prim_release(rad_prim *p) {
     if (p->prim != NULL)
         (void)dnnl_primitive_destroy(p->prim);
     p->prim = NULL;
 }
 
-static dnnl_status_t append(dnnl_post_ops_t ops, const rad_post *post)
-{
+static dnnl_status_t append(dnnl_post_ops_t ops, const rad_post *post) {
     dnnl_status_t s = dnnl_success;
     if (post != NULL && post->sum)
         s = dnnl_post_ops_append_sum(ops, 1.0f);
@@ -186,8 +168,7 @@ static dnnl_status_t append(dnnl_post_ops_t ops, const rad_post *post)
     return s;
 }
 
-static dnnl_primitive_attr_t attributes(const rad_post *post)
-{
+static dnnl_primitive_attr_t attributes(const rad_post *post) {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
     if (dnnl_primitive_attr_create(&attr) != dnnl_success)
@@ -207,16 +188,14 @@ static dnnl_primitive_attr_t attributes(const rad_post *post)
     return NULL;
 }
 
-static rad_md query(const_dnnl_primitive_desc_t pd, dnnl_query_t what, int index)
-{
+static rad_md query(const_dnnl_primitive_desc_t pd, dnnl_query_t what, int index) {
     const rad_md *md = dnnl_primitive_desc_query_md(pd, what, index);
     return md != NULL ? *md : (rad_md){0};
 }
 
 enum { TAKE_ANY = 1, TAKE_GEMM = 2 };
 
-static bool is_welcome(const char *impl, int take)
-{
+static bool is_welcome(const char *impl, int take) {
     if ((take & TAKE_ANY) != 0)
         return true;
     if (strncmp(impl, "ref", 3) == 0)
@@ -225,8 +204,7 @@ static bool is_welcome(const char *impl, int take)
 }
 
 /* Turns a primitive descriptor (consumed) into a primitive. */
-static bool finish(dnnl_primitive_desc_t pd, int take, rad_prim *ret)
-{
+static bool finish(dnnl_primitive_desc_t pd, int take, rad_prim *ret) {
     const char *impl = "";
     rad_prim p = {0};
     bool ok = dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&impl) == dnnl_success && is_welcome(impl, take) &&
@@ -249,8 +227,7 @@ static bool finish(dnnl_primitive_desc_t pd, int take, rad_prim *ret)
     return ok;
 }
 
-static bool make(dnnl_engine_t engine, const void *desc, const rad_post *post, int take, rad_prim *ret)
-{
+static bool make(dnnl_engine_t engine, const void *desc, const rad_post *post, int take, rad_prim *ret) {
     dnnl_primitive_attr_t attr = attributes(post);
     if (attr == NULL)
         return false;
@@ -261,8 +238,7 @@ static bool make(dnnl_engine_t engine, const void *desc, const rad_post *post, i
 }
 
 /* The library counts dilation from 0, and wants the far padding that makes the sizes exact. */
-static void window(const rad_window_params *w, dnnl_dims_t stride, dnnl_dims_t dilation, dnnl_dims_t begin, dnnl_dims_t end)
-{
+static void window(const rad_window_params *w, dnnl_dims_t stride, dnnl_dims_t dilation, dnnl_dims_t begin, dnnl_dims_t end) {
     memset(dilation, 0, sizeof(dnnl_dims_t));
     widen(stride, w->stride, w->n_axis);
     widen(begin, w->pad_begin, w->n_axis);
@@ -271,8 +247,7 @@ static void window(const rad_window_params *w, dnnl_dims_t stride, dnnl_dims_t d
         dilation[i] = w->dilation[i] - 1;
 }
 
-bool rad_prim_conv(dnnl_engine_t engine, const rad_conv_desc *c, const rad_post *post, rad_prim *ret)
-{
+bool rad_prim_conv(dnnl_engine_t engine, const rad_conv_desc *c, const rad_post *post, rad_prim *ret) {
     dnnl_dims_t stride, dilation, begin, end;
     window(&c->window, stride, dilation, begin, end);
     const rad_md *bias = c->has_bias ? &c->bias : NULL;
@@ -291,22 +266,20 @@ bool rad_prim_conv(dnnl_engine_t engine, const rad_conv_desc *c, const rad_post 
 }
 
 bool rad_prim_inner_product(dnnl_engine_t engine, const rad_md *src, const rad_md *weights, const rad_md *bias, const rad_md *dst,
-                            const rad_post *post, rad_prim *ret)
-{
+                            const rad_post *post, rad_prim *ret) {
     dnnl_inner_product_desc_t d;
     return dnnl_inner_product_forward_desc_init(&d, dnnl_forward_inference, src, weights, bias, dst) == dnnl_success &&
            make(engine, &d, post, TAKE_GEMM, ret);
 }
 
-bool rad_prim_matmul(dnnl_engine_t engine, const rad_md *src, const rad_md *weights, const rad_md *dst, const rad_post *post, rad_prim *ret)
-{
+bool rad_prim_matmul(dnnl_engine_t engine, const rad_md *src, const rad_md *weights, const rad_md *dst, const rad_post *post,
+                     rad_prim *ret) {
     dnnl_matmul_desc_t d;
     return dnnl_matmul_desc_init(&d, src, weights, NULL, dst) == dnnl_success && make(engine, &d, post, TAKE_GEMM, ret);
 }
 
 bool rad_prim_pool(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src, const rad_md *dst, const rad_window_params *w,
-                   rad_prim *ret)
-{
+                   rad_prim *ret) {
     dnnl_dims_t stride, dilation, begin, end, kernel;
     window(w, stride, dilation, begin, end);
     widen(kernel, w->kernel, w->n_axis);
@@ -316,30 +289,26 @@ bool rad_prim_pool(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src,
            make(engine, &d, NULL, 0, ret);
 }
 
-bool rad_prim_eltwise(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *md, float alpha, float beta, rad_prim *ret)
-{
+bool rad_prim_eltwise(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *md, float alpha, float beta, rad_prim *ret) {
     dnnl_eltwise_desc_t d;
     return dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, alg, md, alpha, beta) == dnnl_success &&
            make(engine, &d, NULL, 0, ret);
 }
 
 bool rad_prim_binary(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src0, const rad_md *src1, const rad_md *dst,
-                     const rad_post *post, rad_prim *ret)
-{
+                     const rad_post *post, rad_prim *ret) {
     dnnl_binary_desc_t d;
     return dnnl_binary_desc_init(&d, alg, src0, src1, dst) == dnnl_success && make(engine, &d, post, 0, ret);
 }
 
-bool rad_prim_softmax(dnnl_engine_t engine, bool logarithm, const rad_md *md, int axis, rad_prim *ret)
-{
+bool rad_prim_softmax(dnnl_engine_t engine, bool logarithm, const rad_md *md, int axis, rad_prim *ret) {
     dnnl_softmax_v2_desc_t d;
     return dnnl_softmax_v2_forward_desc_init(&d, dnnl_forward_inference, logarithm ? dnnl_softmax_log : dnnl_softmax_accurate, md, md,
                                              axis) == dnnl_success &&
            make(engine, &d, NULL, 0, ret);
 }
 
-bool rad_prim_batch_norm(dnnl_engine_t engine, const rad_md *md, float epsilon, bool relu, rad_prim *ret)
-{
+bool rad_prim_batch_norm(dnnl_engine_t engine, const rad_md *md, float epsilon, bool relu, rad_prim *ret) {
     dnnl_batch_normalization_desc_t d;
     const unsigned flags =
         (unsigned)dnnl_use_global_stats | (unsigned)dnnl_use_scale | (unsigned)dnnl_use_shift | (relu ? (unsigned)dnnl_fuse_norm_relu : 0u);
@@ -347,30 +316,26 @@ bool rad_prim_batch_norm(dnnl_engine_t engine, const rad_md *md, float epsilon, 
            make(engine, &d, NULL, 0, ret);
 }
 
-bool rad_prim_layer_norm(dnnl_engine_t engine, const rad_md *md, float epsilon, rad_prim *ret)
-{
+bool rad_prim_layer_norm(dnnl_engine_t engine, const rad_md *md, float epsilon, rad_prim *ret) {
     dnnl_layer_normalization_desc_t d;
     const unsigned flags = (unsigned)dnnl_use_scale | (unsigned)dnnl_use_shift;
     return dnnl_layer_normalization_forward_desc_init(&d, dnnl_forward_inference, md, NULL, epsilon, flags) == dnnl_success &&
            make(engine, &d, NULL, 0, ret);
 }
 
-bool rad_prim_reduction(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src, const rad_md *dst, rad_prim *ret)
-{
+bool rad_prim_reduction(dnnl_engine_t engine, dnnl_alg_kind_t alg, const rad_md *src, const rad_md *dst, rad_prim *ret) {
     dnnl_reduction_desc_t d;
     return dnnl_reduction_desc_init(&d, alg, src, dst, 0.0f, 0.0f) == dnnl_success && make(engine, &d, NULL, 0, ret);
 }
 
-bool rad_prim_resampling(dnnl_engine_t engine, bool linear, const rad_md *src, const rad_md *dst, const float *factor, rad_prim *ret)
-{
+bool rad_prim_resampling(dnnl_engine_t engine, bool linear, const rad_md *src, const rad_md *dst, const float *factor, rad_prim *ret) {
     dnnl_resampling_desc_t d;
     return dnnl_resampling_forward_desc_init(&d, dnnl_forward_inference, linear ? dnnl_resampling_linear : dnnl_resampling_nearest, factor,
                                              src, dst) == dnnl_success &&
            make(engine, &d, NULL, 0, ret);
 }
 
-bool rad_prim_concat(dnnl_engine_t engine, int n, int axis, const rad_md *src, const rad_md *dst, rad_prim *ret)
-{
+bool rad_prim_concat(dnnl_engine_t engine, int n, int axis, const rad_md *src, const rad_md *dst, rad_prim *ret) {
     dnnl_primitive_attr_t attr = attributes(NULL);
     if (attr == NULL)
         return false;
@@ -380,8 +345,7 @@ bool rad_prim_concat(dnnl_engine_t engine, int n, int axis, const rad_md *src, c
     return s == dnnl_success && finish(pd, TAKE_ANY, ret);
 }
 
-bool rad_prim_reorder(dnnl_engine_t engine, const rad_md *src, const rad_md *dst, rad_prim *ret)
-{
+bool rad_prim_reorder(dnnl_engine_t engine, const rad_md *src, const rad_md *dst, rad_prim *ret) {
     dnnl_primitive_attr_t attr = attributes(NULL);
     if (attr == NULL)
         return false;

@@ -13,17 +13,17 @@
 
 typedef struct ref_plan {
     const rad_graph *g;
-    size_t *offset;      /* per value, in the arena; of a constant in `constant`; meaningless for inputs */
+    size_t *offset; /* per value, in the arena; of a constant in `constant`; meaningless for inputs */
     size_t arena;
     unsigned char *constant; /* copies: the model's bytes lie in a file that somebody may overwrite */
-    int widest;          /* most inputs, outputs of any node */
+    int widest;              /* most inputs, outputs of any node */
 } ref_plan;
 
 typedef struct ref_exec {
     const ref_plan *plan;
     unsigned char *arena;
-    rad_tensor *value;   /* per value: view of its data during a run */
-    rad_tensor *arg;     /* room for one node's inputs and outputs */
+    rad_tensor *value; /* per value: view of its data during a run */
+    rad_tensor *arg;   /* room for one node's inputs and outputs */
 } ref_exec;
 
 /* A stretch of the arena that a value holds until node `last` has run. */
@@ -32,28 +32,24 @@ typedef struct hold {
     int last;
 } hold;
 
-static rad_status ref_open(void **ret_state, char *ret_version, size_t version_cap, rad_error *err)
-{
+static rad_status ref_open(void **ret_state, char *ret_version, size_t version_cap, rad_error *err) {
     (void)err;
     *ret_state = NULL;
     (void)snprintf(ret_version, version_cap, "ref %d", REVISION);
     return RAD_OK;
 }
 
-static void ref_close(void *state)
-{
+static void ref_close(void *state) {
     (void)state;
 }
 
-static int64_t ref_plan_batch(void *state, rad_precision p)
-{
+static int64_t ref_plan_batch(void *state, rad_precision p) {
     (void)state;
     (void)p;
     return 1;
 }
 
-static rad_status ref_precision(void *state, rad_precision p, rad_error *err)
-{
+static rad_status ref_precision(void *state, rad_precision p, rad_error *err) {
     (void)state;
     if (p == RAD_PREC_FP32)
         return RAD_OK;
@@ -61,8 +57,7 @@ static rad_status ref_precision(void *state, rad_precision p, rad_error *err)
                          rad_precision_name(p));
 }
 
-static bool ref_supports(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap)
-{
+static bool ref_supports(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap) {
     (void)state;
     (void)g;
     if (p != RAD_PREC_FP32)
@@ -72,14 +67,12 @@ static bool ref_supports(void *state, const rad_graph *g, const rad_node *n, rad
 
 /* ---------------------------------------------------------------- plan */
 
-static bool is_made(const rad_graph *g, int v)
-{
+static bool is_made(const rad_graph *g, int v) {
     return g->value[v].producer >= 0 && g->value[v].data == NULL;
 }
 
 /* Last node that reads each value; the node count for graph outputs. A value that nobody reads lives while its node runs. */
-static void last_uses(const rad_graph *g, int *last)
-{
+static void last_uses(const rad_graph *g, int *last) {
     for (int v = 0; v < g->n_value; v++)
         last[v] = g->value[v].producer;
     for (int i = 0; i < g->n_node; i++) {
@@ -96,8 +89,7 @@ static void last_uses(const rad_graph *g, int *last)
 }
 
 /* First fit: holds are sorted by begin; those that ended before node i are dropped on the way. */
-static bool place(hold *holds, int *n_hold, int node, int last, size_t size, size_t *ret_begin)
-{
+static bool place(hold *holds, int *n_hold, int node, int last, size_t size, size_t *ret_begin) {
     int kept = 0;
     for (int h = 0; h < *n_hold; h++) {
         if (holds[h].last >= node)
@@ -118,8 +110,7 @@ static bool place(hold *holds, int *n_hold, int node, int last, size_t size, siz
     return true;
 }
 
-static void ref_plan_destroy(rad_plan *plan)
-{
+static void ref_plan_destroy(rad_plan *plan) {
     ref_plan *p = (ref_plan *)plan;
     if (p == NULL)
         return;
@@ -128,8 +119,7 @@ static void ref_plan_destroy(rad_plan *plan)
     free(p);
 }
 
-static rad_status copy_constants(ref_plan *p, const rad_graph *g, rad_error *err)
-{
+static rad_status copy_constants(ref_plan *p, const rad_graph *g, rad_error *err) {
     size_t total = 0, size;
     for (int v = 0; v < g->n_value; v++) {
         if (g->value[v].data == NULL)
@@ -149,8 +139,7 @@ static rad_status copy_constants(ref_plan *p, const rad_graph *g, rad_error *err
     return RAD_OK;
 }
 
-static rad_status ref_plan_create(void *state, const rad_graph *g, rad_precision precision, rad_plan **ret, rad_error *err)
-{
+static rad_status ref_plan_create(void *state, const rad_graph *g, rad_precision precision, rad_plan **ret, rad_error *err) {
     (void)state;
     rad_status st = RAD_OK;
     int n_hold = 0;
@@ -197,8 +186,7 @@ out:
     return st;
 }
 
-static size_t ref_plan_describe(const rad_plan *plan, char *buf, size_t cap)
-{
+static size_t ref_plan_describe(const rad_plan *plan, char *buf, size_t cap) {
     const ref_plan *p = (const ref_plan *)plan;
     size_t at = 0;
     int k = snprintf(buf, cap, "ref: %d nodes, plain loops in double, %zu bytes of activations\n", p->g->n_node, p->arena);
@@ -215,8 +203,7 @@ static size_t ref_plan_describe(const rad_plan *plan, char *buf, size_t cap)
 
 /* ---------------------------------------------------------------- exec */
 
-static void ref_exec_destroy(rad_exec *exec)
-{
+static void ref_exec_destroy(rad_exec *exec) {
     ref_exec *x = (ref_exec *)exec;
     if (x == NULL)
         return;
@@ -226,8 +213,7 @@ static void ref_exec_destroy(rad_exec *exec)
     free(x);
 }
 
-static rad_status ref_exec_create(rad_plan *plan, rad_exec **ret, rad_error *err)
-{
+static rad_status ref_exec_create(rad_plan *plan, rad_exec **ret, rad_error *err) {
     const ref_plan *p = (const ref_plan *)plan;
     const rad_graph *g = p->g;
     ref_exec *x = rad_calloc(1, sizeof *x);
@@ -253,8 +239,7 @@ static rad_status ref_exec_create(rad_plan *plan, rad_exec **ret, rad_error *err
     return RAD_OK;
 }
 
-static rad_status run_node(ref_exec *x, const rad_node *n, rad_error *err)
-{
+static rad_status run_node(ref_exec *x, const rad_node *n, rad_error *err) {
     rad_tensor *in = x->arg, *out = x->arg + n->n_input;
     for (int k = 0; k < n->n_input; k++)
         in[k] = n->input[k] >= 0 ? x->value[n->input[k]] : (rad_tensor){0};
@@ -263,8 +248,7 @@ static rad_status run_node(ref_exec *x, const rad_node *n, rad_error *err)
     return rad_node_eval(n, in, n->residual >= 0 ? &x->value[n->residual] : NULL, out, err);
 }
 
-static rad_status check_view(const rad_graph *g, int v, const rad_tensor *t, const char *what, rad_error *err)
-{
+static rad_status check_view(const rad_graph *g, int v, const rad_tensor *t, const char *what, rad_error *err) {
     char want[96], have[96];
     if (t->dtype == g->value[v].dtype && rad_shape_equal(&t->shape, &g->value[v].shape))
         return RAD_OK;
@@ -273,8 +257,7 @@ static rad_status check_view(const rad_graph *g, int v, const rad_tensor *t, con
                          rad_shape_text(&g->value[v].shape, want, sizeof want));
 }
 
-static rad_status ref_exec_run(rad_exec *exec, const rad_tensor *in, rad_tensor *out, rad_error *err)
-{
+static rad_status ref_exec_run(rad_exec *exec, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     ref_exec *x = (ref_exec *)exec;
     const rad_graph *g = x->plan->g;
     rad_status st = RAD_OK;
