@@ -13,20 +13,21 @@
 
 /* Every operator, in strcmp order (rad_op_find bisects). To add one: its name here, its rad_op_def in the file of its family, its cases in
  * tests/unit/test_ops_*.c. */
-#define RAD_OPS(X)                                                                                                                         \
-    X(Abs)                                                                                                                                 \
-    X(Acos)                                                                                                                                \
-    X(Acosh) X(Add) X(And) X(ArgMax) X(ArgMin) X(Asin) X(Asinh) X(Atan) X(Atanh) X(AveragePool) X(BatchNormalization) X(Cast) X(CastLike)  \
-        X(Ceil) X(Celu) X(Clip) X(Concat) X(Constant) X(ConstantOfShape) X(Conv) X(ConvTranspose) X(Cos) X(Cosh) X(DepthToSpace) X(Div)    \
-            X(Dropout) X(Elu) X(Equal) X(Erf) X(Exp) X(Expand) X(Flatten) X(Floor) X(Gather) X(Gelu) X(Gemm) X(GlobalAveragePool)          \
-                X(GlobalLpPool) X(GlobalMaxPool) X(Greater) X(GreaterOrEqual) X(GroupNormalization) X(HardSigmoid) X(HardSwish) X(Hardmax) \
-                    X(Identity) X(InstanceNormalization) X(LRN) X(LayerNormalization) X(LeakyRelu) X(Less) X(LessOrEqual) X(Log)           \
-                        X(LogSoftmax) X(LpPool) X(MatMul) X(Max) X(MaxPool) X(Mean) X(Min) X(Mish) X(Mod) X(Mul) X(Neg) X(Not) X(Or)       \
-                            X(PRelu) X(Pad) X(Pow) X(Range) X(Reciprocal) X(ReduceL1) X(ReduceL2) X(ReduceLogSum) X(ReduceLogSumExp)       \
-                                X(ReduceMax) X(ReduceMean) X(ReduceMin) X(ReduceProd) X(ReduceSum) X(ReduceSumSquare) X(Relu) X(Reshape)   \
-                                    X(Resize) X(Round) X(Selu) X(Shape) X(Sigmoid) X(Sign) X(Sin) X(Sinh) X(Size) X(Slice) X(Softmax)      \
-                                        X(Softplus) X(Softsign) X(SpaceToDepth) X(Split) X(Sqrt) X(Squeeze) X(Sub) X(Sum) X(Tan) X(Tanh)   \
-                                            X(ThresholdedRelu) X(Tile) X(Transpose) X(Unsqueeze) X(Upsample) X(Where) X(Xor)
+/* The formatter would indent every line of the list further than the last. */
+/* clang-format off */
+#define RAD_OPS(X) \
+    X(Abs) X(Acos) X(Acosh) X(Add) X(And) X(ArgMax) X(ArgMin) X(Asin) X(Asinh) X(Atan) X(Atanh) X(AveragePool) \
+    X(BatchNormalization) X(Cast) X(CastLike) X(Ceil) X(Celu) X(Clip) X(Concat) X(Constant) X(ConstantOfShape) X(Conv) \
+    X(ConvTranspose) X(Cos) X(Cosh) X(DepthToSpace) X(Div) X(Dropout) X(Elu) X(Equal) X(Erf) X(Exp) X(Expand) X(Flatten) X(Floor) \
+    X(Gather) X(Gelu) X(Gemm) X(GlobalAveragePool) X(GlobalLpPool) X(GlobalMaxPool) X(Greater) X(GreaterOrEqual) \
+    X(GroupNormalization) X(HardSigmoid) X(HardSwish) X(Hardmax) X(Identity) X(InstanceNormalization) X(LRN) X(LayerNormalization) \
+    X(LeakyRelu) X(Less) X(LessOrEqual) X(Log) X(LogSoftmax) X(LpPool) X(MatMul) X(Max) X(MaxPool) X(Mean) X(Min) X(Mish) X(Mod) \
+    X(Mul) X(Neg) X(Not) X(Or) X(PRelu) X(Pad) X(Pow) X(Range) X(Reciprocal) X(ReduceL1) X(ReduceL2) X(ReduceLogSum) \
+    X(ReduceLogSumExp) X(ReduceMax) X(ReduceMean) X(ReduceMin) X(ReduceProd) X(ReduceSum) X(ReduceSumSquare) X(Relu) X(Reshape) \
+    X(Resize) X(Round) X(Selu) X(Shape) X(Sigmoid) X(Sign) X(Sin) X(Sinh) X(Size) X(Slice) X(Softmax) X(Softplus) X(Softsign) \
+    X(SpaceToDepth) X(Split) X(Sqrt) X(Squeeze) X(Sub) X(Sum) X(Tan) X(Tanh) X(ThresholdedRelu) X(Tile) X(Transpose) X(Unsqueeze) \
+    X(Upsample) X(Where) X(Xor)
+/* clang-format on */
 
 #define RAD_OP_DECLARE(name) extern const rad_op_def rad_op_##name;
 RAD_OPS(RAD_OP_DECLARE)
