@@ -52,6 +52,16 @@ out:
     return st;
 }
 
+rad_status rad_curve_of_frame(const rad_frame *f, rad_curve *ret, rad_error *err) {
+    int8_t *label = rad_malloc((size_t)f->n + 1);
+    if (!label)
+        return rad_no_memory(err);
+    rad_labels(&f->column[0], f->n, label);
+    rad_status st = rad_curve_init(label, f->column[1].value, f->n, ret, err);
+    free(label);
+    return st;
+}
+
 void rad_curve_release(rad_curve *c) {
     free(c->threshold);
     free(c->tp);

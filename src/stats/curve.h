@@ -3,6 +3,7 @@
 #define RADCOHORT_STATS_CURVE_H
 
 #include "radcohort/base.h"
+#include "radcohort/stats.h"
 
 /* Point j: cases with score >= threshold[j] are called positive; tp[j] and fp[j] of them are right and wrong. Point 0 calls nobody
  * (threshold +infinity), point n_point - 1 calls everybody (the smallest score). Tied scores share a point. */
@@ -14,6 +15,8 @@ typedef struct rad_curve {
 
 /* label 1 or 0, anything else missing; NaN scores are missing. Errors: NOMEM. */
 rad_status rad_curve_init(const int8_t *label, const double *score, int64_t n, rad_curve *ret, rad_error *err) RAD_MUST_CHECK;
+/* The same from a frame whose first columns are label and score. */
+rad_status rad_curve_of_frame(const rad_frame *f, rad_curve *ret, rad_error *err) RAD_MUST_CHECK;
 void rad_curve_release(rad_curve *c);
 
 /* Area under the curve of one stratified bootstrap replicate: as many positives and negatives drawn with replacement.

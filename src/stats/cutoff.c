@@ -269,19 +269,15 @@ static rad_status at_fixed(const rad_frame *f, const rad_arg *arg, int n_arg, bo
     double x, level;
     rad_curve c = {0};
     rad_status st;
-    int8_t *label = rad_malloc((size_t)f->n + 1);
     int64_t *pp = NULL, *pn = NULL, *gp = NULL, *gn = NULL;
     double *value = NULL;
-    if (!label)
-        return rad_no_memory(err);
-    rad_labels(&f->column[0], f->n, label);
     RAD_TRY(rad_arg_fraction(arg, n_arg, 0, want_sens ? "specificity" : "sensitivity", NAN, &x, err));
     RAD_TRY(rad_arg_fraction(arg, n_arg, 1, "level", 0.95, &level, err));
     const double reps = rad_arg_num(arg, n_arg, 2, 0), seed = rad_arg_num(arg, n_arg, 3, RAD_STAT_SEED);
     if (!(reps >= 0 && reps <= RAD_STAT_BOOT_MAX) || !(seed >= 0 && seed < 9e15))
         RAD_TRY(rad_error_set(err, RAD_E_USAGE, "bootstrap: %g replicates, seed %g: expected 0 to %d and a seed of at least 0", reps, seed,
                               RAD_STAT_BOOT_MAX));
-    RAD_TRY(rad_curve_init(label, f->column[1].value, f->n, &c, err));
+    RAD_TRY(rad_curve_of_frame(f, &c, err));
     double line = NAN, step = NAN, lower = NAN, upper = NAN;
     const double n1 = (double)c.n_pos, n0 = (double)c.n_neg;
     if (explain(&c, doc)) {
@@ -320,7 +316,6 @@ static rad_status at_fixed(const rad_frame *f, const rad_arg *arg, int n_arg, bo
     rad_doc_int(doc, "replicates", (int64_t)reps);
 out:
     rad_curve_release(&c);
-    free(label);
     free(pp);
     free(pn);
     free(gp);

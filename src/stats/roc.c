@@ -278,10 +278,6 @@ static rad_status partial_doc(const rad_frame *f, const rad_arg *arg, int n_arg,
     int focus;
     rad_curve c = {0};
     rad_status st;
-    int8_t *label = rad_malloc((size_t)f->n + 1);
-    if (!label)
-        return rad_no_memory(err);
-    rad_labels(&f->column[0], f->n, label);
     double hi = rad_arg_num(arg, n_arg, 0, 1), lo = rad_arg_num(arg, n_arg, 1, 0.9);
     RAD_TRY(rad_arg_word(rad_arg_text(arg, n_arg, 2, "specificity"), "focus", focuses, &focus, err));
     if (hi < lo) {
@@ -291,7 +287,7 @@ static rad_status partial_doc(const rad_frame *f, const rad_arg *arg, int n_arg,
     }
     if (!(lo >= 0 && hi <= 1 && lo < hi))
         RAD_TRY(rad_error_set(err, RAD_E_USAGE, "partial AUC between %g and %g: expected two different numbers from 0 to 1", lo, hi));
-    RAD_TRY(rad_curve_init(label, f->column[1].value, f->n, &c, err));
+    RAD_TRY(rad_curve_of_frame(f, &c, err));
     double area = NAN, corrected = NAN;
     if (c.n_pos == 0 || c.n_neg == 0) {
         rad_doc_reason(doc, c.n_pos == 0 ? "no positive case" : "no negative case");
@@ -314,7 +310,6 @@ static rad_status partial_doc(const rad_frame *f, const rad_arg *arg, int n_arg,
     rad_doc_num(doc, "pauc_corrected", corrected);
 out:
     rad_curve_release(&c);
-    free(label);
     return st;
 }
 
@@ -323,11 +318,7 @@ static rad_status points_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
     (void)n_arg;
     rad_curve c = {0};
     rad_status st;
-    int8_t *label = rad_malloc((size_t)f->n + 1);
-    if (!label)
-        return rad_no_memory(err);
-    rad_labels(&f->column[0], f->n, label);
-    RAD_TRY(rad_curve_init(label, f->column[1].value, f->n, &c, err));
+    RAD_TRY(rad_curve_of_frame(f, &c, err));
     const double n1 = (double)c.n_pos, n0 = (double)c.n_neg;
     rad_doc_int(doc, "n_missing", c.n_missing);
     rad_doc_open_list(doc, "rows");
@@ -347,7 +338,6 @@ static rad_status points_doc(const rad_frame *f, const rad_arg *arg, int n_arg, 
         rad_doc_reason(doc, c.n_pos == 0 ? "no positive case" : "no negative case");
 out:
     rad_curve_release(&c);
-    free(label);
     return st;
 }
 
@@ -357,11 +347,7 @@ static rad_status binormal_doc(const rad_frame *f, const rad_arg *arg, int n_arg
     (void)n_arg;
     rad_curve c = {0};
     rad_status st;
-    int8_t *label = rad_malloc((size_t)f->n + 1);
-    if (!label)
-        return rad_no_memory(err);
-    rad_labels(&f->column[0], f->n, label);
-    RAD_TRY(rad_curve_init(label, f->column[1].value, f->n, &c, err));
+    RAD_TRY(rad_curve_of_frame(f, &c, err));
     double sx = 0, sy = 0, sxx = 0, sxy = 0, m = 0;
     for (int pass = 0; pass < 2; pass++)
         for (int64_t j = 0; j < c.n_point; j++) {
@@ -395,7 +381,6 @@ static rad_status binormal_doc(const rad_frame *f, const rad_arg *arg, int n_arg
     rad_doc_close(doc);
 out:
     rad_curve_release(&c);
-    free(label);
     return st;
 }
 
@@ -404,11 +389,7 @@ static rad_status precision_doc(const rad_frame *f, const rad_arg *arg, int n_ar
     (void)n_arg;
     rad_curve c = {0};
     rad_status st;
-    int8_t *label = rad_malloc((size_t)f->n + 1);
-    if (!label)
-        return rad_no_memory(err);
-    rad_labels(&f->column[0], f->n, label);
-    RAD_TRY(rad_curve_init(label, f->column[1].value, f->n, &c, err));
+    RAD_TRY(rad_curve_of_frame(f, &c, err));
     double ap = c.n_pos ? 0 : NAN, trapezoid = ap, last = 1;
     for (int64_t j = 1; j < c.n_point && c.n_pos; j++) {
         const double step = (double)(c.tp[j] - c.tp[j - 1]) / (double)c.n_pos, precision = (double)c.tp[j] / (double)(c.tp[j] + c.fp[j]);
@@ -424,7 +405,6 @@ static rad_status precision_doc(const rad_frame *f, const rad_arg *arg, int n_ar
     rad_doc_int(doc, "n_distinct", c.n_point - 1);
 out:
     rad_curve_release(&c);
-    free(label);
     return st;
 }
 
