@@ -149,7 +149,18 @@ typedef struct rad_model_spec {
     char *output;     /* output tensor name, or NULL for the only one */
     int when_missing; /* 1 + index of the model that scores a case in its place when the case lacks images for the input; 0: none */
     rad_activation activation; /* applied to the network's output in double, before scores are stored */
+    bool cam;                  /* class activation maps of it are wanted */
 } rad_model_spec;
+
+/* Which class activation maps become files. */
+typedef enum rad_cam_write {
+    RAD_CAM_NONE, /* none: the numbers of the slice that decided the case reach the database */
+    RAD_CAM_CASE, /* that slice's */
+    RAD_CAM_SLICE /* every scored slice's, in one file per case */
+} rad_cam_write;
+#define RAD_CAM_PREDICTED                                                                                                                  \
+    (-1) /* instead of a class: the one with the highest score of any slice; of several the first slice's, then the                        \
+            first class's */
 
 typedef enum rad_unit { RAD_UNIT_SLICE, RAD_UNIT_LESION, RAD_UNIT_PATIENT } rad_unit;
 const char *rad_unit_name(rad_unit u); /* "slice", "lesion", "patient" */
@@ -181,9 +192,13 @@ typedef struct rad_job {
     int n_point;
     rad_operating_point point[RAD_MAX_POINTS];
     bool by_all, by_cohort, by_center; /* strata */
-    int batch;                         /* samples per call of the network, at most; numerically irrelevant */
-    char *backend, *precision;         /* defaults "onednn", "fp32"; the command line overrides */
-    void *arena;                       /* owner of everything above */
+    bool has_cam;
+    rad_cam_write cam_write;
+    int cam_class;             /* index, or RAD_CAM_PREDICTED */
+    char *cam_rule;            /* the wish as one canonical text, or NULL: equal texts make equal maps */
+    int batch;                 /* samples per call of the network, at most; numerically irrelevant */
+    char *backend, *precision; /* defaults "onednn", "fp32"; the command line overrides */
+    void *arena;               /* owner of everything above */
 } rad_job;
 
 /* Reads, resolves paths against the job file's folder, fills defaults, checks ranges. Every mistake becomes an issue with file,

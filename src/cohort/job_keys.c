@@ -24,6 +24,7 @@ static const char *const method_words[] = {"bilinear", "nearest", NULL};
 static const char *const activation_words[] = {"none", "softmax", "sigmoid", NULL};
 static const char *const aggregate_words[] = {"max", "mean", "median", NULL};
 static const char *const strata_words[] = {"all", "cohort", "center", NULL};
+static const char *const cam_words[] = {"none", "case", "slice", NULL};
 static const char *const backend_words[] = {"onednn", "cudnn", "ref", "checked", NULL};
 static const char *const precision_words[] = {"fp32", "tf32", "fp16", "bf16", NULL};
 
@@ -135,6 +136,13 @@ static const key_def point_keys[] = {
     {.name = NULL}};
 static const key_group point_group = {"operating_point", point_keys};
 
+static const key_def cam_keys[] = {
+    [CAM_MODELS] = {.name = "models", .kind = KEY_TEXTS, .min_items = 1, .max_items = RAD_MAX_MODELS, .example = "[resnet50]"},
+    [CAM_WRITE] = {.name = "write", .kind = KEY_WORD, .words = cam_words, .preset = "case", .example = "case"},
+    [CAM_CLASS] = {.name = "class", .kind = KEY_TEXT, .example = "predicted"},
+    {.name = NULL}};
+static const key_group cam_group = {"cam", cam_keys};
+
 static const key_def job_keys[] = {
     [JOB_NAME] = {.name = "job", .kind = KEY_NAME, .required = true, .example = "liver-mri"},
     [JOB_COHORT] = {.name = "cohort", .kind = KEY_TEXT, .required = true, .example = "../cohort"},
@@ -152,6 +160,7 @@ static const key_def job_keys[] = {
                     .example = "[{name: half, threshold: 0.5}]", .group = &point_group},
     [JOB_STRATA] = {.name = "strata", .kind = KEY_WORDS, .words = strata_words, .min_items = 1, .max_items = 3,
                     .preset = "[all, cohort, center]", .example = "[all, cohort, center]"},
+    [JOB_CAM] = {.name = "cam", .kind = KEY_MAP, .example = "{write: case}", .group = &cam_group},
     [JOB_BATCH] = {.name = "batch", .kind = KEY_INT, .min = 1, .max = 4096, .preset = "16", .example = "16"},
     [JOB_BACKEND] = {.name = "backend", .kind = KEY_WORD, .words = backend_words, .preset = "onednn", .example = "onednn"},
     [JOB_PRECISION] = {.name = "precision", .kind = KEY_WORD, .words = precision_words, .preset = "fp32", .example = "fp32"},

@@ -311,6 +311,7 @@ static void read_root(yaml_reader *r, const yaml_node_t *node, const char *dir, 
     read_aggregate(r, v[JOB_AGGREGATE], &root, job);
     read_points(r, v[JOB_POINTS], &root, job);
     read_strata(r, v[JOB_STRATA], &root, job);
+    job_read_cam(r, v[JOB_CAM], &root, job);
     if (yaml_get_int(r, v[JOB_BATCH], &k[JOB_BATCH], &wb, &batch))
         job->batch = (int)batch;
     read_word_text(r, v[JOB_BACKEND], &k[JOB_BACKEND], &root, &job->backend);

@@ -40,6 +40,8 @@ rad_status rad_run_identity(const rad_run_info *info, char ret_hex[RAD_SHA256_HE
         RAD_TRY(put_text(&b, "model", job->model[i].name, err));
         RAD_TRY(put_text(&b, "file", info->model[i].sha256, err));
         RAD_TRY(put_text(&b, "output", job->model[i].output, err));
+        if (job->model[i].cam)
+            RAD_TRY(put_text(&b, "cam", job->cam_rule, err));
         RAD_TRY(rad_buf_printf(&b, err, "input %d activation %d when_missing %d\n", job->model[i].input, (int)job->model[i].activation,
                                job->model[i].when_missing));
     }
