@@ -80,6 +80,14 @@ CREATE TABLE image (
     sequence   TEXT NOT NULL,
     path       TEXT NOT NULL
 ) STRICT;
+CREATE TABLE image_covariate (
+    image_id INTEGER NOT NULL REFERENCES image,
+    name     TEXT NOT NULL,
+    value    TEXT NOT NULL,
+    number   REAL,
+    PRIMARY KEY (image_id, name)
+) STRICT, WITHOUT ROWID;
+
 CREATE UNIQUE INDEX image_row ON image (patient_id, coalesce(lesion_id, 0), study, sequence, path);
 
 CREATE TABLE reading (

@@ -165,6 +165,11 @@ rad_status rad_sha256(const void *data, size_t size, char ret_hex[RAD_SHA256_HEX
 rad_status rad_map_sha256(const rad_map *m, bool drop, char ret_hex[RAD_SHA256_HEX], rad_error *err) RAD_MUST_CHECK;
 /* 64 lower-case hex digits and NUL into bytes; false when they are anything else. */
 bool rad_sha256_bytes(const char *hex, uint8_t ret[RAD_SHA256_BYTES]) RAD_MUST_CHECK;
+/* HMAC-SHA256 (RFC 2104, libcrypto): pseudonyms from a secret key. */
+rad_status rad_hmac_sha256(const void *key, size_t key_size, const void *data, size_t size, uint8_t ret[RAD_SHA256_BYTES],
+                           rad_error *err) RAD_MUST_CHECK;
+/* `n` unpredictable bytes (libcrypto): new keys. */
+rad_status rad_random_bytes(void *ret, size_t n, rad_error *err) RAD_MUST_CHECK;
 /* XXH3-128 (libxxhash): bulk content of images. 32 hex digits + NUL. */
 #define RAD_XXH128_HEX 33
 void rad_xxh128(const void *data, size_t size, char ret_hex[RAD_XXH128_HEX]);

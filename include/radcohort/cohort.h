@@ -17,7 +17,7 @@ extern "C" {
 #define RAD_MAX_TABLE_BYTES ((size_t)2 << 30)
 #define RAD_MAX_FIELD_BYTES 65536
 
-typedef struct rad_covariate { /* an extra column of patients.tsv or lesions.tsv */
+typedef struct rad_covariate { /* an extra column of patients.tsv, lesions.tsv or images.tsv */
     const char *name;
     const char *value; /* text as written; never empty (empty = absent) */
 } rad_covariate;
@@ -47,6 +47,8 @@ typedef struct rad_image {
     char *sequence;
     char *path;   /* as written, relative to the cohort folder */
     bool missing; /* the file was looked for and is not there (false too when nobody looked) */
+    int64_t n_covariate;
+    rad_covariate *covariate;
     int64_t line;
 } rad_image;
 

@@ -1,7 +1,11 @@
 /* hash.c: identities (SHA-256) and bulk content (XXH3-128). */
 #include "radcohort/base.h"
 
+#include <limits.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <string.h>
 #include <xxhash.h>
 
 static void to_hex(const unsigned char *p, size_t n, char *out) {
@@ -40,6 +44,21 @@ rad_status rad_map_sha256(const rad_map *m, bool drop, char ret_hex[RAD_SHA256_H
     if (!ok)
         return rad_error_set(err, RAD_E_INTERNAL, "libcrypto cannot compute SHA-256");
     to_hex(md, n, ret_hex);
+    return RAD_OK;
+}
+
+rad_status rad_hmac_sha256(const void *key, size_t key_size, const void *data, size_t size, uint8_t ret[RAD_SHA256_BYTES], rad_error *err) {
+    unsigned char md[EVP_MAX_MD_SIZE];
+    unsigned int n = 0;
+    if (key_size > INT_MAX || !HMAC(EVP_sha256(), key, (int)key_size, data, size, md, &n) || n != RAD_SHA256_BYTES)
+        return rad_error_set(err, RAD_E_INTERNAL, "libcrypto cannot compute HMAC-SHA256");
+    memcpy(ret, md, RAD_SHA256_BYTES);
+    return RAD_OK;
+}
+
+rad_status rad_random_bytes(void *ret, size_t n, rad_error *err) {
+    if (n > INT_MAX || RAND_bytes(ret, (int)n) != 1)
+        return rad_error_set(err, RAD_E_INTERNAL, "libcrypto has no random bytes");
     return RAD_OK;
 }
 

@@ -39,7 +39,7 @@ static const table_column reading_column[] = {{"reader", COLUMN_ID},     {"patie
 
 const table_def cohort_table[RAD_TABLE_COUNT] = {
     [RAD_TABLE_CENTERS] = {"centers", center_column, true, false},     [RAD_TABLE_PATIENTS] = {"patients", patient_column, true, true},
-    [RAD_TABLE_LESIONS] = {"lesions", lesion_column, false, true},     [RAD_TABLE_IMAGES] = {"images", image_column, true, false},
+    [RAD_TABLE_LESIONS] = {"lesions", lesion_column, false, true},     [RAD_TABLE_IMAGES] = {"images", image_column, true, true},
     [RAD_TABLE_READINGS] = {"readings", reading_column, false, false},
 };
 
@@ -412,6 +412,7 @@ static rad_status image_row(table *t, const table_row *row, rad_error *err) {
     bool good = true;
     check_id(t, row, "study", study);
     check_id(t, row, "sequence", sequence);
+    check_covariates(t, row);
     item.lesion = find_lesion(t, row, item.patient, row->known[IMAGE_LESION], &good);
     if (path) {
         check_path(t, row, "path", path, &item.missing);
@@ -425,6 +426,7 @@ static rad_status image_row(table *t, const table_row *row, rad_error *err) {
     item.study = keep(b, study ? study : "", &ok);
     item.sequence = keep(b, sequence, &ok);
     item.path = keep(b, path, &ok);
+    ok = keep_covariates(b, row, &item.covariate, &item.n_covariate) && ok;
     int64_t old = -1, same = -1;
     strmap_key key = {.text = {item.path, item.sequence, item.study}, .number = {item.patient, item.lesion}};
     if (!ok || strmap_put(&b->image, &key, b->c->n_image, &old, NULL) != RAD_OK ||

@@ -38,7 +38,7 @@ typedef struct key_def {
     const struct key_group *group;
 } key_def;
 
-#define JOB_MAX_KEYS 20 /* of one group */
+#define JOB_MAX_KEYS 48 /* of one group */
 typedef struct key_group {
     const char *name;
     const key_def *key; /* ends with name NULL */

@@ -359,9 +359,8 @@ static int64_t too_deep(const char *text, size_t size) {
     return 0;
 }
 
-/* Loads the only document. *ret_ok says whether there is one; on RAD_OK with false an issue was added. */
-static rad_status load_document(yaml_parser_t *p, yaml_document_t *doc, const char *file, const char *text, size_t size, rad_issues *issues,
-                                bool *ret_ok, rad_error *err) {
+rad_status yaml_load_only(yaml_parser_t *p, yaml_document_t *doc, const char *file, const char *text, size_t size, rad_issues *issues,
+                          bool *ret_ok, rad_error *err) {
     *ret_ok = false;
     int64_t deep = too_deep(text, size);
     if (deep > 0) {
@@ -431,7 +430,7 @@ rad_status rad_job_read(const char *path, rad_job **ret, rad_issues *issues, rad
         goto out;
     }
     have_parser = true;
-    RAD_TRY(load_document(&parser, &doc, path, text, size, issues, &have_doc, err));
+    RAD_TRY(yaml_load_only(&parser, &doc, path, text, size, issues, &have_doc, err));
     if (have_doc) {
         yaml_reader r = {.doc = &doc, .file = path, .issues = issues, .arena = a, .st = RAD_OK};
         read_root(&r, yaml_document_get_root_node(&doc), dir, job);

@@ -25,6 +25,10 @@ typedef struct yaml_where {
 yaml_where yaml_where_key(const yaml_where *parent, const char *key);
 yaml_where yaml_where_item(const yaml_where *parent, int64_t index);
 
+/* Loads the only document of a file. *ret_ok says whether there is one (the caller deletes it); on RAD_OK with false an issue was added. */
+rad_status yaml_load_only(yaml_parser_t *p, yaml_document_t *doc, const char *file, const char *text, size_t size, rad_issues *issues,
+                          bool *ret_ok, rad_error *err) RAD_MUST_CHECK;
+
 void yaml_mistake(yaml_reader *r, rad_severity sev, const yaml_node_t *at, const char *fmt, ...) RAD_PRINTF(4, 5);
 
 /* Fills value[i] for key i of the group (NULL = absent) from a mapping, merge keys (<<) included; reports unknown, repeated and missing

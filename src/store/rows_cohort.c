@@ -27,6 +27,8 @@ static const char SQL_READING[] =
 static const char SQL_PATIENT_COVARIATE_CLEAR[] = "DELETE FROM patient_covariate WHERE patient_id = ?1";
 static const char SQL_PATIENT_COVARIATE[] = "INSERT INTO patient_covariate (patient_id, name, value, number) VALUES (?1, ?2, ?3, ?4)";
 static const char SQL_LESION_COVARIATE_CLEAR[] = "DELETE FROM lesion_covariate WHERE lesion_id = ?1";
+static const char SQL_IMAGE_COVARIATE_CLEAR[] = "DELETE FROM image_covariate WHERE image_id = ?1";
+static const char SQL_IMAGE_COVARIATE[] = "INSERT INTO image_covariate (image_id, name, value, number) VALUES (?1, ?2, ?3, ?4)";
 static const char SQL_LESION_COVARIATE[] = "INSERT INTO lesion_covariate (lesion_id, name, value, number) VALUES (?1, ?2, ?3, ?4)";
 
 static rad_status put_covariates(struct rad_store *st, const char *clear, const char *insert, int64_t owner, const rad_covariate *item,
@@ -129,6 +131,8 @@ rad_status rad_rows_upsert_cohort(struct rad_store *st, const rad_cohort *c, rad
         rad_bind_text(&q, im->sequence);
         rad_bind_text(&q, im->path);
         s = rad_query_int(&q, &ids.image[i], err);
+        if (s == RAD_OK)
+            s = put_covariates(st, SQL_IMAGE_COVARIATE_CLEAR, SQL_IMAGE_COVARIATE, ids.image[i], im->covariate, im->n_covariate, err);
     }
     if (s == RAD_OK)
         s = put_readings(st, c, &ids, err);
