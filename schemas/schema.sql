@@ -95,11 +95,22 @@ CREATE TABLE reading (
     reader           TEXT NOT NULL,
     patient_id       INTEGER NOT NULL REFERENCES patient,
     lesion_id        INTEGER REFERENCES lesion,
+    session          TEXT,
+    repeat           INTEGER NOT NULL DEFAULT 0 CHECK (repeat >= 0),
     call             TEXT,
     rating           REAL,
     experience_years REAL
 ) STRICT;
 CREATE INDEX reading_patient ON reading (patient_id, lesion_id);
+CREATE UNIQUE INDEX reading_row ON reading (reader, patient_id, coalesce(lesion_id, 0), coalesce(session, ''));
+
+CREATE TABLE reading_feature (
+    reading_id INTEGER NOT NULL REFERENCES reading,
+    name       TEXT NOT NULL,
+    value      TEXT NOT NULL,
+    number     REAL,
+    PRIMARY KEY (reading_id, name)
+) STRICT, WITHOUT ROWID;
 
 -- ------------------------------------------------------------------------------------------------ what was read and what scored it
 
@@ -521,3 +532,38 @@ SELECT content, count(*), group_concat(patient, ', ')
           JOIN patient p ON p.patient_id = i.patient_id
          ORDER BY v.content, p.patient)
  GROUP BY content HAVING count(*) > 1;
+
+-- What readers said, one row per reading, with the case's label in the run's words. session and repeat tell repeated readings apart.
+CREATE VIEW v_reading (run_id, unit, reader, center, cohort, patient, lesion, session, repeat, call, rating, experience_years, label_class,
+                       reading_id) AS
+SELECT rp.run_id, iif(rd.lesion_id IS NULL, 'patient', 'lesion'), rd.reader, c.center, rp.cohort, p.patient, l.lesion, rd.session, rd.repeat,
+       rd.call, rd.rating, rd.experience_years,
+       (SELECT k.class FROM run_class k WHERE k.run_id = rp.run_id AND k.class_index =
+           iif(rd.lesion_id IS NULL, rp.class_index, (SELECT m.class_index FROM manifest m WHERE m.run_id = rp.run_id
+                                                         AND m.patient_id = rd.patient_id AND m.lesion_id = rd.lesion_id LIMIT 1))),
+       rd.reading_id
+  FROM reading rd
+  JOIN run_patient rp ON rp.patient_id = rd.patient_id
+  JOIN patient p ON p.patient_id = rd.patient_id
+  JOIN center c ON c.center_id = rp.center_id
+  LEFT JOIN lesion l ON l.lesion_id = rd.lesion_id;
+
+CREATE VIEW v_reading_feature (run_id, unit, reader, center, cohort, patient, lesion, session, repeat, label_class, name, value, number) AS
+SELECT r.run_id, r.unit, r.reader, r.center, r.cohort, r.patient, r.lesion, r.session, r.repeat, r.label_class, f.name, f.value, f.number
+  FROM v_reading r JOIN reading_feature f ON f.reading_id = r.reading_id;
+
+-- Who did not read what: a reader with readings of that unit in the run, and a case of it that he has none of.
+CREATE VIEW v_reading_missing (run_id, unit, reader, center, cohort, patient, lesion, study) AS
+WITH who AS (SELECT DISTINCT run_id, unit, reader FROM v_reading),
+what AS (
+    SELECT m.run_id, 'lesion' AS unit, m.patient_id, m.lesion_id, m.study FROM manifest m WHERE m.lesion_id IS NOT NULL
+    UNION ALL
+    SELECT rp.run_id, 'patient', rp.patient_id, NULL, NULL FROM run_patient rp)
+SELECT w.run_id, w.unit, o.reader, c.center, rp.cohort, p.patient, l.lesion, w.study
+  FROM what w
+  JOIN who o ON o.run_id = w.run_id AND o.unit = w.unit
+  JOIN run_patient rp ON rp.run_id = w.run_id AND rp.patient_id = w.patient_id
+  JOIN patient p ON p.patient_id = w.patient_id
+  JOIN center c ON c.center_id = rp.center_id
+  LEFT JOIN lesion l ON l.lesion_id = w.lesion_id
+ WHERE NOT EXISTS (SELECT 1 FROM reading rd WHERE rd.reader = o.reader AND rd.patient_id = w.patient_id AND rd.lesion_id IS w.lesion_id);

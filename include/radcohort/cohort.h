@@ -72,9 +72,12 @@ typedef struct rad_lesion {
 typedef struct rad_reading {
     char *reader;
     int64_t patient, lesion; /* lesion -1 = about the patient */
+    char *session;           /* tells repeated readings of a case by one reader apart, or NULL */
     char *call;              /* class name, or NULL */
     double rating;           /* NaN = missing */
     double experience_years; /* NaN = missing */
+    int64_t n_feature;       /* further columns of the table */
+    rad_covariate *feature;
     int64_t line;
 } rad_reading;
 

@@ -32,15 +32,16 @@ static const table_column lesion_column[] = {{"patient", COLUMN_ID},       {"les
 enum { IMAGE_PATIENT, IMAGE_STUDY, IMAGE_SEQUENCE, IMAGE_PATH, IMAGE_LESION };
 static const table_column image_column[] = {{"patient", COLUMN_ID}, {"study", COLUMN_OPTIONAL},  {"sequence", COLUMN_ID},
                                             {"path", COLUMN_ID},    {"lesion", COLUMN_OPTIONAL}, {NULL, COLUMN_OPTIONAL}};
-enum { READING_READER, READING_PATIENT, READING_LESION, READING_CALL, READING_RATING, READING_EXPERIENCE };
-static const table_column reading_column[] = {{"reader", COLUMN_ID},     {"patient", COLUMN_ID},      {"lesion", COLUMN_OPTIONAL},
-                                              {"call", COLUMN_OPTIONAL}, {"rating", COLUMN_OPTIONAL}, {"experience_years", COLUMN_OPTIONAL},
-                                              {NULL, COLUMN_OPTIONAL}};
+enum { READING_READER, READING_PATIENT, READING_LESION, READING_CALL, READING_RATING, READING_EXPERIENCE, READING_SESSION };
+static const table_column reading_column[] = {{"reader", COLUMN_ID},        {"patient", COLUMN_ID},
+                                              {"lesion", COLUMN_OPTIONAL},  {"call", COLUMN_OPTIONAL},
+                                              {"rating", COLUMN_OPTIONAL},  {"experience_years", COLUMN_OPTIONAL},
+                                              {"session", COLUMN_OPTIONAL}, {NULL, COLUMN_OPTIONAL}};
 
 const table_def cohort_table[RAD_TABLE_COUNT] = {
-    [RAD_TABLE_CENTERS] = {"centers", center_column, true, false},     [RAD_TABLE_PATIENTS] = {"patients", patient_column, true, true},
-    [RAD_TABLE_LESIONS] = {"lesions", lesion_column, false, true},     [RAD_TABLE_IMAGES] = {"images", image_column, true, true},
-    [RAD_TABLE_READINGS] = {"readings", reading_column, false, false},
+    [RAD_TABLE_CENTERS] = {"centers", center_column, true, false},    [RAD_TABLE_PATIENTS] = {"patients", patient_column, true, true},
+    [RAD_TABLE_LESIONS] = {"lesions", lesion_column, false, true},    [RAD_TABLE_IMAGES] = {"images", image_column, true, true},
+    [RAD_TABLE_READINGS] = {"readings", reading_column, false, true},
 };
 
 /* ---------------------------------------------------------------- helpers */
@@ -444,7 +445,7 @@ static rad_status image_row(table *t, const table_row *row, rad_error *err) {
 
 static rad_status reading_row(table *t, const table_row *row, rad_error *err) {
     cohort_builder *b = t->payload;
-    const char *reader = row->known[READING_READER], *call = row->known[READING_CALL];
+    const char *reader = row->known[READING_READER], *call = row->known[READING_CALL], *session = row->known[READING_SESSION];
     rad_reading item = {.patient = find_patient(t, row, row->known[READING_PATIENT]),
                         .lesion = -1,
                         .rating = NAN,
@@ -454,9 +455,14 @@ static rad_status reading_row(table *t, const table_row *row, rad_error *err) {
     item.lesion = find_lesion(t, row, item.patient, row->known[READING_LESION], &good);
     parse_number(t, row, "rating", row->known[READING_RATING], -1e9, 1e9, &item.rating);
     parse_number(t, row, "experience_years", row->known[READING_EXPERIENCE], 0, 80, &item.experience_years);
-    if (!call && !row->known[READING_RATING])
-        ERROR_AT(t, row, "call", "neither a call nor a rating: a reading has one of them");
+    bool said = call || row->known[READING_RATING];
+    for (int64_t i = 0; i < row->n_extra && !said; i++)
+        said = row->extra[i] != NULL;
+    if (!said)
+        ERROR_AT(t, row, "call", "neither a call nor a rating nor a feature: a reading has one of them");
     check_id(t, row, "reader", reader);
+    check_id(t, row, "session", session);
+    check_covariates(t, row);
     if (!reader || item.patient < 0 || !good)
         return RAD_OK;
     rad_reading *list = grow(b->c->reading, b->c->n_reading, &b->cap_reading, sizeof *list);
@@ -464,12 +470,15 @@ static rad_status reading_row(table *t, const table_row *row, rad_error *err) {
     b->c->reading = ok ? list : b->c->reading;
     item.reader = keep(b, reader, &ok);
     item.call = keep(b, call, &ok);
+    item.session = keep(b, session, &ok);
+    ok = keep_covariates(b, row, &item.feature, &item.n_feature) && ok;
     int64_t old = -1;
-    strmap_key key = {.text = {item.reader}, .number = {item.patient, item.lesion}};
+    strmap_key key = {.text = {item.reader, item.session ? item.session : ""}, .number = {item.patient, item.lesion}};
     if (!ok || strmap_put(&b->reading, &key, b->c->n_reading, &old, NULL) != RAD_OK)
         return no_memory(t, err);
     if (old >= 0)
-        ERROR_AT(t, row, "reader", "reader '%.100s' has read this case on line %lld already", reader, (long long)b->c->reading[old].line);
+        ERROR_AT(t, row, "reader", "reader '%.100s' has read this case on line %lld already%s", reader, (long long)b->c->reading[old].line,
+                 session ? " in this session" : ": a second look has another 'session'");
     else
         b->c->reading[b->c->n_reading++] = item;
     return RAD_OK;

@@ -21,9 +21,17 @@ static const char SQL_LESION[] =
 static const char SQL_IMAGE[] =
     "INSERT INTO image (patient_id, lesion_id, study, sequence, path) VALUES (?1, ?2, ?3, ?4, ?5)"
     " ON CONFLICT (patient_id, coalesce(lesion_id, 0), study, sequence, path) DO UPDATE SET path = excluded.path RETURNING image_id";
+static const char SQL_ALL_FEATURES_CLEAR[] = "DELETE FROM reading_feature";
 static const char SQL_READING_CLEAR[] = "DELETE FROM reading";
-static const char SQL_READING[] =
-    "INSERT INTO reading (reader, patient_id, lesion_id, call, rating, experience_years) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+static const char SQL_READING[] = "INSERT INTO reading (reader, patient_id, lesion_id, session, repeat, call, rating, experience_years)"
+                                  " VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7) RETURNING reading_id";
+/* 0 for a reader's first reading of a case: without session, then sessions that are numbers in their order, then the others in theirs. */
+static const char SQL_REPEATS[] =
+    "UPDATE reading SET repeat = o.n FROM (SELECT reading_id, row_number() OVER (PARTITION BY reader, patient_id, lesion_id"
+    " ORDER BY session IS NOT NULL, session GLOB '*[^0-9]*', iif(session GLOB '*[^0-9]*', 0, CAST(session AS INTEGER)), session) - 1 AS n"
+    " FROM reading) o WHERE o.reading_id = reading.reading_id AND o.n > 0";
+static const char SQL_FEATURE_CLEAR[] = "DELETE FROM reading_feature WHERE reading_id = ?1";
+static const char SQL_FEATURE[] = "INSERT INTO reading_feature (reading_id, name, value, number) VALUES (?1, ?2, ?3, ?4)";
 static const char SQL_PATIENT_COVARIATE_CLEAR[] = "DELETE FROM patient_covariate WHERE patient_id = ?1";
 static const char SQL_PATIENT_COVARIATE[] = "INSERT INTO patient_covariate (patient_id, name, value, number) VALUES (?1, ?2, ?3, ?4)";
 static const char SQL_LESION_COVARIATE_CLEAR[] = "DELETE FROM lesion_covariate WHERE lesion_id = ?1";
@@ -85,17 +93,29 @@ static rad_status put_lesion(struct rad_store *st, const rad_lesion *l, int64_t 
 }
 
 static rad_status put_readings(struct rad_store *st, const rad_cohort *c, const rad_row_ids *ids, rad_error *err) {
-    rad_query q = rad_query_start(st, SQL_READING_CLEAR);
+    rad_query q = rad_query_start(st, SQL_ALL_FEATURES_CLEAR);
     rad_status s = rad_query_exec(&q, err);
+    if (s == RAD_OK) {
+        q = rad_query_start(st, SQL_READING_CLEAR);
+        s = rad_query_exec(&q, err);
+    }
     for (int64_t i = 0; i < c->n_reading && s == RAD_OK; i++) {
         const rad_reading *r = &c->reading[i];
         q = rad_query_start(st, SQL_READING);
         rad_bind_text(&q, r->reader);
         rad_bind_int(&q, ids->patient[r->patient]);
         rad_bind_index(&q, r->lesion < 0 ? -1 : ids->lesion[r->lesion]);
+        rad_bind_text(&q, r->session);
         rad_bind_text(&q, r->call);
         rad_bind_real(&q, r->rating);
         rad_bind_real(&q, r->experience_years);
+        int64_t id = 0;
+        s = rad_query_int(&q, &id, err);
+        if (s == RAD_OK && r->n_feature > 0)
+            s = put_covariates(st, SQL_FEATURE_CLEAR, SQL_FEATURE, id, r->feature, r->n_feature, err);
+    }
+    if (s == RAD_OK) {
+        q = rad_query_start(st, SQL_REPEATS);
         s = rad_query_exec(&q, err);
     }
     return s;

@@ -8,16 +8,16 @@
 
 static const char SQL_READERS[] =
     "SELECT DISTINCT rd.reader FROM reading rd JOIN run_patient rp ON rp.run_id = ?1 AND rp.patient_id = rd.patient_id"
-    " JOIN run_class k ON k.run_id = ?1 AND k.class = rd.call WHERE (rd.lesion_id IS NOT NULL) = ?2 ORDER BY rd.reader";
+    " JOIN run_class k ON k.run_id = ?1 AND k.class = rd.call WHERE rd.repeat = 0 AND (rd.lesion_id IS NOT NULL) = ?2 ORDER BY rd.reader";
 /* One row per unit, in the order of the observations; NULL: not read, or a call that is no class. */
 static const char SQL_LESION_CALLS[] =
     "SELECT (SELECT k.class_index = ?3 FROM reading rd JOIN run_class k ON k.run_id = ?1 AND k.class = rd.call"
-    " WHERE rd.patient_id = m.patient_id AND rd.lesion_id = m.lesion_id AND rd.reader = ?2)"
+    " WHERE rd.patient_id = m.patient_id AND rd.lesion_id = m.lesion_id AND rd.reader = ?2 AND rd.repeat = 0)"
     " FROM manifest m JOIN patient p ON p.patient_id = m.patient_id LEFT JOIN lesion l ON l.lesion_id = m.lesion_id"
     " WHERE m.run_id = ?1 ORDER BY p.patient, l.lesion, m.study";
 static const char SQL_PATIENT_CALLS[] =
     "SELECT (SELECT k.class_index = ?3 FROM reading rd JOIN run_class k ON k.run_id = ?1 AND k.class = rd.call"
-    " WHERE rd.patient_id = rp.patient_id AND rd.lesion_id IS NULL AND rd.reader = ?2)"
+    " WHERE rd.patient_id = rp.patient_id AND rd.lesion_id IS NULL AND rd.reader = ?2 AND rd.repeat = 0)"
     " FROM run_patient rp JOIN patient p ON p.patient_id = rp.patient_id WHERE rp.run_id = ?1 ORDER BY p.patient";
 
 typedef struct reading {
@@ -45,7 +45,8 @@ static char *reader_query(const rad_computation *c, const rad_stratum *g, const 
     char *query =
         place
             ? sqlite3_mprintf("SELECT s.cohort, s.patient, s.lesion, s.label, s.score, r.call FROM v_case_score s"
-                              " JOIN patient p ON p.patient = s.patient JOIN reading r ON r.patient_id = p.patient_id AND r.reader = %Q"
+                              " JOIN patient p ON p.patient = s.patient JOIN reading r ON r.patient_id = p.patient_id AND r.reader = %Q "
+                              "AND r.repeat = 0"
                               " JOIN run_class k ON k.run_id = s.run_id AND k.class = r.call"
                               " LEFT JOIN lesion l ON l.lesion_id = r.lesion_id"
                               " WHERE s.run_id = %lld AND s.model = %Q AND s.unit = '%s' AND s.class = %Q AND l.lesion IS s.lesion%s%s",

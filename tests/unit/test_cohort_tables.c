@@ -64,7 +64,8 @@ static void values(void **state) {
     static const char lesions[] = "patient,lesion,label,box,point,mask,size_mm,study\r\n"
                                   "P1,L1,benign,\"[1, 2, 3, 4, 5, 6]\",,,12.5,S2\r\nP1,L2,n/a,,\"1.5 2 3.25\",m.nii.gz,,\r\n";
     static const char images[] = "path\tsequence\tlesion\tstudy\tpatient\nsub/a.nii\tT2\tL1\tS1\tP1\nb.nii\tT2\t\t\tP2\n";
-    static const char readings[] = "reader\tpatient\tlesion\tcall\trating\texperience_years\nR1\tP1\tL2\tbenign\t\t7.5\nR1\tP1\t\t\t4\t\n";
+    static const char readings[] = "session\treader\tpatient\tlesion\tcall\trating\texperience_years\tcapsule\tsize\n"
+                                   "\tR1\tP1\tL2\tbenign\t\t7.5\tyes\t\n\tR1\tP1\t\t\t4\t\t\t\n2\tR1\tP1\tL2\t\t\t\tno\t12.5\n";
     fixture f;
     start(&f);
     write_text(&f, "patients.tsv", patients, strlen(patients));
@@ -104,6 +105,13 @@ static void values(void **state) {
     assert_string_equal(c->image[0].path, "sub/a.nii");
     assert_int_equal(c->reading[0].lesion, 1);
     assert_int_equal(c->reading[1].lesion, -1);
+    assert_null(c->reading[0].session);
+    assert_int_equal(c->reading[0].n_feature, 1);
+    assert_int_equal(c->reading[1].n_feature, 0);
+    assert_string_equal(c->reading[2].session, "2"); /* the same case again */
+    assert_int_equal(c->reading[2].n_feature, 2);
+    assert_string_equal(c->reading[2].feature[1].name, "size");
+    assert_string_equal(c->reading[2].feature[1].value, "12.5");
     assert_true(c->reading[0].experience_years == 7.5 && isnan(c->reading[0].rating) && c->reading[1].rating == 4);
     stop(&f);
 }
