@@ -89,9 +89,11 @@ void rad_volume_get(const rad_volume *v, int64_t first, int64_t stride, int64_t 
 /* The same for one byte of rgb24 voxels: component 0, 1, 2 = red, green, blue, unscaled. A volume of another type gives its own values. */
 void rad_volume_get_component(const rad_volume *v, int component, int64_t first, int64_t stride, int64_t n, float *out);
 
-/* Writes a NIfTI-1 single file (gzip when the name ends in .gz), atomically. `voxel`: `info->type`, native order. Uses dim, n_dim (<= 4),
- * spacing, affine (sform code 1 and, when its axes are orthogonal, qform code 1), type, slope, inter. The same input gives the same
- * bytes (no time in the gzip header). Errors: SHAPE, LIMIT, UNSUPPORTED (n_dim above 4), NONFINITE, IO, NOMEM. */
+/* Writes a NIfTI-1 single file (gzip when the name ends in .gz), atomically; or, when the name ends in .png, one slice of uint8 or rgb24 as
+ * a still, rows from the top (of info only dims and type are used, as a still has nothing else). `voxel`: `info->type`, native order. Uses
+ * dim, n_dim (<= 4), spacing, affine (sform code 1 and, when its axes are orthogonal, qform code 1), type, slope, inter. The same input
+ * gives the same bytes (no time in the gzip header). Errors: SHAPE, LIMIT, UNSUPPORTED (n_dim above 4; another type for a still),
+ * NONFINITE, IO, NOMEM. */
 rad_status rad_volume_write(const char *path, const rad_image_info *info, const void *voxel, rad_error *err) RAD_MUST_CHECK;
 
 #ifdef __cplusplus

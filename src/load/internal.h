@@ -33,6 +33,8 @@ bool rad_png_named(const char *path); /* ends in .png */
  * NOMEM. */
 rad_status rad_png_probe(const char *path, rad_image_info *ret, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_png_load(const char *path, rad_volume **ret, rad_error *err) RAD_MUST_CHECK;
+/* One slice of uint8 or rgb24, x fastest, rows from the top. Errors: as rad_volume_write. */
+rad_status rad_png_write(const char *path, const rad_image_info *info, const void *voxel, rad_error *err) RAD_MUST_CHECK;
 
 /* ---------------------------------------------------------------- header.c: what the first bytes mean, by nifticlib */
 

@@ -162,3 +162,32 @@ rad_status rad_png_load(const char *path, rad_volume **ret, rad_error *err) {
     release(&d);
     return st;
 }
+
+/* libpng's simplified interface: no jumps; 8 bits are written as they are. */
+rad_status rad_png_write(const char *path, const rad_image_info *info, const void *voxel, rad_error *err) {
+    png_image image = {.version = PNG_IMAGE_VERSION};
+    png_alloc_size_t size = 0;
+    void *file = NULL;
+    rad_status st = RAD_OK;
+    if (info->n_dim < 2 || info->n_dim > 7 || (info->type != RAD_VOX_U8 && info->type != RAD_VOX_RGB24))
+        return rad_error_set(err, RAD_E_UNSUPPORTED, "cannot write '%s': a PNG holds one slice of uint8 or rgb24, not %d dimensions of %s",
+                             path, info->n_dim, rad_voxel_type_name(info->type));
+    for (int i = 0; i < info->n_dim; i++)
+        if (info->dim[i] < 1 || info->dim[i] > (i < 2 ? RAD_MAX_DIM : 1))
+            return rad_error_set(err, RAD_E_SHAPE, "cannot write '%s': dim[%d] = %" PRId64 ", expected %s", path, i + 1, info->dim[i],
+                                 i < 2 ? "1 to RAD_MAX_DIM" : "1: a PNG holds one slice");
+    image.width = (png_uint_32)info->dim[0];
+    image.height = (png_uint_32)info->dim[1];
+    image.format = info->type == RAD_VOX_U8 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+    if (!png_image_write_get_memory_size(image, size, 0, voxel, 0, NULL))
+        return rad_error_set(err, RAD_E_NOMEM, "cannot write '%s': %s", path, image.message);
+    file = rad_malloc(size);
+    if (!file)
+        RAD_TRY(rad_error_set(err, RAD_E_NOMEM, "no memory for the %zu bytes of '%s'", (size_t)size, path));
+    if (!png_image_write_to_memory(&image, file, &size, 0, voxel, 0, NULL))
+        RAD_TRY(rad_error_set(err, RAD_E_NOMEM, "cannot write '%s': %s", path, image.message));
+    RAD_TRY(rad_file_write_atomic(path, file, size, err));
+out:
+    free(file);
+    return st;
+}

@@ -122,6 +122,8 @@ rad_status rad_volume_write(const char *path, const rad_image_info *info, const 
     size_t bytes = 0, n = strlen(path);
     uint8_t *file = NULL, *packed = NULL;
     struct libdeflate_compressor *z = NULL;
+    if (rad_png_named(path))
+        return rad_png_write(path, info, voxel, err);
     rad_status st = make_header(path, info, &h, &bytes, err);
     if (st != RAD_OK)
         return st;

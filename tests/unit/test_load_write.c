@@ -151,6 +151,30 @@ static void orientation_is_the_nearest_axis(void **state) {
     assert_int_equal(axis[0], 7);
 }
 
+static void a_still_is_read_back(void **state) {
+    rad_error err;
+    uint8_t voxel[5 * 4 * 3];
+    for (size_t i = 0; i < sizeof voxel; i++)
+        voxel[i] = (uint8_t)(i * 37);
+    const rad_voxel_type types[] = {RAD_VOX_U8, RAD_VOX_RGB24};
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        rad_image_info info = {.n_dim = 2, .dim = {5, 4, 1, 1, 1, 1, 1}, .type = types[t]};
+        rad_volume *v = NULL;
+        snprintf(path, sizeof path, "%s/w.png", (const char *)*state);
+        assert_ok(rad_volume_write(path, &info, voxel, &err));
+        assert_ok(rad_volume_load(path, &v, &err));
+        assert_int_equal(v->info.type, types[t]);
+        assert_memory_equal(v->info.dim, info.dim, sizeof info.dim);
+        assert_memory_equal(v->voxel, voxel, 20 * rad_voxel_size(types[t]));
+        rad_volume_destroy(&v);
+    }
+    rad_image_info info = {.n_dim = 3, .dim = {5, 2, 2, 1, 1, 1, 1}, .type = RAD_VOX_U8};
+    assert_int_equal(rad_volume_write(path, &info, voxel, &err), RAD_E_SHAPE);
+    info.dim[2] = 1;
+    info.type = RAD_VOX_F32;
+    assert_int_equal(rad_volume_write(path, &info, voxel, &err), RAD_E_UNSUPPORTED);
+}
+
 static int setup(void **state) {
     static char dir[64];
     snprintf(dir, sizeof dir, "%s", unit_folder());
@@ -165,9 +189,8 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_written_is_read_back),
-        cmocka_unit_test(a_sheared_affine_has_no_qform),
-        cmocka_unit_test(what_cannot_be_written_is_refused),
+        cmocka_unit_test(what_is_written_is_read_back),      cmocka_unit_test(a_sheared_affine_has_no_qform),
+        cmocka_unit_test(what_cannot_be_written_is_refused), cmocka_unit_test(a_still_is_read_back),
         cmocka_unit_test(orientation_is_the_nearest_axis),
     };
     return cmocka_run_group_tests_name("load/write", tests, setup, teardown);
