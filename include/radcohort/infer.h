@@ -1,8 +1,8 @@
 /* infer: backends behind one table, and the engine that runs a network on samples.
  *
  * Promise 1 (invariance): the output of a sample is bit-identical whatever the batch it rode in, its position, the number of threads and
- * ranks. The engine keeps it by running plans of ONE fixed batch (the backend's choice, 1 on CPUs) and by never letting two threads
- * work on one sample.
+ * ranks. The engine keeps it by running plans of ONE fixed batch (the backend's choice, 1 on CPUs), each sample on one thread or, where a
+ * backend shows that it gives the same bits, on a team of all threads.
  */
 #ifndef RADCOHORT_INFER_H
 #define RADCOHORT_INFER_H
@@ -40,9 +40,9 @@ int rad_backend_refusals(rad_backend *be, const rad_graph *g, rad_precision p, r
 
 typedef struct rad_engine_opts {
     rad_precision precision;
-    int threads;                  /* >= 1; samples run in parallel, one thread each */
-    const char *output;           /* output tensor name, NULL = the only (or first) one */
-    const char *tap;              /* also return this tensor, NULL = none */
+    int threads;        /* >= 1; samples run in parallel, one thread each; what is left over for fewer samples than threads, on all */
+    const char *output; /* output tensor name, NULL = the only (or first) one */
+    const char *tap;    /* also return this tensor, NULL = none */
     int64_t sample[RAD_MAX_RANK]; /* dims of one sample without batch, 0-terminated, when the file leaves them open; sample[0] = 0: take the
                                      file's */
 } rad_engine_opts;

@@ -1,4 +1,5 @@
-/* backend.h (private to src/infer): the one table a backend implements. All entries are mandatory.
+/* backend.h (private to src/infer): the one table a backend implements. All entries are mandatory but
+ * exec_create_team.
  *
  * A plan is immutable and shared by threads: primitives, kernels, reordered weights. An exec is one thread's (or one stream's) scratch:
  * activations and workspace. Host tensors in, host tensors out; device buffers stay inside.
@@ -26,6 +27,10 @@ typedef struct rad_backend_ops {
     void (*plan_destroy)(rad_plan *plan);
     size_t (*plan_describe)(const rad_plan *plan, char *buf, size_t cap);
     rad_status (*exec_create)(rad_plan *plan, rad_exec **ret, rad_error *err);
+    /* NULL where one exec always has the whole device. Otherwise: an exec in which at most `threads` threads work on one run, with the bits
+     * of the plan's other execs, and how many times faster that is (an estimate). To be created and run on one and the same thread.
+     * *ret stays NULL when nothing is to be gained. */
+    rad_status (*exec_create_team)(rad_plan *plan, int threads, rad_exec **ret, double *ret_gain, rad_error *err);
     /* in/out in graph order, host memory, out data allocated by the caller. */
     rad_status (*exec_run)(rad_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err);
     void (*exec_destroy)(rad_exec *x);

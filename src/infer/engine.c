@@ -2,7 +2,8 @@
  *
  * Why the bits do not move: every sample goes through the same plan of one fixed batch, at a fixed place in it, computed wholly by one
  * thread with that thread's own scratch. How many samples come in a call, which thread takes which, and in which order, touches nothing
- * that is computed.
+ * that is computed. Samples that would leave threads idle (one sample on two threads, the rest of nine on two) are computed by all of them
+ * together, where the backend has such an exec: it promises the bits of one thread.
  *
  * A file that only works at its own fixed batch B > 1 (a Reshape to [B, ...]) gets a plan of batch B in which one sample fills all
  * B places: B times the work, but no sample ever shares a plan run with another one. */
@@ -21,9 +22,13 @@ struct worker {
     pthread_t thread;
     bool started;
     rad_exec *exec;
+    rad_exec *team;        /* of the first worker alone: all threads on one sample; NULL = none */
     float *in, *out, *tap; /* [batch, ...] staging, NULL when the plan's batch is 1 */
     rad_tensor *result;    /* one per graph output; those nobody asked for own their data */
 };
+
+/* What the workers do next: each its own units; the first one makes the team; the first one leads the team. */
+enum phase { ALONE, MAKE_TEAM, TOGETHER };
 
 struct rad_engine {
     const rad_backend_ops *ops;
@@ -37,6 +42,8 @@ struct rad_engine {
     size_t in_count, out_count, tap_count;    /* elements of one sample */
     int n_worker;
     struct worker *worker;
+    bool team_tried;
+    double team_gain; /* how many times faster than one thread */
 
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
@@ -46,9 +53,10 @@ struct rad_engine {
     int running;
 
     /* the job: written under the lock before the workers wake, read by them */
+    enum phase phase;
     const float *in;
     float *out, *tap;
-    int64_t n;
+    int64_t n, end;                  /* samples; the unit after the last of this phase */
     atomic_int_least64_t next;       /* first unit not yet taken; a unit is one plan run */
     atomic_int_least64_t bad_sample; /* smallest index with a non-finite output, n = none */
     int64_t failed_unit;             /* under the lock: smallest unit that failed, -1 = none */
@@ -107,7 +115,7 @@ static void note_bad_sample(rad_engine *e, int64_t sample) {
 }
 
 /* Runs the plan once, for samples [first, first + here). */
-static rad_status run_unit(struct worker *w, int64_t first, int64_t here, rad_error *err) {
+static rad_status run_unit(struct worker *w, rad_exec *exec, int64_t first, int64_t here, rad_error *err) {
     rad_engine *e = w->engine;
     const rad_graph *g = e->graph;
     const size_t at = (size_t)first, n = (size_t)here;
@@ -126,7 +134,7 @@ static rad_status run_unit(struct worker *w, int64_t first, int64_t here, rad_er
     w->result[e->out_index].data = out;
     if (e->with_tap)
         w->result[e->tap_index].data = tap;
-    rad_status st = e->ops->exec_run(w->exec, &t_in, w->result, err);
+    rad_status st = e->ops->exec_run(exec, &t_in, w->result, err);
     if (st != RAD_OK)
         return st;
     if (e->batch != 1) {
@@ -141,20 +149,38 @@ static rad_status run_unit(struct worker *w, int64_t first, int64_t here, rad_er
     return RAD_OK;
 }
 
-static void work(struct worker *w) {
+static int64_t unit_size(const rad_engine *e) {
+    return e->replicate ? 1 : e->batch;
+}
+
+static void run_units(struct worker *w, rad_exec *exec) {
     rad_engine *e = w->engine;
-    const int64_t step = e->replicate ? 1 : e->batch;
+    const int64_t step = unit_size(e);
     for (;;) {
         int64_t unit = atomic_fetch_add(&e->next, 1);
-        if (unit >= (e->n + step - 1) / step)
+        if (unit >= e->end)
             return;
         int64_t first = unit * step;
         rad_error err = {0};
-        if (run_unit(w, first, e->n - first < step ? e->n - first : step, &err) != RAD_OK) {
+        if (run_unit(w, exec, first, e->n - first < step ? e->n - first : step, &err) != RAD_OK) {
             note_failure(e, unit, &err);
-            atomic_store(&e->next, e->n); /* the call has failed: nobody needs to start another unit */
+            atomic_store(&e->next, e->end); /* the call has failed: nobody needs to start another unit */
             return;
         }
+    }
+}
+
+static void work(struct worker *w) {
+    rad_engine *e = w->engine;
+    if (e->phase == ALONE) {
+        run_units(w, w->exec);
+    } else if (w == e->worker && e->phase == TOGETHER) {
+        run_units(w, w->team);
+    } else if (w == e->worker) {
+        /* A team is nothing but speed: without memory for it the samples are computed as ever. */
+        if (e->ops->exec_create_team(e->plan, e->n_worker, &w->team, &e->team_gain, NULL) != RAD_OK)
+            w->team = NULL;
+        e->team_tried = true;
     }
 }
 
@@ -346,6 +372,8 @@ void rad_engine_destroy(rad_engine **pe) {
         struct worker *w = &e->worker[i];
         if (w->started)
             (void)pthread_join(w->thread, NULL);
+        if (w->team != NULL)
+            e->ops->exec_destroy(w->team);
         if (w->exec != NULL)
             e->ops->exec_destroy(w->exec);
         free(w->in);
@@ -385,6 +413,29 @@ const rad_graph *rad_engine_graph(const rad_engine *e) {
     return e->graph;
 }
 
+/* Wakes the workers for units [first, end) (or none) and waits until they are done; false when one failed. Called under the lock. */
+static bool run_phase(rad_engine *e, enum phase phase, int64_t first, int64_t end) {
+    e->phase = phase;
+    e->end = end;
+    atomic_store(&e->next, first);
+    e->running = e->n_worker;
+    e->generation++;
+    (void)pthread_cond_broadcast(&e->wake);
+    while (e->running > 0)
+        (void)pthread_cond_wait(&e->done, &e->lock);
+    return e->failed_unit < 0;
+}
+
+/* How many of the last units the team takes: those that would leave threads idle, when it is faster than they are side by side. */
+static int64_t team_share(rad_engine *e, int64_t units) {
+    const int64_t rest = units % e->n_worker;
+    if (rest == 0 || e->ops->exec_create_team == NULL)
+        return 0;
+    if (!e->team_tried)
+        (void)run_phase(e, MAKE_TEAM, 0, 0);
+    return e->worker[0].team != NULL && e->team_gain > (double)rest ? rest : 0;
+}
+
 rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err) {
     if (n < 0 || (e->with_tap && tap == NULL))
         return rad_error_set(err, RAD_E_INTERNAL, "engine run with %lld samples%s", (long long)n,
@@ -396,15 +447,11 @@ rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out,
     e->out = out;
     e->tap = tap;
     e->n = n;
-    atomic_store(&e->next, 0);
     atomic_store(&e->bad_sample, n);
     e->failed_unit = -1;
-    e->running = e->n_worker;
-    e->generation++;
-    (void)pthread_cond_broadcast(&e->wake);
-    while (e->running > 0)
-        (void)pthread_cond_wait(&e->done, &e->lock);
-    const bool failed = e->failed_unit >= 0;
+    const int64_t units = (n + unit_size(e) - 1) / unit_size(e), shared = team_share(e, units);
+    bool failed = shared < units && !run_phase(e, ALONE, 0, units - shared);
+    failed = failed || (shared > 0 && !run_phase(e, TOGETHER, units - shared, units));
     const rad_error failure = e->failure;
     (void)pthread_mutex_unlock(&e->lock);
     if (failed)

@@ -12,6 +12,7 @@ struct dn_exec {
     dnnl_memory_t *memory; /* per tensor; NULL when no primitive touches it */
     dnnl_exec_arg_t *arg;  /* per plan->arg */
     rad_tensor *eval;      /* room for the inputs and outputs of one evaluated node */
+    struct dn_team *team;  /* NULL: one thread */
 };
 
 static void *tensor_data(const struct dn_exec *x, int tensor) {
@@ -66,9 +67,24 @@ out:
     return st;
 }
 
+rad_status dn_exec_create_team(const struct dn_plan *plan, int threads, struct dn_exec **ret, double *ret_gain, rad_error *err) {
+    struct dn_exec *x = NULL;
+    rad_status st = dn_exec_create(plan, &x, err);
+    if (st == RAD_OK)
+        st = dn_team_create(plan, threads, x->arg, x->stream, &x->team, err);
+    if (st == RAD_OK && x->team != NULL) {
+        *ret_gain = x->team->gain;
+        *ret = x;
+        return RAD_OK;
+    }
+    dn_exec_destroy(x);
+    return st;
+}
+
 void dn_exec_destroy(struct dn_exec *x) {
     if (x == NULL)
         return;
+    dn_team_destroy(x->team);
     for (int i = 0; x->memory != NULL && i < x->plan->n_tensor; i++)
         if (x->memory[i] != NULL)
             (void)dnnl_memory_destroy(x->memory[i]);
@@ -101,13 +117,24 @@ static rad_status run_eval(struct dn_exec *x, const struct dn_step *s, rad_error
     return rad_node_eval(n, in, n->residual >= 0 ? &residual : NULL, out, err);
 }
 
+static dnnl_status_t run_prim(struct dn_exec *x, int step) {
+    const struct dn_step *s = &x->plan->step[step];
+    if (x->team == NULL || x->team->step[step].prim.prim == NULL)
+        return dnnl_primitive_execute(s->prim.prim, x->stream, s->n_arg, x->arg + s->first_arg);
+    const struct dn_shared *shared = &x->team->step[step];
+    omp_set_num_threads(x->team->threads);
+    const dnnl_status_t status = dnnl_primitive_execute(shared->prim.prim, x->stream, shared->n_arg, shared->arg);
+    omp_set_num_threads(1);
+    return status;
+}
+
 static rad_status run_steps(struct dn_exec *x, rad_error *err) {
     const struct dn_plan *p = x->plan;
     for (int i = 0; i < p->n_step; i++) {
         const struct dn_step *s = &p->step[i];
         rad_status st = RAD_OK;
         if (s->kind == DN_PRIM) {
-            if (dnnl_primitive_execute(s->prim.prim, x->stream, s->n_arg, x->arg + s->first_arg) != dnnl_success)
+            if (run_prim(x, i) != dnnl_success)
                 st = rad_error_set(err, RAD_E_DEVICE, "node '%.160s': oneDNN failed in '%s'",
                                    s->node < p->graph->n_node ? p->graph->node[s->node].name : "output", s->prim.impl);
         } else if (s->kind == DN_EVAL) {
@@ -131,7 +158,7 @@ rad_status dn_exec_run(struct dn_exec *x, const rad_tensor *in, rad_tensor *out,
     for (int i = 0; i < p->graph->n_input; i++)
         if (p->root[p->tensor[p->input[i]].root].first >= 0)
             memcpy(tensor_data(x, p->input[i]), in[i].data, value_bytes(p->graph, p->graph->input[i]));
-    /* One sample is one thread's work, and the plan was made for one thread: no OpenMP team here, whoever calls. */
+    /* The plan was made for one thread: no OpenMP team here, whoever calls, but for the steps that were made for one. */
     const int team = omp_get_max_threads();
     omp_set_num_threads(1);
     const rad_status st = run_steps(x, err);

@@ -117,6 +117,16 @@ static rad_status exec_create(rad_plan *plan, rad_exec **ret, rad_error *err) {
     return st;
 }
 
+static rad_status exec_create_team(rad_plan *plan, int threads, rad_exec **ret, double *ret_gain, rad_error *err) {
+    struct dn_exec *x = NULL;
+    const int team = omp_get_max_threads();
+    const rad_status st = dn_exec_create_team((const struct dn_plan *)plan, threads, &x, ret_gain, err);
+    omp_set_num_threads(team);
+    if (st == RAD_OK)
+        *ret = (rad_exec *)x;
+    return st;
+}
+
 static rad_status exec_run(rad_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     return dn_exec_run((struct dn_exec *)x, in, out, err);
 }
@@ -136,6 +146,7 @@ const rad_backend_ops rad_backend_onednn = {
     .plan_destroy = plan_destroy,
     .plan_describe = plan_describe,
     .exec_create = exec_create,
+    .exec_create_team = exec_create_team,
     .exec_run = exec_run,
     .exec_destroy = exec_destroy,
 };

@@ -354,3 +354,99 @@ bool rad_prim_reorder(dnnl_engine_t engine, const rad_md *src, const rad_md *dst
     (void)dnnl_primitive_attr_destroy(attr);
     return s == dnnl_success && finish(pd, TAKE_ANY, ret);
 }
+
+/* ---------------------------------------------------------------- the same for another team */
+
+/* Descriptors of operations as the library hands them out; those that were left to its choice are filled in with what was chosen. */
+union op_desc {
+    dnnl_primitive_kind_t kind; /* the first member of all of them */
+    dnnl_convolution_desc_t conv;
+    dnnl_deconvolution_desc_t deconv;
+    dnnl_inner_product_desc_t inner;
+    dnnl_matmul_desc_t matmul;
+    dnnl_pooling_v2_desc_t pool;
+    dnnl_eltwise_desc_t eltwise;
+    dnnl_binary_desc_t binary;
+    dnnl_softmax_v2_desc_t softmax;
+    dnnl_batch_normalization_desc_t batch_norm;
+    dnnl_layer_normalization_desc_t layer_norm;
+    dnnl_reduction_desc_t reduction;
+};
+
+static size_t op_desc_size(dnnl_primitive_kind_t kind) {
+    switch ((int)kind) {
+    case dnnl_convolution:
+        return sizeof(dnnl_convolution_desc_t);
+    case dnnl_deconvolution:
+        return sizeof(dnnl_deconvolution_desc_t);
+    case dnnl_inner_product:
+        return sizeof(dnnl_inner_product_desc_t);
+    case dnnl_matmul:
+        return sizeof(dnnl_matmul_desc_t);
+    case dnnl_pooling_v2:
+        return sizeof(dnnl_pooling_v2_desc_t);
+    case dnnl_eltwise:
+        return sizeof(dnnl_eltwise_desc_t);
+    case dnnl_binary:
+        return sizeof(dnnl_binary_desc_t);
+    case dnnl_softmax_v2:
+        return sizeof(dnnl_softmax_v2_desc_t);
+    case dnnl_batch_normalization:
+        return sizeof(dnnl_batch_normalization_desc_t);
+    case dnnl_layer_normalization:
+        return sizeof(dnnl_layer_normalization_desc_t);
+    case dnnl_reduction:
+        return sizeof(dnnl_reduction_desc_t);
+    default:
+        return 0; /* reorders and concatenations have none; resampling is too rare */
+    }
+}
+
+static bool chosen_desc(const rad_prim *p, const_dnnl_primitive_desc_t pd, union op_desc *ret) {
+    dnnl_primitive_kind_t kind;
+    const_dnnl_op_desc_t desc = NULL;
+    if (dnnl_primitive_desc_query(pd, dnnl_query_primitive_kind, 0, &kind) != dnnl_success || op_desc_size(kind) == 0 ||
+        dnnl_primitive_desc_query(pd, dnnl_query_op_d, 0, (void *)&desc) != dnnl_success || desc == NULL)
+        return false;
+    memcpy(ret, desc, op_desc_size(kind));
+    if (kind == dnnl_convolution || kind == dnnl_deconvolution) {
+        dnnl_convolution_desc_t *d = kind == dnnl_convolution ? &ret->conv : &ret->deconv;
+        d->src_desc = p->src;
+        d->weights_desc = p->weights;
+        d->dst_desc = p->dst;
+    } else if (kind == dnnl_inner_product) {
+        ret->inner.src_desc = p->src;
+        ret->inner.weights_desc = p->weights;
+        ret->inner.dst_desc = p->dst;
+    }
+    return true;
+}
+
+bool rad_prim_replan(dnnl_engine_t engine, const rad_prim *p, rad_prim *ret) {
+    const_dnnl_primitive_desc_t pd = NULL;
+    const_dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_iterator_t it = NULL;
+    dnnl_primitive_kind_t kind;
+    union op_desc d;
+    bool found = false;
+    if (dnnl_primitive_get_primitive_desc(p->prim, &pd) != dnnl_success)
+        return false;
+    if (dnnl_primitive_desc_query(pd, dnnl_query_primitive_kind, 0, &kind) == dnnl_success && kind == dnnl_reorder)
+        return rad_prim_reorder(engine, &p->src, &p->dst, ret);
+    if (!chosen_desc(p, pd, &d) || dnnl_primitive_desc_get_attr(pd, &attr) != dnnl_success ||
+        dnnl_primitive_desc_iterator_create(&it, &d, attr, engine, NULL) != dnnl_success)
+        return false;
+    do {
+        const char *impl = "";
+        dnnl_primitive_desc_t next = dnnl_primitive_desc_iterator_fetch(it);
+        if (next == NULL)
+            break;
+        found = dnnl_primitive_desc_query(next, dnnl_query_impl_info_str, 0, (void *)&impl) == dnnl_success && strcmp(impl, p->impl) == 0;
+        if (found)
+            found = finish(next, TAKE_ANY, ret); /* consumes it */
+        else
+            (void)dnnl_primitive_desc_destroy(next);
+    } while (!found && dnnl_primitive_desc_iterator_next(it) == dnnl_success);
+    (void)dnnl_primitive_desc_iterator_destroy(it);
+    return found;
+}

@@ -1,0 +1,226 @@
+/* team.c: primitives for several threads, taken only when their bits are those of one thread. */
+#include "team.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Fewer elements than SHARED_ELEMENTS are not worth a team, and too few to tell two orders of summation apart; COMPARED_ELEMENTS are looked
+ * at before a primitive is taken. */
+enum { SHARED_ELEMENTS = 512, COMPARED_ELEMENTS = 8192 };
+
+static int64_t elements(const rad_md *md) {
+    int64_t n = 1;
+    for (int i = 0; i < md->ndims; i++)
+        n *= md->dims[i];
+    return n;
+}
+
+/* Multiply-adds, or elements touched: enough to say which of two teams finishes first. */
+static double work_of(const struct dn_step *s) {
+    if (s->kind != DN_PRIM)
+        return 0.0;
+    const double dst = (double)elements(&s->prim.dst);
+    if (s->prim.weights.ndims == 0 || s->prim.src.ndims == 0 || s->prim.dst.ndims < 2)
+        return 4.0 * dst;
+    return dst * (double)elements(&s->prim.weights) / (double)s->prim.dst.dims[1];
+}
+
+/* ---------------------------------------------------------------- the same bits? */
+
+/* Numbers from -1 to 1 with full mantissas, so that sums round at every step. */
+static void fill(void *data, size_t size, dnnl_data_type_t type, uint32_t seed) {
+    uint32_t state = seed * 2654435761u + 1;
+    const size_t each = type == dnnl_bf16 ? 2 : 4;
+    for (size_t i = 0; i < size / each; i++) {
+        state = state * 1664525u + 1013904223u;
+        const float f = (float)(int32_t)state * 0x1p-31f;
+        uint32_t bits;
+        memcpy(&bits, &f, sizeof bits);
+        const uint16_t half = (uint16_t)(bits >> 16);
+        memcpy((char *)data + i * each, each == 2 ? (const void *)&half : (const void *)&bits, each);
+    }
+}
+
+static bool in_arena(const struct dn_plan *p, const struct dn_arg *a) {
+    return p->root[p->tensor[a->tensor].root].fixed == NULL;
+}
+
+/* Runs one form of step `s` on fresh data of this seed and returns its result's bytes; NULL when the library refuses. */
+static const void *run_on_data(const struct dn_plan *p, const struct dn_step *s, dnnl_primitive_t prim, const dnnl_exec_arg_t *arg,
+                               int n_arg, dnnl_stream_t stream, uint32_t seed) {
+    void *dst = NULL;
+    for (int pass = 0; pass < 2; pass++) /* sources last: a result made in place starts as its source */
+        for (int k = 0; k < s->n_arg; k++) {
+            const struct dn_arg *a = &p->arg[s->first_arg + k];
+            void *data = NULL;
+            if (a->id == DNNL_ARG_SCRATCHPAD || !in_arena(p, a) || (a->id == DNNL_ARG_DST) != (pass == 0))
+                continue;
+            if (dnnl_memory_get_data_handle(arg[k].memory, &data) != dnnl_success)
+                return NULL;
+            const rad_md *md = &p->tensor[a->tensor].md;
+            fill(data, rad_md_size(md), md->data_type, seed + (uint32_t)k);
+            if (a->id == DNNL_ARG_DST)
+                dst = data;
+        }
+    if (dst == NULL || dnnl_primitive_execute(prim, stream, n_arg, arg) != dnnl_success || dnnl_stream_wait(stream) != dnnl_success)
+        return NULL;
+    return dst;
+}
+
+static bool same_bits(const struct dn_plan *p, const struct dn_step *s, const struct dn_shared *shared, const dnnl_exec_arg_t *arg,
+                      int threads, dnnl_stream_t stream, void *kept) {
+    const size_t size = rad_md_size(&s->prim.dst);
+    const int64_t n = elements(&s->prim.dst);
+    for (int64_t seen = 0, round = 1; seen < COMPARED_ELEMENTS; seen += n, round++) {
+        omp_set_num_threads(1);
+        const void *one = run_on_data(p, s, s->prim.prim, arg, s->n_arg, stream, (uint32_t)round * 977u);
+        if (one == NULL)
+            return false;
+        memcpy(kept, one, size);
+        omp_set_num_threads(threads);
+        const void *many = run_on_data(p, s, shared->prim.prim, shared->arg, shared->n_arg, stream, (uint32_t)round * 977u);
+        if (many == NULL || memcmp(kept, many, size) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* ---------------------------------------------------------------- making */
+
+static void drop(struct dn_shared *s) {
+    rad_prim_release(&s->prim);
+    if (s->scratch != NULL)
+        (void)dnnl_memory_destroy(s->scratch);
+    free(s->arg);
+    *s = (struct dn_shared){0};
+}
+
+void dn_team_destroy(struct dn_team *t) {
+    if (t == NULL)
+        return;
+    for (int i = 0; t->step != NULL && i < t->n_step; i++)
+        drop(&t->step[i]);
+    free(t->step);
+    free(t->scratch);
+    free(t);
+}
+
+static rad_status no_memory(rad_error *err) {
+    return rad_error_set(err, RAD_E_NOMEM, "no memory for a team of inference threads");
+}
+
+static bool same_layouts(const rad_prim *a, const rad_prim *b) {
+    return rad_md_equal(&a->src, &b->src) && rad_md_equal(&a->src1, &b->src1) && rad_md_equal(&a->weights, &b->weights) &&
+           rad_md_equal(&a->dst, &b->dst);
+}
+
+/* The step's arguments, its scratchpad exchanged for one in the team's buffer. */
+static rad_status make_arguments(const struct dn_plan *p, const struct dn_step *s, const dnnl_exec_arg_t *arg, void *scratch,
+                                 struct dn_shared *ret, rad_error *err) {
+    ret->arg = rad_calloc((size_t)s->n_arg + 1, sizeof *ret->arg);
+    if (ret->arg == NULL)
+        return no_memory(err);
+    for (int k = 0; k < s->n_arg; k++)
+        if (arg[k].arg != DNNL_ARG_SCRATCHPAD)
+            ret->arg[ret->n_arg++] = arg[k];
+    if (ret->prim.scratch == 0)
+        return RAD_OK;
+    const rad_shape bytes = {.rank = 1, .dim = {(int64_t)ret->prim.scratch}};
+    rad_md md;
+    if (!rad_md_layout(&md, &bytes, dnnl_u8, RAD_LAYOUT_PLAIN) ||
+        dnnl_memory_create(&ret->scratch, &md, p->engine, scratch) != dnnl_success) {
+        ret->scratch = NULL;
+        return no_memory(err);
+    }
+    ret->arg[ret->n_arg++] = (dnnl_exec_arg_t){.arg = DNNL_ARG_SCRATCHPAD, .memory = ret->scratch};
+    return RAD_OK;
+}
+
+/* All primitives that the library makes for this team and these layouts, not yet compared. */
+static rad_status make_primitives(const struct dn_plan *p, struct dn_team *t, rad_error *err) {
+    size_t scratch = 0;
+    omp_set_num_threads(t->threads);
+    for (int i = 0; i < p->n_step; i++) {
+        const struct dn_step *s = &p->step[i];
+        rad_prim *prim = &t->step[i].prim;
+        if (s->kind != DN_PRIM || elements(&s->prim.dst) < SHARED_ELEMENTS || !rad_prim_replan(p->engine, &s->prim, prim))
+            continue;
+        if (!same_layouts(&s->prim, prim))
+            rad_prim_release(prim);
+        else if (prim->scratch > scratch)
+            scratch = prim->scratch;
+    }
+    t->scratch = rad_aligned(scratch);
+    return t->scratch != NULL ? RAD_OK : no_memory(err);
+}
+
+static rad_status make_team(const struct dn_plan *p, int threads, const dnnl_exec_arg_t *arg, dnnl_stream_t stream, struct dn_team **ret,
+                            rad_error *err) {
+    struct dn_team *t = rad_calloc(1, sizeof *t);
+    size_t largest = 0;
+    void *kept = NULL;
+    double alone = 0.0, shared = 0.0;
+    rad_status st = RAD_OK;
+    if (t == NULL)
+        return no_memory(err);
+    t->threads = threads;
+    t->n_step = p->n_step;
+    t->step = rad_calloc((size_t)p->n_step, sizeof *t->step);
+    for (int i = 0; i < p->n_step; i++)
+        if (p->step[i].kind == DN_PRIM && rad_md_size(&p->step[i].prim.dst) > largest)
+            largest = rad_md_size(&p->step[i].prim.dst);
+    kept = rad_aligned(largest);
+    if (t->step == NULL || kept == NULL) {
+        st = no_memory(err);
+        goto out;
+    }
+    RAD_TRY(make_primitives(p, t, err));
+    for (int i = 0; i < p->n_step; i++) {
+        const struct dn_step *s = &p->step[i];
+        struct dn_shared *mine = &t->step[i];
+        if (mine->prim.prim != NULL) {
+            RAD_TRY(make_arguments(p, s, arg + s->first_arg, t->scratch, mine, err));
+            if (!same_bits(p, s, mine, arg + s->first_arg, threads, stream, kept))
+                drop(mine);
+        }
+        const bool taken = mine->prim.prim != NULL;
+        t->n_shared += taken;
+        alone += taken ? 0.0 : work_of(s);
+        shared += taken ? work_of(s) : 0.0;
+    }
+    t->gain = alone + shared > 0.0 ? (alone + shared) / (alone + shared / threads) : 1.0;
+    *ret = t;
+    t = NULL;
+out:
+    omp_set_num_threads(1);
+    free(kept);
+    dn_team_destroy(t);
+    return st;
+}
+
+rad_status dn_team_create(const struct dn_plan *plan, int threads, const dnnl_exec_arg_t *arg, dnnl_stream_t stream, struct dn_team **ret,
+                          rad_error *err) {
+    struct dn_team *best = NULL;
+    /* A smaller team shares more steps; one that is smaller than the gain so far cannot win. */
+    for (int n = threads; n >= 2 && (best == NULL || best->gain < n); n = n > 2 ? (n + 1) / 2 : 1) {
+        struct dn_team *t = NULL;
+        rad_status st = make_team(plan, n, arg, stream, &t, err);
+        if (st != RAD_OK) {
+            dn_team_destroy(best);
+            return st;
+        }
+        if (best == NULL || t->gain > best->gain) {
+            dn_team_destroy(best);
+            best = t;
+        } else {
+            dn_team_destroy(t);
+        }
+    }
+    if (best != NULL && best->n_shared == 0) {
+        dn_team_destroy(best);
+        best = NULL;
+    }
+    *ret = best;
+    return RAD_OK;
+}
