@@ -47,7 +47,8 @@ static int run(int argc, char **argv) {
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     const phantom_design *d = NULL;
-    int64_t seed = 0, patients = 0, images = 0;
+    int64_t seed = 0;
+    phantom_counts count = {0};
     double scale = 0;
     if (!dir)
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "no folder given: -o COHORT_DIR says where to write"));
@@ -57,9 +58,10 @@ static int run(int argc, char **argv) {
     if (!rad_parse_double(scale_text, &scale) || !(scale > 0 && scale <= 1000))
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--scale '%s': a number above 0 and at most 1000 was expected", scale_text));
     RAD_TRY(check_empty(dir, &err));
-    RAD_TRY(phantom_write(d, dir, (uint64_t)seed, scale, &patients, &images, &err));
-    printf("%s: design '%s' (%s), seed %" PRId64 ": %" PRId64 " patients, %" PRId64 " images, %d centers\n", dir, d->name, d->summary, seed,
-           patients, images, d->n_center);
+    RAD_TRY(phantom_write(d, dir, (uint64_t)seed, scale, &count, &err));
+    printf("%s: design '%s' (%s), seed %" PRId64 ": %" PRId64 " patients, %" PRId64 " lesions, %" PRId64 " images, %" PRId64
+           " image sets\n",
+           dir, d->name, d->summary, seed, count.patients, count.lesions, count.images, count.image_sets);
 out:
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
 }
@@ -69,12 +71,13 @@ const rad_command rad_command_phantom = {
     .usage = "-o COHORT_DIR [--design NAME] [--seed N] [--scale X]",
     .summary = "write a synthetic multicenter cohort with known truth",
     .help = "  -o COHORT_DIR   folder to write; must be new or empty\n"
-            "  --design NAME   demo (default)\n"
+            "  --design NAME   demo (default), or a published study's marginals: renal, liver, spine-mri, ultrasound, spine-ct\n"
             "  --seed N        another sample of patients from the same design (default 1)\n"
-            "  --scale X       multiplies the number of patients of each center and class (default 1)\n"
+            "  --scale X       multiplies the number of patients of each center and class; 1 (default) is the published count\n"
             "\n"
             "The same design, seed and scale give the same bytes on every machine. The column `latent` of lesions.tsv\n"
-            "holds each lesion's true strength of signal.\n"
+            "holds each lesion's true strength of signal. An image set is one slice of one lesion in one sequence; of ultrasound, a still\n"
+            "or a frame with contrast medium.\n"
             "\n"
             "example:\n"
             "  radcohort phantom -o cohort --design demo\n",
