@@ -36,10 +36,10 @@ static rad_status find_design(const char *name, const phantom_design **ret, rad_
 static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_phantom;
     const char *dir = NULL, *name = "demo", *seed_text = "1", *scale_text = "1";
+    phantom_opts opts = {.seed = 0};
     const rad_option option[] = {
-        {"-o", false, &dir, NULL},           {"--design", false, &name, NULL},
-        {"--seed", false, &seed_text, NULL}, {"--scale", false, &scale_text, NULL},
-        {NULL, false, NULL, NULL},
+        {"-o", false, &dir, NULL},           {"--design", false, &name, NULL},      {"--tables", true, NULL, &opts.tables_only},
+        {"--seed", false, &seed_text, NULL}, {"--scale", false, &scale_text, NULL}, {NULL, false, NULL, NULL},
     };
     int n = 0;
     rad_error err = {0};
@@ -49,16 +49,16 @@ static int run(int argc, char **argv) {
     const phantom_design *d = NULL;
     int64_t seed = 0;
     phantom_counts count = {0};
-    double scale = 0;
     if (!dir)
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "no folder given: -o COHORT_DIR says where to write"));
     RAD_TRY(find_design(name, &d, &err));
     if (!rad_parse_int(seed_text, &seed) || seed < 0)
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--seed '%s': a whole number from 0 was expected", seed_text));
-    if (!rad_parse_double(scale_text, &scale) || !(scale > 0 && scale <= 1000))
+    if (!rad_parse_double(scale_text, &opts.scale) || !(opts.scale > 0 && opts.scale <= 1000))
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--scale '%s': a number above 0 and at most 1000 was expected", scale_text));
     RAD_TRY(check_empty(dir, &err));
-    RAD_TRY(phantom_write(d, dir, (uint64_t)seed, scale, &count, &err));
+    opts.seed = (uint64_t)seed;
+    RAD_TRY(phantom_write(d, dir, &opts, &count, &err));
     printf("%s: design '%s' (%s), seed %" PRId64 ": %" PRId64 " patients, %" PRId64 " lesions, %" PRId64 " images, %" PRId64
            " image sets\n",
            dir, d->name, d->summary, seed, count.patients, count.lesions, count.images, count.image_sets);
@@ -68,12 +68,13 @@ out:
 
 const rad_command rad_command_phantom = {
     .name = "phantom",
-    .usage = "-o COHORT_DIR [--design NAME] [--seed N] [--scale X]",
+    .usage = "-o COHORT_DIR [--design NAME] [--seed N] [--scale X] [--tables]",
     .summary = "write a synthetic multicenter cohort with known truth",
     .help = "  -o COHORT_DIR   folder to write; must be new or empty\n"
             "  --design NAME   demo (default), or a published study's marginals: renal, liver, spine-mri, ultrasound, spine-ct\n"
             "  --seed N        another sample of patients from the same design (default 1)\n"
             "  --scale X       multiplies the number of patients of each center and class; 1 (default) is the published count\n"
+            "  --tables        only the tables, without images: who is in the cohort\n"
             "\n"
             "The same design, seed and scale give the same bytes on every machine. The column `latent` of lesions.tsv\n"
             "holds each lesion's true strength of signal. An image set is one slice of one lesion in one sequence; of ultrasound, a still\n"

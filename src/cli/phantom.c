@@ -21,6 +21,7 @@ typedef struct writer {
     tables t;
     void *voxel; /* scratch for the largest image */
     phantom_counts count;
+    bool tables_only;
 } writer;
 
 static bool has_sets(const phantom_design *d) {
@@ -53,7 +54,7 @@ static rad_status add_readings(writer *w, const phantom_patient *p, int lesion, 
     const phantom_design *d = w->plan->design;
     rad_buf *b = &w->t.readings;
     rad_status st = RAD_OK;
-    for (int r = 0; r < d->n_reader; r++) {
+    for (int r = 0; r < d->n_reader && !p->center->unread; r++) {
         const phantom_reading *x = &p->reading[lesion][r];
         char name[8] = "";
         if (!d->read_patients)
@@ -86,7 +87,8 @@ static rad_status add_volumes(writer *w, const phantom_patient *p, rad_error *er
         path = image_path(w, p, name, &row);
         if (!path)
             RAD_TRY(no_path(err));
-        RAD_TRY(phantom_image_volume(d, p, s, path, w->voxel, err));
+        if (!w->tables_only)
+            RAD_TRY(phantom_image_volume(d, p, s, path, w->voxel, err));
         RAD_TRY(rad_buf_printf(&w->t.images, err, "%s\t1\t%s\t%s\n", p->id, d->sequence[s].name, row));
         free(path);
         path = NULL;
@@ -113,7 +115,7 @@ static rad_status add_lesions(writer *w, const phantom_patient *p, rad_error *er
             if (!path)
                 RAD_TRY(no_path(err));
         }
-        RAD_TRY(phantom_image_lesion(d, p, le, path, w->voxel, box, err));
+        RAD_TRY(phantom_image_lesion(d, p, le, w->tables_only ? NULL : path, w->voxel, box, err));
         double size = 2 * fmax(le->radius[0], fmax(le->radius[1], le->radius[2]));
         RAD_TRY(rad_buf_printf(b, err, "%s\tL%d\t%s\t", p->id, l + 1, d->class_name[le->class_index]));
         if (path)
@@ -152,7 +154,7 @@ static rad_status add_view(writer *w, const phantom_patient *p, int view, rad_er
     char *path = image_path(w, p, name, &row);
     if (!path)
         return no_path(err);
-    RAD_TRY(phantom_image_view(d, p, view, path, w->voxel, box, err));
+    RAD_TRY(phantom_image_view(d, p, view, w->tables_only ? NULL : path, w->voxel, box, err));
     RAD_TRY(rad_buf_printf(&w->t.images, err, "%s\t1\t%s\t%s\t%s\n", p->id, d->sequence[0].name, row, id));
     RAD_TRY(rad_buf_printf(b, err, "%s\t%s\t%s\t", p->id, id, d->class_name[le->class_index]));
     RAD_TRY(put_box(b, box, err));
@@ -178,7 +180,8 @@ static rad_status add_patient(writer *w, const phantom_patient *p, bool sets, ra
     char *folder = rad_asprintf("%s/images/%s", w->dir, p->id);
     if (!folder)
         return no_path(err);
-    RAD_TRY(rad_mkdirs(folder, err));
+    if (!w->tables_only)
+        RAD_TRY(rad_mkdirs(folder, err));
     RAD_TRY(rad_buf_printf(b, err, "%s\t%s\t%s\t", p->id, p->center->id, d->class_name[p->class_index]));
     if (p->fold >= 0)
         RAD_TRY(rad_buf_printf(b, err, "%d", p->fold));
@@ -231,16 +234,16 @@ out:
     return st;
 }
 
-rad_status phantom_write(const phantom_design *d, const char *dir, uint64_t seed, double scale, phantom_counts *ret, rad_error *err) {
+rad_status phantom_write(const phantom_design *d, const char *dir, const phantom_opts *opts, phantom_counts *ret, rad_error *err) {
     rad_status st = RAD_OK;
     phantom_plan plan = {.n = 0};
-    writer w = {.plan = &plan, .dir = dir};
+    writer w = {.plan = &plan, .dir = dir, .tables_only = opts->tables_only};
     rad_buf *all[] = {&w.t.patients, &w.t.images, &w.t.lesions, &w.t.readings, &w.t.centers};
     const bool sets = has_sets(d);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         rad_buf_init(all[i], TABLE_BYTES);
     RAD_TRY(rad_mkdirs(dir, err));
-    RAD_TRY(phantom_plan_make(d, seed, scale, &plan, err));
+    RAD_TRY(phantom_plan_make(d, opts->seed, opts->scale, &plan, err));
     w.voxel = rad_calloc(phantom_image_voxels(d), 3);
     if (!w.voxel)
         RAD_TRY(rad_error_set(err, RAD_E_NOMEM, "no memory for an image"));

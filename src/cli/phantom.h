@@ -43,6 +43,7 @@ typedef struct phantom_center {
     bool mask;                /* lesions as mask files; otherwise as boxes */
     phantom_scanner scanner;
     const char *set; /* value of the column `set` of patients.tsv; NULL: no such column */
+    bool unread;     /* no readings of these patients */
     int image_sets;  /* slices of lesions x sequences there are, at --scale 1: lesions get as many slices as it takes. 0: as it comes */
 } phantom_center;
 
@@ -116,9 +117,14 @@ typedef struct phantom_counts {
     int64_t patients, lesions, images, image_sets; /* image_sets: slices of lesions x sequences there are */
 } phantom_counts;
 
-/* Writes the cohort folder. `scale` multiplies the number of patients per center and class (at least one each). Returns the counts.
- * Errors: IO, NOMEM. */
-rad_status phantom_write(const phantom_design *d, const char *dir, uint64_t seed, double scale, phantom_counts *ret,
+typedef struct phantom_opts {
+    uint64_t seed;
+    double scale;     /* multiplies the number of patients per center and class (at least one each) */
+    bool tables_only; /* no images: the tables name files that are not there */
+} phantom_opts;
+
+/* Writes the cohort folder. Returns the counts. Errors: IO, NOMEM. */
+rad_status phantom_write(const phantom_design *d, const char *dir, const phantom_opts *opts, phantom_counts *ret,
                          rad_error *err) RAD_MUST_CHECK;
 
 #endif

@@ -7,37 +7,82 @@
 /* Two internal and two external hospitals. The external scanners are noisier, lose detail and have another gain: a network trained on the
  * internal ones is worse there, as in life. */
 static const phantom_center demo_center[] = {
-    {"north", "Northern University Hospital", "NO", false, {24, 24}, false, {1.00, 0, 0.05, 14, 1.00, 1.5, 4, "LAS", 0, 1, 0}, NULL, 0},
-    {"south", "Southern General", "IT", false, {20, 20}, true, {1.05, 10, 0.08, 17, 0.95, 1.5, 4, "RAS", 0, 0.5, 0}, NULL, 0},
-    {"east", "Eastern Cancer Center", "PL", true, {22, 22}, false, {1.12, -15, 0.15, 32, 0.70, 1.8, 5, "LPS", 8, 1, 0}, NULL, 0},
-    {"west", "Western Clinic", "PT", true, {18, 18}, true, {0.85, 30, 0.20, 34, 0.70, 1.3, 4, "RPI", 0, 2, 0}, NULL, 0},
+    {"north",
+     "Northern University Hospital",
+     "NO",
+     false,
+     {24, 24},
+     false,
+     {1.00, 0, 0.05, 14, 1.00, 1.5, 4, "LAS", 0, 1, 0},
+     NULL,
+     false,
+     0},
+    {"south", "Southern General", "IT", false, {20, 20}, true, {1.05, 10, 0.08, 17, 0.95, 1.5, 4, "RAS", 0, 0.5, 0}, NULL, false, 0},
+    {"east", "Eastern Cancer Center", "PL", true, {22, 22}, false, {1.12, -15, 0.15, 32, 0.70, 1.8, 5, "LPS", 8, 1, 0}, NULL, false, 0},
+    {"west", "Western Clinic", "PT", true, {18, 18}, true, {0.85, 30, 0.20, 34, 0.70, 1.3, 4, "RPI", 0, 2, 0}, NULL, false, 0},
 };
 
 /* 30 + 129 patients with 32 + 136 masses; 1,807 slices of masses in the phases that there are. */
 static const phantom_center renal_center[] = {
-    {"center", "University Hospital", "JP", false, {30, 129}, false, {1, 0, 0, 14, 1.00, 2, 5, "LAS", 0, 1, -1024}, NULL, 1807},
+    {"center", "University Hospital", "JP", false, {30, 129}, false, {1, 0, 0, 14, 1.00, 2, 5, "LAS", 0, 1, -1024}, NULL, false, 1807},
 };
 
 /* The training set has what the published total of 50,418 images and 1,959 patients leaves for it. Patients of the validation sets: in
  * proportion to their images. */
 static const phantom_center liver_center[] = {
-    {"first", "First Hospital", "CN", false, {715, 555, 323}, false, {1.00, 0, 0.05, 16, 1.00, 2, 4, "LAS", 0, 1, 0}, "training", 40992},
-    {"first", "First Hospital", "CN", false, {90, 70, 41}, false, {1.00, 0, 0.05, 16, 1.00, 2, 4, "LAS", 0, 1, 0}, "validation", 5172},
-    {"second", "Second Hospital", "CN", true, {50, 40, 23}, false, {1.12, -10, 0.12, 24, 0.85, 2.1, 4, "LPS", 4, 1, 0}, "validation", 2916},
-    {"third", "Third Hospital", "CN", true, {23, 19, 10}, false, {0.88, 20, 0.15, 24, 0.85, 1.9, 4, "RAS", 0, 0.5, 0}, "validation", 1338},
+    {"first",
+     "First Hospital",
+     "CN",
+     false,
+     {715, 555, 323},
+     false,
+     {1.00, 0, 0.05, 16, 1.00, 2, 4, "LAS", 0, 1, 0},
+     "training",
+     true,
+     40992},
+    {"first",
+     "First Hospital",
+     "CN",
+     false,
+     {90, 70, 41},
+     false,
+     {1.00, 0, 0.05, 16, 1.00, 2, 4, "LAS", 0, 1, 0},
+     "validation",
+     false,
+     5172},
+    {"second",
+     "Second Hospital",
+     "CN",
+     true,
+     {50, 40, 23},
+     false,
+     {1.12, -10, 0.12, 24, 0.85, 2.1, 4, "LPS", 4, 1, 0},
+     "validation",
+     false,
+     2916},
+    {"third",
+     "Third Hospital",
+     "CN",
+     true,
+     {23, 19, 10},
+     false,
+     {0.88, 20, 0.15, 24, 0.85, 1.9, 4, "RAS", 0, 0.5, 0},
+     "validation",
+     false,
+     1338},
 };
 
 /* Sagittal; 140 benign and 50 malignant. */
 static const phantom_center spine_mri_center[] = {
-    {"center", "Spine Center", "CN", false, {140, 50}, true, {1, 0, 0.06, 18, 1.00, 2, 4, "PIR", 0, 1, 0}, NULL, 0},
+    {"center", "Spine Center", "CN", false, {140, 50}, true, {1, 0, 0.06, 18, 1.00, 2, 4, "PIR", 0, 1, 0}, NULL, false, 0},
 };
 
 static const phantom_center ultrasound_center[] = {
-    {"center", "University Hospital", "CN", false, {24, 66, 62, 25}, false, {1, 0, 0.22, 5, 1.00, 1, 1, "LPS", 0, 1, 0}, NULL, 0},
+    {"center", "University Hospital", "CN", false, {24, 66, 62, 25}, false, {1, 0, 0.22, 5, 1.00, 1, 1, "LPS", 0, 1, 0}, NULL, false, 0},
 };
 
 static const phantom_center spine_ct_center[] = {
-    {"center", "Spine Center", "CN", false, {137, 296}, true, {1, 0, 0, 22, 1.00, 2, 4, "LPS", 0, 1, -1024}, NULL, 0},
+    {"center", "Spine Center", "CN", false, {137, 296}, true, {1, 0, 0, 22, 1.00, 2, 4, "LPS", 0, 1, -1024}, NULL, false, 0},
 };
 
 static const phantom_design design[] = {

@@ -221,6 +221,8 @@ rad_status phantom_image_view(const phantom_design *d, const phantom_patient *p,
                                        s->spacing * (0.5 * (double)(d->size - 1) - (double)(at[1] - v->top)), plane_of(p, view)};
                 if (phantom_lesion_radius(&p->lesion[0], pos) <= 1)
                     widen_box(box, at);
+                if (!path)
+                    continue;
                 double x = ideal(d, p, 0, s->detail, pos) * (view < 0 ? wash(v, at[2]) : 1);
                 x = x * (1 + s->bias * phantom_noise(noise, (uint64_t)n)) +
                     s->noise * phantom_noise(noise, (uint64_t)n + (UINT64_C(1) << 40));
@@ -229,5 +231,5 @@ rad_status phantom_image_view(const phantom_design *d, const phantom_patient *p,
                     to[c] = (uint8_t)(y < 0 ? 0 : y > 255 ? 255 : y);
                 }
             }
-    return rad_volume_write(path, &info, voxel, err);
+    return path ? rad_volume_write(path, &info, voxel, err) : RAD_OK;
 }

@@ -131,19 +131,7 @@ static void make_patient(const phantom_design *d, uint64_t seed, int64_t index, 
 
 /* ---------------------------------------------------------------- over all patients */
 
-/* Ranks the lesions (of one class, or of all: -1) of all patients; first_only: one entry per patient. Returns how many. */
 typedef double rank_fn(const phantom_plan *plan, const phantom_patient *p, int lesion, int of);
-
-static int64_t rank_all(phantom_plan *plan, ranked *r, int class_index, bool first_only, rank_fn *rank, int of) {
-    int64_t n = 0;
-    for (int64_t i = 0; i < plan->n; i++) {
-        phantom_patient *p = &plan->patient[i];
-        for (int l = 0; l < (first_only ? 1 : p->n_lesion) && (class_index < 0 || p->class_index == class_index); l++)
-            r[n++] = (ranked){rank(plan, p, l, of), p, l};
-    }
-    qsort(r, (size_t)n, sizeof *r, by_rank);
-    return n;
-}
 
 static double rank_second(const phantom_plan *plan, const phantom_patient *p, int lesion, int of) {
     (void)plan;
@@ -177,6 +165,20 @@ static double rank_feature(const phantom_plan *plan, const phantom_patient *p, i
     const phantom_lesion *le = &p->lesion[lesion];
     const uint64_t k = phantom_subkey(phantom_subkey(p->key, PHANTOM_KEY_FEATURE, (uint64_t)of), plan->seed, (uint64_t)lesion);
     return -0.5 * (le->latent - plan->design->mean[le->class_index]) - phantom_normal(k, 0);
+}
+
+/* Ranks the lesions (of one class, or of all: -1) of all patients; first_only: one entry per patient. Returns how many. */
+static int64_t rank_all(phantom_plan *plan, ranked *r, int class_index, bool first_only, rank_fn *rank, int of) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < plan->n; i++) {
+        phantom_patient *p = &plan->patient[i];
+        if (p->center->unread && (rank == rank_reader || rank == rank_feature))
+            continue;
+        for (int l = 0; l < (first_only ? 1 : p->n_lesion) && (class_index < 0 || p->class_index == class_index); l++)
+            r[n++] = (ranked){rank(plan, p, l, of), p, l};
+    }
+    qsort(r, (size_t)n, sizeof *r, by_rank);
+    return n;
 }
 
 /* Calls: the least clear cases of each class are those that a reader gets wrong. Ratings: 4 and 5 with a suspicious call, 1 to 3 without.

@@ -79,7 +79,8 @@ rad_status phantom_image_volume(const phantom_design *d, const phantom_patient *
 /* The lesion on the grid of the first sequence: its box, and, `mask_path` not NULL, a mask. Voxels whose centre lies inside. */
 rad_status phantom_image_lesion(const phantom_design *d, const phantom_patient *p, const phantom_lesion *le, const char *mask_path,
                                 uint8_t *voxel, int64_t box[6], rad_error *err) RAD_MUST_CHECK;
-/* Still `view` (a PNG), or the cine loop (view -1, NIfTI [x, y, 1, frame]) and the lesion's box in it, over all frames. */
+/* Still `view` (a PNG), or the cine loop (view -1, NIfTI [x, y, 1, frame]), and the lesion's box in it, over all frames. path NULL: the box
+ * only. */
 rad_status phantom_image_view(const phantom_design *d, const phantom_patient *p, int view, const char *path, uint8_t *voxel, int64_t box[6],
                               rad_error *err) RAD_MUST_CHECK;
 
