@@ -59,6 +59,7 @@ CREATE TABLE lesion (
     point_i REAL, point_j REAL, point_k REAL,
     mask       TEXT,
     size_mm    REAL CHECK (size_mm >= 0),
+    slices     TEXT,
     UNIQUE (patient_id, lesion),
     CHECK ((i0 IS NULL) = (k1 IS NULL)),
     CHECK ((point_i IS NULL) = (point_k IS NULL))
@@ -78,7 +79,8 @@ CREATE TABLE image (
     lesion_id  INTEGER REFERENCES lesion,
     study      TEXT NOT NULL,
     sequence   TEXT NOT NULL,
-    path       TEXT NOT NULL
+    path       TEXT NOT NULL,
+    slices     TEXT
 ) STRICT;
 CREATE TABLE image_covariate (
     image_id INTEGER NOT NULL REFERENCES image,

@@ -16,6 +16,7 @@ extern "C" {
 
 #define RAD_MAX_TABLE_BYTES ((size_t)2 << 30)
 #define RAD_MAX_FIELD_BYTES 65536
+#define RAD_MAX_LISTED 32767 /* slices of one row: as many as an axis has voxels at most */
 
 typedef struct rad_covariate { /* an extra column of patients.tsv, lesions.tsv or images.tsv */
     const char *name;
@@ -45,8 +46,10 @@ typedef struct rad_image {
     int64_t patient, lesion; /* lesion -1: the image serves all lesions of its patient */
     char *study;             /* "" when the table has none */
     char *sequence;
-    char *path;   /* as written, relative to the cohort folder */
-    bool missing; /* the file was looked for and is not there (false too when nobody looked) */
+    char *path;              /* as written, relative to the cohort folder */
+    char *slices;            /* as written, or NULL */
+    int64_t n_slice, *slice; /* the slices that it lists, ascending; zero-based along the stored slice axis (of a cine its frames) */
+    bool missing;            /* the file was looked for and is not there (false too when nobody looked) */
     int64_t n_covariate;
     rad_covariate *covariate;
     int64_t line;
@@ -59,11 +62,13 @@ typedef struct rad_lesion {
     char *study; /* the visit it was drawn in, or NULL: the only visit that has images for the job */
     char *label; /* NULL: the patient's (the table has no label column); "n/a": not known */
     bool has_box, has_mask, has_point;
-    int64_t box[6];    /* i0 j0 k0 i1 j1 k1: voxel indices of the stored image, zero-based, first inclusive, last exclusive */
-    double point[3];   /* i j k, voxel indices of the stored image (centre of a voxel = integer) */
-    char *mask;        /* path of a NIfTI of the image's shape, non-zero = lesion; relative to the folder */
-    bool mask_missing; /* as rad_image.missing */
-    double size_mm;    /* NaN = missing */
+    int64_t box[6];          /* i0 j0 k0 i1 j1 k1: voxel indices of the stored image, zero-based, first inclusive, last exclusive */
+    double point[3];         /* i j k, voxel indices of the stored image (centre of a voxel = integer) */
+    char *slices;            /* as written, or NULL */
+    int64_t n_slice, *slice; /* as rad_image.slice, of the job's first channel entry's image */
+    char *mask;              /* path of a NIfTI of the image's shape, non-zero = lesion; relative to the folder */
+    bool mask_missing;       /* as rad_image.missing */
+    double size_mm;          /* NaN = missing */
     int64_t n_covariate;
     rad_covariate *covariate;
     int64_t line;
@@ -157,6 +162,9 @@ rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manif
 /* Which model scores a case for `model`: itself, or the one that stands in for it when the case lacks images for its input (CHANNEL) and
  * has those of the other's. */
 int rad_case_scorer(const rad_job *job, const rad_case *c, int model);
+/* The slices that the tables list for input `input` of a case, for an input that takes those (else 0): of the lesion's row, or when that
+ * lists none of the row of the first entry's image. Borrowed from the cohort. The case has images for the input. */
+int64_t rad_case_listed(const rad_cohort *c, const rad_job *job, const rad_case *k, int input, const int64_t **ret_slice);
 void rad_manifest_destroy(rad_manifest **m);
 
 #ifdef __cplusplus

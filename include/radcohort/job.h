@@ -15,9 +15,11 @@ extern "C" {
 #endif
 
 #define RAD_MAX_JOB_BYTES ((size_t)1 << 20)
-#define RAD_MAX_CHANNELS 32 /* channel entries of one input */
-#define RAD_MAX_OFFSETS 15  /* slice offsets of one channel entry */
-#define RAD_MAX_PLANES 64   /* planes of one input = sum over channels of their offsets */
+#define RAD_MAX_CHANNELS 32                    /* channel entries of one input */
+#define RAD_MAX_OFFSETS 15                     /* slice offsets of one channel entry */
+#define RAD_MAX_PLANES 64                      /* planes of one input = sum over channels of their offsets */
+#define RAD_MAX_SIDE 2048                      /* samples along one axis of a volume */
+#define RAD_MAX_SAMPLE_BYTES ((size_t)2 << 30) /* of one volume, all channels */
 #define RAD_MAX_INPUTS 32
 #define RAD_MAX_MODELS 64
 #define RAD_MAX_CLASSES 64
@@ -61,6 +63,7 @@ typedef struct rad_channel_spec {
     int n_offset;
     int offset[RAD_MAX_OFFSETS]; /* slices, relative to the scored slice, along the third axis after reorientation */
     rad_component component;
+    bool nearest;           /* of a volume: values of the nearest voxels (label maps), not between voxels */
     bool zero_if_missing;   /* no such image: planes of zeros instead of an exclusion; never for the first entry */
     rad_window_spec window; /* this and the next: what is set here goes before the input's own, key by key */
     rad_intensity_spec intensity;
@@ -89,8 +92,17 @@ typedef enum rad_slices {
                                  box (lower one of two), the point's slice; the middle slice of the volume for a whole
                                  region without a lesion */
     RAD_SLICES_LESION_ALL,    /* `lesion-all`: every slice of the mask or box */
-    RAD_SLICES_VOLUME_ALL     /* `all`: every slice of the volume */
+    RAD_SLICES_VOLUME_ALL,    /* `all`: every slice of the volume */
+    RAD_SLICES_LISTED         /* `listed`: those in the column `slices` of the lesion's row, else of the first entry's image */
 } rad_slices;
+
+/* One sample [C, D, H, W] per case instead of slices: a box of so many samples, so many millimetres apart. */
+typedef struct rad_volume_spec {
+    bool on;
+    int64_t size[3];      /* D, H, W: along z, y, x of the reoriented reference */
+    double spacing_mm[3]; /* along x, y, z of the reoriented reference */
+    bool antialias;       /* Gaussian before the samples are taken, where they lie farther apart than the voxels */
+} rad_volume_spec;
 
 /* Pixels at the margins of every slice that do not count (burned-in text), along the reoriented axes: x from left, y from the top. */
 typedef struct rad_crop_spec {
@@ -125,6 +137,8 @@ typedef struct rad_input_spec {
     int n_plane;         /* sum of n_offset */
     char orientation[4]; /* three letters, directions of +x (W), +y (H), +z (slices): "LPS" = axial as radiologists see it */
     rad_slices slices;
+    int64_t every; /* of these slices, in ascending order, the first and every so manyth after it; 0 and 1: all */
+    rad_volume_spec volume;
     rad_edge edge;
     rad_region_spec region;
     rad_crop_spec crop;

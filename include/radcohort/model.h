@@ -157,9 +157,10 @@ int64_t rad_model_parameter_count(const rad_model *m); /* elements of all float 
 /* Input `i` as declared: symbolic dims are -1. */
 int rad_model_input_count(const rad_model *m);
 void rad_model_get_input(const rad_model *m, int i, const char **ret_name, rad_dtype *ret_dtype, rad_shape *ret_shape);
-/* May samples of [C, H, W] be given to this network? They may fill only dims that the file leaves open; values < 1 are not known yet and
- * fit. Errors: MODEL (not one input, not [N, C, H, W], another size: names both and the `resize` to write). */
-rad_status rad_model_check_sample(const rad_model *m, const int64_t chw[3], rad_error *err) RAD_MUST_CHECK;
+/* May samples of these dims, [C, H, W] or [C, D, H, W], 0-terminated, be given to this network? They may fill only dims that the file
+ * leaves open; -1 is not known yet and fits. Errors: MODEL (not one input, not one dim more than the sample, another size: names both and
+ * the key of the job to write). */
+rad_status rad_model_check_sample(const rad_model *m, const int64_t *dim, rad_error *err) RAD_MUST_CHECK;
 
 typedef struct rad_graph_opts {
     int64_t batch; /* > 0: replaces dim 0 of every graph input (also a fixed one) */

@@ -25,17 +25,21 @@ typedef struct rad_roi {
     int64_t box[6]; /* as rad_lesion.box */
     double point[3];
     const rad_volume *mask; /* or NULL; on that image's grid (stored in any order), or without sform and qform but of its dims */
+    int64_t n_listed;       /* slices: listed */
+    const int64_t *listed;  /* [n_listed] indices along the reference's stored slice axis (of a cine its frames); borrowed */
 } rad_roi;
 
-/* One input of one case, prepared: n_slice samples of [n_plane, height, width] float32. */
+/* One input of one case, prepared: n_slice samples of [n_plane, height, width] float32; of a volume one of [n_plane, depth, height, width],
+ * whose slice is the one nearest to its centre and whose box holds the pixels whose centres lie in it. */
 typedef struct rad_prepared {
     int64_t n_slice, n_plane, height, width;
-    float *data;           /* [n_slice, n_plane, height, width], 64-byte aligned; owned */
+    int64_t depth;         /* 0: samples are slices */
+    float *data;           /* [n_slice, n_plane, (depth,) height, width], 64-byte aligned; owned */
     int64_t *slice;        /* [n_slice] index of the scored slice along the third axis AFTER reorientation */
     int64_t *stored_slice; /* [n_slice] the same slice as an index along the stored axis it lies on */
     int64_t (*box)[4];     /* [n_slice] x0 y0 x1 y1 of the region in the reoriented slice, may reach outside the image */
-    double *mismatch_mm;   /* [n_slice] distance from the slice (and its neighbours) to the nearest slices of images on other grids: the
-                              largest; 0 when all lie on the reference's grid */
+    double *mismatch_mm;   /* [n_slice] distance from the slice (and its neighbours; of a volume from its centre) to the nearest slices of
+                              images on other grids: the largest; 0 when all lie on the reference's grid */
     int stored_axis;       /* 0, 1 or 2: which stored axis the slices run along */
 } rad_prepared;
 
@@ -43,10 +47,10 @@ typedef struct rad_prepared {
  * region.drawn_on). 2-D images count as one slice; for 4-D images the first frame is used, or all as slices. roi: NULL = no lesion. Errors:
  * SHAPE (a mask is not on its image's grid: both grids are named; the slices of two sequences are farther apart than the tolerance), REGION
  * (empty mask, box or point outside the image, no region where one is needed, no voxel to take intensities from, a crop that leaves
- * nothing), NONFINITE (NaN or Inf in the region of a slice that is used, and no number declared for them), UNSUPPORTED (5-D and more,
- * degenerate affine, an orientation that would cut a 2-D image into lines, slices and frames in one image where frames are to be slices),
- * LIMIT (RAD_MAX_REGION, RAD_MAX_PREPARED_BYTES), CONFIG (a spec that no job reader makes), NOMEM. `ret` is released by
- * rad_prepared_release. */
+ * nothing, no listed slices or one outside the image), NONFINITE (NaN or Inf in the region of a slice that is used, and no number declared
+ * for them), UNSUPPORTED (5-D and more, degenerate affine, an orientation that would cut a 2-D image into lines, slices and frames in one
+ * image where frames are to be slices), LIMIT (RAD_MAX_REGION, RAD_MAX_PREPARED_BYTES), CONFIG (a spec that no job reader makes), NOMEM.
+ * `ret` is released by rad_prepared_release. */
 rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, rad_prepared *ret,
                             rad_error *err) RAD_MUST_CHECK;
 void rad_prepared_release(rad_prepared *p);
@@ -57,8 +61,15 @@ rad_status rad_prepare_check_grid(const rad_input_spec *spec, const rad_image_in
 rad_status rad_prepare_check_lesion(const rad_input_spec *spec, const rad_image_info *const *image, const rad_image_info *mask,
                                     const rad_roi *roi, rad_error *err) RAD_MUST_CHECK;
 
-/* Shape of one sample of an input as far as the job alone decides it: false when it depends on the image (no resize). */
-bool rad_prepare_sample_shape(const rad_input_spec *spec, int64_t ret_chw[3]);
+/* Does the mask of the lesion decide anything for this input? Else it need not be read. */
+bool rad_prepare_wants_mask(const rad_input_spec *spec);
+
+#define RAD_SAMPLE_DIMS 5
+/* Dims of one sample of an input, 0-terminated: [C, H, W] or [C, D, H, W]. False, and -1 for H and W, when the image decides them (no
+ * resize). */
+bool rad_prepare_sample_shape(const rad_input_spec *spec, int64_t ret_dim[RAD_SAMPLE_DIMS]);
+/* The same for what was prepared. */
+void rad_prepared_sample_shape(const rad_prepared *p, int64_t ret_dim[RAD_SAMPLE_DIMS]);
 
 #ifdef __cplusplus
 }

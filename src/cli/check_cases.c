@@ -142,12 +142,13 @@ static void refuse(verdict *v, rad_status st, const char *stage, const char *fmt
     v->stage = stage;
 }
 
-static rad_status check_lesion(walk *w, const rad_input_spec *spec, int64_t lesion, const rad_image_info *const *image, verdict *v,
-                               rad_error *err) {
-    const rad_lesion *l = &w->k->cohort->lesion[lesion];
-    /* the order in which prepare looks: the mask counts unless the job names another source */
-    bool uses_mask = l->has_mask && spec->region.from != RAD_REGION_BOX && spec->region.from != RAD_REGION_POINT;
-    header *m = &w->mask[lesion];
+/* Where the tables say that the lesion is, and which slices count. */
+static rad_status check_lesion(walk *w, const rad_case *c, int which, const rad_image_info *const *image, verdict *v, rad_error *err) {
+    static const rad_lesion none = {0};
+    const rad_input_spec *spec = &w->k->job->input[which];
+    const rad_lesion *l = c->lesion >= 0 ? &w->k->cohort->lesion[c->lesion] : &none;
+    bool uses_mask = l->has_mask && rad_prepare_wants_mask(spec);
+    header *m = c->lesion >= 0 ? &w->mask[c->lesion] : NULL;
     if (uses_mask) {
         rad_status st = read_header(w, m, l->mask, l->mask_missing, err);
         if (st != RAD_OK)
@@ -159,13 +160,17 @@ static rad_status check_lesion(walk *w, const rad_input_spec *spec, int64_t lesi
         return RAD_OK;
     rad_roi roi = {.has_box = l->has_box, .has_point = l->has_point};
     rad_error why = {0};
+    roi.n_listed = rad_case_listed(w->k->cohort, w->k->job, c, which, &roi.listed);
     memcpy(roi.box, l->box, sizeof roi.box);
     memcpy(roi.point, l->point, sizeof roi.point);
     rad_status st = rad_prepare_check_lesion(spec, image, uses_mask ? &m->info : NULL, &roi, &why);
     if (st == RAD_E_NOMEM)
         return no_memory(err);
     if (st != RAD_OK)
-        refuse(v, st, "prepare", "%s (%s)", st == RAD_E_SHAPE ? "the mask is not on the image's grid" : "the lesion lies outside the image",
+        refuse(v, st, "prepare", "%s (%s)",
+               st == RAD_E_SHAPE ? "the mask is not on the image's grid"
+               : c->lesion < 0   ? "its slices cannot be found"
+                                 : "the lesion lies outside the image",
                why.text);
     return RAD_OK;
 }
@@ -198,7 +203,7 @@ static rad_status check_case_input(walk *w, const rad_case *c, int which, verdic
             refuse(v, st, "prepare", "%s (%s)", st == RAD_E_SHAPE ? "its images cannot be matched" : "its geometry is not supported",
                    why.text);
     }
-    return v->status == RAD_OK && c->lesion >= 0 ? check_lesion(w, spec, c->lesion, info, v, err) : RAD_OK;
+    return v->status == RAD_OK && (c->lesion >= 0 || spec->slices == RAD_SLICES_LISTED) ? check_lesion(w, c, which, info, v, err) : RAD_OK;
 }
 
 /* ---------------------------------------------------------------- all */

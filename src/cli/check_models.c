@@ -54,12 +54,9 @@ static void check_output(check *k, const rad_model_spec *spec, const rad_graph *
 /* The declared input against what the job makes of a case. False when they cannot fit. */
 static bool check_input(check *k, const rad_model_spec *spec, const rad_model *m, const rad_input_spec *in) {
     rad_error why = {0};
-    int64_t chw[3];
-    if (!rad_prepare_sample_shape(in, chw)) {
-        chw[0] = in->n_plane;
-        chw[1] = chw[2] = -1;
-    }
-    if (rad_model_check_sample(m, chw, &why) == RAD_OK)
+    int64_t dim[RAD_SAMPLE_DIMS];
+    (void)rad_prepare_sample_shape(in, dim);
+    if (rad_model_check_sample(m, dim, &why) == RAD_OK)
         return true;
     MISTAKE(k, spec, "model '%s': %s", spec->name, why.text);
     return false;
@@ -70,9 +67,11 @@ static rad_status check_graph(check *k, int which, rad_model *m, rad_backend *be
     check_model *out = &k->model[which];
     rad_graph *g = NULL;
     rad_error why = {0};
-    int64_t chw[3] = {0};
-    bool known = rad_prepare_sample_shape(&k->job->input[spec->input], chw);
-    rad_shape shape = {.rank = 4, .dim = {1, chw[0], chw[1], chw[2]}};
+    int64_t dim[RAD_SAMPLE_DIMS];
+    bool known = rad_prepare_sample_shape(&k->job->input[spec->input], dim);
+    rad_shape shape = {1, {1}};
+    for (int d = 0; d < RAD_SAMPLE_DIMS && dim[d] != 0; d++)
+        shape.dim[shape.rank++] = dim[d];
     rad_graph_opts o = {.batch = 1, .n_shape = known ? 1 : 0, .shape = known ? &shape : NULL};
     rad_status st = rad_graph_build(m, &o, &g, &why);
     if (st == RAD_E_NOMEM)

@@ -1,6 +1,8 @@
 /* cohort_rows.c: one row of each table: parse, check, append. Columns are described in schemas/cohort/. */
 #include "cohort_rows.h"
 
+#include "slice_list.h"
+
 #include <ctype.h>
 #include <fcntl.h>
 #include <math.h>
@@ -25,13 +27,15 @@ static const table_column patient_column[] = {
     {"patient", COLUMN_ID},    {"center", COLUMN_ID},    {"label", COLUMN_REQUIRED | COLUMN_STATED},
     {"fold", COLUMN_OPTIONAL}, {"age", COLUMN_OPTIONAL}, {"sex", COLUMN_OPTIONAL},
     {NULL, COLUMN_OPTIONAL}};
-enum { LESION_PATIENT, LESION_ID, LESION_LABEL, LESION_BOX, LESION_MASK, LESION_POINT, LESION_SIZE, LESION_STUDY };
+enum { LESION_PATIENT, LESION_ID, LESION_LABEL, LESION_BOX, LESION_MASK, LESION_POINT, LESION_SIZE, LESION_STUDY, LESION_SLICES };
 static const table_column lesion_column[] = {{"patient", COLUMN_ID},       {"lesion", COLUMN_ID},      {"label", COLUMN_STATED},
                                              {"box", COLUMN_OPTIONAL},     {"mask", COLUMN_OPTIONAL},  {"point", COLUMN_OPTIONAL},
-                                             {"size_mm", COLUMN_OPTIONAL}, {"study", COLUMN_OPTIONAL}, {NULL, COLUMN_OPTIONAL}};
-enum { IMAGE_PATIENT, IMAGE_STUDY, IMAGE_SEQUENCE, IMAGE_PATH, IMAGE_LESION };
+                                             {"size_mm", COLUMN_OPTIONAL}, {"study", COLUMN_OPTIONAL}, {"slices", COLUMN_OPTIONAL},
+                                             {NULL, COLUMN_OPTIONAL}};
+enum { IMAGE_PATIENT, IMAGE_STUDY, IMAGE_SEQUENCE, IMAGE_PATH, IMAGE_LESION, IMAGE_SLICES };
 static const table_column image_column[] = {{"patient", COLUMN_ID}, {"study", COLUMN_OPTIONAL},  {"sequence", COLUMN_ID},
-                                            {"path", COLUMN_ID},    {"lesion", COLUMN_OPTIONAL}, {NULL, COLUMN_OPTIONAL}};
+                                            {"path", COLUMN_ID},    {"lesion", COLUMN_OPTIONAL}, {"slices", COLUMN_OPTIONAL},
+                                            {NULL, COLUMN_OPTIONAL}};
 enum { READING_READER, READING_PATIENT, READING_LESION, READING_CALL, READING_RATING, READING_EXPERIENCE, READING_SESSION };
 static const table_column reading_column[] = {{"reader", COLUMN_ID},        {"patient", COLUMN_ID},
                                               {"lesion", COLUMN_OPTIONAL},  {"call", COLUMN_OPTIONAL},
@@ -359,6 +363,16 @@ static void parse_point(const table *t, const table_row *row, rad_lesion *item) 
     item->has_point = true;
 }
 
+/* The column `slices`. False when memory is out. */
+static bool keep_slices(const table *t, const table_row *row, const char *s, int64_t *ret_n, int64_t **ret) {
+    cohort_builder *b = t->payload;
+    char why[160] = "";
+    bool ok = !s || slice_list_parse(b->arena, s, ret_n, ret, why, sizeof why);
+    if (why[0])
+        ERROR_AT(t, row, "slices", "%s", why);
+    return ok;
+}
+
 static rad_status lesion_row(table *t, const table_row *row, rad_error *err) {
     cohort_builder *b = t->payload;
     const char *id = row->known[LESION_ID], *mask = row->known[LESION_MASK];
@@ -382,6 +396,8 @@ static rad_status lesion_row(table *t, const table_row *row, rad_error *err) {
     item.label = keep(b, t->has[LESION_LABEL] && !row->known[LESION_LABEL] ? "n/a" : row->known[LESION_LABEL], &ok);
     item.study = keep(b, row->known[LESION_STUDY], &ok);
     item.mask = keep(b, mask, &ok);
+    item.slices = keep(b, row->known[LESION_SLICES], &ok);
+    ok = keep_slices(t, row, row->known[LESION_SLICES], &item.n_slice, &item.slice) && ok;
     ok = keep_covariates(b, row, &item.covariate, &item.n_covariate) && ok;
     int64_t old = -1;
     strmap_key key = {.text = {item.id}, .number = {item.patient}};
@@ -427,6 +443,8 @@ static rad_status image_row(table *t, const table_row *row, rad_error *err) {
     item.study = keep(b, study ? study : "", &ok);
     item.sequence = keep(b, sequence, &ok);
     item.path = keep(b, path, &ok);
+    item.slices = keep(b, row->known[IMAGE_SLICES], &ok);
+    ok = keep_slices(t, row, row->known[IMAGE_SLICES], &item.n_slice, &item.slice) && ok;
     ok = keep_covariates(b, row, &item.covariate, &item.n_covariate) && ok;
     int64_t old = -1, same = -1;
     strmap_key key = {.text = {item.path, item.sequence, item.study}, .number = {item.patient, item.lesion}};

@@ -69,15 +69,24 @@ static rad_status put_later_keys(rad_buf *b, const rad_input_spec *s, rad_error 
                             (long long)p->right);
     if (st == RAD_OK && s->frames_as_slices)
         st = rad_buf_printf(b, err, " frames=slices");
+    if (st == RAD_OK && s->every > 1)
+        st = rad_buf_printf(b, err, " every=%lld", (long long)s->every);
+    const rad_volume_spec *q = &s->volume;
+    if (st == RAD_OK && q->on)
+        st = rad_buf_printf(b, err, " volume=%lldx%lldx%lld,spacing_mm:%.17g,%.17g,%.17g,antialias:%d", (long long)q->size[0],
+                            (long long)q->size[1], (long long)q->size[2], q->spacing_mm[0], q->spacing_mm[1], q->spacing_mm[2],
+                            q->antialias ? 1 : 0);
     for (int c = 0; st == RAD_OK && c < s->n_channel; c++) {
         const rad_channel_spec *ch = &s->channel[c];
         const rad_intensity_spec *i = &ch->intensity;
-        if (ch->component == RAD_COMPONENT_LUMA && !ch->zero_if_missing && !ch->window.on && !i->zscore && !i->has_padding &&
-            !i->replace_nonfinite)
+        if (ch->component == RAD_COMPONENT_LUMA && !ch->nearest && !ch->zero_if_missing && !ch->window.on && !i->zscore &&
+            !i->has_padding && !i->replace_nonfinite)
             continue;
         st = rad_buf_printf(b, err, " channel%d:", c);
         if (st == RAD_OK && ch->component != RAD_COMPONENT_LUMA)
             st = rad_buf_printf(b, err, " component=%s", component[ch->component]);
+        if (st == RAD_OK && ch->nearest)
+            st = rad_buf_printf(b, err, " interpolation=nearest");
         if (st == RAD_OK && ch->zero_if_missing)
             st = rad_buf_printf(b, err, " missing=zero");
         if (st == RAD_OK)
@@ -89,7 +98,7 @@ static rad_status put_later_keys(rad_buf *b, const rad_input_spec *s, rad_error 
 }
 
 rad_status job_canonical_text(arena *a, const rad_input_spec *s, char **ret, rad_error *err) {
-    static const char *const slices[] = {"lesion", "lesion-all", "all"}, *const edge[] = {"replicate", "zero"},
+    static const char *const slices[] = {"lesion", "lesion-all", "all", "listed"}, *const edge[] = {"replicate", "zero"},
                              *const from[] = {"auto", "whole", "box", "mask", "point"}, *const shape[] = {"square", "rectangle"},
                              *const method[] = {"none", "bilinear", "nearest"};
     rad_status st = RAD_OK;

@@ -3,22 +3,25 @@
 
 #include <string.h>
 
-static void read_offsets(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_channel_spec *c) {
-    const yaml_node_t *item[RAD_MAX_OFFSETS];
-    c->n_offset = 1;
-    c->offset[0] = 0;
+int job_read_ints(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, int64_t *ret) {
+    const yaml_node_t *item[RAD_MAX_PLANES];
     int n = yaml_get_items(r, node, key, where, item);
     for (int i = 0; i < n; i++) {
-        int64_t v = 0;
         yaml_where w = n > 1 ? yaml_where_item(where, i) : *where;
-        if (yaml_get_int(r, item[i], key, &w, &v))
-            c->offset[i] = (int)v;
+        yaml_get_int(r, item[i], key, &w, &ret[i]);
     }
-    if (n > 0)
-        c->n_offset = n;
+    return n;
 }
 
-static int read_numbers(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, double *ret) {
+static void read_offsets(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_channel_spec *c) {
+    int64_t v[RAD_MAX_OFFSETS] = {0};
+    int n = job_read_ints(r, node, key, where, v);
+    c->n_offset = n > 0 ? n : 1;
+    for (int i = 0; i < c->n_offset; i++)
+        c->offset[i] = (int)v[i];
+}
+
+int job_read_numbers(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, double *ret) {
     const yaml_node_t *item[RAD_MAX_PLANES]; /* the most that any such key takes */
     yaml_where w = yaml_where_key(where, key->name);
     int n = yaml_get_items(r, node, key, &w, item);
@@ -45,7 +48,7 @@ static void read_window(yaml_reader *r, const yaml_node_t *node, const key_def *
     bool has_over = yaml_get_word(r, v[WINDOW_OVER], &k[WINDOW_OVER], &wo, &over);
     if (v[WINDOW_PERCENTILE]) {
         yaml_where wp = yaml_where_key(where, "percentile");
-        int n = read_numbers(r, v[WINDOW_PERCENTILE], &k[WINDOW_PERCENTILE], where, percent);
+        int n = job_read_numbers(r, v[WINDOW_PERCENTILE], &k[WINDOW_PERCENTILE], where, percent);
         if (v[WINDOW_LOW] || v[WINDOW_HIGH] || v[WINDOW_LEVEL] || v[WINDOW_WIDTH])
             yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' has fixed ends besides 'percentile': keep one of them", where->text);
         else if (n >= 0 && (n != 2 || percent[0] >= percent[1]))
@@ -113,6 +116,9 @@ static void read_channels(yaml_reader *r, const yaml_node_t *node, const key_def
         int component = 0, missing = 0;
         if (yaml_get_word(r, v[CHANNEL_COMPONENT], &keys[CHANNEL_COMPONENT], &wc, &component))
             c->component = (rad_component)component;
+        int interpolation = 0;
+        yaml_where wi = yaml_where_key(&w, "interpolation");
+        c->nearest = yaml_get_word(r, v[CHANNEL_INTERPOLATION], &keys[CHANNEL_INTERPOLATION], &wi, &interpolation) && interpolation == 1;
         c->zero_if_missing = yaml_get_word(r, v[CHANNEL_MISSING], &keys[CHANNEL_MISSING], &wm, &missing) && missing == 1;
         if (c->zero_if_missing && i == 0)
             yaml_mistake(r, RAD_SEVERITY_ERROR, v[CHANNEL_MISSING],
@@ -148,7 +154,8 @@ static void read_drawn_on(yaml_reader *r, const yaml_node_t *node, const key_def
                  near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-static void read_region(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_unit unit,
+/* `volume`: the input has that key, which says how large the region is. */
+static void read_region(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_unit unit, bool volume,
                         rad_input_spec *spec) {
     rad_region_spec *g = &spec->region;
     const yaml_node_t *v[JOB_MAX_KEYS] = {NULL};
@@ -169,7 +176,7 @@ static void read_region(yaml_reader *r, const yaml_node_t *node, const key_def *
     yaml_get_number(r, v[REGION_MARGIN_PX], &k[REGION_MARGIN_PX], &w[REGION_MARGIN_PX], &g->margin_px);
     yaml_get_number(r, v[REGION_SIZE_MM], &k[REGION_SIZE_MM], &w[REGION_SIZE_MM], &g->size_mm);
     read_drawn_on(r, v[REGION_DRAWN_ON], &k[REGION_DRAWN_ON], &w[REGION_DRAWN_ON], spec);
-    if (g->from == RAD_REGION_POINT && !v[REGION_SIZE_MM])
+    if (g->from == RAD_REGION_POINT && !v[REGION_SIZE_MM] && !volume)
         yaml_mistake(r, RAD_SEVERITY_ERROR, node,
                      "'%s' from a point needs 'size_mm', the side of the square around it; for example: "
                      "{from: point, size_mm: 40}",
@@ -271,8 +278,8 @@ static void read_normalise(yaml_reader *r, const yaml_node_t *node, const key_de
         }
         return;
     }
-    int n_mean = read_numbers(r, v[NORMALISE_MEAN], &k[NORMALISE_MEAN], where, out->mean);
-    int n_std = read_numbers(r, v[NORMALISE_STD], &k[NORMALISE_STD], where, out->std);
+    int n_mean = job_read_numbers(r, v[NORMALISE_MEAN], &k[NORMALISE_MEAN], where, out->mean);
+    int n_std = job_read_numbers(r, v[NORMALISE_STD], &k[NORMALISE_STD], where, out->std);
     if (n_mean < 0 || n_std < 0)
         return;
     if ((n_mean != 1 && n_mean != n_plane) || (n_std != 1 && n_std != n_plane)) {
@@ -307,7 +314,7 @@ void job_read_input(yaml_reader *r, const yaml_node_t *node, const key_def *key,
         spec->slices = (rad_slices)slices;
     if (yaml_get_word(r, v[INPUT_EDGE], &k[INPUT_EDGE], &w[INPUT_EDGE], &edge))
         spec->edge = (rad_edge)edge;
-    read_region(r, v[INPUT_REGION], &k[INPUT_REGION], &w[INPUT_REGION], unit, spec);
+    read_region(r, v[INPUT_REGION], &k[INPUT_REGION], &w[INPUT_REGION], unit, v[INPUT_VOLUME] != NULL, spec);
     int frames = 0;
     read_crop(r, v[INPUT_CROP], &k[INPUT_CROP], &w[INPUT_CROP], &spec->crop);
     spec->frames_as_slices = yaml_get_word(r, v[INPUT_FRAMES], &k[INPUT_FRAMES], &w[INPUT_FRAMES], &frames) && frames == 1;
@@ -316,6 +323,11 @@ void job_read_input(yaml_reader *r, const yaml_node_t *node, const key_def *key,
     check_padding(r, node, spec, where);
     read_resize(r, v[INPUT_RESIZE], &k[INPUT_RESIZE], &w[INPUT_RESIZE], &spec->resize);
     read_normalise(r, v[INPUT_NORMALISE], &k[INPUT_NORMALISE], &w[INPUT_NORMALISE], spec->n_plane, &spec->normalise);
+    yaml_get_int(r, v[INPUT_EVERY], &k[INPUT_EVERY], &w[INPUT_EVERY], &spec->every);
+    if (spec->every > 1 && (spec->slices == RAD_SLICES_LESION_CENTRE || v[INPUT_VOLUME]))
+        yaml_mistake(r, RAD_SEVERITY_ERROR, v[INPUT_EVERY],
+                     "'%s' takes some of several slices: it goes with 'slices: lesion-all', 'all' or 'listed'", w[INPUT_EVERY].text);
+    job_read_volume(r, v, node, where, spec);
     if (unit == RAD_UNIT_PATIENT && spec->slices == RAD_SLICES_LESION_ALL)
         yaml_mistake(r, RAD_SEVERITY_ERROR, v[INPUT_SLICES] ? v[INPUT_SLICES] : node,
                      "'%s' is lesion-all, but the job's unit is patient: write 'all' or 'lesion' (the middle slice), or 'unit: lesion'",

@@ -10,6 +10,12 @@ void job_read_input(yaml_reader *r, const yaml_node_t *node, const key_def *key,
                     rad_input_spec *spec);
 /* The mapping under `cam`, or NULL; after classes and models. */
 void job_read_cam(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_job *job);
+/* Numbers of a list, or the only one; how many, -1 after a mistake. */
+int job_read_ints(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, int64_t *ret);
+/* The same for key `key` below `where`. */
+int job_read_numbers(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, double *ret);
+/* job_volume.c: the key `volume` among an input's values `v`, and what goes with it. The rest of the input has been read. */
+void job_read_volume(yaml_reader *r, const yaml_node_t *const *v, const yaml_node_t *input, const yaml_where *where, rad_input_spec *spec);
 /* The canonical text of a valid spec, in the arena. Errors: NOMEM. */
 rad_status job_canonical_text(arena *a, const rad_input_spec *spec, char **ret, rad_error *err) RAD_MUST_CHECK;
 

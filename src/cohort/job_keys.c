@@ -9,7 +9,7 @@
 #define LARGEST 1e9 /* of pixel values, millimetres, thresholds: beyond this a number is a slip of the pen */
 
 static const char *const unit_words[] = {"lesion", "patient", NULL};
-static const char *const slices_words[] = {"lesion", "lesion-all", "all", NULL};
+static const char *const slices_words[] = {"lesion", "lesion-all", "all", "listed", NULL};
 static const char *const edge_words[] = {"replicate", "zero", NULL};
 static const char *const from_words[] = {"auto", "whole", "box", "mask", "point", NULL};
 static const char *const shape_words[] = {"square", "rectangle", NULL};
@@ -17,6 +17,7 @@ static const char *const frames_words[] = {"first", "slices", NULL};
 static const char *const match_words[] = {"linear", "nearest", NULL};
 static const char *const over_words[] = {"volume", "nonzero", "region", NULL};
 static const char *const component_words[] = {"luma", "r", "g", "b", NULL};
+static const char *const interpolation_words[] = {"linear", "nearest", NULL};
 static const char *const missing_words[] = {"exclude", "zero", NULL};
 static const char *const nonfinite_words[] = {"exclude", NULL};
 static const char *const preset_words[] = {"imagenet", NULL};
@@ -51,6 +52,8 @@ static const key_def channel_keys[] = {
     [CHANNEL_OFFSET] = {.name = "offset", .kind = KEY_INTS, .min = -100, .max = 100, .min_items = 1, .max_items = RAD_MAX_OFFSETS,
                         .preset = "0", .example = "[-1, 0, 1]"},
     [CHANNEL_COMPONENT] = {.name = "component", .kind = KEY_WORD, .words = component_words, .preset = "luma", .example = "r"},
+    [CHANNEL_INTERPOLATION] = {.name = "interpolation", .kind = KEY_WORD, .words = interpolation_words, .preset = "linear",
+                               .example = "nearest"},
     [CHANNEL_MISSING] = {.name = "missing", .kind = KEY_WORD, .words = missing_words, .preset = "exclude", .example = "zero"},
     INTENSITY_KEYS(CHANNEL),
     {.name = NULL}};
@@ -65,6 +68,15 @@ static const key_def region_keys[] = {
     [REGION_DRAWN_ON] = {.name = "drawn_on", .kind = KEY_TEXT, .example = "DWI"},
     {.name = NULL}};
 static const key_group region_group = {"region", region_keys};
+
+static const key_def volume_keys[] = {
+    [VOLUME_SIZE] = {.name = "size", .kind = KEY_INTS, .required = true, .min = 1, .max = RAD_MAX_SIDE, .min_items = 1, .max_items = 3,
+                     .example = "[64, 96, 96]"},
+    [VOLUME_SPACING_MM] = {.name = "spacing_mm", .kind = KEY_NUMBERS, .required = true, .min = 0, .max = 1000, .above_min = true,
+                           .min_items = 1, .max_items = 3, .example = "1.5"},
+    [VOLUME_ANTIALIAS] = {.name = "antialias", .kind = KEY_BOOL, .preset = "false", .example = "true"},
+    {.name = NULL}};
+static const key_group volume_group = {"volume", volume_keys};
 
 #define CROP_KEY(N) {.name = N, .kind = KEY_INT, .min = 0, .max = 32767, .preset = "0", .example = "40"}
 static const key_def crop_keys[] = {
@@ -96,11 +108,13 @@ static const key_def normalise_keys[] = {
     {.name = NULL}};
 static const key_group normalise_group = {"normalise", normalise_keys};
 
-static const key_def input_keys[] = {
+const key_def job_input_keys[] = {
     [INPUT_CHANNELS] = {.name = "channels", .kind = KEY_MAPS, .required = true, .min_items = 1, .max_items = RAD_MAX_CHANNELS,
                         .example = "[{sequence: T2, offset: [-1, 0, 1]}]", .group = &channel_group},
     [INPUT_ORIENTATION] = {.name = "orientation", .kind = KEY_AXES, .preset = "LPS", .example = "LPS"},
     [INPUT_SLICES] = {.name = "slices", .kind = KEY_WORD, .words = slices_words, .preset = "lesion", .example = "lesion"},
+    [INPUT_EVERY] = {.name = "every", .kind = KEY_INT, .min = 1, .max = 32767, .preset = "1", .example = "3"},
+    [INPUT_VOLUME] = {.name = "volume", .kind = KEY_MAP, .example = "{size: [64, 96, 96], spacing_mm: 1.5}", .group = &volume_group},
     [INPUT_EDGE] = {.name = "edge", .kind = KEY_WORD, .words = edge_words, .preset = "replicate", .example = "replicate"},
     [INPUT_REGION] = {.name = "region", .kind = KEY_MAP, .example = "{from: mask, margin_mm: 5}", .group = &region_group},
     [INPUT_CROP] = {.name = "crop", .kind = KEY_MAP, .example = "{top: 40, right: 60}", .group = &crop_group},
@@ -110,7 +124,7 @@ static const key_def input_keys[] = {
     [INPUT_RESIZE] = {.name = "resize", .kind = KEY_MAP, .example = "{size: 224}", .group = &resize_group},
     [INPUT_NORMALISE] = {.name = "normalise", .kind = KEY_MAP, .example = "{mean: 0.5, std: 0.25}", .group = &normalise_group},
     {.name = NULL}};
-static const key_group input_group = {"input", input_keys};
+static const key_group input_group = {"input", job_input_keys};
 
 static const key_def model_keys[] = {
     [MODEL_NAME] = {.name = "name", .kind = KEY_NAME, .required = true, .example = "resnet50"},

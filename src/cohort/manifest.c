@@ -332,7 +332,7 @@ static bool check_region(builder *b, const rad_case *k, int which) {
     case RAD_REGION_AUTO:
         if (!l->has_mask && !l->has_box && !l->has_point)
             why = "the lesion has neither mask nor box nor point";
-        else if (!l->has_mask && !l->has_box && spec->region.size_mm <= 0)
+        else if (!l->has_mask && !l->has_box && !spec->volume.on && spec->region.size_mm <= 0)
             why = "the lesion has only a point, and the input's region has no size_mm";
         break;
     }

@@ -93,15 +93,13 @@ static rad_status check_graph(rad_plan *p, int i, rad_backend *be, rad_model *m,
     const rad_model_spec *spec = &p->job->model[i];
     rad_plan_model *r = &p->model[i];
     rad_graph *g = NULL;
-    int64_t chw[3];
-    bool known = rad_prepare_sample_shape(&p->job->input[spec->input], chw);
-    if (!known) { /* each image decides */
-        chw[0] = p->job->input[spec->input].n_plane;
-        chw[1] = chw[2] = -1;
-    }
-    rad_shape shape = {4, {1, chw[0], chw[1], chw[2]}};
+    int64_t dim[RAD_SAMPLE_DIMS];
+    bool known = rad_prepare_sample_shape(&p->job->input[spec->input], dim); /* else each image decides */
+    rad_shape shape = {1, {1}};
+    for (int d = 0; d < RAD_SAMPLE_DIMS && dim[d] != 0; d++)
+        shape.dim[shape.rank++] = dim[d];
     rad_graph_opts o = {.batch = 1, .n_shape = known ? 1 : 0, .shape = known ? &shape : NULL};
-    rad_status st = rad_model_check_sample(m, chw, err);
+    rad_status st = rad_model_check_sample(m, dim, err);
     if (st != RAD_OK)
         return st;
     st = rad_graph_build(m, &o, &g, err);
@@ -239,6 +237,8 @@ static rad_status describe(const rad_plan *p, const rad_pending_case *pending, i
             r->channel[i][ch] = at;
             r->input[i].n_channel++;
         }
+        if (in->status == RAD_OK)
+            r->input[i].n_listed = rad_case_listed(p->cohort, p->job, mc, i, &r->input[i].listed);
     }
     if (mc->lesion >= 0) {
         const rad_lesion *l = &p->cohort->lesion[mc->lesion];

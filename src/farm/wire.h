@@ -14,7 +14,7 @@
 
 #include "known.h"
 
-#define RAD_WIRE_VERSION 3
+#define RAD_WIRE_VERSION 4
 #define RAD_MAX_MESSAGE ((size_t)1 << 30) /* below INT_MAX: MPI counts are int */
 #define RAD_MAX_LEASE_CASES 1024
 #define RAD_MAX_CASE_IMAGES (RAD_MAX_INPUTS * RAD_MAX_CHANNELS)
@@ -74,6 +74,8 @@ typedef struct rad_wire_input {
     const char *why;        /* "" when OK */
     int64_t n_channel;      /* 0 when not OK */
     const int64_t *channel; /* [n_channel] index into the case's images; -1: missing, planes of zeros */
+    int64_t n_listed;
+    const int64_t *listed; /* [n_listed] slices that the tables list, for an input that takes those */
 } rad_wire_input;
 
 typedef struct rad_wire_case {

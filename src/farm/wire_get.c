@@ -240,6 +240,11 @@ static void get_input(struct in *in, int64_t n_image, rad_wire_input *ret) {
     for (int64_t i = 0; i < ret->n_channel && in->st == RAD_OK; i++)
         channel[i] = get_range(in, -1, n_image - 1, "a channel of an image that is not there");
     ret->channel = channel;
+    ret->n_listed = get_count(in, RAD_MAX_LISTED, 8, "too many listed slices");
+    int64_t *listed = take_memory(in, ret->n_listed, sizeof *listed);
+    for (int64_t i = 0; i < ret->n_listed && in->st == RAD_OK; i++)
+        listed[i] = get_range(in, 0, RAD_MAX_LISTED - 1, "a listed slice out of range");
+    ret->listed = listed;
     if (in->st == RAD_OK && (ret->status == RAD_OK) != (ret->n_channel > 0))
         bad(in, "an input with images and a reason for none, or with neither");
 }
@@ -259,7 +264,7 @@ static void get_case(struct in *in, rad_wire_case *ret) {
     ret->has_point = get_flag(in);
     get_ints(in, ret->box, 6);
     get_doubles(in, ret->point, 3);
-    ret->n_input = get_count(in, RAD_MAX_INPUTS, 24, "too many inputs in a case");
+    ret->n_input = get_count(in, RAD_MAX_INPUTS, 32, "too many inputs in a case");
     rad_wire_input *input = take_memory(in, ret->n_input, sizeof *input);
     for (int64_t i = 0; i < ret->n_input && in->st == RAD_OK; i++)
         get_input(in, ret->n_image, &input[i]);

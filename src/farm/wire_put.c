@@ -117,6 +117,8 @@ static void put_case(struct out *o, const rad_wire_case *c) {
         put_text(o, c->input[i].why);
         put_int(o, c->input[i].n_channel);
         put_ints(o, c->input[i].channel, c->input[i].n_channel);
+        put_int(o, c->input[i].n_listed);
+        put_ints(o, c->input[i].listed, c->input[i].n_listed);
     }
 }
 

@@ -147,11 +147,11 @@ static rad_status open_models(rad_worker *w, const rad_worker_opts *o, rad_error
             return rad_error_set(err, RAD_E_MODEL,
                                  "model '%s': '%s' is another file here than on rank 0; all ranks must see the same folder", spec->name,
                                  spec->path);
-        int64_t chw[3];
+        int64_t dim[RAD_SAMPLE_DIMS];
         struct shape_engine *e;
-        if (!rad_prepare_sample_shape(&w->job->input[spec->input], chw))
+        if (!rad_prepare_sample_shape(&w->job->input[spec->input], dim))
             continue; /* the images decide: built when the first one comes */
-        st = rad_worker_engine(w, i, chw, &e, err);
+        st = rad_worker_engine(w, i, dim, &e, err);
         if (st != RAD_OK)
             return st;
     }

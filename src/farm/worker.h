@@ -12,6 +12,7 @@
 #include "wire.h"
 
 #define RAD_PREPARED_BUDGET ((size_t)512 << 20)
+#define RAD_BATCH_BUDGET ((size_t)512 << 20) /* bytes of one call of a network, where one sample does not need more */
 #define RAD_IDLE_VOLUMES ((size_t)256 << 20)
 #define RAD_MAX_LOADERS 64
 /* Revision of what this program does to voxels and outputs beyond the declared rules. To be raised with every change that moves a score, so

@@ -53,7 +53,7 @@ struct work { /* one case */
 };
 
 struct shape_engine {
-    int64_t chw[3];
+    int64_t dim[RAD_SAMPLE_DIMS];
     rad_engine *engine;
     int64_t n_out;
     uint64_t used;
@@ -114,8 +114,8 @@ static inline bool rad_work_runs(const struct work_model *m) {
 /* Takes the cases that no network has seen a sample of out of their lines, linked by `next`; at most `max`. Lock held. */
 struct work *rad_worker_unline(rad_worker *w, int64_t max);
 void *rad_worker_infer_main(void *worker);
-/* The engine of `model` for samples [c, h, w]; inference thread (or before it starts). */
-rad_status rad_worker_engine(rad_worker *w, int model, const int64_t chw[3], struct shape_engine **ret, rad_error *err);
+/* The engine of `model` for samples of these dims, 0-terminated; inference thread (or before it starts). */
+rad_status rad_worker_engine(rad_worker *w, int model, const int64_t dim[RAD_SAMPLE_DIMS], struct shape_engine **ret, rad_error *err);
 /* worker_result.c: the finished case as a RESULT message. */
 rad_status rad_work_encode(const rad_worker *w, const struct work *k, rad_buf *ret, rad_error *err);
 rad_status rad_work_key(const rad_worker *w, const struct work *k, int model, const char *mask_content, const char *const *channel_content,

@@ -17,13 +17,13 @@ rad_status rad_worker_check_outputs(const rad_job *job, int model, int64_t n_out
                          job->n_class == 2 && m->activation != RAD_ACT_SOFTMAX ? " or 1 (the second class)" : "");
 }
 
-rad_status rad_worker_engine(rad_worker *w, int model, const int64_t chw[3], struct shape_engine **ret, rad_error *err) {
+rad_status rad_worker_engine(rad_worker *w, int model, const int64_t dim[RAD_SAMPLE_DIMS], struct shape_engine **ret, rad_error *err) {
     struct model_line *line = &w->line[model];
     const rad_model_spec *spec = &w->job->model[model];
     struct shape_engine *slot = NULL;
     for (int i = 0; i < line->n_shape; i++) {
         struct shape_engine *e = &line->shape[i];
-        if (memcmp(e->chw, chw, sizeof e->chw) == 0) {
+        if (memcmp(e->dim, dim, sizeof e->dim) == 0) {
             e->used = ++w->clock;
             *ret = e;
             return RAD_OK;
@@ -31,7 +31,10 @@ rad_status rad_worker_engine(rad_worker *w, int model, const int64_t chw[3], str
         if (!slot || e->used < slot->used)
             slot = e;
     }
-    rad_engine_opts o = {.precision = w->precision, .threads = w->threads, .output = spec->output, .sample = {chw[0], chw[1], chw[2]}};
+    rad_engine_opts o = {.precision = w->precision, .threads = w->threads, .output = spec->output};
+    rad_shape wanted = {0};
+    for (; wanted.rank < RAD_SAMPLE_DIMS && dim[wanted.rank] > 0; wanted.rank++)
+        wanted.dim[wanted.rank] = o.sample[wanted.rank] = dim[wanted.rank];
     rad_engine *engine = NULL;
     rad_status st = rad_engine_create(w->backend, line->model, &o, &engine, err);
     if (st != RAD_OK)
@@ -39,11 +42,11 @@ rad_status rad_worker_engine(rad_worker *w, int model, const int64_t chw[3], str
     rad_shape in, out, tap;
     rad_engine_get_shapes(engine, &in, &out, &tap);
     int64_t n_out = rad_shape_count(&out);
-    if (in.rank != 3 || memcmp(in.dim, chw, 3 * sizeof *chw) != 0) {
-        char text[160];
-        st = rad_error_set(err, RAD_E_MODEL, "model '%s': takes samples of %s, input '%s' of the job makes [%lld, %lld, %lld]", spec->name,
-                           rad_shape_text(&in, text, sizeof text), w->job->input[spec->input].name, (long long)chw[0], (long long)chw[1],
-                           (long long)chw[2]);
+    if (in.rank != wanted.rank || memcmp(in.dim, wanted.dim, (size_t)in.rank * sizeof *in.dim) != 0) {
+        char has[160], makes[160];
+        st = rad_error_set(err, RAD_E_MODEL, "model '%s': takes samples of %s, input '%s' of the job makes %s", spec->name,
+                           rad_shape_text(&in, has, sizeof has), w->job->input[spec->input].name,
+                           rad_shape_text(&wanted, makes, sizeof makes));
     } else {
         st = rad_worker_check_outputs(w->job, model, n_out, err);
     }
@@ -55,7 +58,8 @@ rad_status rad_worker_engine(rad_worker *w, int model, const int64_t chw[3], str
         slot = &line->shape[line->n_shape++];
     else
         rad_engine_destroy(&slot->engine);
-    *slot = (struct shape_engine){.chw = {chw[0], chw[1], chw[2]}, .engine = engine, .n_out = n_out, .used = ++w->clock};
+    *slot = (struct shape_engine){.engine = engine, .n_out = n_out, .used = ++w->clock};
+    memcpy(slot->dim, dim, sizeof slot->dim);
     *ret = slot;
     return RAD_OK;
 }
@@ -69,7 +73,7 @@ struct slice_of { /* samples first .. first + n - 1 of one case */
 
 struct batch {
     int model;
-    int64_t chw[3], n;
+    int64_t dim[RAD_SAMPLE_DIMS], n;
     size_t sample; /* floats */
     struct slice_of part[RAD_MAX_LEASE_CASES];
     int64_t n_part;
@@ -90,6 +94,13 @@ static int choose(const rad_worker *w) {
     return w->n_loading > 0 || w->first ? -1 : best;
 }
 
+static size_t sample_size(const int64_t dim[RAD_SAMPLE_DIMS]) {
+    size_t n = 1; /* below RAD_MAX_PREPARED_BYTES, as prepared */
+    for (int i = 0; i < RAD_SAMPLE_DIMS && dim[i] > 0; i++)
+        n *= (size_t)dim[i];
+    return n;
+}
+
 /* Samples of one shape from the front of the line. Lock held. */
 static void gather(rad_worker *w, int model, struct batch *b) {
     struct model_line *line = &w->line[model];
@@ -97,18 +108,22 @@ static void gather(rad_worker *w, int model, struct batch *b) {
     b->n = b->n_part = 0;
     for (struct work_model *m = line->first; m && b->n < w->batch && b->n_part < RAD_MAX_LEASE_CASES; m = m->next) {
         const rad_prepared *p = &input_of(w, m)->prepared;
-        int64_t chw[3] = {p->n_plane, p->height, p->width}, left = p->n_slice - m->given;
+        int64_t dim[RAD_SAMPLE_DIMS], left = p->n_slice - m->given;
         if (left == 0)
             continue;
-        if (b->n > 0 && memcmp(chw, b->chw, sizeof chw) != 0)
+        rad_prepared_sample_shape(p, dim);
+        if (b->n > 0 && memcmp(dim, b->dim, sizeof dim) != 0)
             break;
-        memcpy(b->chw, chw, sizeof chw);
-        int64_t n = left < w->batch - b->n ? left : w->batch - b->n;
+        memcpy(b->dim, dim, sizeof dim);
+        b->sample = sample_size(dim);
+        int64_t fits = (int64_t)(RAD_BATCH_BUDGET / sizeof(float) / b->sample), most = fits < 1 ? 1 : fits < w->batch ? fits : w->batch;
+        if (b->n >= most)
+            break;
+        int64_t n = left < most - b->n ? left : most - b->n;
         b->part[b->n_part++] = (struct slice_of){m, m->given, n};
         b->n += n;
         m->given += n;
     }
-    b->sample = (size_t)(b->chw[0] * b->chw[1] * b->chw[2]);
     line->n_ready -= b->n;
 }
 
@@ -161,15 +176,15 @@ static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
     rad_status st = RAD_OK;
     float *in = NULL, *out = NULL;
     struct shape_engine *e;
-    int64_t chw[3];
+    int64_t dim[RAD_SAMPLE_DIMS];
     /* Where the image decides the shape and the network cannot take it, that is the study's misfortune, not the run's. */
-    bool fixed = rad_prepare_sample_shape(&w->job->input[w->job->model[b->model].input], chw);
+    bool fixed = rad_prepare_sample_shape(&w->job->input[w->job->model[b->model].input], dim);
     const char *stage = "prepare";
     rad_error why = {0};
-    st = rad_model_check_sample(w->line[b->model].model, b->chw, &why);
+    st = rad_model_check_sample(w->line[b->model].model, b->dim, &why);
     if (st == RAD_OK) {
         stage = "infer";
-        st = rad_worker_engine(w, b->model, b->chw, &e, &why);
+        st = rad_worker_engine(w, b->model, b->dim, &e, &why);
     }
     if (st == RAD_E_MODEL && !fixed) {
         for (int64_t k = 0; k < b->n_part; k++)

@@ -51,13 +51,6 @@ static rad_status record_image(struct work *k, int64_t image, const rad_volume *
     return RAD_OK;
 }
 
-/* A mask is read when the region or the choice of slices may come from it: a whole region still takes its slices from the lesion, unless
- * all of the volume is scored. */
-static bool wants_mask(const rad_input_spec *s) {
-    return s->region.from == RAD_REGION_AUTO || s->region.from == RAD_REGION_MASK ||
-           (s->region.from == RAD_REGION_WHOLE && s->slices != RAD_SLICES_VOLUME_ALL);
-}
-
 static bool input_used(const rad_job *job, int input) {
     for (int m = 0; m < job->n_model; m++)
         if (job->model[m].input == input)
@@ -81,7 +74,7 @@ static rad_status check_input(const rad_worker *w, struct work *k, int i, const 
         if (l && !l->volume)
             return fail_input(in, l->status, "load", l->err.text, err);
     }
-    if (wants_mask(spec) && k->c->mask && !mask->volume)
+    if (rad_prepare_wants_mask(spec) && k->c->mask && !mask->volume)
         return fail_input(in, mask->status, "load", mask->err.text, err);
     return RAD_OK;
 }
@@ -94,8 +87,12 @@ static rad_status prepare_input(rad_worker *w, struct work *k, int i, const stru
     const rad_volume *volume[RAD_MAX_CHANNELS] = {NULL};
     for (int64_t c = 0; c < wire->n_channel; c++)
         volume[c] = wire->channel[c] < 0 ? NULL : image[wire->channel[c]].volume;
-    bool with_mask = wants_mask(spec) && k->c->mask;
-    rad_roi roi = {.has_box = k->c->has_box, .has_point = k->c->has_point, .mask = with_mask ? mask->volume : NULL};
+    bool with_mask = rad_prepare_wants_mask(spec) && k->c->mask;
+    rad_roi roi = {.has_box = k->c->has_box,
+                   .has_point = k->c->has_point,
+                   .mask = with_mask ? mask->volume : NULL,
+                   .n_listed = wire->n_listed,
+                   .listed = wire->listed};
     memcpy(roi.box, k->c->box, sizeof roi.box);
     memcpy(roi.point, k->c->point, sizeof roi.point);
     rad_error why = {0};
@@ -113,7 +110,7 @@ static rad_status prepare_input(rad_worker *w, struct work *k, int i, const stru
         rad_prepared_release(&in->prepared);
         return fail_input(in, RAD_E_LIMIT, "prepare", text, err);
     }
-    in->bytes = (size_t)(p->n_slice * p->n_plane * p->height * p->width) * sizeof(float);
+    in->bytes = (size_t)(p->n_slice * p->n_plane * (p->depth > 0 ? p->depth : 1) * p->height * p->width) * sizeof(float);
     return RAD_OK;
 }
 
@@ -127,7 +124,7 @@ static rad_status find_stored(rad_worker *w, struct work *k, const struct loaded
             continue;
         for (int64_t c = 0; c < wire->n_channel; c++)
             content[c] = wire->channel[c] < 0 ? "missing" : image[wire->channel[c]].volume->content;
-        bool with_mask = wants_mask(&w->job->input[i]) && k->c->mask;
+        bool with_mask = rad_prepare_wants_mask(&w->job->input[i]) && k->c->mask;
         rad_status st = rad_work_key(w, k, m, with_mask ? mask->volume->content : "none", content, k->model[m].key, err);
         if (st != RAD_OK)
             return st;
@@ -159,7 +156,7 @@ rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err) {
     }
     bool any_mask = false;
     for (int i = 0; i < w->job->n_input; i++)
-        any_mask = any_mask || (input_used(w->job, i) && c->input[i].status == RAD_OK && wants_mask(&w->job->input[i]));
+        any_mask = any_mask || (input_used(w->job, i) && c->input[i].status == RAD_OK && rad_prepare_wants_mask(&w->job->input[i]));
     if (c->mask && any_mask)
         RAD_TRY(fetch(w, k, c->mask, &mask, err));
     for (int i = 0; i < w->job->n_input; i++)

@@ -25,6 +25,10 @@ rad_status rad_work_key(const rad_worker *w, const struct work *k, int model, co
                                (long long)c->box[2], (long long)c->box[3], (long long)c->box[4], (long long)c->box[5]));
     if (c->has_point)
         RAD_TRY(rad_buf_printf(&b, err, "point %a %a %a\n", c->point[0], c->point[1], c->point[2]));
+    const rad_wire_input *listed = &c->input[m->input];
+    for (int64_t i = 0; i < listed->n_listed; i++)
+        RAD_TRY(
+            rad_buf_printf(&b, err, "%s%lld%s", i ? "," : "slices ", (long long)listed->listed[i], i + 1 < listed->n_listed ? "" : "\n"));
     RAD_TRY(rad_buf_printf(&b, err, "graph %s output %s activation %s classes %d\nprecision %s\nengine %s\n", w->graph_hash[model],
                            m->output ? m->output : "-", activation_name(m->activation), w->job->n_class, rad_precision_name(w->precision),
                            rad_backend_version(w->backend)));

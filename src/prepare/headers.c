@@ -1,6 +1,7 @@
 /* headers.c: the checks of a case that need no voxel, through the same functions that prepare it. */
 #include "internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,32 @@ static rad_status look(const rad_input_spec *spec, const rad_image_info *info, i
                        rad_channel_view *ret, rad_error *err) {
     *volume = (rad_volume){.info = *info};
     return rad_channel_make(spec, c, volume, ref, ret, err);
+}
+
+/* Of a volume the image must hold the centre: that of a whole region is known, any other lies somewhere in the reference. */
+static rad_status reach(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, rad_error *err) {
+    double low[3] = {INFINITY, INFINITY, INFINITY}, high[3] = {-INFINITY, -INFINITY, -INFINITY}, mm;
+    if (spec->region.from == RAD_REGION_WHOLE) {
+        rad_cut cut = {0};
+        rad_status st = rad_cut_make(spec, ref, c, NULL, &cut, err);
+        free(cut.slice);
+        return st == RAD_OK ? rad_volume_match(spec, ref, c, cut.centre, &mm, err) : st;
+    }
+    for (int corner = 0; corner < 8; corner++) {
+        double p[3], w[3];
+        for (int a = 0; a < 3; a++)
+            p[a] = corner >> a & 1 ? (double)ref->dim[a] - 0.5 : -0.5;
+        rad_map_point(c->link.to, p, w);
+        for (int a = 0; a < 3; a++) {
+            low[a] = fmin(low[a], w[a]);
+            high[a] = fmax(high[a], w[a]);
+        }
+    }
+    for (int a = 0; a < 3; a++)
+        if (high[a] < -0.5 || low[a] > (double)c->view.dim[a] - 0.5)
+            return rad_error_set(err, RAD_E_SHAPE, "images of sequences '%s' and '%s' have no position in common",
+                                 spec->channel[0].sequence, c->sequence);
+    return RAD_OK;
 }
 
 /* Slices match within the tolerance only where the region is: here the whole slices must come near each other somewhere. */
@@ -22,6 +49,10 @@ rad_status rad_prepare_check_grid(const rad_input_spec *spec, const rad_image_in
         if (!image[c] || image[c] == image[0])
             continue;
         st = look(spec, image[c], c, &a.view, &other, &b, err);
+        if (spec->volume.on) {
+            st = st == RAD_OK ? reach(spec, &a.view, &b, err) : st;
+            continue;
+        }
         const int64_t whole[4] = {0, 0, a.view.dim[0], a.view.dim[1]};
         rad_status near = b.link.same || st != RAD_OK ? RAD_OK : RAD_E_SHAPE;
         for (int64_t k = 0; st == RAD_OK && near != RAD_OK && k < a.view.dim[2]; k++) {
@@ -59,9 +90,10 @@ rad_status rad_prepare_check_lesion(const rad_input_spec *spec, const rad_image_
         st = look(spec, image[on], on, on ? &ref.view : NULL, &d, &drawn, err);
     if (st != RAD_OK)
         return st;
-    rad_region_from from = spec->region.from;
-    if (mask && from != RAD_REGION_BOX && from != RAD_REGION_POINT)
-        return check_mask(spec, &drawn.view, mask, err); /* what lies inside it shows only with its voxels */
+    if (mask && rad_prepare_wants_mask(spec)) { /* what lies inside it shows only with its voxels */
+        st = check_mask(spec, &drawn.view, mask, err);
+        return st == RAD_OK ? rad_cut_check_listed(spec, &ref.view, roi, err) : st;
+    }
     rad_roi without = *roi;
     without.mask = NULL;
     rad_cut cut = {0};

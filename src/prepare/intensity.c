@@ -13,8 +13,9 @@
  *             denominator; sd = 0: only the mean is subtracted.
  *
  * Scope: all voxels of the image inside the declared crop (frame 0 of a 4-D image), those of them that are not 0, or those in the region
- * of the scored slices: voxels whose centre is nearest to a pixel of the region in a scored slice (nearest to v: ceil(v - 1/2 - 1e-6)). The
- * sums run over ascending x, y, z of the reoriented image.
+ * of the scored slices (of a volume: voxels whose centre, carried to the reference, lies in it, low borders included): voxels whose centre
+ * is nearest to a pixel of the region in a scored slice (nearest to v: ceil(v - 1/2 - 1e-6)). The sums run over ascending x, y, z of the
+ * reoriented image.
  *
  * The order statistics are exact: floats are ordered as 32-bit keys and found by counting, first the upper, then the lower half.
  */
@@ -27,6 +28,7 @@
 #include <string.h>
 
 #define HALF 65536
+#define BORDER_SLACK 1e-6 /* voxels: a centre on the border of a volume is inside on the low side */
 
 /* Called with the values of a row that count; n > 0. */
 typedef void take_values(void *context, const float *v, int64_t n);
@@ -57,6 +59,12 @@ static bool in_region(const scope *s, int64_t x, int64_t y, int64_t z) {
     } else {
         rad_map_point(s->c->link.back, at, p);
     }
+    if (s->cut->step[0] > 0) {
+        bool in = true;
+        for (int a = 0; a < 3; a++)
+            in = in && p[a] >= s->cut->low[a] - BORDER_SLACK && p[a] < s->cut->high[a] - BORDER_SLACK;
+        return in;
+    }
     double px = rad_nearest(p[0]), py = rad_nearest(p[1]), pz = rad_nearest(p[2]);
     return px >= (double)s->cut->box[0] && px < (double)s->cut->box[2] && py >= (double)s->cut->box[1] && py < (double)s->cut->box[3] &&
            pz >= 0 && pz < (double)s->ref->dim[2] && s->slot[(int64_t)pz] >= 0;
@@ -67,13 +75,14 @@ static void visit(const scope *s, take_values *take, void *context) {
     const rad_view *v = &s->c->view;
     const rad_tone *t = &s->c->tone;
     int64_t lo[3] = {v->low[0], v->low[1], 0}, hi[3] = {v->high[0], v->high[1], v->dim[2]};
-    if (s->over == RAD_OVER_REGION && s->c->link.same) /* the only part where anything can be */
+    bool cube = s->cut->step[0] > 0;
+    if (s->over == RAD_OVER_REGION && s->c->link.same && !cube) /* the only part where anything can be */
         for (int a = 0; a < 2; a++) {
             lo[a] = s->cut->box[a] > lo[a] ? s->cut->box[a] : lo[a];
             hi[a] = s->cut->box[a + 2] < hi[a] ? s->cut->box[a + 2] : hi[a];
         }
     for (int64_t z = lo[2]; z < hi[2]; z++) {
-        if (s->over == RAD_OVER_REGION && s->c->link.same && s->slot[z] < 0)
+        if (s->over == RAD_OVER_REGION && s->c->link.same && !cube && s->slot[z] < 0)
             continue;
         for (int64_t y = lo[1]; y < hi[1] && lo[0] < hi[0]; y++) {
             int64_t n = hi[0] - lo[0], kept = 0;
@@ -81,7 +90,7 @@ static void visit(const scope *s, take_values *take, void *context) {
             for (int64_t i = 0; i < n; i++) {
                 float x = s->row[i];
                 bool count = fabsf(x) <= FLT_MAX && !(t->has_padding && x == t->padding) && !(s->over == RAD_OVER_NONZERO && x == 0);
-                if (count && s->over == RAD_OVER_REGION && !s->c->link.same)
+                if (count && s->over == RAD_OVER_REGION && (cube || !s->c->link.same))
                     count = in_region(s, lo[0] + i, y, z);
                 s->row[kept] = x;
                 kept += count;

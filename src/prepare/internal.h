@@ -81,8 +81,10 @@ void rad_patch_release(rad_patch *p);
 /* `slice`: the matched one. Errors: SHAPE (the image does not reach the region), LIMIT, NOMEM. */
 rad_status rad_patch_read(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const int64_t box[4], int64_t k,
                           int64_t slice, rad_patch *p, rad_error *err) RAD_MUST_CHECK;
-/* The value at voxel position `w` of the image; NaN when a voxel it needs is not finite. */
-double rad_patch_value(const rad_patch *p, const rad_channel_view *c, const double w[3], bool zero_outside);
+/* Room for from and n, filled with the image's values after the tone. Errors: LIMIT, NOMEM. */
+rad_status rad_patch_fill(const rad_channel_view *c, rad_patch *p, rad_error *err) RAD_MUST_CHECK;
+/* The value at voxel position `w` of the image; of the nearest voxel, or between voxels. NaN when a voxel it needs is not finite. */
+double rad_patch_value(const rad_patch *p, const rad_channel_view *c, const double w[3], bool zero_outside, bool nearest);
 
 /* `n` values of the image from reoriented voxel (x, y, z) along x. */
 void rad_channel_row(const rad_channel_view *c, int64_t x, int64_t y, int64_t z, int64_t n, float *out);
@@ -101,13 +103,29 @@ double rad_tone_black(const rad_tone *t); /* what 0 after the window becomes */
 /* Which slices are scored and what is cut out of each. `slice` is ascending, owned by the caller. */
 typedef struct rad_cut {
     int64_t n_slice, *slice;
-    int64_t box[4]; /* x0 y0 x1 y1, may reach outside the slice */
+    int64_t box[4];         /* x0 y0 x1 y1, may reach outside the slice */
+    double centre[3];       /* of a volume: voxel position in the reoriented reference */
+    double step[3];         /* of a volume: voxels of the reference between neighbouring samples, along x, y, z; else 0 */
+    double low[3], high[3]; /* of a volume: its borders, half a step outside the first and last samples */
 } rad_cut;
 
 /* `drawn`: the image whose voxels box, mask and point are given in; the reference itself, or another with its link. Errors: REGION, SHAPE
  * (mask on another grid), NONFINITE (NaN in the mask), NOMEM, CONFIG. */
 rad_status rad_cut_make(const rad_input_spec *spec, const rad_view *reference, const rad_channel_view *drawn, const rad_roi *roi,
                         rad_cut *ret, rad_error *err) RAD_MUST_CHECK;
+/* The listed slices alone, where the input takes those. Errors: REGION. */
+rad_status rad_cut_check_listed(const rad_input_spec *spec, const rad_view *reference, const rad_roi *roi, rad_error *err) RAD_MUST_CHECK;
+
+/* ---------------------------------------------------------------- volume.c */
+
+/* The one sample of a volume: data and all other fields of `ret`, which is released on failure. The channels' views are made, their tones
+ * not. Errors: SHAPE (an image does not hold the centre, or its slices are farther from it than the tolerance; one slice where a volume is
+ * wanted), NONFINITE, REGION, LIMIT, NOMEM. */
+rad_status rad_volume_sample(const rad_input_spec *spec, rad_channel_view *channel, const rad_cut *cut, rad_prepared *ret,
+                             rad_error *err) RAD_MUST_CHECK;
+/* Is the centre of the volume inside the image? *ret_mm: its distance to the nearest slice (0 on the reference's grid). Errors: SHAPE. */
+rad_status rad_volume_match(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const double centre[3],
+                            double *ret_mm, rad_error *err) RAD_MUST_CHECK;
 
 /* ---------------------------------------------------------------- resize.c */
 

@@ -12,6 +12,8 @@
  * 6. Resize (resize.c), x then y, from the region's pixels alone.
  * 7. Normalise: (v - mean[p]) / std[p] for plane p.
  *
+ * An input with `volume` takes steps 3 to 6 elsewhere (volume.c).
+ *
  * A missing image (the job says zeros) makes planes of 0 before step 7. Steps 4 to 7 are in double; the result is rounded once to float32.
  * A slice that several planes use is cut and resized once. Only rows of the region are read, where no statistic wants more.
  */
@@ -58,13 +60,25 @@ void rad_prepared_release(rad_prepared *p) {
     *p = (rad_prepared){0};
 }
 
-bool rad_prepare_sample_shape(const rad_input_spec *spec, int64_t ret_chw[3]) {
-    if (spec->resize.method == RAD_RESIZE_NONE)
-        return false;
-    ret_chw[0] = spec->n_plane;
-    ret_chw[1] = spec->resize.height;
-    ret_chw[2] = spec->resize.width;
-    return true;
+bool rad_prepare_wants_mask(const rad_input_spec *s) {
+    if (s->region.from == RAD_REGION_WHOLE)
+        return !s->volume.on && (s->slices == RAD_SLICES_LESION_CENTRE || s->slices == RAD_SLICES_LESION_ALL);
+    return s->region.from == RAD_REGION_AUTO || s->region.from == RAD_REGION_MASK;
+}
+
+bool rad_prepare_sample_shape(const rad_input_spec *spec, int64_t ret_dim[RAD_SAMPLE_DIMS]) {
+    const int64_t *d = spec->volume.size;
+    bool open = spec->resize.method == RAD_RESIZE_NONE && !spec->volume.on;
+    const int64_t flat[RAD_SAMPLE_DIMS] = {spec->n_plane, open ? -1 : spec->resize.height, open ? -1 : spec->resize.width},
+                  deep[RAD_SAMPLE_DIMS] = {spec->n_plane, d[0], d[1], d[2]};
+    memcpy(ret_dim, spec->volume.on ? deep : flat, sizeof flat);
+    return !open;
+}
+
+void rad_prepared_sample_shape(const rad_prepared *p, int64_t ret_dim[RAD_SAMPLE_DIMS]) {
+    const int64_t flat[RAD_SAMPLE_DIMS] = {p->n_plane, p->height, p->width},
+                  deep[RAD_SAMPLE_DIMS] = {p->n_plane, p->depth, p->height, p->width};
+    memcpy(ret_dim, p->depth > 0 ? deep : flat, sizeof flat);
 }
 
 static rad_status check_spec(const rad_input_spec *s, rad_error *err) {
@@ -82,6 +96,10 @@ static rad_status check_spec(const rad_input_spec *s, rad_error *err) {
         return rad_error_set(err, RAD_E_CONFIG, "input '%s': %d means for %d planes", s->name, s->normalise.n, s->n_plane);
     if (s->resize.method != RAD_RESIZE_NONE && (s->resize.height < 1 || s->resize.width < 1))
         return rad_error_set(err, RAD_E_CONFIG, "input '%s': resize to %" PRId64 "x%" PRId64, s->name, s->resize.height, s->resize.width);
+    for (int a = 0; s->volume.on && a < 3; a++)
+        if (s->volume.size[a] < 1 || s->volume.size[a] > RAD_MAX_SIDE || !(s->volume.spacing_mm[a] > 0) || planes != s->n_channel)
+            return rad_error_set(err, RAD_E_CONFIG, "input '%s': a volume of %" PRId64 " samples %g mm apart", s->name, s->volume.size[a],
+                                 s->volume.spacing_mm[a]);
     return RAD_OK;
 }
 
@@ -171,7 +189,7 @@ static rad_status read_row(maker *m, const rad_channel_view *c, int64_t z, int64
             rad_map_point(c->link.to, (const double[3]){(double)(from + i), (double)y, (double)z}, w);
             if (m->spec->match.nearest)
                 w[2] = (double)matched;
-            row[i] = rad_patch_value(&m->patch, c, w, zero);
+            row[i] = rad_patch_value(&m->patch, c, w, zero, false);
             if (!isfinite(row[i]))
                 return not_finite(c, from + i, y, z, err);
         }
@@ -285,6 +303,10 @@ rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const 
     m->spec = spec;
     RAD_TRY(make_views(m, volume, err));
     RAD_TRY(rad_cut_make(spec, &m->channel[0].view, &m->channel[spec->region.drawn_on], roi, &m->cut, err));
+    if (spec->volume.on) {
+        RAD_TRY(rad_volume_sample(spec, m->channel, &m->cut, ret, err));
+        goto out;
+    }
     RAD_TRY(make_room(m, err));
     for (int c = 0; c < spec->n_channel; c++) {
         RAD_TRY(fill_channel(m, c, first_plane, err));

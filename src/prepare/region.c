@@ -11,6 +11,9 @@
  *   ceil(z - 1/2), the nearest slice, the lower one on ties. No lesion (whole only): floor((nz - 1) / 2).
  * - lesion-all: every z with a non-zero mask voxel; z0 .. z1 - 1 of a box; the point's slice.
  * - all: 0 .. nz - 1.
+ * - listed: those that the lesion's row lists, else the row of the first entry's image: indices k along the stored axis, z = k or, along a
+ *   reversed axis, nz - 1 - k.
+ * With `every: n` of these, in ascending z, the first, the n-th after it, and so on.
  *
  * Extent of the lesion, the same for all slices of a case so that they are cut alike:
  * - mask: the smallest x0..x1, y0..y1 that holds all its non-zero voxels of all slices; box: its x0..x1, y0..y1. Centre
@@ -28,6 +31,11 @@
  * 4. Borders: x0 is moved by the least amount that puts the region inside the slice, or, when it is wider than the slice, the slice inside
  *    the region: min(0, nx - n_x) <= x0 <= max(0, nx - n_x). Pixels outside the slice are filled by the edge rule. y likewise.
  *
+ * Volume. With the input's `volume`, no slices and no rectangle but a box of size[t] samples (W, H, D along x, y, z), spacing_mm[t] / s_t
+ * voxels apart, around the lesion's centre (of the smallest box of voxels around a mask, of a box, the point itself; of the slice that
+ * counts and all slices for `whole`), which need not lie on a voxel. Recorded as slice: ceil(cz - 1/2 - 1e-6), limited to the image's; as
+ * box: the pixels whose centres lie in it.
+ *
  * Drawn elsewhere. With region.drawn_on, box, mask and point are given in the voxels of another entry's image. A point is moved by the two
  * affines. A mask or box is resampled onto the reference's grid by nearest neighbour: a voxel of the reference belongs to the lesion when
  * the image's voxel nearest to its centre does (per axis ceil(w - 1/2 - 1e-6), resample.c); extent and slices follow as from a mask.
@@ -40,10 +48,11 @@
 #include <string.h>
 
 #define CEIL_SLACK 1e-6     /* pixels */
+#define LARGEST_BOX 1e9     /* voxels to either side of the centre of a volume */
 #define SQUARE_PIXELS 0.001 /* relative difference of sx and sy that is rounding, not anisotropy */
 
 typedef struct extent {         /* of the lesion */
-    double centre[2], width[2]; /* x, y in pixels */
+    double centre[3], width[2]; /* in pixels; the width along x and y */
     int64_t n_slice, *slice;    /* every slice it touches, ascending; owned */
     int64_t main_slice;
 } extent;
@@ -128,6 +137,7 @@ static rad_status take_counts(extent *e, const int64_t *count, int64_t nz, const
     if (e->n_slice == 0)
         return rad_error_set(err, RAD_E_REGION, "mask is empty: no voxel differs from 0%s", where);
     set_plane(e, box);
+    e->centre[2] = (double)(e->slice[0] + e->slice[e->n_slice - 1]) / 2;
     return RAD_OK;
 }
 
@@ -260,6 +270,7 @@ static rad_status from_box(const rad_view *ref, const rad_channel_view *on, cons
     }
     set_plane(e, (const int64_t[4]){box[0], box[1], box[3], box[4]});
     e->main_slice = (box[2] + box[5] - 1) / 2;
+    e->centre[2] = (double)(box[2] + box[5] - 1) / 2;
     return set_slices(e, box[2], box[5], err);
 }
 
@@ -285,7 +296,8 @@ static rad_status from_point(const rad_input_spec *spec, const rad_view *ref, co
             return rad_error_set(err, RAD_E_REGION, "point (%g, %g, %g) of the image of sequence '%s' lies outside that of sequence '%s'",
                                  stored[0], stored[1], stored[2], on->sequence, spec->channel[0].sequence);
     }
-    if (spec->region.from != RAD_REGION_WHOLE && !(spec->region.size_mm > 0))
+    e->centre[2] = p[2];
+    if (spec->region.from != RAD_REGION_WHOLE && !spec->volume.on && !(spec->region.size_mm > 0))
         return rad_error_set(err, RAD_E_REGION, "the lesion has only a point and the job no 'size_mm' for the square around it");
     for (int a = 0; a < 2; a++) {
         e->centre[a] = p[a];
@@ -301,6 +313,9 @@ static rad_status find_lesion(const rad_input_spec *spec, const rad_view *ref, c
     static const rad_roi nothing = {0};
     const rad_roi *r = roi ? roi : &nothing;
     rad_region_from from = spec->region.from;
+    *ret_found = false;
+    if (from == RAD_REGION_WHOLE && spec->volume.on)
+        return RAD_OK;
     if (from == RAD_REGION_AUTO || from == RAD_REGION_WHOLE) {
         if (r->mask)
             from = RAD_REGION_MASK;
@@ -352,6 +367,75 @@ static void place(const rad_input_spec *spec, const rad_view *ref, const extent 
     }
 }
 
+/* The box of a volume; its record as a slice. */
+static rad_status make_volume(const rad_input_spec *spec, const rad_view *ref, const extent *lesion, rad_cut *ret, rad_error *err) {
+    const rad_volume_spec *q = &spec->volume;
+    int64_t *slice = rad_calloc(1, sizeof *slice);
+    if (!slice)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for a slice");
+    rad_cut cut = {.n_slice = 1, .slice = slice};
+    for (int a = 0; a < 3; a++) {
+        double whole = a < 2 ? (double)(ref->low[a] + ref->high[a] - 1) / 2 : (double)(ref->dim[2] - 1) / 2;
+        cut.centre[a] = spec->region.from == RAD_REGION_WHOLE ? whole : lesion->centre[a];
+        cut.step[a] = q->spacing_mm[a] / ref->spacing[a];
+        double half = (double)q->size[2 - a] * cut.step[a] / 2;
+        cut.low[a] = cut.centre[a] - half;
+        cut.high[a] = cut.centre[a] + half;
+        if (half > LARGEST_BOX) {
+            free(slice);
+            return rad_error_set(err, RAD_E_LIMIT, "a volume of %" PRId64 " samples %g mm apart spans more than %g voxels of %g mm",
+                                 q->size[2 - a], q->spacing_mm[a], 2 * LARGEST_BOX, ref->spacing[a]);
+        }
+    }
+    for (int a = 0; a < 2; a++) {
+        cut.box[a] = (int64_t)ceil(cut.low[a] - CEIL_SLACK);
+        cut.box[a + 2] = (int64_t)ceil(cut.high[a] - CEIL_SLACK);
+    }
+    slice[0] = (int64_t)fmin(fmax(rad_nearest(cut.centre[2]), 0), (double)(ref->dim[2] - 1));
+    *ret = cut;
+    return RAD_OK;
+}
+
+rad_status rad_cut_check_listed(const rad_input_spec *spec, const rad_view *ref, const rad_roi *roi, rad_error *err) {
+    int64_t nz = ref->dim[2];
+    if (spec->slices != RAD_SLICES_LISTED)
+        return RAD_OK;
+    if (!roi || roi->n_listed < 1)
+        return rad_error_set(err, RAD_E_REGION,
+                             "no slices are listed: neither the lesion nor the first channel entry's image has 'slices'");
+    for (int64_t i = 0; i < roi->n_listed; i++)
+        if (roi->listed[i] < 0 || roi->listed[i] >= nz)
+            return rad_error_set(err, RAD_E_REGION,
+                                 "slice %" PRId64 " is listed, but the image has slices 0 to %" PRId64 " along its stored axis %d",
+                                 roi->listed[i], nz - 1, ref->axis[2]);
+    return RAD_OK;
+}
+
+/* The slices that a table lists, in the order of the reoriented axis. */
+static rad_status list_slices(const rad_input_spec *spec, const rad_view *ref, const rad_roi *roi, extent *e, rad_error *err) {
+    int64_t nz = ref->dim[2], n = 0;
+    rad_status st = rad_cut_check_listed(spec, ref, roi, err);
+    if (st != RAD_OK)
+        return st;
+    bool *wanted = rad_calloc((size_t)nz, sizeof *wanted);
+    int64_t *slice = rad_calloc((size_t)roi->n_listed, sizeof *slice);
+    if (!wanted || !slice)
+        st = rad_error_set(err, RAD_E_NOMEM, "no memory for %" PRId64 " slices", roi->n_listed);
+    for (int64_t i = 0; i < roi->n_listed && st == RAD_OK; i++)
+        wanted[ref->flip[2] ? nz - 1 - roi->listed[i] : roi->listed[i]] = true;
+    for (int64_t z = 0; z < nz && st == RAD_OK; z++)
+        if (wanted[z])
+            slice[n++] = z;
+    free(wanted);
+    if (st != RAD_OK) {
+        free(slice);
+        return st;
+    }
+    e->slice = slice;
+    e->n_slice = n;
+    return RAD_OK;
+}
+
 rad_status rad_cut_make(const rad_input_spec *spec, const rad_view *reference, const rad_channel_view *drawn, const rad_roi *roi,
                         rad_cut *ret, rad_error *err) {
     extent e = {0};
@@ -361,6 +445,10 @@ rad_status rad_cut_make(const rad_input_spec *spec, const rad_view *reference, c
     rad_status st = find_lesion(spec, reference, drawn, roi, &e, &found, err);
     if (st != RAD_OK)
         goto out;
+    if (spec->volume.on) {
+        st = make_volume(spec, reference, &e, ret, err);
+        goto out;
+    }
     if (spec->region.from == RAD_REGION_WHOLE) {
         for (int a = 0; a < 2; a++) {
             cut.box[a] = reference->low[a];
@@ -373,7 +461,16 @@ rad_status rad_cut_make(const rad_input_spec *spec, const rad_view *reference, c
         one = found ? e.main_slice : (reference->dim[2] - 1) / 2;
         free(e.slice);
         e.slice = NULL;
-        RAD_TRY(set_slices(&e, all ? 0 : one, all ? reference->dim[2] : one + 1, err));
+        if (spec->slices == RAD_SLICES_LISTED)
+            RAD_TRY(list_slices(spec, reference, roi, &e, err));
+        else
+            RAD_TRY(set_slices(&e, all ? 0 : one, all ? reference->dim[2] : one + 1, err));
+    }
+    if (spec->every > 1) {
+        int64_t n = e.n_slice;
+        e.n_slice = 0;
+        for (int64_t i = 0; i < n; i += spec->every)
+            e.slice[e.n_slice++] = e.slice[i];
     }
     cut.n_slice = e.n_slice;
     cut.slice = e.slice;

@@ -86,7 +86,9 @@ static rad_status crop(const rad_crop_spec *s, const char *what, rad_view *v, ra
 rad_status rad_channel_make(const rad_input_spec *spec, int c, const rad_volume *volume, const rad_view *ref, rad_channel_view *ret,
                             rad_error *err) {
     char what[160], reference[160];
-    *ret = (rad_channel_view){.sequence = spec->channel[c].sequence, .component = spec->channel[c].component, .link.same = true};
+    *ret = (rad_channel_view){.sequence = spec->channel[c].sequence,
+                              .component = spec->channel[c].component,
+                              .link = {.same = true, .to = {{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}}}};
     if (!volume)
         return RAD_OK;
     snprintf(what, sizeof what, "image of sequence '%s'", ret->sequence);
@@ -167,6 +169,10 @@ rad_status rad_patch_read(const rad_input_spec *spec, const rad_view *ref, const
     if (!inside)
         return rad_error_set(err, RAD_E_SHAPE, "image of sequence '%s' does not reach the region in slice %" PRId64 " of sequence '%s'",
                              c->sequence, k, spec->channel[0].sequence);
+    return rad_patch_fill(c, p, err);
+}
+
+rad_status rad_patch_fill(const rad_channel_view *c, rad_patch *p, rad_error *err) {
     size_t count = 0;
     if (!rad_mul_size((size_t)p->n[0], (size_t)p->n[1], &count) || !rad_mul_size(count, (size_t)p->n[2], &count) ||
         count > RAD_MAX_PREPARED_BYTES / sizeof *p->value)
@@ -194,23 +200,25 @@ rad_status rad_patch_read(const rad_input_spec *spec, const rad_view *ref, const
 }
 
 /* Along one axis: first voxel of the patch and the share of the next; false outside. */
-static bool locate(const rad_patch *p, int a, int64_t dim, double w, int64_t *ret_k, double *ret_f) {
-    double last = (double)(dim - 1), in = fmin(fmax(w, 0), last), k = floor(in);
+static bool locate(const rad_patch *p, int a, const rad_view *v, double w, bool nearest, int64_t *ret_k, double *ret_f) {
+    double first = (double)(a < 2 ? v->low[a] : 0), last = (double)((a < 2 ? v->high[a] : v->dim[a]) - 1), in = fmin(fmax(w, first), last);
+    in = nearest ? rad_nearest(in) : in;
+    double k = floor(in);
     *ret_k = (int64_t)k - p->from[a];
     *ret_f = in - k;
-    return w >= -0.5 - EDGE_SLACK && w <= last + 0.5 + EDGE_SLACK;
+    return w >= first - 0.5 - EDGE_SLACK && w <= last + 0.5 + EDGE_SLACK;
 }
 
 static double mix(double a, const double *b, double f) {
     return f > 0 ? (1 - f) * a + f * *b : a;
 }
 
-double rad_patch_value(const rad_patch *p, const rad_channel_view *c, const double w[3], bool zero_outside) {
+double rad_patch_value(const rad_patch *p, const rad_channel_view *c, const double w[3], bool zero_outside, bool nearest) {
     int64_t k[3];
     double f[3];
     bool inside = true;
     for (int a = 0; a < 3; a++)
-        inside = locate(p, a, c->view.dim[a], w[a], &k[a], &f[a]) && inside;
+        inside = locate(p, a, &c->view, w[a], nearest, &k[a], &f[a]) && inside;
     if (!inside && zero_outside)
         return rad_tone_black(&c->tone);
     const double *v = p->value + (k[2] * p->n[1] + k[1]) * p->n[0] + k[0];

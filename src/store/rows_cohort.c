@@ -13,14 +13,14 @@ static const char SQL_PATIENT[] =
     " ON CONFLICT (patient) DO UPDATE SET center_id = excluded.center_id, label = excluded.label, fold = excluded.fold,"
     " age = excluded.age, sex = excluded.sex RETURNING patient_id";
 static const char SQL_LESION[] =
-    "INSERT INTO lesion (patient_id, lesion, label, i0, j0, k0, i1, j1, k1, point_i, point_j, point_k, mask, size_mm)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+    "INSERT INTO lesion (patient_id, lesion, label, i0, j0, k0, i1, j1, k1, point_i, point_j, point_k, mask, size_mm, slices)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
     " ON CONFLICT (patient_id, lesion) DO UPDATE SET label = excluded.label, i0 = excluded.i0, j0 = excluded.j0, k0 = excluded.k0,"
     " i1 = excluded.i1, j1 = excluded.j1, k1 = excluded.k1, point_i = excluded.point_i, point_j = excluded.point_j,"
-    " point_k = excluded.point_k, mask = excluded.mask, size_mm = excluded.size_mm RETURNING lesion_id";
+    " point_k = excluded.point_k, mask = excluded.mask, size_mm = excluded.size_mm, slices = excluded.slices RETURNING lesion_id";
 static const char SQL_IMAGE[] =
-    "INSERT INTO image (patient_id, lesion_id, study, sequence, path) VALUES (?1, ?2, ?3, ?4, ?5)"
-    " ON CONFLICT (patient_id, coalesce(lesion_id, 0), study, sequence, path) DO UPDATE SET path = excluded.path RETURNING image_id";
+    "INSERT INTO image (patient_id, lesion_id, study, sequence, path, slices) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+    " ON CONFLICT (patient_id, coalesce(lesion_id, 0), study, sequence, path) DO UPDATE SET slices = excluded.slices RETURNING image_id";
 static const char SQL_ALL_FEATURES_CLEAR[] = "DELETE FROM reading_feature";
 static const char SQL_READING_CLEAR[] = "DELETE FROM reading";
 static const char SQL_READING[] = "INSERT INTO reading (reader, patient_id, lesion_id, session, repeat, call, rating, experience_years)"
@@ -86,6 +86,7 @@ static rad_status put_lesion(struct rad_store *st, const rad_lesion *l, int64_t 
         rad_bind_real(&q, l->has_point ? l->point[i] : (double)NAN);
     rad_bind_text(&q, l->has_mask ? l->mask : NULL);
     rad_bind_real(&q, l->size_mm);
+    rad_bind_text(&q, l->slices);
     rad_status s = rad_query_int(&q, ret_id, err);
     if (s == RAD_OK)
         s = put_covariates(st, SQL_LESION_COVARIATE_CLEAR, SQL_LESION_COVARIATE, *ret_id, l->covariate, l->n_covariate, err);
@@ -150,6 +151,7 @@ rad_status rad_rows_upsert_cohort(struct rad_store *st, const rad_cohort *c, rad
         rad_bind_text(&q, im->study ? im->study : "");
         rad_bind_text(&q, im->sequence);
         rad_bind_text(&q, im->path);
+        rad_bind_text(&q, im->slices);
         s = rad_query_int(&q, &ids.image[i], err);
         if (s == RAD_OK)
             s = put_covariates(st, SQL_IMAGE_COVARIATE_CLEAR, SQL_IMAGE_COVARIATE, ids.image[i], im->covariate, im->n_covariate, err);

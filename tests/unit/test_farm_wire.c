@@ -16,7 +16,9 @@ static rad_buf start(void) {
 static rad_buf lease_bytes(void) {
     static const rad_wire_image image[] = {{7, "/a/b.nii.gz"}, {9, "/a/ü.nii"}};
     static const int64_t channel[] = {1, 0, 1};
-    static const rad_wire_input input[] = {{RAD_OK, "", 3, channel}, {RAD_E_CHANNEL, "no image has sequence 'T2'", 0, NULL}};
+    static const int64_t listed[] = {0, 7};
+    static const rad_wire_input input[] = {{RAD_OK, "", 3, channel, 2, listed},
+                                           {RAD_E_CHANNEL, "no image has sequence 'T2'", 0, NULL, 0, NULL}};
     static const rad_wire_case item[] = {{.index = 3,
                                           .case_id = 40,
                                           .n_image = 2,
@@ -194,7 +196,8 @@ static void lease_round_trip(void **state) {
     assert_string_equal(c->image[1].path, "/a/ü.nii");
     assert_string_equal(c->mask, "/m.nii");
     assert_true(c->box[3] == -4 && c->box[5] == INT64_MIN && c->point[2] == 1e300 && signbit(c->point[1]));
-    assert_true(c->n_input == 2 && c->input[0].n_channel == 3 && c->input[0].channel[2] == 1 && c->input[1].status == RAD_E_CHANNEL);
+    assert_true(c->n_input == 2 && c->input[0].n_channel == 3 && c->input[0].channel[2] == 1 && c->input[0].n_listed == 2 &&
+                c->input[0].listed[1] == 7 && c->input[1].status == RAD_E_CHANNEL);
     assert_string_equal(c->input[1].why, "no image has sequence 'T2'");
     assert_true(m.item[1].n_image == 0 && m.item[1].case_id == -1 && !m.item[1].mask);
     rad_wire_arena_release(&a);
@@ -288,7 +291,7 @@ static void refusals(void **state) {
     assert_fails(rad_wire_get_lease(b.data, b.size, &a, &l, &err), RAD_E_COMM, "too many cases");
     rad_buf_release(&b);
     int64_t two[2] = {0, 5};
-    rad_wire_input input = {RAD_OK, "", 2, two};
+    rad_wire_input input = {RAD_OK, "", 2, two, 0, NULL};
     rad_wire_image image = {1, "p"};
     rad_wire_case item = {.n_image = 1, .image = &image, .n_input = 1, .input = &input};
     b = start();

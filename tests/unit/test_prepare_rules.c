@@ -483,11 +483,15 @@ static void memory_may_run_out_anywhere(void **state) {
 static void sample_shape_when_the_job_decides_it(void **state) {
     (void)state;
     rad_input_spec s = plain();
-    int64_t chw[3];
-    assert_false(rad_prepare_sample_shape(&s, chw));
+    int64_t dim[RAD_SAMPLE_DIMS];
+    assert_false(rad_prepare_sample_shape(&s, dim));
+    assert_true(dim[0] == 1 && dim[1] == -1 && dim[2] == -1 && dim[3] == 0);
     s.resize = (rad_resize_spec){.method = RAD_RESIZE_NEAREST, .height = 10, .width = 20};
-    assert_true(rad_prepare_sample_shape(&s, chw));
-    assert_true(chw[0] == 1 && chw[1] == 10 && chw[2] == 20);
+    assert_true(rad_prepare_sample_shape(&s, dim));
+    assert_true(dim[0] == 1 && dim[1] == 10 && dim[2] == 20 && dim[3] == 0);
+    s.volume = (rad_volume_spec){.on = true, .size = {3, 4, 5}, .spacing_mm = {1, 1, 1}};
+    assert_true(rad_prepare_sample_shape(&s, dim));
+    assert_true(dim[0] == 1 && dim[1] == 3 && dim[2] == 4 && dim[3] == 5 && dim[4] == 0);
 }
 
 int main(void) {
