@@ -61,11 +61,12 @@ void rad_image_info_release(rad_image_info *i);
  * io_orientation. False, outputs untouched, when the affine is degenerate (not finite, a zero column, linearly dependent columns). */
 bool rad_affine_axes(const double affine[4][4], int ret_axis[3], int ret_sign[3]) RAD_MUST_CHECK;
 
-/* A volume in native byte order, unscaled. */
+/* A volume, or some slices of it, in native byte order, unscaled. */
 typedef struct rad_volume {
     rad_image_info info;
-    void *voxel; /* info.type, dims as stored, x fastest; owned */
-    size_t bytes;
+    void *voxel;                  /* info.type, dims as stored, x fastest, from voxel `first` on; owned */
+    int64_t first;                /* linear index of voxel[0]: 0 but for a part */
+    size_t bytes;                 /* of the voxels that are here */
     char content[RAD_XXH128_HEX]; /* XXH3-128 of the file's bytes as they lie on disk (.hdr then .img for a pair) */
 } rad_volume;
 
@@ -81,9 +82,38 @@ rad_status rad_image_probe(const char *path, rad_image_info *ret, rad_error *err
 rad_status rad_volume_load(const char *path, rad_volume **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_volume_destroy(rad_volume **v);
 
+/* ---------------------------------------------------------------- parts of an image */
+
+/* Where to remember what was learnt of large gzip files: content hash and places from which inflating can begin (restart.c). */
+typedef struct rad_restart_cache {
+    const char *dir; /* made when it is missing */
+    uint8_t key[RAD_SHA256_BYTES];
+} rad_restart_cache;
+
+/* An image file of which slices are wanted. Used by one thread at a time. */
+typedef struct rad_image_file rad_image_file;
+/* As rad_image_probe; the file stays open. `cache` (NULL: none) is borrowed until it is closed. A file that is remembered with the same
+ * size, inode and times of change is taken for the same: its content hash is then known without reading it. */
+rad_status rad_image_file_open(const char *path, const rad_restart_cache *cache, rad_image_file **ret, rad_error *err) RAD_MUST_CHECK;
+void rad_image_file_close(rad_image_file **f);
+const rad_image_info *rad_image_file_info(const rad_image_file *f); /* `warning` is complete once something was read */
+/* rad_volume.content, reading (not inflating) the file when it is not known yet. Errors: IO, LIMIT, NOMEM. */
+rad_status rad_image_file_content(rad_image_file *f, char ret[RAD_XXH128_HEX], rad_error *err) RAD_MUST_CHECK;
+/* Slices plane0 <= z < plane1 along the third stored axis of the first frame; (0, -1): all voxels there are. Inflates no further than the
+ * last one, beginning at the nearest place remembered. *ret may hold more than was asked for (pairs and stills are read whole).
+ *
+ * What is noticed: `verify` reads a gzip file to its end and checks its CRC, unless that was done when it was remembered. Without it the
+ * length that its last bytes give must fit the header's (a file that was cut short does not pass); a fault within the bytes that were
+ * inflated is noticed only where it breaks the deflate format, one behind them not at all. A file that changes while it is read is IO.
+ * Errors: as rad_volume_load. */
+rad_status rad_image_file_read(rad_image_file *f, int64_t plane0, int64_t plane1, bool verify, rad_volume **ret,
+                               rad_error *err) RAD_MUST_CHECK;
+/* Bytes of the file that were read so far, those passed over not counted. */
+size_t rad_image_file_bytes_read(const rad_image_file *f);
+
 /* Converts `n` voxels that lie `stride` apart, starting at linear index `first`, to scaled float32:
  * (float)(slope * (double)stored + inter). For rgb24 the luma 0.299 R + 0.587 G + 0.114 B of the three bytes (ITU-R BT.601).
- * The caller keeps first + (n - 1) * stride inside the volume; `stride` may be negative. */
+ * `first` counts in the whole volume; the caller keeps first .. first + (n - 1) * stride inside what is here; `stride` may be negative. */
 void rad_volume_get(const rad_volume *v, int64_t first, int64_t stride, int64_t n, float *out);
 
 /* The same for one byte of rgb24 voxels: component 0, 1, 2 = red, green, blue, unscaled. A volume of another type gives its own values. */

@@ -1,28 +1,17 @@
-/* volume.c: probe and load. Finds the files, checks what the header promises against what the files can hold, then reads once from
- * front to back: header, gap, voxels, rest (for the gzip CRC and the content hash). */
+/* volume.c: finds the files of an image, checks what the header promises against what the files can hold, and probes. */
 #include "internal.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-typedef struct opened {        /* zero-initialised = nothing open */
-    rad_stream *header, *data; /* the same stream for a single file */
-    char *other;               /* path of the .img, for a pair */
-    rad_image_info info;
-    size_t offset, bytes; /* of the voxels in the inflated data file */
-    uint8_t head[RAD_NIFTI2_BYTES];
-    size_t n_head;
-    rad_buf warning;
-} opened;
-
-static void opened_release(opened *o) {
+void rad_opened_release(rad_opened *o) {
     if (o->data != o->header)
         rad_stream_close(&o->data);
     rad_stream_close(&o->header);
     free(o->other);
     rad_buf_release(&o->warning);
+    rad_image_info_release(&o->info);
 }
 
 static bool ends_with(const char *path, size_t n, const char *ext) {
@@ -81,8 +70,7 @@ out:
     return st;
 }
 
-/* Header read and checked, data file open at its start. `hash`: NULL, or fed as described in rad_volume. */
-static rad_status open_image(const char *path, XXH3_state_t *hash, opened *o, rad_error *err) {
+rad_status rad_opened_make(const char *path, XXH3_state_t *hash, rad_opened *o, rad_error *err) {
     rad_status st = RAD_OK;
     char *header_path = NULL;
     size_t rest = 0;
@@ -122,24 +110,30 @@ out:
     return st;
 }
 
-static rad_status take_warning(opened *o, rad_error *err) {
-    if (o->warning.size == 0)
-        return RAD_OK;
-    o->info.warning = rad_strdup(o->warning.data);
-    return o->info.warning ? RAD_OK : rad_error_set(err, RAD_E_NOMEM, "no memory for a warning");
-}
-
 rad_status rad_image_probe(const char *path, rad_image_info *ret, rad_error *err) {
     if (rad_png_named(path))
         return rad_png_probe(path, ret, err);
-    opened o = {0};
-    rad_status st = open_image(path, NULL, &o, err);
+    rad_opened o = {0};
+    rad_status st = rad_opened_make(path, NULL, &o, err);
     if (st == RAD_OK)
-        st = take_warning(&o, err);
-    if (st == RAD_OK)
+        st = rad_opened_warning(&o, err);
+    if (st == RAD_OK) {
         *ret = o.info;
-    opened_release(&o);
+        o.info.warning = NULL;
+    }
+    rad_opened_release(&o);
     return st;
+}
+
+rad_status rad_opened_warning(rad_opened *o, rad_error *err) {
+    if (o->warning.size == 0)
+        return RAD_OK;
+    char *text = rad_strdup(o->warning.data);
+    if (!text)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for a warning");
+    free(o->info.warning);
+    o->info.warning = text;
+    return RAD_OK;
 }
 
 void rad_image_info_release(rad_image_info *i) {
@@ -147,75 +141,12 @@ void rad_image_info_release(rad_image_info *i) {
     i->warning = NULL;
 }
 
-/* Voxels from the data file: what came along with the header first, then the stream. */
-static rad_status read_voxels(const char *path, opened *o, uint8_t *voxel, rad_error *err) {
-    size_t at = 0, done = 0, got = 0; /* at: position in the inflated data file */
-    if (o->data == o->header) {
-        at = o->n_head;
-        if (o->offset < at) {
-            done = at - o->offset < o->bytes ? at - o->offset : o->bytes;
-            memcpy(voxel, o->head + o->offset, done);
-        }
-    }
-    if (o->offset > at) {
-        rad_status st = rad_stream_skip(o->data, o->offset - at, &got, err);
-        if (st != RAD_OK)
-            return st;
-        at += got;
-        if (at < o->offset)
-            return rad_error_set(err, RAD_E_TRUNCATED, "'%s' ends at byte %zu, before its voxels at byte %zu; copy it again", path, at,
-                                 o->offset);
-    }
-    rad_status st = rad_stream_read(o->data, voxel + done, o->bytes - done, &got, err);
-    if (st == RAD_OK && done + got < o->bytes)
-        st = rad_error_set(err, RAD_E_TRUNCATED, "'%s' ends after %zu of the %zu bytes of voxels its header promises; copy it again", path,
-                           done + got, o->bytes);
-    return st;
-}
-
 rad_status rad_volume_load(const char *path, rad_volume **ret, rad_error *err) {
-    if (rad_png_named(path))
-        return rad_png_load(path, ret, err);
-    opened o = {0};
-    rad_volume *v = NULL;
-    size_t rest = 0;
-    rad_status st = RAD_OK;
-    XXH3_state_t *hash = XXH3_createState();
-    if (!hash || XXH3_128bits_reset(hash) != XXH_OK) {
-        st = rad_error_set(err, RAD_E_NOMEM, "no memory to load '%s'", path);
-        goto out;
-    }
-    RAD_TRY(open_image(path, hash, &o, err));
-    v = rad_calloc(1, sizeof *v);
-    if (v)
-        v->voxel = rad_aligned(o.bytes);
-    if (!v || !v->voxel) {
-        st = rad_error_set(err, RAD_E_NOMEM, "no memory for the %zu bytes of voxels in '%s'", o.bytes, path);
-        goto out;
-    }
-    RAD_TRY(read_voxels(o.other ? o.other : path, &o, v->voxel, err));
-    RAD_TRY(rad_stream_skip(o.data, SIZE_MAX, &rest, err)); /* to the end: verifies the CRC, completes the hash */
-    if (o.data == o.header && o.n_head > o.offset + o.bytes)
-        rest += o.n_head - (o.offset + o.bytes);
-    if (rest > 0)
-        RAD_TRY(rad_header_warn(&o.warning, err, "%zu bytes behind the voxels are not used", rest));
-    RAD_TRY(take_warning(&o, err));
-    v->info = o.info;
-    v->bytes = o.bytes;
-    if (v->info.swapped && v->info.type != RAD_VOX_RGB24) {
-        size_t size = rad_voxel_size(v->info.type);
-        rad_voxel_swap(v->voxel, v->bytes / size, size);
-    }
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash));
-    for (size_t i = 0; i < sizeof canonical.digest; i++)
-        snprintf(v->content + 2 * i, 3, "%02x", canonical.digest[i]);
-    *ret = v;
-    v = NULL;
-out:
-    rad_volume_destroy(&v);
-    opened_release(&o);
-    XXH3_freeState(hash);
+    rad_image_file *f = NULL;
+    rad_status st = rad_image_file_open(path, NULL, &f, err);
+    if (st == RAD_OK)
+        st = rad_image_file_read(f, 0, -1, true, ret, err);
+    rad_image_file_close(&f);
     return st;
 }
 

@@ -61,6 +61,7 @@ const char *rad_voxel_type_name(rad_voxel_type t) {
 
 void rad_volume_get(const rad_volume *v, int64_t first, int64_t stride, int64_t n, float *out) {
     const double slope = v->info.slope, inter = v->info.inter;
+    first -= v->first;
     switch (v->info.type) {
     case RAD_VOX_U8:
         GET_AS(uint8_t);
@@ -110,5 +111,5 @@ void rad_volume_get_component(const rad_volume *v, int component, int64_t first,
     }
     const uint8_t *p = v->voxel;
     for (int64_t i = 0; i < n; i++)
-        out[i] = (float)p[3 * (first + i * stride) + component];
+        out[i] = (float)p[3 * (first - v->first + i * stride) + component];
 }
