@@ -189,16 +189,26 @@ CREATE TABLE run_model (
     run_id       INTEGER NOT NULL REFERENCES run,
     position     INTEGER NOT NULL,
     model        TEXT NOT NULL,
-    model_id     INTEGER NOT NULL REFERENCES model,
     file         TEXT NOT NULL,
     input        TEXT NOT NULL,
     input_text   TEXT NOT NULL,
     output       TEXT,
     activation   TEXT NOT NULL CHECK (activation IN ('none', 'softmax', 'sigmoid')),
-    fold         INTEGER,
+    folds        INTEGER CHECK (folds >= 2),
+    trained_on   TEXT,
     UNIQUE (run_id, model),
     UNIQUE (run_id, position)
 ) STRICT;
+
+CREATE TABLE run_model_file (
+    run_model_id INTEGER NOT NULL REFERENCES run_model,
+    position     INTEGER NOT NULL,
+    model_id     INTEGER NOT NULL REFERENCES model,
+    file         TEXT NOT NULL,
+    fold         INTEGER,
+    PRIMARY KEY (run_model_id, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_model_file_model ON run_model_file (model_id);
 
 CREATE TABLE operating_point (
     run_id    INTEGER NOT NULL REFERENCES run,
@@ -216,6 +226,7 @@ CREATE TABLE run_patient (
     center_id   INTEGER NOT NULL REFERENCES center,
     cohort      TEXT NOT NULL CHECK (cohort IN ('internal', 'external')),
     class_index INTEGER,
+    fold        INTEGER,
     PRIMARY KEY (run_id, patient_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -404,9 +415,13 @@ SELECT rm.run_id, rm.model, s.unit, c.center, rp.cohort, p.patient, l.lesion, k.
  WHERE r.positive_class IS NULL OR r.positive_class = s.class_index;
 
 CREATE VIEW v_slice_score (run_id, model, center, cohort, patient, lesion, study, slice, stored_slice, x0, y0, x1, y1, mismatch_mm, class, score, label,
-                           model_sha256, result_key) AS
+                           model_sha256, result_key, file, fold) AS
 SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, s.slice, s.stored_slice, s.x0, s.y0, s.x1, s.y1, s.mismatch_mm, k.class,
-       ss.score, m.class_index = ss.class_index, mo.sha256, re.result_key
+       ss.score, m.class_index = ss.class_index, mo.sha256, re.result_key,
+       coalesce((SELECT f.file FROM run_model_file f WHERE f.run_model_id = rm.run_model_id AND f.model_id = re.model_id
+                    AND (f.fold IS NULL OR f.fold = rp.fold)),
+                (SELECT min(f.file) FROM run_model o JOIN run_model_file f ON f.run_model_id = o.run_model_id
+                  WHERE o.run_id = m.run_id AND f.model_id = re.model_id)), rp.fold
   FROM manifest m
   JOIN run r ON r.run_id = m.run_id
   JOIN run_result rr ON rr.case_id = m.case_id
@@ -423,19 +438,24 @@ SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, s.
  WHERE r.positive_class IS NULL OR r.positive_class = ss.class_index;
 
 CREATE VIEW v_source (run_id, model, patient, lesion, study, input, channel, sequence, path, content, type, dims, orientation,
-                      model_sha256, result_key) AS
+                      model_sha256, result_key, file, fold) AS
 SELECT m.run_id, rm.model, p.patient, l.lesion, m.study, u.input, u.channel, i.sequence, i.path, v.content, v.type, v.dims, v.orientation,
-       mo.sha256, re.result_key
+       mo.sha256, re.result_key,
+       coalesce((SELECT f.file FROM run_model_file f WHERE f.run_model_id = rm.run_model_id AND f.model_id = re.model_id
+                    AND (f.fold IS NULL OR f.fold = rp.fold)),
+                (SELECT min(f.file) FROM run_model o JOIN run_model_file f ON f.run_model_id = o.run_model_id
+                  WHERE o.run_id = m.run_id AND f.model_id = re.model_id)), rp.fold
   FROM manifest m
+  JOIN run_patient rp ON rp.run_id = m.run_id AND rp.patient_id = m.patient_id
   JOIN run_model rm ON rm.run_id = m.run_id
-  JOIN model mo ON mo.model_id = rm.model_id
   JOIN image_use u ON u.case_id = m.case_id AND u.input = rm.input
   JOIN image i ON i.image_id = u.image_id
   JOIN patient p ON p.patient_id = m.patient_id
   LEFT JOIN lesion l ON l.lesion_id = m.lesion_id
   LEFT JOIN volume v ON v.volume_id = u.volume_id
   LEFT JOIN run_result rr ON rr.case_id = m.case_id AND rr.run_model_id = rm.run_model_id
-  LEFT JOIN result re ON re.result_id = rr.result_id;
+  LEFT JOIN result re ON re.result_id = rr.result_id
+  LEFT JOIN model mo ON mo.model_id = re.model_id;
 
 CREATE VIEW v_exclusion (run_id, model, unit, center, cohort, patient, lesion, study, stage, reason, text) AS
 SELECT e.run_id, rm.model, e.unit, c.center, rp.cohort, p.patient, l.lesion, m.study, e.stage, e.reason, e.text

@@ -47,6 +47,7 @@ typedef enum rad_status {
     RAD_E_REGION = -10,     /* region of interest is empty or outside the image */
     RAD_E_QUARANTINE = -11, /* took its rank down twice: not tried again */
     RAD_E_LEAKAGE = -12,    /* the model saw this patient in training */
+    RAD_E_FOLD = -13,       /* the patient has no fold, and each file of the model may score one fold only */
     /* worker scope: -30 .. -49 */
     RAD_E_NOMEM = -30,
     RAD_E_DEVICE = -31,

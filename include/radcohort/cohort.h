@@ -143,6 +143,8 @@ typedef struct rad_manifest {
     rad_case *item;
     int64_t n_unused;
     rad_unused_image *unused;
+    int64_t first_fold[RAD_MAX_MODELS]; /* number of the first file of each model with folds: 0 or 1 */
+    rad_case_input no_fold;             /* what stands in the way of a patient without a fold */
     void *arena;
 } rad_manifest;
 
@@ -165,6 +167,12 @@ int rad_case_scorer(const rad_job *job, const rad_case *c, int model);
 /* The slices that the tables list for input `input` of a case, for an input that takes those (else 0): of the lesion's row, or when that
  * lists none of the row of the first entry's image. Borrowed from the cohort. The case has images for the input. */
 int64_t rad_case_listed(const rad_cohort *c, const rad_job *job, const rad_case *k, int input, const int64_t **ret_slice);
+/* Whether `model` can score the case as far as the tables tell: the scorer's images, then the patient's fold. */
+const rad_case_input *rad_case_verdict(const rad_job *job, const rad_cohort *c, const rad_manifest *m, const rad_case *k, int model);
+/* The file (folds.h) that scores the case for `model`, or -1. */
+int rad_case_file(const rad_job *job, const rad_cohort *c, const rad_manifest *m, const rad_case *k, int model);
+/* The warning that belongs to a job whose split was not made over patients (rad_job.split), with the numbers. */
+void rad_split_warning(const rad_job *job, const rad_cohort *c, char *buf, size_t cap);
 void rad_manifest_destroy(rad_manifest **m);
 
 #ifdef __cplusplus

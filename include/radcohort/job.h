@@ -24,6 +24,12 @@ extern "C" {
 #define RAD_MAX_MODELS 64
 #define RAD_MAX_CLASSES 64
 #define RAD_MAX_POINTS 32 /* operating points */
+#define RAD_MAX_FOLDS 100
+#define RAD_MAX_MODEL_FILES 1024 /* of one job, each fold's counted */
+#define RAD_MAX_ENDPOINTS 16
+#define RAD_MAX_RULE 16 /* bytes of the name of an aggregation rule */
+#define RAD_MAX_TOP 999 /* K of the rule top-K */
+#define RAD_FOLD_MARK "{fold}"
 
 /* What to put where a neighbour slice (or a pixel of the region) lies outside the image. */
 typedef enum rad_edge { RAD_EDGE_REPLICATE, RAD_EDGE_ZERO } rad_edge;
@@ -164,6 +170,9 @@ typedef struct rad_model_spec {
     int when_missing; /* 1 + index of the model that scores a case in its place when the case lacks images for the input; 0: none */
     rad_activation activation; /* applied to the network's output in double, before scores are stored */
     bool cam;                  /* class activation maps of it are wanted */
+    int folds; /* 0: one file for everybody; else the number of files, one for each number that stands for '{fold}' in `file` */
+    bool mean_without_fold;             /* a patient without a fold: mean of the slice scores of all files; else excluded */
+    char *trained_on, *trained_on_path; /* table of the patients that the files were trained on, as written and resolved; or NULL */
 } rad_model_spec;
 
 /* Which class activation maps become files. */
@@ -179,13 +188,32 @@ typedef enum rad_cam_write {
 typedef enum rad_unit { RAD_UNIT_SLICE, RAD_UNIT_LESION, RAD_UNIT_PATIENT } rad_unit;
 const char *rad_unit_name(rad_unit u); /* "slice", "lesion", "patient" */
 
-/* How the scores of the unit below become one. */
-typedef enum rad_aggregate { RAD_AGG_MAX, RAD_AGG_MEAN, RAD_AGG_MEDIAN } rad_aggregate;
+typedef enum rad_tune {
+    RAD_TUNE_NONE,        /* the threshold is given */
+    RAD_TUNE_YOUDEN,      /* largest sensitivity + specificity - 1 */
+    RAD_TUNE_SENSITIVITY, /* the highest threshold with at least this sensitivity */
+    RAD_TUNE_SPECIFICITY  /* the lowest threshold with at least this specificity */
+} rad_tune;
 
 typedef struct rad_operating_point {
     char *name;
-    double threshold; /* call is positive when score >= threshold */
+    double threshold;    /* call is positive when score >= threshold; NaN while it is to be tuned */
+    rad_tune tune;       /* how the threshold is found, at each unit */
+    double target;       /* of RAD_TUNE_SENSITIVITY and _SPECIFICITY */
+    bool tuned_external; /* on the external cohort instead of the internal one */
+    int tuned_model;     /* 1 + index of the model whose scores tune it for all; 0: each model's own do */
 } rad_operating_point;
+
+/* Two classes made out of more: 1 when the label is one of `of`. */
+typedef struct rad_endpoint {
+    char *name;
+    uint64_t of; /* bit i: class i */
+    bool argmax; /* the call of a unit: 1 when the class with its highest score (the lower index of several) is one of `of`, else 0;
+                    otherwise the slices' scores of these classes are added and the sum is aggregated like a class's score */
+} rad_endpoint;
+
+/* What was divided at random when the data were split into training and test. */
+typedef enum rad_split { RAD_SPLIT_PATIENT, RAD_SPLIT_LESION, RAD_SPLIT_IMAGE } rad_split;
 
 typedef struct rad_job {
     char *name;
@@ -202,7 +230,12 @@ typedef struct rad_job {
     rad_input_spec *input;
     int n_model;
     rad_model_spec *model;
-    rad_aggregate lesion_rule, patient_rule; /* slice -> lesion, lesion -> patient */
+    /* names of rules of rad_rule_parse: slice -> lesion, lesion -> patient */
+    char lesion_rule[RAD_MAX_RULE], patient_rule[RAD_MAX_RULE];
+    double vote_threshold; /* of the rule majority, with two classes */
+    int n_endpoint;
+    rad_endpoint endpoint[RAD_MAX_ENDPOINTS];
+    rad_split split;
     int n_point;
     rad_operating_point point[RAD_MAX_POINTS];
     bool by_all, by_cohort, by_center; /* strata */
@@ -219,6 +252,9 @@ typedef struct rad_job {
  * line and column; RAD_E_CONFIG when there is at least one error. */
 rad_status rad_job_read(const char *path, rad_job **ret, rad_issues *issues, rad_error *err) RAD_MUST_CHECK;
 void rad_job_destroy(rad_job **job);
+/* A model's `file` or `path` with the number in place of its (last) '{fold}'; the same text when it has none. The caller frees; NULL: no
+ * memory. */
+char *rad_model_fold_text(const char *pattern, int64_t number);
 
 #ifdef __cplusplus
 }

@@ -138,11 +138,14 @@ rad_status rad_column_builder_view(rad_column_builder *b, rad_column *ret, rad_e
 
 /* ---------------------------------------------------------------- aggregation: slices to lesions, lesions to patients */
 
-/* True for the rules of the job file: "max", "mean", "median". */
+#define RAD_MAX_TOP_RULE 999 /* K of "top-K" */
+/* True for the rules of the job file: "max", "mean", "median", "noisy-or", "majority", "top-K" (K from 1 to 999). */
 bool rad_aggregate_is_rule(const char *rule);
 /* One score out of `score` [n], all finite. `score` is put into ascending order, so that the result does not depend on the order in
  * which the parts are given: the mean adds in that order, in double. The median of an even number is the mean of the two middle ones
- * (as numpy.median). NaN when n is 0 or the rule is unknown. Thread-safe for distinct `score`. */
+ * (as numpy.median). top-K: mean of the K highest, of all when there are fewer. noisy-or: 1 - product of 1 - p (Pearl 1988), factors in
+ * that order. majority: the share of votes, `score` being 1 for a part that votes for the class and 0 for one that does not. NaN when n is
+ * 0 or the rule is unknown. Thread-safe for distinct `score`. */
 double rad_aggregate_scores(const char *rule, double *score, int64_t n);
 
 /* ---------------------------------------------------------------- claim audit */

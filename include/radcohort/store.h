@@ -47,7 +47,7 @@ typedef struct rad_run_info {
     const rad_job *job;
     const rad_cohort *cohort;
     const rad_manifest *manifest;
-    const rad_run_model *model; /* job->n_model */
+    const rad_run_model *model; /* per file (folds.h) */
     const char *backend, *backend_version, *precision, *host, *launch_mode, *command_line, *versions_json;
     const char *files_sha256; /* of path, size and time of change (or 'missing') of every file that the manifest uses */
     int rules;                /* revision of what the program does beyond the declared rules */
@@ -91,8 +91,8 @@ typedef struct rad_model_result { /* one model on one case */
     const char *why;
     /* content key: H(image contents, region, input canonical text, model hash, activation, precision, engine version) */
     char key[RAD_SHA256_HEX];
-    int scored_by; /* 1 + index of the model that stood in (rad_model_spec.when_missing); 0: the model itself */
-    bool stored;   /* nothing was computed: the file has the result under `key`; no slices here */
+    int file;    /* which file (folds.h) scored: the model's own, or that of the one that stood in (rad_model_spec.when_missing) */
+    bool stored; /* nothing was computed: the file has the result under `key`; no slices here */
     int64_t n_slice;
     const int64_t *slice, *stored_slice; /* [n_slice] */
     const int64_t (*box)[4];             /* [n_slice] */

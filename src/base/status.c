@@ -41,6 +41,8 @@ const char *rad_status_reason(rad_status s) {
         return "quarantine";
     case RAD_E_LEAKAGE:
         return "leakage";
+    case RAD_E_FOLD:
+        return "fold";
     case RAD_E_NOMEM:
         return "nomem";
     case RAD_E_DEVICE:

@@ -51,8 +51,10 @@ rad_status check_group_add(check_groups *g, int input, const char *stage, rad_st
                            rad_error *err) RAD_MUST_CHECK;
 void check_groups_release(check_groups *g);
 
-/* Opens and builds every model, asks the backend; what is wrong becomes issues. Errors: NOMEM. */
+/* Opens and builds every model without folds, asks the backend; what is wrong becomes issues. Errors: NOMEM. */
 rad_status check_models(check *k, rad_error *err) RAD_MUST_CHECK;
+/* The same for models with folds, whose files are known once the manifest is. Errors: NOMEM. */
+rad_status check_folds(check *k, rad_error *err) RAD_MUST_CHECK;
 /* Goes through the manifest: files, headers, masks; fills matched, input_ok, n_excluded, count and the groups. Errors: NOMEM. */
 rad_status check_cases(check *k, rad_error *err) RAD_MUST_CHECK;
 

@@ -258,6 +258,15 @@ static rad_status check_case(walk *w, const rad_case *c, rad_error *err) {
         if (st != RAD_OK)
             return st;
     }
+    for (int m = 0; m < job->n_model && !excluded; m++) {
+        const rad_case_input *in = rad_case_verdict(job, k->cohort, k->manifest, c, m);
+        if (in != &k->manifest->no_fold)
+            continue;
+        excluded = true;
+        rad_status st = check_group_add(&k->excluded, job->model[m].input, "intake", in->status, in->why, who, err);
+        if (st != RAD_OK)
+            return st;
+    }
     k->n_excluded += excluded;
     return RAD_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "radcohort/infer.h"
+#include "radcohort/folds.h"
 #include "radcohort/model.h"
 #include "radcohort/prepare.h"
 
@@ -62,9 +63,8 @@ static bool check_input(check *k, const rad_model_spec *spec, const rad_model *m
     return false;
 }
 
-static rad_status check_graph(check *k, int which, rad_model *m, rad_backend *be, rad_precision precision, rad_error *err) {
-    const rad_model_spec *spec = &k->job->model[which];
-    check_model *out = &k->model[which];
+static rad_status check_graph(check *k, const rad_model_spec *spec, check_model *out, rad_model *m, rad_backend *be,
+                              rad_precision precision, rad_error *err) {
     rad_graph *g = NULL;
     rad_error why = {0};
     int64_t dim[RAD_SAMPLE_DIMS];
@@ -106,9 +106,8 @@ static rad_status check_graph(check *k, int which, rad_model *m, rad_backend *be
     return out->input_shape && out->output_shape ? RAD_OK : no_memory(err);
 }
 
-static rad_status check_one(check *k, int which, rad_backend *be, rad_precision precision, rad_error *err) {
-    const rad_model_spec *spec = &k->job->model[which];
-    check_model *out = &k->model[which];
+static rad_status check_one(check *k, const rad_model_spec *spec, check_model *out, rad_backend *be, rad_precision precision,
+                            rad_error *err) {
     rad_model *m = NULL;
     rad_error why = {0};
     rad_status st = rad_model_open(spec->path, &m, &why);
@@ -123,7 +122,7 @@ static rad_status check_one(check *k, int which, rad_backend *be, rad_precision 
     if (spec->sha256 && strcmp(spec->sha256, rad_model_sha256(m)) != 0)
         MISTAKE(k, spec, "model '%s' has SHA-256 %s, the job pins %s: it is another file", spec->name, rad_model_sha256(m), spec->sha256);
     if (check_input(k, spec, m, &k->job->input[spec->input]))
-        st = check_graph(k, which, m, be, precision, err);
+        st = check_graph(k, spec, out, m, be, precision, err);
     rad_model_close(&m);
     return st;
 }
@@ -153,7 +152,42 @@ rad_status check_models(check *k, rad_error *err) {
         k->backend = rad_strdup(rad_backend_version(be));
     st = RAD_OK;
     for (int i = 0; st == RAD_OK && i < job->n_model; i++)
-        st = check_one(k, i, be, precision, err);
+        if (job->model[i].folds == 0)
+            st = check_one(k, &job->model[i], &k->model[i], be, precision, err);
+    rad_backend_close(&be);
+    return st;
+}
+
+/* All files of a model with folds; what is shown is the first one's. */
+static rad_status check_files(check *k, const rad_files *f, int model, rad_backend *be, rad_precision precision, rad_error *err) {
+    const int first = rad_job_first_file(k->job, model);
+    rad_status st = check_one(k, &f->job.model[first], &k->model[model], be, precision, err);
+    for (int i = 1; i < k->job->model[model].folds && st == RAD_OK; i++) {
+        check_model other = {0};
+        st = check_one(k, &f->job.model[first + i], &other, be, precision, err);
+        free(other.input_shape);
+        free(other.output_shape);
+        k->model[model].ok = k->model[model].ok && other.ok;
+    }
+    return st;
+}
+
+rad_status check_folds(check *k, rad_error *err) {
+    const rad_job *job = k->job;
+    rad_backend *be = NULL;
+    rad_files *files = NULL;
+    rad_precision precision = RAD_PREC_FP32;
+    rad_error why = {0};
+    rad_status st = rad_files_create(job, k->manifest->first_fold, &files, err);
+    if (st != RAD_OK)
+        return st;
+    /* what is wrong with backend and precision was told before */
+    if (rad_precision_parse(job->precision, &precision, &why) == RAD_OK && rad_backend_open(job->backend, &be, &why) == RAD_E_NOMEM)
+        st = no_memory(err);
+    for (int i = 0; i < job->n_model && st == RAD_OK; i++)
+        if (job->model[i].folds > 0)
+            st = check_files(k, files, i, be, precision, err);
+    rad_files_destroy(&files);
     rad_backend_close(&be);
     return st;
 }

@@ -76,7 +76,9 @@ static void print_models(const check *k) {
         if (m->ok && m->output_shape)
             (void)printf(" -> %s, %s, %s weights, %d nodes\n", m->output_shape, activation[spec->activation], weights, m->n_node);
         else
-            (void)printf(" %s\n", m->ok ? "(decided by each image)" : "NOT USABLE, see above");
+            (void)printf(" %s\n", m->ok                             ? "(decided by each image)"
+                                  : spec->folds > 0 && !k->manifest ? "(not looked at: the tables are wrong)"
+                                                                    : "NOT USABLE, see above");
     }
     (void)printf("backend  %s, %s%s%s%s\n", job->backend, job->precision, k->backend ? " (" : ": not usable on this machine",
                  k->backend ? k->backend : "", k->backend ? ")" : "");

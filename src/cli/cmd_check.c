@@ -18,6 +18,8 @@ static rad_status gather(check *k, rad_error *err) {
     if (st == RAD_E_CONFIG)
         return RAD_OK; /* told by the issues */
     if (st == RAD_OK)
+        st = check_folds(k, err);
+    if (st == RAD_OK)
         st = check_cases(k, err);
 out:
     return st;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cohort_rows.h"
+#include "radcohort/folds.h"
 
 void rad_cohort_destroy(rad_cohort **c) {
     if (!c || !*c)
@@ -116,6 +117,7 @@ static rad_status check_whole(const cohort_builder *b, rad_issues *issues, rad_e
             rad_issues_add(issues, RAD_SEVERITY_WARNING, centers, c->center[i].line, "center", "center '%s' has no patient",
                            c->center[i].id);
     free(seen);
+    rad_folds_check_straddling(c, issues);
     return RAD_OK;
 }
 

@@ -23,7 +23,11 @@ static const char *const nonfinite_words[] = {"exclude", NULL};
 static const char *const preset_words[] = {"imagenet", NULL};
 static const char *const method_words[] = {"bilinear", "nearest", NULL};
 static const char *const activation_words[] = {"none", "softmax", "sigmoid", NULL};
-static const char *const aggregate_words[] = {"max", "mean", "median", NULL};
+static const char *const without_fold_words[] = {"exclude", "mean", NULL};
+static const char *const collapse_words[] = {"sum", "argmax", NULL};
+static const char *const tune_words[] = {"youden", NULL};
+static const char *const tuned_on_words[] = {"internal", "external", NULL};
+static const char *const split_words[] = {"patient", "lesion", "image", NULL};
 static const char *const strata_words[] = {"all", "cohort", "center", NULL};
 static const char *const cam_words[] = {"none", "case", "slice", NULL};
 static const char *const backend_words[] = {"onednn", "cudnn", "ref", "checked", NULL};
@@ -135,20 +139,42 @@ static const key_def model_keys[] = {
     [MODEL_OUTPUT] = {.name = "output", .kind = KEY_TEXT, .example = "logits"},
     [MODEL_ACTIVATION] = {.name = "activation", .kind = KEY_WORD, .required = true, .words = activation_words, .example = "softmax"},
     [MODEL_WHEN_MISSING] = {.name = "when_missing", .kind = KEY_NAME, .example = "t2-only"},
+    [MODEL_FOLDS] = {.name = "folds", .kind = KEY_INT, .min = 2, .max = RAD_MAX_FOLDS, .example = "10"},
+    [MODEL_WITHOUT_FOLD] = {.name = "without_fold", .kind = KEY_WORD, .words = without_fold_words, .preset = "exclude", .example = "mean"},
+    [MODEL_TRAINED_ON] = {.name = "trained_on", .kind = KEY_TEXT, .example = "models/trained_on.tsv"},
     {.name = NULL}};
 static const key_group model_group = {"model", model_keys};
 
 static const key_def aggregate_keys[] = {
-    [AGGREGATE_LESION] = {.name = "lesion", .kind = KEY_WORD, .words = aggregate_words, .preset = "max", .example = "max"},
-    [AGGREGATE_PATIENT] = {.name = "patient", .kind = KEY_WORD, .words = aggregate_words, .preset = "max", .example = "max"},
+    [AGGREGATE_LESION] = {.name = "lesion", .kind = KEY_TEXT, .preset = "max", .example = "top-3"},
+    [AGGREGATE_PATIENT] = {.name = "patient", .kind = KEY_TEXT, .preset = "max", .example = "max"},
+    [AGGREGATE_VOTE] = {.name = "vote_threshold", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .preset = "0.5", .example = "0.5"},
     {.name = NULL}};
 static const key_group aggregate_group = {"aggregate", aggregate_keys};
 
+static const key_def collapse_keys[] = {
+    [COLLAPSE_NAME] = {.name = "name", .kind = KEY_NAME, .required = true, .example = "malignant"},
+    [COLLAPSE_OF] = {.name = "of", .kind = KEY_TEXTS, .required = true, .min_items = 1, .max_items = RAD_MAX_CLASSES,
+                     .example = "[primary, metastatic]"},
+    [COLLAPSE_RULE] = {.name = "rule", .kind = KEY_WORD, .words = collapse_words, .preset = "sum", .example = "sum"},
+    {.name = NULL}};
+static const key_group collapse_group = {"endpoint", collapse_keys};
+
 static const key_def point_keys[] = {
     [POINT_NAME] = {.name = "name", .kind = KEY_NAME, .required = true, .example = "half"},
-    [POINT_THRESHOLD] = {.name = "threshold", .kind = KEY_NUMBER, .required = true, .min = -LARGEST, .max = LARGEST, .example = "0.5"},
+    [POINT_THRESHOLD] = {.name = "threshold", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .example = "0.5"},
+    [POINT_TUNE] = {.name = "tune", .kind = KEY_WORD, .words = tune_words, .example = "youden"},
+    [POINT_SENSITIVITY] = {.name = "sensitivity", .kind = KEY_NUMBER, .min = 0, .max = 1, .above_min = true, .example = "0.95"},
+    [POINT_SPECIFICITY] = {.name = "specificity", .kind = KEY_NUMBER, .min = 0, .max = 1, .above_min = true, .example = "0.9"},
+    [POINT_TUNED_ON] = {.name = "tuned_on", .kind = KEY_WORD, .words = tuned_on_words, .preset = "internal", .example = "internal"},
+    [POINT_MODEL] = {.name = "model", .kind = KEY_NAME, .example = "net"},
     {.name = NULL}};
 static const key_group point_group = {"operating_point", point_keys};
+
+static const key_def split_keys[] = {
+    [SPLIT_UNIT] = {.name = "unit", .kind = KEY_WORD, .required = true, .words = split_words, .example = "patient"},
+    {.name = NULL}};
+static const key_group split_group = {"split", split_keys};
 
 static const key_def cam_keys[] = {
     [CAM_MODELS] = {.name = "models", .kind = KEY_TEXTS, .min_items = 1, .max_items = RAD_MAX_MODELS, .example = "[resnet50]"},
@@ -170,10 +196,13 @@ static const key_def job_keys[] = {
     [JOB_MODELS] = {.name = "models", .kind = KEY_MAPS, .required = true, .min_items = 1, .max_items = RAD_MAX_MODELS,
                     .example = "[{name: net, file: net.onnx, activation: softmax}]", .group = &model_group},
     [JOB_AGGREGATE] = {.name = "aggregate", .kind = KEY_MAP, .example = "{lesion: max, patient: max}", .group = &aggregate_group},
+    [JOB_COLLAPSE] = {.name = "collapse", .kind = KEY_MAPS, .min_items = 0, .max_items = RAD_MAX_ENDPOINTS,
+                      .example = "[{name: malignant, of: [primary, metastatic], rule: sum}]", .group = &collapse_group},
     [JOB_POINTS] = {.name = "operating_points", .kind = KEY_MAPS, .min_items = 0, .max_items = RAD_MAX_POINTS,
                     .example = "[{name: half, threshold: 0.5}]", .group = &point_group},
     [JOB_STRATA] = {.name = "strata", .kind = KEY_WORDS, .words = strata_words, .min_items = 1, .max_items = 3,
                     .preset = "[all, cohort, center]", .example = "[all, cohort, center]"},
+    [JOB_SPLIT] = {.name = "split", .kind = KEY_MAP, .example = "{unit: patient}", .group = &split_group},
     [JOB_CAM] = {.name = "cam", .kind = KEY_MAP, .example = "{write: case}", .group = &cam_group},
     [JOB_BATCH] = {.name = "batch", .kind = KEY_INT, .min = 1, .max = 4096, .preset = "16", .example = "16"},
     [JOB_BACKEND] = {.name = "backend", .kind = KEY_WORD, .words = backend_words, .preset = "onednn", .example = "onednn"},

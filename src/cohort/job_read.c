@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "job_input.h"
-
-_Static_assert(sizeof(rad_aggregate) == sizeof(int), "words are read as int");
+#include "radcohort/folds.h"
 
 const char *rad_unit_name(rad_unit u) {
     static const char *const name[] = {"slice", "lesion", "patient"};
@@ -166,6 +165,7 @@ static void read_model(yaml_reader *r, const yaml_node_t *node, const yaml_where
     other->where = w[MODEL_WHEN_MISSING];
     yaml_get_text(r, v[MODEL_WHEN_MISSING], &k[MODEL_WHEN_MISSING], &w[MODEL_WHEN_MISSING], &other->name);
     m->input = find_input(r, v[MODEL_INPUT], node, input, where, job);
+    job_read_folds(r, v, k, w, dir, m);
     for (const rad_model_spec *o = job->model; m->name && o < m; o++)
         if (o->name && strcmp(o->name, m->name) == 0)
             yaml_mistake(r, RAD_SEVERITY_ERROR, v[MODEL_NAME], "model name '%s' is used twice", m->name);
@@ -206,48 +206,12 @@ static void read_models(yaml_reader *r, const yaml_node_t *node, const yaml_wher
     }
     job->n_model = n;
     find_stand_ins(r, job, other);
+    if (rad_job_count_files(job) > RAD_MAX_MODEL_FILES)
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "the models have %d files together, the limit is %d", rad_job_count_files(job),
+                     RAD_MAX_MODEL_FILES);
     for (int i = 0; i < job->n_input && !unclear; i++)
         if (!used[i])
             yaml_mistake(r, RAD_SEVERITY_WARNING, node, "no model takes input '%s'", job->input[i].name);
-}
-
-static void read_aggregate(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_job *job) {
-    const key_def *key = &job_group.key[JOB_AGGREGATE], *k = key->group->key;
-    const yaml_node_t *v[JOB_MAX_KEYS] = {NULL};
-    yaml_where where = yaml_where_key(root, key->name);
-    int rule[2] = {0, 0};
-    if (node && !yaml_get_map(r, node, key, key->group, &where, v))
-        return;
-    for (int i = 0; i < 2; i++) {
-        yaml_where w = yaml_where_key(&where, k[i].name);
-        yaml_get_word(r, v[i], &k[i], &w, &rule[i]);
-    }
-    job->lesion_rule = (rad_aggregate)rule[AGGREGATE_LESION];
-    job->patient_rule = (rad_aggregate)rule[AGGREGATE_PATIENT];
-}
-
-static void read_points(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_job *job) {
-    const key_def *key = &job_group.key[JOB_POINTS], *k = key->group->key;
-    const yaml_node_t *item[RAD_MAX_POINTS];
-    yaml_where where = yaml_where_key(root, key->name);
-    int n = yaml_get_items(r, node, key, &where, item);
-    if (n > 0 && job->n_class > 2)
-        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' are thresholds of one score, this job has %d classes: leave them out", key->name,
-                     job->n_class);
-    for (int i = 0; i < n; i++) {
-        const yaml_node_t *v[JOB_MAX_KEYS] = {NULL};
-        yaml_where w = yaml_where_item(&where, i), wn = yaml_where_key(&w, "name"), wt = yaml_where_key(&w, "threshold");
-        if (!yaml_get_map(r, item[i], key, key->group, &w, v))
-            continue;
-        rad_operating_point p = {0};
-        if (!yaml_get_text(r, v[POINT_NAME], &k[POINT_NAME], &wn, &p.name) ||
-            !yaml_get_number(r, v[POINT_THRESHOLD], &k[POINT_THRESHOLD], &wt, &p.threshold))
-            continue;
-        for (int j = 0; j < job->n_point; j++)
-            if (strcmp(job->point[j].name, p.name) == 0)
-                yaml_mistake(r, RAD_SEVERITY_ERROR, v[POINT_NAME], "operating point '%s' is listed twice", p.name);
-        job->point[job->n_point++] = p;
-    }
 }
 
 static void read_strata(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_job *job) {
@@ -308,8 +272,7 @@ static void read_root(yaml_reader *r, const yaml_node_t *node, const char *dir, 
     read_classes(r, v, &root, job);
     read_inputs(r, v[JOB_INPUTS], &root, job);
     read_models(r, v[JOB_MODELS], &root, dir, job);
-    read_aggregate(r, v[JOB_AGGREGATE], &root, job);
-    read_points(r, v[JOB_POINTS], &root, job);
+    job_read_measures(r, v, &root, job);
     read_strata(r, v[JOB_STRATA], &root, job);
     job_read_cam(r, v[JOB_CAM], &root, job);
     if (yaml_get_int(r, v[JOB_BATCH], &k[JOB_BATCH], &wb, &batch))

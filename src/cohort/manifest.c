@@ -7,6 +7,7 @@
 
 #include "arena.h"
 #include "radcohort/cohort.h"
+#include "radcohort/folds.h"
 #include "strmap.h"
 #include "utf8.h"
 
@@ -597,9 +598,14 @@ rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manif
     RAD_TRY(index_places(&b, err));
     RAD_TRY(add_cases(&b, err));
     RAD_TRY(add_unused(&b, err));
-    if (issues->n_error > before)
-        st = rad_error_set(err, RAD_E_CONFIG, "%" PRId64 " label%s of cohort '%s' %s not among the job's classes", issues->n_error - before,
-                           issues->n_error - before == 1 ? "" : "s", c->dir ? c->dir : "", issues->n_error - before == 1 ? "is" : "are");
+    int64_t labels = issues->n_error - before;
+    RAD_TRY(rad_folds_check(c, job, b.m, issues, err));
+    if (labels == 0 && issues->n_error > before)
+        st = rad_error_set(err, RAD_E_CONFIG, "folds of cohort '%s': %" PRId64 " mistake%s", c->dir ? c->dir : "", issues->n_error - before,
+                           issues->n_error - before == 1 ? "" : "s");
+    else if (labels > 0)
+        st = rad_error_set(err, RAD_E_CONFIG, "%" PRId64 " label%s of cohort '%s' %s not among the job's classes", labels,
+                           labels == 1 ? "" : "s", c->dir ? c->dir : "", labels == 1 ? "is" : "are");
     else if (b.m->n_case == 0)
         st = no_case(&b, err);
 out:
@@ -609,11 +615,4 @@ out:
     }
     builder_release(&b);
     return st;
-}
-
-int rad_case_scorer(const rad_job *job, const rad_case *c, int model) {
-    int other = job->model[model].when_missing - 1;
-    if (other < 0 || c->input[job->model[model].input].status != RAD_E_CHANNEL || c->input[job->model[other].input].status != RAD_OK)
-        return model;
-    return other;
 }

@@ -42,6 +42,8 @@ static rad_status announce(struct farm *f, rad_status st, bool quit, rad_error *
         m.batch = f->plan.batch;
         m.n_known = quit ? 0 : f->known.n;
         m.n_model = f->plan.job->n_model;
+        m.first_fold = f->plan.manifest->first_fold;
+        m.n_file = f->plan.files->job.n_model;
         m.model_sha256 = f->plan.sha256;
         m.graph_hash = f->plan.graph_hash;
     }
@@ -98,7 +100,7 @@ static rad_status start_agent(struct farm *f, rad_agent *a, const rad_worker_opt
 }
 
 static rad_worker_opts worker_opts(const struct farm *f, const rad_wire_config *m) {
-    return (rad_worker_opts){.job = f->plan.job,
+    return (rad_worker_opts){.job = &f->plan.files->job,
                              .backend = m->backend,
                              .backend_version = m->backend_version,
                              .model_sha256 = m->model_sha256,
@@ -148,7 +150,8 @@ static rad_status worker_loop(struct farm *f, rad_agent *a, rad_error *err) {
 
 /* Rejects what would make scores of two runs look like one: another job text on this rank. */
 static rad_status same_job(const struct farm *f, const rad_wire_config *m, rad_error *err) {
-    if (strcmp(f->plan.job->sha256, m->job_sha256) == 0 && f->plan.job->n_model == m->n_model)
+    if (strcmp(f->plan.job->sha256, m->job_sha256) == 0 && f->plan.job->n_model == m->n_model &&
+        rad_job_count_files(f->plan.job) == m->n_file)
         return RAD_OK;
     return rad_error_set(err, RAD_E_CONFIG, "'%s' is another file here than on rank 0; all ranks must see the same folder",
                          f->opts->job_path);
@@ -170,6 +173,8 @@ static rad_status run_worker(struct farm *f, rad_error *err) {
     st = rad_plan_read_job(f->opts, false, &f->plan, &why);
     if (st == RAD_OK)
         st = same_job(f, &m, &why);
+    if (st == RAD_OK)
+        st = rad_files_create(f->plan.job, m.first_fold, &f->plan.files, &why);
     if (st != RAD_OK) {
         RAD_TRY(rad_agent_refuse(&a, f->t, st, why.text, err));
     } else {

@@ -38,7 +38,7 @@ out:
 }
 
 void rad_plan_release(rad_plan *p) {
-    for (int i = 0; p->model && i < p->job->n_model; i++) {
+    for (int i = 0; p->model && p->files && i < p->files->job.n_model; i++) {
         free(p->model[i].summary);
         free(p->model[i].input_shape);
         free(p->model[i].output_shape);
@@ -51,6 +51,7 @@ void rad_plan_release(rad_plan *p) {
     free(p->backend_version);
     free(p->database);
     free(p->cost);
+    rad_files_destroy(&p->files);
     rad_manifest_destroy(&p->manifest);
     rad_cohort_destroy(&p->cohort);
     rad_job_destroy(&p->job);
@@ -90,7 +91,7 @@ static rad_status refuse(rad_backend *be, const rad_graph *g, const rad_plan *p,
 }
 
 static rad_status check_graph(rad_plan *p, int i, rad_backend *be, rad_model *m, rad_error *err) {
-    const rad_model_spec *spec = &p->job->model[i];
+    const rad_model_spec *spec = &p->files->job.model[i];
     rad_plan_model *r = &p->model[i];
     rad_graph *g = NULL;
     int64_t dim[RAD_SAMPLE_DIMS];
@@ -125,14 +126,14 @@ static rad_status check_graph(rad_plan *p, int i, rad_backend *be, rad_model *m,
     }
     RAD_TRY(refuse(be, g, p, spec->name, err));
     if (out && known)
-        RAD_TRY(rad_worker_check_outputs(p->job, i, rad_shape_count(&out->shape), err));
+        RAD_TRY(rad_worker_check_outputs(&p->files->job, i, rad_shape_count(&out->shape), err));
 out:
     rad_graph_destroy(&g);
     return st;
 }
 
 static rad_status check_model(rad_plan *p, int i, rad_backend *be, rad_error *err) {
-    const rad_model_spec *spec = &p->job->model[i];
+    const rad_model_spec *spec = &p->files->job.model[i];
     rad_plan_model *r = &p->model[i];
     rad_model *m = NULL;
     rad_status st = rad_model_open(spec->path, &m, err);
@@ -164,12 +165,49 @@ out:
     return st;
 }
 
+/* A mean of files is known by theirs. */
+static rad_status describe_mean(rad_plan *p, int i, rad_error *err) {
+    const int n = p->files->job.model[i].folds;
+    rad_plan_model *r = &p->model[i];
+    rad_run_model *m = &p->run_model[i];
+    rad_status st = RAD_OK;
+    rad_buf file, graph;
+    rad_buf_init(&file, 1 << 20);
+    rad_buf_init(&graph, 1 << 20);
+    *m = p->run_model[i - 1];
+    m->parameters = 0;
+    RAD_TRY(rad_buf_printf(&file, err, "radcohort mean of files\n"));
+    RAD_TRY(rad_buf_printf(&graph, err, "radcohort mean of graphs\n"));
+    for (int k = i - n; k < i; k++) {
+        RAD_TRY(rad_buf_printf(&file, err, "%s\n", p->model[k].sha256));
+        RAD_TRY(rad_buf_printf(&graph, err, "%s\n", p->model[k].graph_hash));
+        m->parameters += p->run_model[k].parameters;
+    }
+    RAD_TRY(rad_sha256(file.data, file.size, r->sha256, err));
+    RAD_TRY(rad_sha256(graph.data, graph.size, r->graph_hash, err));
+    r->summary = rad_asprintf("mean of the slice scores of %d files", n);
+    r->input_shape = rad_strdup(p->model[i - 1].input_shape);
+    r->output_shape = rad_strdup(p->model[i - 1].output_shape);
+    if (!r->summary || !r->input_shape || !r->output_shape) {
+        st = no_memory(err);
+        goto out;
+    }
+    m->sha256 = p->sha256[i] = r->sha256;
+    m->graph_hash = p->graph_hash[i] = r->graph_hash;
+    m->summary = r->summary;
+    m->input_shape = r->input_shape;
+    m->output_shape = r->output_shape;
+out:
+    rad_buf_release(&file);
+    rad_buf_release(&graph);
+    return st;
+}
+
 rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err) {
     rad_status st = RAD_OK;
     rad_backend *be = NULL;
     rad_issues issues = {0};
     rad_cohort_opts co = {.allow_outside = o->allow_outside};
-    size_t n_model = (size_t)p->job->n_model;
     st = rad_cohort_read(p->job->cohort_dir, &co, &p->cohort, &issues, err);
     if (st == RAD_OK)
         st = rad_manifest_build(p->cohort, p->job, &p->manifest, &issues, err);
@@ -177,6 +215,8 @@ rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err
         rad_issues_print(&issues, stderr);
     if (st != RAD_OK)
         goto out;
+    RAD_TRY(rad_files_create(p->job, p->manifest->first_fold, &p->files, err));
+    size_t n_model = (size_t)p->files->job.n_model;
     p->model = rad_calloc(n_model, sizeof *p->model);
     p->run_model = rad_calloc(n_model, sizeof *p->run_model);
     p->sha256 = rad_calloc(n_model, sizeof *p->sha256);
@@ -191,8 +231,8 @@ rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err
         st = no_memory(err);
         goto out;
     }
-    for (int i = 0; i < p->job->n_model; i++)
-        RAD_TRY(check_model(p, i, be, err));
+    for (int i = 0; i < p->files->job.n_model; i++)
+        RAD_TRY(p->files->job.model[i].folds > 0 ? describe_mean(p, i, err) : check_model(p, i, be, err));
     RAD_TRY(rad_plan_files(p, err));
 out:
     rad_backend_close(&be);
@@ -207,6 +247,7 @@ struct room {
     rad_wire_image image[RAD_MAX_CASE_IMAGES];
     rad_wire_input input[RAD_MAX_INPUTS];
     int64_t channel[RAD_MAX_INPUTS][RAD_MAX_CHANNELS];
+    int64_t file[RAD_MAX_MODELS];
     char *path[RAD_MAX_CASE_IMAGES + 1]; /* owned; the mask's last */
     int64_t n_path;
 };
@@ -226,7 +267,15 @@ static int64_t add_image(const rad_plan *p, struct room *r, rad_wire_case *c, in
 static rad_status describe(const rad_plan *p, const rad_pending_case *pending, int64_t index, struct room *r, rad_wire_case *ret,
                            rad_error *err) {
     const rad_case *mc = &p->manifest->item[pending[index].manifest_index];
-    rad_wire_case c = {.index = index, .case_id = pending[index].case_id, .image = r->image, .n_input = p->job->n_input, .input = r->input};
+    rad_wire_case c = {.index = index,
+                       .case_id = pending[index].case_id,
+                       .image = r->image,
+                       .n_input = p->job->n_input,
+                       .input = r->input,
+                       .n_model = p->job->n_model,
+                       .file = r->file};
+    for (int m = 0; m < p->job->n_model; m++)
+        r->file[m] = rad_case_file(p->job, p->cohort, p->manifest, mc, m);
     for (int i = 0; i < p->job->n_input; i++) {
         const rad_case_input *in = &mc->input[i];
         r->input[i] = (rad_wire_input){.status = in->status, .why = in->why ? in->why : "", .channel = r->channel[i]};

@@ -5,6 +5,7 @@
 
 #include "crash.h"
 #include "radcohort/farm.h"
+#include "radcohort/folds.h"
 #include "radcohort/infer.h"
 #include "wire.h"
 
@@ -17,7 +18,8 @@ typedef struct rad_plan {
     rad_job *job;
     rad_cohort *cohort;
     rad_manifest *manifest;
-    rad_plan_model *model;    /* [job->n_model] */
+    rad_files *files;         /* the job as the workers run it: one model per file */
+    rad_plan_model *model;    /* [files->job.n_model] */
     rad_run_model *run_model; /* the same as the store wants it */
     const char **sha256, **graph_hash;
     char *backend, *backend_version;

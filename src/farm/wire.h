@@ -50,7 +50,9 @@ typedef struct rad_wire_config {
     int64_t batch;
     int64_t n_known; /* keys of stored results, which follow in KNOWN messages of RAD_MAX_WIRE_KEYS, the last one of what is left */
     int64_t n_model;
-    const char *const *model_sha256, *const *graph_hash; /* [n_model] */
+    const int64_t *first_fold; /* [n_model] number of the model's first file (folds.h) */
+    int64_t n_file;
+    const char *const *model_sha256, *const *graph_hash; /* [n_file] */
 } rad_wire_config;
 
 typedef struct rad_wire_known {
@@ -88,6 +90,8 @@ typedef struct rad_wire_case {
     double point[3];
     int64_t n_input;
     const rad_wire_input *input;
+    int64_t n_model;
+    const int64_t *file; /* [n_model] file (folds.h) that scores the case for each model; -1: none may */
 } rad_wire_case;
 
 typedef struct rad_wire_lease {

@@ -189,9 +189,14 @@ rad_status rad_wire_get_config(const void *data, size_t size, rad_wire_arena *a,
     m.crash_tag = get_text(&in);
     m.batch = get_range(&in, 0, INT32_MAX, "a batch limit out of range");
     m.n_known = get_range(&in, 0, RAD_MAX_KNOWN_KEYS, "too many keys of stored results");
-    m.n_model = get_count(&in, RAD_MAX_MODELS, 16, "too many models");
-    const char **sha = take_memory(&in, m.n_model, sizeof *sha), **graph = take_memory(&in, m.n_model, sizeof *graph);
-    for (int64_t i = 0; i < m.n_model && in.st == RAD_OK; i++) {
+    m.n_model = get_count(&in, RAD_MAX_MODELS, 8, "too many models");
+    int64_t *first = take_memory(&in, m.n_model, sizeof *first);
+    for (int64_t i = 0; i < m.n_model && in.st == RAD_OK; i++)
+        first[i] = get_range(&in, 0, 1, "a first fold out of range");
+    m.first_fold = first;
+    m.n_file = get_count(&in, RAD_MAX_MODEL_FILES, 16, "too many model files");
+    const char **sha = take_memory(&in, m.n_file, sizeof *sha), **graph = take_memory(&in, m.n_file, sizeof *graph);
+    for (int64_t i = 0; i < m.n_file && in.st == RAD_OK; i++) {
         sha[i] = get_text(&in);
         graph[i] = get_text(&in);
     }
@@ -269,6 +274,11 @@ static void get_case(struct in *in, rad_wire_case *ret) {
     for (int64_t i = 0; i < ret->n_input && in->st == RAD_OK; i++)
         get_input(in, ret->n_image, &input[i]);
     ret->input = input;
+    ret->n_model = get_count(in, RAD_MAX_MODELS, 8, "too many models in a case");
+    int64_t *file = take_memory(in, ret->n_model, sizeof *file);
+    for (int64_t i = 0; i < ret->n_model && in->st == RAD_OK; i++)
+        file[i] = get_range(in, -1, RAD_MAX_MODEL_FILES - 1, "a model file that is not there");
+    ret->file = file;
 }
 
 rad_status rad_wire_get_lease(const void *data, size_t size, rad_wire_arena *a, rad_wire_lease *ret, rad_error *err) {
@@ -301,7 +311,7 @@ static void get_model_result(struct in *in, int64_t n_class, rad_model_result *r
     r->stage = get_text(in);
     r->why = get_text(in);
     get_fixed(in, r->key, sizeof r->key);
-    r->scored_by = (int)get_range(in, 0, RAD_MAX_MODELS, "a model that is not there");
+    r->file = (int)get_range(in, 0, RAD_MAX_MODEL_FILES - 1, "a model file that is not there");
     r->stored = get_flag(in);
     r->n_slice = get_count(in, RAD_MAX_CASE_SLICES, 56 + 8 * (size_t)n_class, "too many slices");
     int64_t *slice = take_memory(in, r->n_slice, sizeof *slice), *stored = take_memory(in, r->n_slice, sizeof *stored);

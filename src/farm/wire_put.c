@@ -76,7 +76,9 @@ rad_status rad_wire_put_config(rad_buf *b, const rad_wire_config *m, rad_error *
     put_int(&o, m->batch);
     put_int(&o, m->n_known);
     put_int(&o, m->n_model);
-    for (int64_t i = 0; i < m->n_model; i++) {
+    put_ints(&o, m->first_fold, m->n_model);
+    put_int(&o, m->n_file);
+    for (int64_t i = 0; i < m->n_file; i++) {
         put_text(&o, m->model_sha256[i]);
         put_text(&o, m->graph_hash[i]);
     }
@@ -120,6 +122,8 @@ static void put_case(struct out *o, const rad_wire_case *c) {
         put_int(o, c->input[i].n_listed);
         put_ints(o, c->input[i].listed, c->input[i].n_listed);
     }
+    put_int(o, c->n_model);
+    put_ints(o, c->file, c->n_model);
 }
 
 rad_status rad_wire_put_lease(rad_buf *b, const rad_wire_lease *m, rad_error *err) {
@@ -148,7 +152,7 @@ static void put_model_result(struct out *o, const rad_model_result *r, int64_t n
     put_text(o, r->stage);
     put_text(o, r->why);
     put_text(o, r->key);
-    put_int(o, r->scored_by);
+    put_int(o, r->file);
     put_int(o, r->stored);
     put_int(o, r->n_slice);
     put_ints(o, r->slice, r->n_slice);

@@ -77,7 +77,7 @@ void rad_work_finish(rad_worker *w, struct work *k) {
 static bool join_lines(rad_worker *w, struct work *k) {
     for (int i = 0; i < w->job->n_model; i++) {
         struct work_model *m = &k->model[i];
-        if (!rad_work_runs(m))
+        if (!rad_work_runs(w, m))
             continue;
         struct work_input *in = &k->input[w->job->model[i].input];
         if (in->users++ == 0)
@@ -140,6 +140,8 @@ static rad_status open_models(rad_worker *w, const rad_worker_opts *o, rad_error
     for (int i = 0; i < w->job->n_model; i++) {
         const rad_model_spec *spec = &w->job->model[i];
         w->line[i].end = &w->line[i].first;
+        if (rad_mean_of(w, i) > 0)
+            continue;
         rad_status st = rad_model_open(spec->path, &w->line[i].model, err);
         if (st != RAD_OK) /* whatever is wrong with it, it is no study's fault */
             return rad_error_prefix(err, rad_status_scope(st) == RAD_SCOPE_STUDY ? RAD_E_MODEL : st, "model '%s': ", spec->name);
@@ -149,6 +151,8 @@ static rad_status open_models(rad_worker *w, const rad_worker_opts *o, rad_error
                                  spec->path);
         int64_t dim[RAD_SAMPLE_DIMS];
         struct shape_engine *e;
+        if (i > 0 && w->job->model[i - 1].file == spec->file)
+            continue; /* a further fold of the same model: built when its first patient comes, if one does */
         if (!rad_prepare_sample_shape(&w->job->input[spec->input], dim))
             continue; /* the images decide: built when the first one comes */
         st = rad_worker_engine(w, i, dim, &e, err);
@@ -287,6 +291,18 @@ int64_t rad_worker_window(const rad_worker *w) {
 
 /* ---------------------------------------------------------------- messages */
 
+/* Marks the files that score the case, and those that a mean is made of. */
+static rad_status want_files(const rad_worker *w, struct work *k, rad_error *err) {
+    for (int64_t m = 0; m < k->c->n_model; m++) {
+        const int64_t file = k->c->file[m];
+        if (file >= w->job->n_model)
+            return rad_error_set(err, RAD_E_COMM, "a leased case wants model file %lld, the job has %d", (long long)file, w->job->n_model);
+        for (int64_t part = file < 0 ? 0 : file - rad_mean_of(w, (int)file); part <= file; part++)
+            k->model[part].wanted = true;
+    }
+    return RAD_OK;
+}
+
 rad_status rad_worker_submit(rad_worker *w, const void *data, size_t size, rad_error *err) {
     rad_status st = RAD_OK;
     struct work *made = NULL, **at = &made;
@@ -315,6 +331,7 @@ rad_status rad_worker_submit(rad_worker *w, const void *data, size_t size, rad_e
             k->model[m].work = k;
             k->model[m].model = m;
         }
+        RAD_TRY(want_files(w, k, err));
     }
     pthread_mutex_lock(&w->lock);
     for (struct work *k = made; k; k = k->next) {

@@ -23,7 +23,7 @@
 typedef struct rad_worker rad_worker;
 
 typedef struct rad_worker_opts {
-    const rad_job *job;                                  /* outlives the worker */
+    const rad_job *job;                                  /* one model per file (rad_files.job); outlives the worker */
     const char *backend, *backend_version;               /* the version that the coordinator recorded; another one here is refused */
     const char *const *model_sha256, *const *graph_hash; /* [job->n_model], as the coordinator found them */
     rad_precision precision;

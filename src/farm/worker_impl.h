@@ -30,6 +30,7 @@ struct work_model {
     struct work_model *next; /* in the model's line */
     int model;
     rad_status status;
+    bool wanted;       /* the case is to be scored by this file, or by a mean that it is part of */
     bool stored;       /* the database has its result under `key`: nothing is computed */
     const char *stage; /* "infer" when inference failed; else that of the input */
     char *why;
@@ -106,9 +107,13 @@ struct rad_worker {
 
 /* worker_load.c: reads and prepares one case; fills input, record, keys. Only worker- and run-scope failures are returned. */
 rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err);
-/* The model is to be run on its samples. */
-static inline bool rad_work_runs(const struct work_model *m) {
-    return m->status == RAD_OK && !m->stored;
+/* The file stands for the mean of the files before it (folds.h). */
+static inline int rad_mean_of(const rad_worker *w, int file) {
+    return w->job->model[file].folds;
+}
+/* The file is to be run on its samples. */
+static inline bool rad_work_runs(const rad_worker *w, const struct work_model *m) {
+    return m->wanted && m->status == RAD_OK && !m->stored && rad_mean_of(w, m->model) == 0;
 }
 /* worker_infer.c */
 /* Takes the cases that no network has seen a sample of out of their lines, linked by `next`; at most `max`. Lock held. */

@@ -295,7 +295,7 @@ struct work *rad_worker_unline(rad_worker *w, int64_t max) {
                 continue;
             }
             for (int o = 0; o < w->job->n_model; o++)
-                if (o != i && rad_work_runs(&k->model[o]))
+                if (o != i && rad_work_runs(w, &k->model[o]))
                     (void)leave_line(w, &k->model[o]);
             m = leave_line(w, m);
             k->next = out;

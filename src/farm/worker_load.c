@@ -120,7 +120,7 @@ static rad_status find_stored(rad_worker *w, struct work *k, const struct loaded
         int i = w->job->model[m].input;
         const rad_wire_input *wire = &k->c->input[i];
         const char *content[RAD_MAX_CHANNELS];
-        if (k->input[i].status != RAD_OK)
+        if (k->input[i].status != RAD_OK || !k->model[m].wanted)
             continue;
         for (int64_t c = 0; c < wire->n_channel; c++)
             content[c] = wire->channel[c] < 0 ? "missing" : image[wire->channel[c]].volume->content;
@@ -129,13 +129,17 @@ static rad_status find_stored(rad_worker *w, struct work *k, const struct loaded
         if (st != RAD_OK)
             return st;
         k->model[m].stored = rad_known_has(w->known, k->model[m].key);
+        for (int part = m - rad_mean_of(w, m); part < m; part++) { /* what a mean is made of is computed with it, or not at all */
+            k->model[part].stored = false;
+            k->model[part].wanted = !k->model[m].stored;
+        }
     }
     return RAD_OK;
 }
 
 static bool input_needed(const rad_worker *w, const struct work *k, int input) {
     for (int m = 0; m < w->job->n_model; m++)
-        if (w->job->model[m].input == input && !k->model[m].stored)
+        if (w->job->model[m].input == input && k->model[m].wanted && !k->model[m].stored)
             return k->input[input].status == RAD_OK;
     return false;
 }

@@ -66,33 +66,48 @@ static void activate(rad_activation a, const float *out, int64_t n_out, int n_cl
         score[i] /= sum;
 }
 
-/* The model that scores the case for model `i` (rad_case_scorer, from what the lease says). */
-static int scorer(const rad_worker *w, const struct work *k, int i) {
-    const rad_model_spec *m = w->job->model;
-    int other = m[i].when_missing - 1;
-    return other >= 0 && k->c->input[m[i].input].status == RAD_E_CHANNEL && k->c->input[m[other].input].status == RAD_OK ? other : i;
+/* Scores [n_slice, n_class] of one file added to `score`. */
+static void add_scores(const rad_worker *w, const struct work_model *m, int64_t n_slice, double *score) {
+    double one[RAD_MAX_CLASSES];
+    const int n_class = w->job->n_class;
+    for (int64_t s = 0; s < n_slice; s++) {
+        activate(w->job->model[m->model].activation, m->out + s * m->n_out, m->n_out, n_class, one);
+        for (int c = 0; c < n_class; c++)
+            score[s * n_class + c] += one[c];
+    }
 }
 
-static rad_status fill_model(const rad_worker *w, const struct work *k, int wanted, rad_model_result *r, double **ret_score,
+/* What the case has of the file that scores it for model `wanted`. A mean adds its files in their order and divides by their number. */
+static rad_status fill_model(const rad_worker *w, const struct work *k, int64_t wanted, rad_model_result *r, double **ret_score,
                              rad_error *err) {
-    int i = scorer(w, k, wanted);
-    const struct work_model *m = &k->model[i];
-    const struct work_input *in = &k->input[w->job->model[i].input];
+    const int file = (int)k->c->file[wanted];
+    if (file < 0) {
+        *r = (rad_model_result){.status = RAD_E_FOLD, .stage = "intake", .why = ""};
+        return RAD_OK;
+    }
+    const struct work_model *m = &k->model[file];
+    const struct work_input *in = &k->input[w->job->model[file].input];
+    const int n = rad_mean_of(w, file), first = file - n, last = n > 0 ? file - 1 : file;
     bool input_failed = in->status != RAD_OK;
-    r->scored_by = i == wanted ? 0 : i + 1;
+    memcpy(r->key, m->key, sizeof r->key);
+    r->file = file;
+    r->stored = m->stored;
+    for (int i = first; i <= last && m->status == RAD_OK; i++)
+        m = k->model[i].status != RAD_OK ? &k->model[i] : m;
     r->status = m->status;
     r->stage = m->status == RAD_OK ? "" : input_failed ? in->stage : m->stage;
     r->why = m->status == RAD_OK ? "" : input_failed ? in->why : m->why ? m->why : "";
-    memcpy(r->key, m->key, sizeof r->key);
-    r->stored = m->stored;
-    if (!rad_work_runs(m))
+    if (r->stored || r->status != RAD_OK)
         return RAD_OK;
     const rad_prepared *p = &in->prepared;
-    double *score = rad_calloc((size_t)p->n_slice * (size_t)w->job->n_class, sizeof *score);
+    const int64_t n_score = p->n_slice * w->job->n_class;
+    double *score = rad_calloc((size_t)n_score, sizeof *score);
     if (!score)
         return rad_error_set(err, RAD_E_NOMEM, "out of memory for the scores of a case");
-    for (int64_t s = 0; s < p->n_slice; s++)
-        activate(w->job->model[i].activation, m->out + s * m->n_out, m->n_out, w->job->n_class, score + s * w->job->n_class);
+    for (int i = first; i <= last; i++)
+        add_scores(w, &k->model[i], p->n_slice, score);
+    for (int64_t i = 0; n > 0 && i < n_score; i++)
+        score[i] /= n;
     *ret_score = score;
     r->n_slice = p->n_slice;
     r->slice = p->slice;
@@ -109,14 +124,14 @@ rad_status rad_work_encode(const rad_worker *w, const struct work *k, rad_buf *r
     double *score[RAD_MAX_MODELS] = {0};
     rad_buf b;
     rad_buf_init(&b, RAD_MAX_MESSAGE);
-    for (int i = 0; i < w->job->n_model; i++)
+    for (int64_t i = 0; i < k->c->n_model; i++)
         RAD_TRY(fill_model(w, k, i, &model[i], &score[i], err));
     rad_wire_result r = {.index = k->c->index,
                          .n_class = w->job->n_class,
                          .result = {.case_id = k->c->case_id,
                                     .n_image = k->n_record,
                                     .image = k->record,
-                                    .n_model = w->job->n_model,
+                                    .n_model = (int)k->c->n_model,
                                     .model = model,
                                     .read_s = k->read_s,
                                     .prepare_s = k->prepare_s,
@@ -127,7 +142,7 @@ rad_status rad_work_encode(const rad_worker *w, const struct work *k, rad_buf *r
     rad_buf_init(&b, RAD_MAX_MESSAGE);
 out:
     rad_buf_release(&b);
-    for (int i = 0; i < w->job->n_model; i++)
+    for (int64_t i = 0; i < k->c->n_model; i++)
         free(score[i]);
     return st;
 }

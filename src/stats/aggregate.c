@@ -1,4 +1,4 @@
-/* aggregate.c: max, mean and median of scores, independent of their order. */
+/* aggregate.c: one score out of those of the parts, independent of their order. */
 #include "radcohort/stats.h"
 
 #include <math.h>
@@ -20,12 +20,27 @@ static double median(const double *sorted, int64_t n) {
     return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
+/* Noisy or (Pearl 1988): at least one part is positive, parts taken as independent. */
+static double noisy_or(const double *sorted, int64_t n) {
+    double none = 1;
+    for (int64_t i = 0; i < n; i++)
+        none *= 1 - sorted[i];
+    return 1 - none;
+}
+
 typedef struct aggregate_rule {
     const char *name;
     double (*of)(const double *sorted, int64_t n);
 } aggregate_rule;
 
-static const aggregate_rule RULE[] = {{"max", largest}, {"mean", mean}, {"median", median}};
+static const aggregate_rule RULE[] = {{"max", largest}, {"mean", mean}, {"median", median}, {"noisy-or", noisy_or}, {"majority", mean}};
+
+/* K of "top-K", or 0. */
+static int64_t top_of(const char *name) {
+    int64_t k = 0;
+    bool is = strncmp(name, "top-", 4) == 0 && name[4] >= '1' && name[4] <= '9' && rad_parse_int(name + 4, &k);
+    return is && k <= RAD_MAX_TOP_RULE ? k : 0;
+}
 
 static const aggregate_rule *find(const char *name) {
     for (size_t i = 0; i < sizeof RULE / sizeof RULE[0]; i++)
@@ -35,7 +50,7 @@ static const aggregate_rule *find(const char *name) {
 }
 
 bool rad_aggregate_is_rule(const char *rule) {
-    return find(rule) != NULL;
+    return find(rule) != NULL || top_of(rule) > 0;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -47,8 +62,11 @@ static int by_value(const void *a, const void *b) {
 
 double rad_aggregate_scores(const char *rule, double *score, int64_t n) {
     const aggregate_rule *r = find(rule);
-    if (!r || n <= 0)
+    int64_t top = r ? 0 : top_of(rule);
+    if ((!r && top == 0) || n <= 0)
         return (double)NAN;
     qsort(score, (size_t)n, sizeof *score, by_value);
+    if (top > 0)
+        return top < n ? mean(score + (n - top), top) : mean(score, n);
     return r->of(score, n);
 }

@@ -45,8 +45,9 @@ struct rad_store {
     /* the run that this handle began (0 = none): ids of the cohort's and the job's positions */
     int64_t run;
     int64_t n_image, *image_id;
-    int n_model, n_class;
-    int64_t *run_model_id, *model_id;
+    int n_model, n_file, n_class;
+    int64_t *run_model_id;  /* [n_model] */
+    int64_t *file_model_id; /* [n_file] */
 };
 
 /* ---- statements */

@@ -2,6 +2,8 @@
  * the job goes on with what is there, another image makes a new run. */
 #include "db.h"
 
+#include "radcohort/folds.h"
+
 #include <string.h>
 
 /* A text with its length before it, so that no two lists of texts look alike. */
@@ -19,10 +21,16 @@ static rad_status put_job(rad_buf *b, const rad_job *job, rad_error *err) {
         RAD_TRY(put_text(b, "input", job->input[i].name, err));
         RAD_TRY(put_text(b, "rules", job->input[i].canonical, err));
     }
-    RAD_TRY(rad_buf_printf(b, err, "aggregate %d %d\n", (int)job->lesion_rule, (int)job->patient_rule));
+    RAD_TRY(rad_buf_printf(b, err, "aggregate %s %s vote %a split %d\n", job->lesion_rule, job->patient_rule, job->vote_threshold,
+                           (int)job->split));
+    for (int i = 0; i < job->n_endpoint; i++) {
+        RAD_TRY(put_text(b, "endpoint", job->endpoint[i].name, err));
+        RAD_TRY(rad_buf_printf(b, err, "of %llx argmax %d\n", (unsigned long long)job->endpoint[i].of, job->endpoint[i].argmax));
+    }
     for (int i = 0; i < job->n_point; i++) {
         RAD_TRY(put_text(b, "point", job->point[i].name, err));
-        RAD_TRY(rad_buf_printf(b, err, "threshold %a\n", job->point[i].threshold));
+        RAD_TRY(rad_buf_printf(b, err, "threshold %a tune %d %a %d %d\n", job->point[i].threshold, (int)job->point[i].tune,
+                               job->point[i].target, job->point[i].tuned_external, job->point[i].tuned_model));
     }
     RAD_TRY(rad_buf_printf(b, err, "strata %d%d%d\n", job->by_all, job->by_cohort, job->by_center));
 out:
@@ -38,7 +46,8 @@ rad_status rad_run_identity(const rad_run_info *info, char ret_hex[RAD_SHA256_HE
     RAD_TRY(put_job(&b, job, err));
     for (int i = 0; i < job->n_model; i++) {
         RAD_TRY(put_text(&b, "model", job->model[i].name, err));
-        RAD_TRY(put_text(&b, "file", info->model[i].sha256, err));
+        for (int k = 0, first = rad_job_first_file(job, i); k < rad_model_count_files(&job->model[i]); k++)
+            RAD_TRY(put_text(&b, "file", info->model[first + k].sha256, err));
         RAD_TRY(put_text(&b, "output", job->model[i].output, err));
         if (job->model[i].cam)
             RAD_TRY(put_text(&b, "cam", job->cam_rule, err));

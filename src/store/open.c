@@ -187,7 +187,7 @@ void rad_store_close(rad_store **st) {
     rad_lock_release(&db->lock);
     free(db->image_id);
     free(db->run_model_id);
-    free(db->model_id);
+    free(db->file_model_id);
     free(db->path);
     free(db);
     *st = NULL;

@@ -230,7 +230,7 @@ static rad_status put_scores(struct rad_store *st, const open_case *c, int model
     bool row = false, same = true;
     rad_query q = rad_query_start(st, SQL_RESULT);
     rad_bind_text(&q, r->key);
-    rad_bind_int(&q, st->model_id[r->scored_by ? r->scored_by - 1 : model]);
+    rad_bind_int(&q, st->file_model_id[r->file]);
     rad_bind_int(&q, r->n_slice);
     rad_bind_int(&q, st->n_class);
     rad_status s = rad_query_row(&q, &row, err);
@@ -276,8 +276,8 @@ static rad_status put_models(struct rad_store *st, const open_case *c, const rad
             continue;
         if (mr->status != RAD_OK)
             s = put_exclusion(st, c, m, mr->stage, mr->status, mr->why, err);
-        else if (mr->scored_by < 0 || mr->scored_by > st->n_model)
-            s = rad_error_set(err, RAD_E_INTERNAL, "case %" PRId64 ", model %d: scored by model %d", c->id, m, mr->scored_by);
+        else if (mr->file < 0 || mr->file >= st->n_file)
+            s = rad_error_set(err, RAD_E_INTERNAL, "case %" PRId64 ", model %d: scored by file %d", c->id, m, mr->file);
         else if (mr->stored)
             s = use_stored(st, c, m, mr, err);
         else if (mr->n_slice <= 0 || strlen(mr->key) != RAD_SHA256_HEX - 1)

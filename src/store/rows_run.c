@@ -2,6 +2,8 @@
  * labels that count, the manifest, the cases that intake excludes, and the images nobody needs. */
 #include "db.h"
 
+#include "radcohort/folds.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +17,14 @@ static const char SQL_CLASS[] = "INSERT INTO run_class (run_id, class_index, cla
 static const char SQL_MODEL[] =
     "INSERT INTO model (sha256, graph_hash, opset, parameters, input_shape, output_shape, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
     " ON CONFLICT (sha256) DO UPDATE SET graph_hash = excluded.graph_hash RETURNING model_id";
-static const char SQL_RUN_MODEL[] = "INSERT INTO run_model (run_id, position, model, model_id, file, input, input_text, output, activation)"
-                                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING run_model_id";
+static const char SQL_RUN_MODEL[] =
+    "INSERT INTO run_model (run_id, position, model, file, input, input_text, output, activation, folds, trained_on)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING run_model_id";
+static const char SQL_MODEL_FILE[] =
+    "INSERT INTO run_model_file (run_model_id, position, model_id, file, fold) VALUES (?1, ?2, ?3, ?4, ?5)";
 static const char SQL_POINT[] = "INSERT INTO operating_point (run_id, position, point, threshold, origin) VALUES (?1, ?2, ?3, ?4, 'fixed')";
 static const char SQL_RUN_PATIENT[] =
-    "INSERT INTO run_patient (run_id, patient_id, center_id, cohort, class_index) VALUES (?1, ?2, ?3, ?4, ?5)";
+    "INSERT INTO run_patient (run_id, patient_id, center_id, cohort, class_index, fold) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 static const char SQL_CASE[] =
     "INSERT INTO manifest (run_id, position, patient_id, lesion_id, study, class_index) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING case_id";
 static const char SQL_WORK[] = "INSERT INTO work (case_id, state, attempts, lost, interrupted) VALUES (?1, ?2, 0, 0, 0)";
@@ -34,11 +39,6 @@ static const char SQL_NO_CASE[] =
     " SELECT rp.run_id, 'patient', rp.patient_id, 'intake', ?2, 'the cohort tables hold no ' || ?3 || ' to score for this patient'"
     "   FROM run_patient rp WHERE rp.run_id = ?1"
     "    AND NOT EXISTS (SELECT 1 FROM manifest m WHERE m.run_id = rp.run_id AND m.patient_id = rp.patient_id)";
-
-static const char *aggregate_name(rad_aggregate a) {
-    static const char *const NAME[] = {[RAD_AGG_MAX] = "max", [RAD_AGG_MEAN] = "mean", [RAD_AGG_MEDIAN] = "median"};
-    return NAME[a];
-}
 
 static const char *activation_name(rad_activation a) {
     static const char *const NAME[] = {[RAD_ACT_NONE] = "none", [RAD_ACT_SOFTMAX] = "softmax", [RAD_ACT_SIGMOID] = "sigmoid"};
@@ -60,8 +60,8 @@ static rad_status put_run(struct rad_store *st, const rad_run_info *info, const 
     rad_bind_text(&q, info->cohort->sha256);
     rad_bind_text(&q, job->cohort_dir);
     rad_bind_text(&q, rad_unit_name(job->case_unit));
-    rad_bind_text(&q, aggregate_name(job->lesion_rule));
-    rad_bind_text(&q, aggregate_name(job->patient_rule));
+    rad_bind_text(&q, job->lesion_rule);
+    rad_bind_text(&q, job->patient_rule);
     rad_bind_index(&q, job->n_class == 2 ? job->positive : -1);
     rad_bind_text(&q, strata);
     rad_bind_text(&q, info->backend);
@@ -78,10 +78,10 @@ static rad_status put_run(struct rad_store *st, const rad_run_info *info, const 
     return rad_query_int(&q, ret_run, err);
 }
 
-static rad_status put_model(struct rad_store *st, const rad_run_info *info, int64_t run, int i, rad_error *err) {
-    const rad_run_model *m = &info->model[i];
-    const rad_model_spec *spec = &info->job->model[i];
-    const rad_input_spec *in = &info->job->input[spec->input];
+/* One file of a model; `fold` -1: it scores everybody, or stands for the mean of the others. */
+static rad_status put_file(struct rad_store *st, const rad_run_info *info, int model, int at, int64_t fold, rad_error *err) {
+    const int file = rad_job_first_file(info->job, model) + at;
+    const rad_run_model *m = &info->model[file];
     rad_query q = rad_query_start(st, SQL_MODEL);
     rad_bind_text(&q, m->sha256);
     rad_bind_text(&q, m->graph_hash);
@@ -90,20 +90,41 @@ static rad_status put_model(struct rad_store *st, const rad_run_info *info, int6
     rad_bind_text(&q, m->input_shape);
     rad_bind_text(&q, m->output_shape);
     rad_bind_text(&q, m->summary);
-    rad_status s = rad_query_int(&q, &st->model_id[i], err);
+    rad_status s = rad_query_int(&q, &st->file_model_id[file], err);
     if (s != RAD_OK)
         return s;
-    q = rad_query_start(st, SQL_RUN_MODEL);
+    char *name = fold < 0 ? rad_strdup(info->job->model[model].file) : rad_model_fold_text(info->job->model[model].file, fold);
+    if (!name)
+        return rad_error_set(err, RAD_E_NOMEM, "out of memory for a path");
+    q = rad_query_start(st, SQL_MODEL_FILE);
+    rad_bind_int(&q, st->run_model_id[model]);
+    rad_bind_int(&q, at);
+    rad_bind_int(&q, st->file_model_id[file]);
+    rad_bind_text(&q, name);
+    rad_bind_index(&q, fold);
+    s = rad_query_exec(&q, err);
+    free(name);
+    return s;
+}
+
+static rad_status put_model(struct rad_store *st, const rad_run_info *info, int64_t run, int i, rad_error *err) {
+    const rad_model_spec *spec = &info->job->model[i];
+    const rad_input_spec *in = &info->job->input[spec->input];
+    rad_query q = rad_query_start(st, SQL_RUN_MODEL);
     rad_bind_int(&q, run);
     rad_bind_int(&q, i);
     rad_bind_text(&q, spec->name);
-    rad_bind_int(&q, st->model_id[i]);
     rad_bind_text(&q, spec->file);
     rad_bind_text(&q, in->name);
     rad_bind_text(&q, in->canonical);
     rad_bind_text(&q, spec->output);
     rad_bind_text(&q, activation_name(spec->activation));
-    return rad_query_int(&q, &st->run_model_id[i], err);
+    rad_bind_index(&q, spec->folds > 0 ? spec->folds : -1);
+    rad_bind_text(&q, spec->trained_on);
+    rad_status s = rad_query_int(&q, &st->run_model_id[i], err);
+    for (int k = 0; k < rad_model_count_files(spec) && s == RAD_OK; k++)
+        s = put_file(st, info, i, k, spec->folds > 0 && k < spec->folds ? info->manifest->first_fold[i] + k : -1, err);
+    return s;
 }
 
 static rad_status put_declarations(struct rad_store *st, const rad_run_info *info, int64_t run, rad_error *err) {
@@ -176,6 +197,7 @@ static rad_status put_patients(struct rad_store *st, const rad_run_info *info, i
         rad_bind_int(&q, ids->center[p->center]);
         rad_bind_text(&q, c->center[p->center].external ? "external" : "internal");
         rad_bind_index(&q, label[i]);
+        rad_bind_index(&q, p->fold);
         s = rad_query_exec(&q, err);
     }
     free(label);
@@ -229,10 +251,6 @@ static rad_status put_case_inputs(struct rad_store *st, const rad_run_info *info
     return s;
 }
 
-static const rad_case_input *scorer_input(const rad_job *job, const rad_case *k, int model) {
-    return &k->input[job->model[rad_case_scorer(job, k, model)].input];
-}
-
 /* A case that another model scores says so. */
 static rad_status put_stand_in(struct rad_store *st, int64_t run, int64_t case_id, const rad_job *job, int model, int other,
                                rad_error *err) {
@@ -263,9 +281,9 @@ static rad_status put_case(struct rad_store *st, const rad_run_info *info, int64
         s = put_case_inputs(st, info, run, k, case_id, ids, err);
     int n_bad = 0;
     bool same = true;
-    const rad_case_input *first = scorer_input(job, k, 0);
+    const rad_case_input *first = rad_case_verdict(job, info->cohort, info->manifest, k, 0);
     for (int m = 0; m < job->n_model; m++) {
-        const rad_case_input *in = scorer_input(job, k, m);
+        const rad_case_input *in = rad_case_verdict(job, info->cohort, info->manifest, k, m);
         n_bad += in->status != RAD_OK;
         same = same && in->status == first->status && strcmp(in->why ? in->why : "", first->why ? first->why : "") == 0;
     }
@@ -273,8 +291,8 @@ static rad_status put_case(struct rad_store *st, const rad_run_info *info, int64
         s = put_intake(st, info, run, patient, case_id, -1, first, err);
     else
         for (int m = 0; m < job->n_model && s == RAD_OK; m++)
-            if (scorer_input(job, k, m)->status != RAD_OK)
-                s = put_intake(st, info, run, patient, case_id, m, scorer_input(job, k, m), err);
+            if (rad_case_verdict(job, info->cohort, info->manifest, k, m)->status != RAD_OK)
+                s = put_intake(st, info, run, patient, case_id, m, rad_case_verdict(job, info->cohort, info->manifest, k, m), err);
             else if (rad_case_scorer(job, k, m) != m)
                 s = put_stand_in(st, run, case_id, job, m, rad_case_scorer(job, k, m), err);
     if (s != RAD_OK)

@@ -1,11 +1,15 @@
 /* run.c: the life of a run: begin or take up again, leases, stop. */
 #include "db.h"
 
+#include "radcohort/folds.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 static const char SQL_FIND_RUN[] = "SELECT run_id, state FROM run WHERE identity = ?1 ORDER BY state = 'finished', run_id DESC LIMIT 1";
-static const char SQL_RUN_MODELS[] = "SELECT run_model_id, model_id FROM run_model WHERE run_id = ?1 ORDER BY position";
+static const char SQL_RUN_MODELS[] = "SELECT run_model_id FROM run_model WHERE run_id = ?1 ORDER BY position";
+static const char SQL_RUN_FILES[] = "SELECT f.model_id FROM run_model rm JOIN run_model_file f ON f.run_model_id = rm.run_model_id"
+                                    " WHERE rm.run_id = ?1 ORDER BY rm.position, f.position";
 /* Leases left over from a session that died count as lost, which makes the next session careful with them (sched.h). They condemn a case
  * only when nothing else can have been the reason: the session finished nothing and held nothing but this case. */
 static const char SQL_TAKE_UP[] =
@@ -35,7 +39,8 @@ static const char SQL_PENDING[] =
 /* A network is known by its graph: two files of one graph share their results. */
 static const char SQL_KNOWN[] =
     "SELECT result_key FROM (SELECT result_key FROM result WHERE model_id IN (SELECT same.model_id FROM run_model rm"
-    " JOIN model mo ON mo.model_id = rm.model_id JOIN model same ON same.graph_hash = mo.graph_hash WHERE rm.run_id = ?1)"
+    " JOIN run_model_file f ON f.run_model_id = rm.run_model_id JOIN model mo ON mo.model_id = f.model_id JOIN model same ON "
+    "same.graph_hash = mo.graph_hash WHERE rm.run_id = ?1)"
     " ORDER BY result_id DESC LIMIT ?2) ORDER BY result_key";
 static const char SQL_LEASE[] =
     "UPDATE work SET state = 'leased', rank = ?2, attempts = attempts + 1 WHERE case_id = ?1 AND state IN ('pending', 'leased')"
@@ -63,23 +68,27 @@ static rad_status find_run(struct rad_store *st, const char *identity, int64_t *
     return RAD_OK;
 }
 
-static rad_status read_run_models(struct rad_store *st, int64_t run, rad_error *err) {
+static rad_status read_ids(struct rad_store *st, const char *sql, int64_t run, int n, int64_t *ret, rad_error *err) {
     bool row = false;
     rad_status s;
-    rad_query q = rad_query_start(st, SQL_RUN_MODELS);
+    rad_query q = rad_query_start(st, sql);
     rad_bind_int(&q, run);
-    for (int i = 0; (s = rad_query_row(&q, &row, err)) == RAD_OK && row; i++) {
-        st->run_model_id[i] = sqlite3_column_int64(q.stmt, 0);
-        st->model_id[i] = sqlite3_column_int64(q.stmt, 1);
-    }
+    for (int i = 0; (s = rad_query_row(&q, &row, err)) == RAD_OK && row && i < n; i++)
+        ret[i] = sqlite3_column_int64(q.stmt, 0);
+    rad_query_end(&q);
     return s;
+}
+
+static rad_status read_run_models(struct rad_store *st, int64_t run, const rad_job *job, rad_error *err) {
+    rad_status s = read_ids(st, SQL_RUN_MODELS, run, job->n_model, st->run_model_id, err);
+    return s == RAD_OK ? read_ids(st, SQL_RUN_FILES, run, rad_job_count_files(job), st->file_model_id, err) : s;
 }
 
 static rad_status take_up(struct rad_store *st, int64_t run, const rad_run_info *info, rad_error *err) {
     int64_t fruitless = 0;
     char now[RAD_TIME_TEXT];
     rad_clock_utc(now);
-    rad_status s = read_run_models(st, run, err);
+    rad_status s = read_run_models(st, run, info->job, err);
     if (s != RAD_OK)
         return s;
     rad_query q = rad_query_start(st, SQL_FRUITLESS);
@@ -144,17 +153,18 @@ static rad_status read_pending(struct rad_store *st, int64_t run, rad_pending_ca
 
 /* Room for the ids of the run that this handle works on; the old run's are dropped. */
 static rad_status make_room(struct rad_store *st, const rad_run_info *info, rad_error *err) {
-    int64_t *rm = rad_calloc((size_t)info->job->n_model + 1, sizeof *rm), *m = rad_calloc((size_t)info->job->n_model + 1, sizeof *m);
+    int64_t *rm = rad_calloc((size_t)info->job->n_model + 1, sizeof *rm),
+            *m = rad_calloc((size_t)rad_job_count_files(info->job) + 1, sizeof *m);
     if (!rm || !m) {
         free(rm);
         free(m);
         return rad_error_set(err, RAD_E_NOMEM, "out of memory for %d models", info->job->n_model);
     }
     free(st->run_model_id);
-    free(st->model_id);
+    free(st->file_model_id);
     free(st->image_id);
     st->run_model_id = rm;
-    st->model_id = m;
+    st->file_model_id = m;
     st->image_id = NULL;
     st->n_image = 0;
     st->run = 0;
@@ -181,7 +191,7 @@ rad_status rad_store_begin_run(rad_store *st, const rad_run_info *info, int64_t 
     if (s == RAD_OK && run == 0)
         s = rad_rows_insert_run(st, info, identity, &ids, &run, err);
     else if (s == RAD_OK && finished)
-        s = read_run_models(st, run, err);
+        s = read_run_models(st, run, info->job, err);
     else if (s == RAD_OK) {
         resumed = true;
         s = take_up(st, run, info, err);
@@ -199,6 +209,7 @@ rad_status rad_store_begin_run(rad_store *st, const rad_run_info *info, int64_t 
     if (s == RAD_OK) {
         st->run = run;
         st->n_model = info->job->n_model;
+        st->n_file = rad_job_count_files(info->job);
         st->n_class = info->job->n_class;
         st->n_image = info->cohort->n_image;
         st->image_id = ids.image;

@@ -175,7 +175,7 @@ static rad_status read_points(rad_computation *c, rad_error *err) {
             break;
         }
         c->point = p;
-        c->point[c->n_point++] = (rad_operating_point){name, sqlite3_column_double(q.stmt, 1)};
+        c->point[c->n_point++] = (rad_operating_point){.name = name, .threshold = sqlite3_column_double(q.stmt, 1)};
     }
     rad_query_end(&q);
     return s;

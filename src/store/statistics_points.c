@@ -240,7 +240,7 @@ rad_status rad_statistics_tune(rad_computation *c, rad_error *err) {
     if (s == RAD_OK && !isnan(threshold))
         s = put_tuned(c, "specificity_corrected", METHOD, spec, reason, n_cluster, err);
     if (s == RAD_OK && !isnan(threshold))
-        c->tuned = (rad_operating_point){name, threshold};
+        c->tuned = (rad_operating_point){.name = name, .threshold = threshold};
     rad_doc_destroy(&doc);
     return s;
 }

@@ -95,10 +95,11 @@ static inline void fx_job(fixture *f) {
                                       .input_shape = "1,8,8",
                                       .output_shape = "2"};
     }
-    j->lesion_rule = RAD_AGG_MAX;
-    j->patient_rule = f->shape.n_lesion ? RAD_AGG_MEAN : RAD_AGG_MAX;
+    snprintf(j->lesion_rule, sizeof j->lesion_rule, "max");
+    snprintf(j->patient_rule, sizeof j->patient_rule, "%s", f->shape.n_lesion ? "mean" : "max");
+    j->vote_threshold = 0.5;
     j->n_point = 1;
-    j->point[0] = (rad_operating_point){fx_text(f, "half"), 0.5};
+    j->point[0] = (rad_operating_point){.name = fx_text(f, "half"), .threshold = 0.5};
     j->by_all = j->by_cohort = j->by_center = true;
 }
 
@@ -287,6 +288,7 @@ static inline rad_case_result *fx_make(const fixture *f, int64_t index, int64_t 
         if (rad_sha256(text, strlen(text), r->key, NULL) != RAD_OK)
             fail();
         fx_scores(f, who, m, f->manifest.item[source].label, n_slice, b->score[m]);
+        r->file = m;
         r->n_slice = n_slice;
         r->slice = b->slice;
         r->stored_slice = b->stored;

@@ -19,6 +19,7 @@ static rad_buf lease_bytes(void) {
     static const int64_t listed[] = {0, 7};
     static const rad_wire_input input[] = {{RAD_OK, "", 3, channel, 2, listed},
                                            {RAD_E_CHANNEL, "no image has sequence 'T2'", 0, NULL, 0, NULL}};
+    static const int64_t file[] = {3, -1};
     static const rad_wire_case item[] = {{.index = 3,
                                           .case_id = 40,
                                           .n_image = 2,
@@ -29,7 +30,9 @@ static rad_buf lease_bytes(void) {
                                           .has_point = true,
                                           .point = {0.5, -0.0, 1e300},
                                           .n_input = 2,
-                                          .input = input},
+                                          .input = input,
+                                          .n_model = 2,
+                                          .file = file},
                                          {.index = 0, .case_id = -1}};
     rad_wire_lease m = {2, item};
     rad_buf b = start();
@@ -79,6 +82,7 @@ static rad_buf result_bytes(void) {
 
 static rad_buf config_bytes(void) {
     const char *sha[] = {"s0", "s1"}, *graph[] = {"g0", "g1"};
+    static const int64_t first[] = {1, 0};
     rad_wire_config m = {.text = "",
                          .job_sha256 = "j",
                          .backend = "ref",
@@ -88,6 +92,8 @@ static rad_buf config_bytes(void) {
                          .batch = 8,
                          .n_known = 70000,
                          .n_model = 2,
+                         .first_fold = first,
+                         .n_file = 2,
                          .model_sha256 = sha,
                          .graph_hash = graph};
     rad_buf b = start();
@@ -199,6 +205,7 @@ static void lease_round_trip(void **state) {
     assert_true(c->n_input == 2 && c->input[0].n_channel == 3 && c->input[0].channel[2] == 1 && c->input[0].n_listed == 2 &&
                 c->input[0].listed[1] == 7 && c->input[1].status == RAD_E_CHANNEL);
     assert_string_equal(c->input[1].why, "no image has sequence 'T2'");
+    assert_true(c->n_model == 2 && c->file[0] == 3 && c->file[1] == -1 && m.item[1].n_model == 0);
     assert_true(m.item[1].n_image == 0 && m.item[1].case_id == -1 && !m.item[1].mask);
     rad_wire_arena_release(&a);
     rad_buf_release(&b);
@@ -235,7 +242,8 @@ static void small_round_trips(void **state) {
     rad_buf b = config_bytes();
     rad_wire_config c;
     assert_ok(rad_wire_get_config(b.data, b.size, &a, &c, &err));
-    assert_true(c.status == RAD_OK && c.batch == 8 && c.n_model == 2 && !c.quit);
+    assert_true(c.status == RAD_OK && c.batch == 8 && c.n_model == 2 && c.first_fold[0] == 1 && c.first_fold[1] == 0 && c.n_file == 2 &&
+                !c.quit);
     assert_int_equal(c.n_known, 70000);
     assert_string_equal(c.graph_hash[1], "g1");
     assert_string_equal(c.backend_version, "ref 1");

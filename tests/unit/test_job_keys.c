@@ -105,8 +105,8 @@ static void defaults_are_the_table_s(void **state) {
     assert_false(in->resize.antialias);
     assert_false(in->window.on);
     assert_int_equal(in->normalise.n, 0);
-    assert_int_equal(j->lesion_rule, RAD_AGG_MAX);
-    assert_int_equal(j->patient_rule, RAD_AGG_MAX);
+    assert_string_equal(j->lesion_rule, "max");
+    assert_string_equal(j->patient_rule, "max");
     rad_job_destroy(&j);
     assert_null(j);
 }
@@ -128,8 +128,8 @@ static void words_follow_the_enums(void **state) {
         assert_int_equal(j->input[0].edge, RAD_EDGE_ZERO);
         assert_int_equal(j->input[0].slices, RAD_SLICES_VOLUME_ALL);
         assert_int_equal(j->model[0].activation, RAD_ACT_SIGMOID);
-        assert_int_equal(j->lesion_rule, RAD_AGG_MEDIAN);
-        assert_int_equal(j->patient_rule, RAD_AGG_MEAN);
+        assert_string_equal(j->lesion_rule, "median");
+        assert_string_equal(j->patient_rule, "mean");
         rad_job_destroy(&j);
     }
 }

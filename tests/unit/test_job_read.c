@@ -85,8 +85,8 @@ static void every_key(void **state) {
     assert_int_equal(j->model[0].input, 0);
     assert_int_equal(j->model[1].input, 1);
     assert_int_equal(j->model[0].activation, RAD_ACT_SIGMOID);
-    assert_int_equal(j->lesion_rule, RAD_AGG_MEAN);
-    assert_int_equal(j->patient_rule, RAD_AGG_MEDIAN);
+    assert_string_equal(j->lesion_rule, "mean");
+    assert_string_equal(j->patient_rule, "median");
     assert_int_equal(j->n_point, 2);
     assert_true(j->point[1].threshold == 0.95);
     assert_true(j->by_all && !j->by_cohort && j->by_center);

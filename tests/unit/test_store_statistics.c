@@ -94,7 +94,7 @@ static int read_table(const char *name, const char *patient, const char *center,
 }
 
 /* A job over the rows: consecutive rows of one patient are slices (slices), lesions, or the patient. The score is that of class 1. */
-static void run_job(const observed *o, int n, rad_unit unit, bool slices, rad_aggregate rule, const char *db) {
+static void run_job(const observed *o, int n, rad_unit unit, bool slices, const char *rule, const char *db) {
     fixture f;
     rad_error err;
     rad_store *st = NULL;
@@ -102,7 +102,8 @@ static void run_job(const observed *o, int n, rad_unit unit, bool slices, rad_ag
     int64_t run, n_case = 0, excluded;
     bool resumed, finished;
     fx_create(&f, (fx_shape){.n_center = 1, .n_patient = 1, .n_lesion = unit == RAD_UNIT_LESION, .n_class = 2, .n_model = 1, .n_slice = 1});
-    f.job.lesion_rule = f.job.patient_rule = rule;
+    snprintf(f.job.lesion_rule, sizeof f.job.lesion_rule, "%s", rule);
+    snprintf(f.job.patient_rule, sizeof f.job.patient_rule, "%s", rule);
     rad_cohort *c = &f.cohort;
     free(c->patient[0].covariate);
     free(c->center);
@@ -227,7 +228,7 @@ static void sites_as_centers(void **state) {
     int n = read_table("sites.csv", "patient_id", "site", "truth", "score", false, o);
     if (!json || n == 0)
         skip();
-    run_job(o, n, RAD_UNIT_PATIENT, false, RAD_AGG_MAX, path);
+    run_job(o, n, RAD_UNIT_PATIENT, false, "max", path);
     agree("stratum = 'all' AND name = 'auc'", json, "auc/sites/pooled/delong", AUC_KEYS);
     for (int i = 1; i <= 9; i++) {
         char where[64], id[64];
@@ -257,7 +258,7 @@ static void internal_against_external(void **state) {
     for (int i = 0; i < n; i++) /* two sites at a time, as the reference does */
         if (strcmp(o[i].center, "extB") != 0)
             o[m++] = o[i];
-    run_job(o, m, RAD_UNIT_PATIENT, false, RAD_AGG_MAX, path);
+    run_job(o, m, RAD_UNIT_PATIENT, false, "max", path);
     agree("name = 'auc_difference' AND versus IS NULL", json, "auc_unpaired/liver/t2dwi_p0/internal_vs_extA", KEYS);
     agree("name = 'auc_difference' AND versus = 'extA'", json, "auc_unpaired/liver/t2dwi_p0/internal_vs_extA", KEYS);
     assert_number(path, "SELECT p_adjusted = p FROM v_statistic WHERE name = 'auc_difference' AND versus = 'extA'", 1);
@@ -282,7 +283,7 @@ static void lesions_of_patients(void **state) {
             o[j] = o[j - 1];
             o[j - 1] = t;
         }
-    run_job(o, n, RAD_UNIT_LESION, false, RAD_AGG_MAX, path);
+    run_job(o, n, RAD_UNIT_LESION, false, "max", path);
     agree("stratum = 'all' AND unit = 'lesion' AND name = 'auc'", json, "auc/renal/s_cmp/delong", AUC_KEYS);
     agree("stratum = 'all' AND unit = 'lesion' AND name = 'auc_clustered'", json, "auc_cluster/renal/s_cmp", CLUSTER_KEYS);
     assert_number(path,
@@ -301,7 +302,7 @@ static void slices_get_no_interval(void **state) {
     int n = read_table("slices.csv", "patient_id", NULL, "malignant", "prob", false, o);
     if (!json || n == 0)
         skip();
-    run_job(o, n, RAD_UNIT_PATIENT, true, RAD_AGG_MAX, path);
+    run_job(o, n, RAD_UNIT_PATIENT, true, "max", path);
     agree("unit = 'patient' AND stratum = 'all' AND name = 'auc'", json, "auc/slices/per_patient_max", ESTIMATE);
     agree("unit = 'slice' AND stratum = 'all' AND name = 'auc'", json, "auc/slices/naive_per_slice/delong", ESTIMATE);
     agree("unit = 'slice' AND stratum = 'all' AND name = 'auc_clustered'", json, "auc_cluster/slices", CLUSTER_KEYS);
@@ -312,7 +313,7 @@ static void slices_get_no_interval(void **state) {
                   0);
     char mean[160];
     snprintf(mean, sizeof mean, "%s/mean.sqlite", folder);
-    run_job(o, n, RAD_UNIT_PATIENT, true, RAD_AGG_MEAN, mean);
+    run_job(o, n, RAD_UNIT_PATIENT, true, "mean", mean);
     compare("mean by patient", fx_number(mean, "SELECT est FROM v_statistic WHERE unit = 'patient' AND stratum = 'all' AND name = 'auc'"),
             reference(json, "auc/slices/per_patient_mean", "auc"));
     free(json);
@@ -435,7 +436,7 @@ static void a_degenerate_stratum_is_null_with_a_reason(void **state) {
     (void)state;
     observed o[] = {{"P1", "internal", 1, 0.4}, {"P2", "internal", 0, 0.3}, {"P3", "internal", 1, 0.9}, {"P4", "internal", 0, 0.5},
                     {"P5", "out", 1, 0.5},      {"P6", "out", 1, 0.7},      {"P7", "out", 1, NAN},      {"P8", "out", -1, 0.3}};
-    run_job(o, 8, RAD_UNIT_PATIENT, false, RAD_AGG_MAX, path);
+    run_job(o, 8, RAD_UNIT_PATIENT, false, "max", path);
     assert_number(path,
                   "SELECT est IS NULL AND lower IS NULL AND reason IS NOT NULL AND n = 2 AND n_pos = 2 AND n_missing = 2"
                   " FROM v_statistic WHERE stratum = 'external' AND name = 'auc'",
@@ -454,7 +455,7 @@ static void operating_points(void **state) {
     (void)state;
     observed o[] = {{"P1", "internal", 1, 0.5}, {"P2", "internal", 0, 0.5}, {"P3", "internal", 1, 0.9}, {"P4", "internal", 0, 0.1},
                     {"P5", "internal", 1, 0.2}, {"P6", "internal", 0, 0.3}, {"P7", "internal", 1, 0.7}, {"P8", "internal", 0, 0.4}};
-    run_job(o, 8, RAD_UNIT_PATIENT, false, RAD_AGG_MAX, path);
+    run_job(o, 8, RAD_UNIT_PATIENT, false, "max", path);
     assert_number(path, "SELECT est FROM v_statistic WHERE stratum = 'all' AND name = 'sensitivity' AND point = 'half'", 0.75);
     assert_number(path, "SELECT est FROM v_statistic WHERE stratum = 'all' AND name = 'specificity' AND point = 'half'", 0.75);
     assert_number(path, "SELECT n_pos FROM v_statistic WHERE stratum = 'all' AND name = 'accuracy'", 6);
