@@ -61,6 +61,14 @@ rad_status rad_prepare_check_grid(const rad_input_spec *spec, const rad_image_in
 rad_status rad_prepare_check_lesion(const rad_input_spec *spec, const rad_image_info *const *image, const rad_image_info *mask,
                                     const rad_roi *roi, rad_error *err) RAD_MUST_CHECK;
 
+/* Stored slices first <= k < end along the third axis of an image's first frame; end < 0: all voxels there are. */
+typedef struct rad_planes {
+    int64_t first, end;
+} rad_planes;
+/* What rad_prepare_case may read of each channel entry's image, from the headers (NULL: missing) and the lesion with its mask: ret
+ * [n_channel]. Never fails: where something is wrong all is wanted, and rad_prepare_case says what. */
+void rad_prepare_planes(const rad_input_spec *spec, const rad_image_info *const *image, const rad_roi *roi, rad_planes *ret);
+
 /* Does the mask of the lesion decide anything for this input? Else it need not be read. */
 bool rad_prepare_wants_mask(const rad_input_spec *spec);
 
