@@ -16,6 +16,8 @@
 #include <string.h>
 
 #define RAD_MAX_THREADS 1024
+#define FIRST_RESTS 2 /* whoever comes twice pays for no team, and the first call is slow for other reasons */
+#define MAX_LOSSES 8  /* the team is tried again after 2^8 calls at the latest */
 
 struct worker {
     rad_engine *engine;
@@ -43,7 +45,10 @@ struct rad_engine {
     int n_worker;
     struct worker *worker;
     bool team_tried;
-    double team_gain; /* how many times faster than one thread */
+    double team_gain; /* how many times faster than one thread, as the backend reckons */
+    double alone;     /* seconds that one sample took on one thread when last seen */
+    int losses;       /* how often in a row the team was slower than that */
+    int rests;        /* calls in which the team is not asked yet, or not again */
 
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
@@ -349,6 +354,7 @@ rad_status rad_engine_create(rad_backend *be, rad_model *m, const rad_engine_opt
         goto out;
     }
     e->n_worker = opts->threads;
+    e->rests = FIRST_RESTS;
     for (int i = 0; i < e->n_worker; i++)
         RAD_TRY(start_worker(e, &e->worker[i], err));
     *ret = e;
@@ -426,14 +432,26 @@ static bool run_phase(rad_engine *e, enum phase phase, int64_t first, int64_t en
     return e->failed_unit < 0;
 }
 
-/* How many of the last units the team takes: those that would leave threads idle, when it is faster than they are side by side. */
-static int64_t team_share(rad_engine *e, int64_t units) {
-    const int64_t rest = units % e->n_worker;
-    if (rest == 0 || e->ops->exec_create_team == NULL)
-        return 0;
-    if (!e->team_tried)
+/* The last units, fewer than there are threads: side by side, or each by all threads. The bits are the same, so that the clock may choose:
+ * a team waits for its slowest thread in every operation, and where other programs take its processors away it is the slower one by far. */
+static bool run_rest(rad_engine *e, int64_t first, int64_t end) {
+    const double units = (double)(end - first);
+    if (e->rests == 0 && !e->team_tried && e->ops->exec_create_team != NULL)
         (void)run_phase(e, MAKE_TEAM, 0, 0);
-    return e->worker[0].team != NULL && e->team_gain > (double)rest ? rest : 0;
+    const bool together = e->worker[0].team != NULL && e->team_gain > units && e->rests == 0;
+    e->rests -= e->rests > 0;
+    const double start = rad_clock_seconds();
+    const bool ok = run_phase(e, together ? TOGETHER : ALONE, first, end);
+    const double seconds = rad_clock_seconds() - start;
+    if (!together) {
+        e->alone = seconds;
+    } else if (seconds <= e->alone) {
+        e->losses = 0;
+    } else {
+        e->losses += e->losses < MAX_LOSSES;
+        e->rests = 1 << e->losses;
+    }
+    return ok;
 }
 
 rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err) {
@@ -449,9 +467,9 @@ rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out,
     e->n = n;
     atomic_store(&e->bad_sample, n);
     e->failed_unit = -1;
-    const int64_t units = (n + unit_size(e) - 1) / unit_size(e), shared = team_share(e, units);
-    bool failed = shared < units && !run_phase(e, ALONE, 0, units - shared);
-    failed = failed || (shared > 0 && !run_phase(e, TOGETHER, units - shared, units));
+    const int64_t units = (n + unit_size(e) - 1) / unit_size(e), even = units - units % e->n_worker;
+    bool failed = even > 0 && !run_phase(e, ALONE, 0, even);
+    failed = failed || (even < units && !run_rest(e, even, units));
     const rad_error failure = e->failure;
     (void)pthread_mutex_unlock(&e->lock);
     if (failed)

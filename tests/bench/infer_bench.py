@@ -1,29 +1,46 @@
 #!/usr/bin/python3
 """Images per second of radcohort's engine against PyTorch and ONNX Runtime: same networks, same machine, same run, taking turns.
 
-    infer_bench.py BUILD_DIR [--models DIR] [--networks NAME ...] [--rounds 5] [--batches 1 8 32] [--threads 1 2] [--precision fp32 bf16]
+    infer_bench.py BUILD_DIR [--models DIR] [--minutes 8.5] [--networks NAME ...] [--rounds 5] [--full]
 
-DIR holds full-size networks as ../shared/models/make_models.py makes them (made there when missing). PyTorch is Debian's, traced, frozen and
-passed through optimize_for_inference. ONNX Runtime comes from PyPI: name a Python that has it in RADCOHORT_ORT_PYTHON, otherwise its
-column stays empty. Every runtime is a process of its own that answers one request at a time, so peak memory is its own; medians over rounds
-in which all take turns. One thread is measured in processor time, several by the clock. A batch of 1 on 2 threads is latency: radcohort computes one image on one thread (that is how its bits stay the same),
-the others split it."""
+DIR holds full-size networks as ../shared/models/make_models.py makes them (made there when missing). PyTorch is Debian's, traced, frozen
+and passed through optimize_for_inference (bf16: autocast, traced and frozen). ONNX Runtime comes from PyPI; name a Python that has it in
+RADCOHORT_ORT_PYTHON (python3 -m venv --system-site-packages V; V/bin/pip install onnxruntime), otherwise its columns say "-". It has no
+bf16 on processors.
+
+Every runtime is a process of its own that answers one request at a time, so peak memory is its own. Rates are medians over rounds in which
+all take turns. One thread is measured in processor time, which other load on the machine hardly moves, and two networks at a time, one on
+each of two cores; several threads are measured by the clock, one network at a time. "ratio" is against the faster of the two others: by
+medians, and by best quartiles. "of gemm" is the share of what a 2048 x 2048 x 2048 float32 product reached in the same run on as many
+threads (the whole network's arithmetic over its time, Winograd's saving included). "price" is what equal bits cost: how much faster one
+plan of the whole batch would be, its threads sharing every operation.
+
+The five designs' four networks run at batch 1, 8 and 32 in fp32, their other forms and bf16 at 1 and 8; --full runs everything at all three
+and has no time limit. What the time did not allow is listed at the end."""
 import argparse
 import os
+import queue
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHARED = os.environ.get("RADCOHORT_SHARED", os.path.join(HERE, "..", "..", "..", "shared"))
-NETWORKS = ["resnet50", "inception_v3", "inception_resnet_v2", "repvgg_a0_deploy", "repvgg_b1_deploy"]
+MAIN = ["resnet50", "inception_v3", "repvgg_a0_deploy", "repvgg_b1_deploy", "inception_resnet_v2"]
+OTHER = ["resnet50_6ch", "repvgg_a0", "repvgg_b1"]
+PRICED = 8  # the batch at which the price of equal bits is measured
+PEERS = ("torch", "ort")
+
+
+# ---------------------------------------------------------------- the other runtimes, each in a process of its own
 
 
 def serve(run):
     """The protocol of infer_bench.c around a function of the batch size."""
     import resource
-    import time
 
     print("ready 0", flush=True)
     for line in sys.stdin:
@@ -42,7 +59,6 @@ def serve_ort(model, threads, precision):
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", os.environ.get("ORT_SPIN", "1"))
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     shape = session.get_inputs()[0].shape[1:]
     x = {}
@@ -65,25 +81,21 @@ def serve_torch(model, threads, precision):
     net.eval()
     if name.endswith("_deploy"):
         net = net.deploy().eval()
-    ready = {}
+    with torch.no_grad():
+        x = {8: torch.rand((8, *shape))}
+        if precision == "bf16":
+            with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
+                traced = torch.jit.freeze(torch.jit.trace(net, x[8], check_trace=False))
+        else:
+            traced = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(net, x[8], check_trace=False)))
 
     def run(n):
-        if n not in ready:
-            x = torch.rand((n, *shape))
-            with torch.no_grad():
-                if precision == "bf16":
-                    with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
-                        traced = torch.jit.freeze(torch.jit.trace(net, x))
-                else:
-                    traced = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(net, x)))
-                for _ in range(2):
-                    traced(x)
-            ready.clear()
-            ready[n] = (traced, x)
+        if n not in x:
+            x[n] = torch.rand((n, *shape))
 
         def call():
             with torch.no_grad():
-                ready[n][0](ready[n][1])
+                traced(x[n])
 
         return call
 
@@ -91,8 +103,9 @@ def serve_torch(model, threads, precision):
 
 
 class Runtime:
-    def __init__(self, command, environment=None):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
+    def __init__(self, command, core=None):
+        pin = ["taskset", "-c", str(core)] if core is not None else []
+        self.process = subprocess.Popen([*pin, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline().split()
         if not line or line[0] != "ready":
             raise RuntimeError(" ".join(command) + " did not start")
@@ -109,43 +122,138 @@ class Runtime:
         return kilobytes / 1024
 
 
-def gemm_peak():
-    """GFLOP/s of one thread in a 2048^3 float32 product (oneDNN's, through PyTorch), best of 5."""
-    code = ("import torch,time\ntorch.set_num_threads(1)\na=torch.rand(2048,2048).to_mkldnn();b=torch.rand(2048,2048).to_mkldnn();best=1e9\n"
-            "for _ in range(5):\n t=time.process_time();torch.nn.functional.linear(a,b);best=min(best,time.process_time()-t)\n"
-            "print(2*2048**3/best*1e-9)")
-    done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True)
-    return float(done.stdout) if done.returncode == 0 else float("nan")
+# ---------------------------------------------------------------- measuring
 
 
-def start(kind, args, model, threads, precision):
-    if kind == "radcohort":
-        return Runtime([os.path.join(args.build, "tests", "bench", "infer_bench"), model, str(threads), "onednn", precision])
-    python = "/usr/bin/python3" if kind == "torch" else os.environ.get("RADCOHORT_ORT_PYTHON", "")
-    if not python or (kind == "ort" and precision != "fp32"):
-        return None
-    return Runtime([python, __file__, "--serve", kind, model, str(threads), precision])
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        self.program = os.path.join(args.build, "tests", "bench", "infer_bench")
+        self.ort = os.environ.get("RADCOHORT_ORT_PYTHON", "")
+        self.end = time.monotonic() + args.minutes * 60 if not args.full else float("inf")
+        self.lock = threading.Lock()
+        self.rows, self.left_out = {}, []
+        self.peak = {}  # threads -> GFLOP/s
+
+    def start(self, kind, name, threads, precision, core):
+        model = os.path.join(self.args.models, name, "model_dyn.onnx")
+        if kind in ("radcohort", "whole"):
+            return Runtime([self.program, model, str(threads), "onednn", precision, *([str(PRICED)] if kind == "whole" else [])], core)
+        python = "/usr/bin/python3" if kind == "torch" else self.ort
+        if not python or (kind == "ort" and precision != "fp32"):
+            return None
+        return Runtime([python, __file__, "--serve", kind, model, str(threads), precision], core)
+
+    def batches(self, name, precision):
+        return [1, 8, 32] if self.args.full or (name in MAIN and precision == "fp32") else [1, 8]
+
+    def gemm(self, threads, core):
+        """The machine's own peak in this run: seen again with every network, the best counts."""
+        with tempfile.TemporaryDirectory() as where:
+            import numpy as np
+            import onnx
+            from onnx import TensorProto as T, helper as h, numpy_helper as nh
+
+            n = 2048
+            w = nh.from_array(np.random.default_rng(1).random((n, n), dtype=np.float32), "w")
+            value = lambda name: h.make_tensor_value_info(name, T.FLOAT, [1, n, n])
+            graph = h.make_graph([h.make_node("MatMul", ["x", "w"], ["y"])], "gemm", [value("x")], [value("y")], [w])
+            path = os.path.join(where, "gemm.onnx")
+            onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 13)], ir_version=7), path)
+            r = Runtime([self.program, path, str(threads), "onednn", "fp32"], core)
+        rate = max(r.gflop / r.ask(1)[1 if threads == 1 else 0] for _ in range(6))
+        r.close()
+        with self.lock:
+            self.peak[threads] = max(rate, self.peak.get(threads, 0.0))
+
+    def job(self, name, threads, precision, core):
+        args = self.args
+        self.gemm(threads, core)
+        kinds = ["radcohort", *PEERS] + (["whole"] if precision == "fp32" and name in MAIN else [])
+        runtimes = {kind: self.start(kind, name, threads, precision, core) for kind in kinds}
+        runtimes = {kind: r for kind, r in runtimes.items() if r}
+        gflop = runtimes["radcohort"].gflop
+        rows = []
+        for batch in self.batches(name, precision):
+            taking = [kind for kind in runtimes if kind != "whole" or batch == PRICED]
+            began = time.monotonic()
+            for kind in taking:
+                for _ in range(8 if batch == 1 else 2):  # traced code is specialised on the second call, threads join from the third on
+                    runtimes[kind].ask(batch)
+            if time.monotonic() + (time.monotonic() - began) * args.rounds / 2 > self.end:
+                self.left_out.append(f"{name} {precision} on {threads} threads from batch {batch}")
+                break
+            seconds = {kind: [] for kind in taking}
+            for _ in range(args.rounds):
+                if time.monotonic() > self.end + 20:
+                    break
+                for kind in taking:
+                    time.sleep(0.01)  # the one before may still be spinning
+                    turns = 4 if batch == 1 else 1
+                    seconds[kind].append(sum(runtimes[kind].ask(batch)[1 if threads == 1 else 0] for _ in range(turns)) / turns / batch)
+            if len(seconds["radcohort"]) < args.rounds:
+                self.left_out.append(f"{name} {precision} on {threads} threads from batch {batch}")
+                break
+            rows.append({"batch": batch, "seconds": seconds, "gflop": gflop})
+            print(f"{name} {precision} {threads}T b{batch}: " + ", ".join(f"{k} {1 / statistics.median(s):.1f}/s" for k, s in seconds.items()), file=sys.stderr, flush=True)
+        memory = {kind: r.close() for kind, r in runtimes.items()}
+        with self.lock:
+            self.rows[(precision, name, threads)] = (rows, memory)
+
+    def run(self, jobs):
+        """Those on one thread two at a time, each on a core of its own; then the others, alone."""
+        cores = sorted(os.sched_getaffinity(0))
+        waiting = queue.Queue()
+        failures = []
+
+        def worker(core):
+            while True:
+                try:
+                    task = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                if time.monotonic() > self.end - 10:
+                    self.left_out.append("{} {} on {} threads".format(task[0], task[2], task[1]))
+                    continue
+                try:
+                    self.job(*task, core)
+                except Exception as e:  # a runtime that dies must not take the table with it
+                    failures.append(f"{task}: {e}")
+
+        for precision in self.args.precision:
+            single = [j for j in jobs if j[1] == 1 and j[2] == precision]
+            for job in single:
+                waiting.put(job)
+            pair = [threading.Thread(target=worker, args=(core,)) for core in cores[:2]]
+            for t in pair:
+                t.start()
+            for t in pair:
+                t.join()
+            for job in [j for j in jobs if j[1] > 1 and j[2] == precision]:
+                waiting.put(job)
+            worker(None)
+        return failures
 
 
-def compare(args, name, threads, precision, peak):
-    model = os.path.join(args.models, name, "model_dyn.onnx")
-    runtimes = {kind: start(kind, args, model, threads, precision) for kind in ("radcohort", "torch", "ort")}
-    runtimes = {kind: r for kind, r in runtimes.items() if r}
-    gflop = runtimes["radcohort"].gflop
-    for batch in args.batches:
-        seconds = {kind: [] for kind in runtimes}
-        for kind in runtimes:
-            runtimes[kind].ask(batch)  # warm
-        for _ in range(args.rounds):
-            for kind in runtimes:
-                turns = 4 if batch == 1 else 1
-                seconds[kind].append(sum(runtimes[kind].ask(batch)[1 if threads == 1 else 0] for _ in range(turns)) / turns)
-        rate = {kind: batch / statistics.median(s) for kind, s in seconds.items()}
-        best = max(rate[k] for k in rate if k != "radcohort") if len(rate) > 1 else float("nan")
-        print(f"{name:20s} {precision} {threads}T b{batch:<3d}" + "".join(f" {kind} {rate[kind]:7.1f}" if kind in rate else f" {kind}       -" for kind in ("radcohort", "torch", "ort")) +
-              f"   ratio to the faster {rate['radcohort'] / best:5.2f}   {gflop * rate['radcohort']:6.0f} GFLOP/s = {gflop * rate['radcohort'] / peak / threads * 100:3.0f} % of gemm", flush=True)
-    memory = {kind: r.close() for kind, r in runtimes.items()}
-    print(f"{name:20s} {precision} {threads}T peak memory MB " + " ".join(f"{kind} {m:.0f}" for kind, m in memory.items()), flush=True)
+def quartile(values):
+    return sorted(values)[len(values) // 4]
+
+
+def table(bench):
+    yield "| network | precision | threads | batch | radcohort | PyTorch | ONNX Runtime | ratio | best quartiles | of gemm | price | peak memory, MB |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    for (precision, name, threads), (rows, memory) in sorted(bench.rows.items(), key=lambda r: (r[0][0] != "fp32", (MAIN + OTHER).index(r[0][1]) if r[0][1] in MAIN + OTHER else 99, r[0][2])):
+        for row in rows:
+            s = row["seconds"]
+            mine = statistics.median(s["radcohort"])
+            peers = [k for k in PEERS if k in s]
+            ratio = min(statistics.median(s[k]) for k in peers) / mine if peers else float("nan")
+            best = min(quartile(s[k]) for k in peers) / quartile(s["radcohort"]) if peers else float("nan")
+            price = f"{(mine / statistics.median(s['whole']) - 1) * 100:+.0f} %" if "whole" in s else ""
+            rate = " | ".join(f"{1 / statistics.median(s[k]):.1f}" if k in s else "-" for k in ("radcohort", *PEERS))
+            share = row["gflop"] / mine / bench.peak[threads] * 100
+            words = " / ".join(f"{memory[k]:.0f}" if k in memory else "-" for k in ("radcohort", *PEERS)) if row is rows[-1] else ""
+            yield f"| {name} | {precision} | {threads} | {row['batch']} | {rate} | {ratio:.2f} | {best:.2f} | {share:.0f} % | {price} | {words} |"
 
 
 def main():
@@ -154,22 +262,29 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
     parser.add_argument("--models", default=os.path.join(tempfile.gettempdir(), "radcohort-bench-models"))
-    parser.add_argument("--networks", nargs="+", default=NETWORKS)
+    parser.add_argument("--networks", nargs="+", default=MAIN + OTHER)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--precision", nargs="+", default=["fp32"])
+    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"])
+    parser.add_argument("--minutes", type=float, default=8.5)
+    parser.add_argument("--full", action="store_true")
     args = parser.parse_args()
     missing = [n for n in args.networks if not os.path.exists(os.path.join(args.models, n, "model_dyn.onnx"))]
     if missing:
         subprocess.run(["/usr/bin/python3", os.path.join(SHARED, "models", "make_models.py"), "full", args.models, *missing], check=True)
-    peak = gemm_peak()
-    print(f"one-thread float32 gemm of this machine: {peak:.0f} GFLOP/s; images per second, median of {args.rounds} rounds", flush=True)
-    for precision in args.precision:
-        for name in args.networks:
-            for threads in args.threads:
-                compare(args, name, threads, precision, peak)
+    bench = Bench(args)
+    if not bench.ort:
+        print("ONNX Runtime: not measured, RADCOHORT_ORT_PYTHON names no Python that has it\n")
+    failures = bench.run([(name, threads, precision) for precision in args.precision for threads in args.threads for name in args.networks])
+    peaks = ", ".join(f"{rate:.0f} GFLOP/s on {threads} thread{'s' if threads > 1 else ''}" for threads, rate in sorted(bench.peak.items()))
+    print(f"float32 gemm of this machine in this run: {peaks}; images per second, medians of {args.rounds} rounds\n")
+    print("\n".join(table(bench)))
+    for text in bench.left_out:
+        print(f"not measured, out of time: {text}")
+    for text in failures:
+        print(f"failed: {text}")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

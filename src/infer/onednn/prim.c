@@ -2,6 +2,7 @@
 #include "prim.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---------------------------------------------------------------- memory descriptors */
@@ -342,7 +343,10 @@ bool rad_prim_concat(dnnl_engine_t engine, int n, int axis, const rad_md *src, c
     dnnl_primitive_desc_t pd = NULL;
     const dnnl_status_t s = dnnl_concat_primitive_desc_create(&pd, dst, n, axis, src, attr, engine);
     (void)dnnl_primitive_attr_destroy(attr);
-    return s == dnnl_success && finish(pd, TAKE_ANY, ret);
+    if (s != dnnl_success || !finish(pd, TAKE_ANY, ret))
+        return false;
+    ret->axis = axis;
+    return true;
 }
 
 bool rad_prim_reorder(dnnl_engine_t engine, const rad_md *src, const rad_md *dst, rad_prim *ret) {
@@ -398,7 +402,7 @@ static size_t op_desc_size(dnnl_primitive_kind_t kind) {
     case dnnl_reduction:
         return sizeof(dnnl_reduction_desc_t);
     default:
-        return 0; /* reorders and concatenations have none; resampling is too rare */
+        return 0; /* reorders and concatenations are made without one; resampling is too rare */
     }
 }
 
@@ -422,6 +426,18 @@ static bool chosen_desc(const rad_prim *p, const_dnnl_primitive_desc_t pd, union
     return true;
 }
 
+static bool concat_again(dnnl_engine_t engine, const rad_prim *p, const_dnnl_primitive_desc_t pd, rad_prim *ret) {
+    int n = 0;
+    if (dnnl_primitive_desc_query(pd, dnnl_query_num_of_inputs_s32, 0, &n) != dnnl_success)
+        return false;
+    rad_md *src = rad_calloc((size_t)n, sizeof *src);
+    for (int i = 0; src != NULL && i < n; i++)
+        src[i] = query(pd, dnnl_query_src_md, i);
+    const bool made = src != NULL && rad_prim_concat(engine, n, p->axis, src, &p->dst, ret);
+    free(src);
+    return made;
+}
+
 bool rad_prim_replan(dnnl_engine_t engine, const rad_prim *p, rad_prim *ret) {
     const_dnnl_primitive_desc_t pd = NULL;
     const_dnnl_primitive_attr_t attr = NULL;
@@ -429,10 +445,13 @@ bool rad_prim_replan(dnnl_engine_t engine, const rad_prim *p, rad_prim *ret) {
     dnnl_primitive_kind_t kind;
     union op_desc d;
     bool found = false;
-    if (dnnl_primitive_get_primitive_desc(p->prim, &pd) != dnnl_success)
+    if (dnnl_primitive_get_primitive_desc(p->prim, &pd) != dnnl_success ||
+        dnnl_primitive_desc_query(pd, dnnl_query_primitive_kind, 0, &kind) != dnnl_success)
         return false;
-    if (dnnl_primitive_desc_query(pd, dnnl_query_primitive_kind, 0, &kind) == dnnl_success && kind == dnnl_reorder)
+    if (kind == dnnl_reorder)
         return rad_prim_reorder(engine, &p->src, &p->dst, ret);
+    if (kind == dnnl_concat)
+        return concat_again(engine, p, pd, ret);
     if (!chosen_desc(p, pd, &d) || dnnl_primitive_desc_get_attr(pd, &attr) != dnnl_success ||
         dnnl_primitive_desc_iterator_create(&it, &d, attr, engine, NULL) != dnnl_success)
         return false;

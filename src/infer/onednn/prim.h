@@ -23,6 +23,7 @@ typedef struct rad_prim {
     dnnl_primitive_t prim;
     rad_md src, src1, weights, bias, dst;
     size_t scratch;   /* bytes */
+    int axis;         /* of a concatenation */
     const char *impl; /* the library's name of the implementation; lives as long as the primitive */
 } rad_prim;
 void rad_prim_release(rad_prim *p);
