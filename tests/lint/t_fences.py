@@ -37,7 +37,7 @@ MODULE = {
     'report': {'base', 'store', 'stats'},
     'cli': None,  # the top: may see all
 }
-OWN = {'cohort': {'cohort', 'folds', 'job'}, 'base': {'base', 'issue'}, 'stats': {'stats', 'sqlext'}}
+OWN = {'cohort': {'cohort', 'convert', 'folds', 'job'}, 'base': {'base', 'issue'}, 'stats': {'stats', 'sqlext'}}
 BANNED = r'\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|rand|srand|gets|localtime|gmtime|ctime|asctime|setlocale|alloca|tmpnam|mktemp)\s*\('
 NO_EXIT = r'(?<![\w>.])(abort|exit|_exit|quick_exit|MPI_Abort)\s*\('
 MAX_LINES, MAX_COLUMNS = 620, 140
