@@ -103,14 +103,14 @@ static rad_status sign(convert *c, convert_series *s, rad_error *err) {
 /* Series whose fate the headers decide are not converted: no pixels, or no rule can fit, or one that says `ignore` surely does. */
 static rad_status decide(convert *c, convert_series *s, rad_error *err) {
     rule_verdict v;
-    if (s->skip)
+    bool image = false;
+    for (int64_t i = 0; i < s->n_file; i++)
+        image = image || c->file[s->file[i]].i.has_image;
+    if (s->skip && image)
         return RAD_OK;
     rad_status st = convert_facts(c, s, NULL, &s->rule, err);
     if (st != RAD_OK)
         return st;
-    bool image = false;
-    for (int64_t i = 0; i < s->n_file; i++)
-        image = image || c->file[s->file[i]].i.has_image;
     if (!image) {
         s->skip = true;
         s->status = RAD_CONVERT_NO_IMAGE;
@@ -123,7 +123,7 @@ static rad_status decide(convert *c, convert_series *s, rad_error *err) {
         s->skip = true;
         s->status = RAD_CONVERT_UNMATCHED;
         s->reason = v.nearest >= 0 ? arena_printf(c->arena, "nearest rule '%s': %s", c->rules.rule[v.nearest].name, v.why) : NULL;
-    } else if (c->rules.rule[v.rule].ignore && rules_meets(&c->rules.rule[v.rule], &s->rule, false, NULL, NULL, 0)) {
+    } else if (c->rules.rule[v.rule].ignore && rules_meets(&c->rules.rule[v.rule], &s->rule, false)) {
         s->skip = true;
         s->status = RAD_CONVERT_IGNORED;
         s->reason = arena_printf(c->arena, "rule '%s'", c->rules.rule[v.rule].name);

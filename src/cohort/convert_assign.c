@@ -12,6 +12,8 @@
 #include "convert_impl.h"
 #include "strmap.h"
 
+#define UNASSIGNED "unassigned" /* the center of those whose center nothing tells */
+
 enum { KEY_BYTES = 32, AGE_CAP = 90 };
 
 static rad_status no_memory(rad_error *err) {
@@ -220,7 +222,7 @@ static rad_status set_center(convert *c, convert_series *s, rad_error *err) {
             return st;
         id = folder_level(c, c->file[s->first].path, level);
     }
-    return add_center(c, id && id[0] ? id : "unassigned", false, NULL, NULL, &s->center, err);
+    return add_center(c, id && id[0] ? id : UNASSIGNED, false, NULL, NULL, &s->center, err);
 }
 
 static rad_status set_patient(convert *c, convert_series *s, strmap *map, rad_error *err) {
@@ -263,6 +265,12 @@ static rad_status set_patient(convert *c, convert_series *s, strmap *map, rad_er
         st = convert_pseudonym(c, "patient", message, &p->pseudonym, err);
     }
     s->patient = old;
+    /* what names no center belongs to the patient's: reports and derived images often lack the institution */
+    int64_t unknown = find_center(c, UNASSIGNED);
+    if (c->patient[old].center == unknown)
+        c->patient[old].center = s->center;
+    else if (s->center == unknown)
+        s->center = c->patient[old].center;
     if (st == RAD_OK && c->patient[old].center != s->center) {
         s->status = RAD_CONVERT_UNUSED;
         s->skip = true;

@@ -408,11 +408,11 @@ static rad_status read_meta(reader *r) {
             return st;
         if (e.length > r->size - r->at)
             return rad_error_set(r->err, RAD_E_TRUNCATED, "the file ends inside its meta information");
-        if (e.tag == 0x00020010) {
+        if (e.tag == 0x00020010 || e.tag == 0x00020002) {
             size_t n = e.length > 64 ? 64 : e.length;
             if (!(p = peek(r, n, &st)))
                 return st;
-            take_text(r, p, n, syntax);
+            take_text(r, p, n, e.tag == 0x00020010 ? syntax : r->s->text[DICOM_SOP_CLASS]);
         }
         r->at += e.length;
     }
@@ -457,6 +457,9 @@ rad_status dicom_read(const char *path, bool *ret_is_dicom, dicom_series *ret_se
     *ret_is_dicom = true;
     RAD_TRY(read_meta(&r));
     RAD_TRY(read_elements(&r, r.size, false, r.implicit, 0));
+    bool directory = strcmp(ret_series->text[DICOM_SOP_CLASS], "1.2.840.10008.1.3.10") == 0;
+    if (!directory && (!ret_series->text[DICOM_SERIES_UID][0] || !ret_series->text[DICOM_STUDY_UID][0]))
+        RAD_TRY(rad_error_set(err, RAD_E_FORMAT, "the header names no study and series: cut short, or no image"));
     i.mosaic = strstr(ret_series->text[DICOM_IMAGE_TYPE], "MOSAIC") != NULL;
     *ret_size = r.size;
     *ret_mtime = (uint64_t)info.st_mtim.tv_sec * 1000000000u + (uint64_t)info.st_mtim.tv_nsec;

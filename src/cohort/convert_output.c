@@ -146,6 +146,13 @@ static void drop_identifying(const dicom_series *h, json_t *facts) {
     }
 }
 
+/* NULL for what people write when there was none. */
+static const char *stated_agent(const char *s) {
+    rule_patterns none = {8, (char *[]){(char[]){"none"}, (char[]){"no"}, (char[]){"n"}, (char[]){"n/a"}, (char[]){"no contrast*"},
+                                        (char[]){"without*"}, (char[]){"keine*"}, (char[]){"-"}}};
+    return s[0] && !rules_any(&none, s) ? s : NULL;
+}
+
 /* Facts that dcm2niix does not write, from the headers. */
 static rad_status add_header_facts(const convert_series *s, json_t *o, rad_error *err) {
     static const struct {
@@ -178,7 +185,7 @@ static rad_status add_header_facts(const convert_series *s, json_t *o, rad_error
     }
     if (!json_object_get(o, "BValues") && !isnan(s->head.low[DICOM_B_VALUE]) && s->head.low[DICOM_B_VALUE] == s->head.high[DICOM_B_VALUE])
         bad |= json_object_set_new(o, "BValues", json_pack("[f]", s->head.low[DICOM_B_VALUE]));
-    if (s->head.text[DICOM_AGENT][0])
+    if (stated_agent(s->head.text[DICOM_AGENT]))
         bad |= json_object_set_new(o, "ContrastAgentStated", json_string("yes"));
     double from = dicom_seconds(s->head.text[DICOM_CONTRAST_TIME]), at = dicom_seconds(s->head.text[DICOM_ACQUISITION_TIME]);
     if (!isnan(from) && !isnan(at) && at >= from)
@@ -239,7 +246,7 @@ rad_status convert_facts(convert *c, const convert_series *s, const convert_outp
     f.text[RULE_MODALITY] = text_or_null(h->text[DICOM_MODALITY]);
     f.text[RULE_DESCRIPTION] = text_or_null(h->text[DICOM_DESCRIPTION]);
     f.text[RULE_PROTOCOL] = text_or_null(h->text[DICOM_PROTOCOL]);
-    f.text[RULE_AGENT] = text_or_null(h->text[DICOM_AGENT]);
+    f.text[RULE_AGENT] = stated_agent(h->text[DICOM_AGENT]);
     f.text[RULE_IMAGE_TYPE] = text_or_null(h->text[DICOM_IMAGE_TYPE]);
     f.text[RULE_SCANNING_SEQUENCE] = text_or_null(h->text[DICOM_SCANNING_SEQUENCE]);
     f.text[RULE_SEQUENCE_NAME] = text_or_null(h->text[DICOM_SEQUENCE_NAME]);

@@ -85,7 +85,7 @@ bool rules_any(const rule_patterns *p, const char *values) {
 typedef struct judge {
     const rule_facts *f;
     bool possible;
-    int failing;
+    int failing, asked;
     char *why;
     size_t cap;
 } judge;
@@ -105,6 +105,7 @@ static bool is_free_text(rule_text t) {
 
 static void judge_text(judge *j, const rule *r, rule_text t) {
     const char *v = j->f->text[t];
+    j->asked += (r->want[t].n > 0) + (r->refuse[t].n > 0);
     /* the sidecar never has less than the header, but may have what the header lacks */
     bool open = j->possible && (!v || t == RULE_VARIANT || t == RULE_IMAGE_TYPE || t == RULE_ORIENTATION);
     if (open)
@@ -122,6 +123,7 @@ static void judge_number(judge *j, const rule *r, rule_number n) {
     double low = j->f->low[n], high = j->f->high[n];
     if (!r->has_number[n])
         return;
+    j->asked++;
     if (isnan(low)) {
         if (!j->possible)
             fail(j, "%s is not stated, the rule asks for %.10g to %.10g", number_key[n], r->low[n], r->high[n]);
@@ -138,8 +140,9 @@ static void judge_number(judge *j, const rule *r, rule_number n) {
         fail(j, "%s is %.10g to %.10g, the rule asks for %.10g to %.10g", number_key[n], low, high, r->low[n], r->high[n]);
 }
 
-bool rules_meets(const rule *r, const rule_facts *f, bool possible, int *ret_failing, char *why, size_t cap) {
-    judge j = {.f = f, .possible = possible && f->from_headers, .why = why, .cap = cap};
+/* *ret_met: how many conditions hold. */
+static int judge_rule(const rule *r, const rule_facts *f, bool possible, int *ret_met, char *why, size_t cap) {
+    judge j = {.f = f, .possible = possible && f->from_headers, .asked = r->contrast >= 0, .why = why, .cap = cap};
     for (int t = 0; t < RULE_TEXT_COUNT; t++)
         judge_text(&j, r, (rule_text)t);
     if (r->contrast == 1 && !f->text[RULE_AGENT] && !j.possible)
@@ -148,18 +151,22 @@ bool rules_meets(const rule *r, const rule_facts *f, bool possible, int *ret_fai
         fail(&j, "a contrast agent is stated, the rule asks for none");
     for (int n = 0; n < RULE_NUMBER_COUNT; n++)
         judge_number(&j, r, (rule_number)n);
-    if (ret_failing)
-        *ret_failing = j.failing;
-    return j.failing == 0;
+    if (ret_met)
+        *ret_met = j.asked - j.failing;
+    return j.failing;
+}
+
+bool rules_meets(const rule *r, const rule_facts *f, bool possible) {
+    return judge_rule(r, f, possible, NULL, NULL, 0) == 0;
 }
 
 void rules_match(const rule_set *s, const rule_facts *f, bool possible, const bool *order_ok, rule_verdict *ret) {
-    int least = 0;
+    int least = 0, most = 0;
     *ret = (rule_verdict){.rule = -1, .nearest = -1};
     for (int i = 0; i < s->n_rule; i++) {
         char why[sizeof ret->why] = "";
-        int failing = 0;
-        bool fits = rules_meets(&s->rule[i], f, possible, &failing, why, sizeof why);
+        int met = 0, failing = judge_rule(&s->rule[i], f, possible, &met, why, sizeof why);
+        bool fits = failing == 0;
         if (fits && order_ok && !order_ok[i]) {
             fits = false;
             failing = 1;
@@ -171,9 +178,10 @@ void rules_match(const rule_set *s, const rule_facts *f, bool possible, const bo
             return;
         }
         /* a rule that only leaves things out is no help to those who look for a sequence */
-        if (!s->rule[i].ignore && (ret->nearest < 0 || failing < least)) {
+        if (!s->rule[i].ignore && (ret->nearest < 0 || failing < least || (failing == least && met > most))) {
             ret->nearest = i;
             least = failing;
+            most = met;
             memcpy(ret->why, why, sizeof ret->why);
         }
     }
@@ -202,7 +210,8 @@ static const key_def rule_keys[] = {
     [R_CONTRAST] = {.name = "contrast", .kind = KEY_BOOL, .example = "true"},
     [R_ORDER] = {.name = "order", .kind = KEY_INTS, .min = 1, .max = 10000, .min_items = 1, .max_items = 2, .example = "1"},
     [R_KEEP] = {.name = "keep", .kind = KEY_WORDS, .words = keep_words, .min_items = 1, .max_items = 5, .example = "[protocol]"},
-    [R_PREFER] = {.name = "prefer", .kind = KEY_WORDS, .words = prefer_words, .min_items = 1, .max_items = PREFER_COUNT, .example = "[most-slices, latest]"},
+    [R_PREFER] = {.name = "prefer", .kind = KEY_WORDS, .words = prefer_words, .min_items = 1, .max_items = PREFER_COUNT,
+                  .example = "[most-slices, latest]"},
     [R_TEXT + RULE_MODALITY] = PATTERNS("modality"), [R_TEXT + RULE_DESCRIPTION] = PATTERNS("description"),
     [R_TEXT + RULE_PROTOCOL] = PATTERNS("protocol"), [R_TEXT + RULE_AGENT] = PATTERNS("agent"),
     [R_TEXT + RULE_IMAGE_TYPE] = PATTERNS("image_type"), [R_TEXT + RULE_SCANNING_SEQUENCE] = PATTERNS("scanning_sequence"),

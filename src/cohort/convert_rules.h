@@ -103,12 +103,12 @@ bool rules_any(const rule_patterns *p, const char *values);
 
 typedef struct rule_verdict {
     int rule;      /* -1: none */
-    int nearest;   /* the rule with the fewest failing conditions (first one on ties) */
+    int nearest;   /* the rule with the fewest failing conditions, of those the one with the most that hold, the first of them */
     char why[240]; /* its first failing condition; holds no free text of the header */
 } rule_verdict;
 
 /* All conditions of the rule but `order`. `possible`: what is not known counts as met. */
-bool rules_meets(const rule *r, const rule_facts *f, bool possible, int *ret_failing, char *why, size_t cap);
+bool rules_meets(const rule *r, const rule_facts *f, bool possible);
 /* First rule that fits among those whose `order` condition holds (order_ok[i]; NULL: all). */
 void rules_match(const rule_set *s, const rule_facts *f, bool possible, const bool *order_ok, rule_verdict *ret);
 const char *rules_text_key(rule_text t);

@@ -92,7 +92,7 @@ static void judge_order(const convert *c, candidate *list, int64_t n) {
         int64_t place = 0;
         for (int64_t i = 0; i < n; i++) {
             list[i].order_ok[r] = true;
-            if (!want->has_order || !rules_meets(want, &list[i].o->rule, false, NULL, NULL, 0))
+            if (!want->has_order || !rules_meets(want, &list[i].o->rule, false))
                 continue;
             place++;
             list[i].order_ok[r] = place >= want->order_low && place <= want->order_high;

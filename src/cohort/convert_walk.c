@@ -161,7 +161,7 @@ typedef struct gather {
 } gather;
 
 static bool is_directory_file(const dicom_series *s) {
-    return strcmp(s->text[DICOM_SOP_CLASS], "1.2.840.10008.1.3.10") == 0 || (!s->text[DICOM_SERIES_UID][0] && !s->text[DICOM_MODALITY][0]);
+    return strcmp(s->text[DICOM_SOP_CLASS], "1.2.840.10008.1.3.10") == 0; /* DICOMDIR */
 }
 
 static void widen(dicom_series *into, const dicom_series *from) {
