@@ -70,6 +70,8 @@ const char *rad_status_reason(rad_status s);
 
 /* Exit codes of the command line (stable). */
 enum { RAD_EXIT_OK = 0, RAD_EXIT_FAILED = 1, RAD_EXIT_USAGE = 2, RAD_EXIT_EXCLUSIONS = 3, RAD_EXIT_STOPPED = 4 };
+/* 0 OK; 2 usage, configuration, model and whatever condemns the input named on the command line; 4 stopped; 1 the rest. */
+int rad_status_exit_code(rad_status st);
 
 /* ---------------------------------------------------------------- error */
 
@@ -148,6 +150,8 @@ void rad_map_drop_pages(const rad_map *m);
 rad_status rad_file_read(const char *path, size_t max, char **ret_data, size_t *ret_size, rad_error *err) RAD_MUST_CHECK;
 /* Writes path.tmp, fsync, rename: the old or the new content is there, never half. */
 rad_status rad_file_write_atomic(const char *path, const void *data, size_t size, rad_error *err) RAD_MUST_CHECK;
+/* The same with the permissions of the new file (the umask takes from them): 0600 for what tells of patients. */
+rad_status rad_file_write_atomic_mode(const char *path, unsigned mode, const void *data, size_t size, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_mkdirs(const char *path, rad_error *err) RAD_MUST_CHECK;
 /* dir + "/" + name; name alone when dir is NULL, empty or name is absolute. Caller frees; NULL when memory is out. */
 char *rad_path_join(const char *dir, const char *name);

@@ -19,7 +19,25 @@ typedef struct rad_farm_opts {
     bool allow_outside;
     bool quiet; /* no progress */
     const char *command_line;
+    const char *status;    /* status file, JSON: state, exit_code, bad_hosts, ...; NULL: DATABASE.status.json */
+    const char *scratch;   /* see rad_store_opts */
+    unsigned file_mode;    /* of a new database; 0: 0600 */
+    double case_deadline;  /* seconds after which a case counts as hung, plus one for each megabyte of its files; 0: 1800 */
+    double silence;        /* seconds after which a rank that says nothing counts as lost; 0: RAD_SILENCE_SECONDS */
+    const char *merge_dir; /* results of shards to be taken in first, or NULL */
+    bool merge_only;       /* and nothing is computed */
+    const char *spool_dir; /* a shard: no database, results into files of this folder; NULL: a run */
+    int shard, n_shard;    /* 0 <= shard < n_shard */
 } rad_farm_opts;
+
+#define RAD_SILENCE_SECONDS 60.0
+#define RAD_MAX_SHARDS 100000
+
+typedef struct rad_farm_merge { /* what rad_farm_opts.merge_dir held */
+    int64_t files, complete;    /* of this run; those whose shard came to its end */
+    int64_t damaged, foreign;   /* cut off or no spool; of another run */
+    int64_t records, cases;     /* results in them; cases that got theirs from them */
+} rad_farm_merge;
 
 #define RAD_FARM_REASONS 16
 typedef struct rad_farm_reason {
@@ -33,6 +51,8 @@ typedef struct rad_farm_outcome {
     int64_t run, n_case, n_scored, n_excluded, n_left; /* n_case = n_scored + n_excluded + n_left */
     int64_t n_no_case;                                 /* patients without a case */
     int64_t n_result, n_reused, n_case_reused;         /* as in rad_run_status */
+    int64_t n_recovered;                               /* cases that an interrupted session had computed, but not committed */
+    rad_farm_merge merge;
     bool resumed, nothing_to_do;
     double seconds;
     /* this session: cases whose result came, why some were excluded, and where the time went, summed over ranks and threads */
@@ -46,6 +66,8 @@ typedef struct rad_farm_outcome {
 
 /* Collective over all ranks of the job (initialises MPI when a launcher is there). SIGINT/SIGTERM once: finish what is in flight, write,
  * RAD_EXIT_STOPPED; twice: leave at once (what was committed stays). */
+/* A shard (spool_dir): cases of this part of the manifest into a file of the folder, by this process alone and without the database; what
+ * the folder holds already is not computed again. n_case counts the shard's cases. Collective over nothing. */
 rad_status rad_farm_run(const rad_farm_opts *opts, rad_farm_outcome *ret, rad_error *err) RAD_MUST_CHECK;
 
 #ifdef __cplusplus

@@ -47,6 +47,9 @@ void rad_sched_return(rad_sched *s, int64_t index, int rank);
 /* The rank is lost or out of service: its leases become pending (attempt counted when `guilty`) or quarantined. Returns how many it
  * held. */
 int64_t rad_sched_rank_lost(rad_sched *s, int rank, bool guilty);
+/* The rank fell silent and nobody knows why: a case that it held alone counts an attempt, several only become suspects (they had one
+ * loss in common with the guilty one, if there is one). Returns how many it held. */
+int64_t rad_sched_rank_vanished(rad_sched *s, int rank);
 /* Leases whose deadline has passed at `now` are handled as if their rank had dropped that case (attempt counted); returns how many. A rank
  * whose lease expired gets nothing more until it answers again (rad_sched_complete or rad_sched_return by that rank). */
 int64_t rad_sched_expire(rad_sched *s, double now);

@@ -24,6 +24,16 @@ typedef enum rad_store_mode { RAD_STORE_READ, RAD_STORE_WRITE /* creates, migrat
  * A handle is used by one thread at a time; a process opens a file for writing once. After a failed write the handle refuses further
  * ones: what was committed stays, and a new begin_run goes on from there. */
 rad_status rad_store_open(const char *path, rad_store_mode mode, rad_store **ret, rad_error *err) RAD_MUST_CHECK;
+/* The same with a say in where and how; `o` NULL is rad_store_open. */
+typedef struct rad_store_opts {
+    /* A folder on a disk of this node, for RAD_STORE_WRITE: the file is built there and published at `path` as a whole (copy, fsync,
+     * rename) every RAD_STORE_PUBLISH_SECONDS and at the end of every run, so that `path` may lie where locks cannot be trusted and its
+     * readers see a consistent file at any moment. What was committed after the last publication is lost with the node. NULL: none. */
+    const char *scratch;
+    unsigned file_mode; /* of a new file; 0: 0600. The umask takes from it. */
+} rad_store_opts;
+rad_status rad_store_open_opts(const char *path, rad_store_mode mode, const rad_store_opts *o, rad_store **ret,
+                               rad_error *err) RAD_MUST_CHECK;
 void rad_store_close(rad_store **st);
 /* A random name of the file, given when it was made: tells what belongs to it from what an earlier file of the same path left behind.
  * Errors: STORE. */
@@ -33,6 +43,9 @@ rad_status rad_store_get_id(rad_store *st, char ret_hex[RAD_STORE_ID_TEXT], rad_
 /* True while another program's transaction keeps a batch from being committed: it stays open, and rad_store_flush tries again. Also after
  * a call that failed for that reason. */
 bool rad_store_is_held(const rad_store *st);
+
+/* True when all that is committed is where it survives the loss of this node's scratch (always, without scratch). */
+bool rad_store_is_durable(const rad_store *st);
 
 /* ---------------------------------------------------------------- a run */
 
@@ -53,6 +66,9 @@ typedef struct rad_run_info {
     int rules;                /* revision of what the program does beyond the declared rules */
     int n_rank, threads;
 } rad_run_info;
+
+/* What makes two runs the same one: SHA-256 over all that decides a result (see rad_store_begin_run). Errors: NOMEM, LIMIT. */
+rad_status rad_store_identify(const rad_run_info *info, char ret_hex[RAD_SHA256_HEX], rad_error *err) RAD_MUST_CHECK;
 
 typedef struct rad_pending_case {
     int64_t case_id, manifest_index;

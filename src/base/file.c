@@ -112,13 +112,17 @@ rad_status rad_file_read(const char *path, size_t max, char **ret_data, size_t *
 }
 
 rad_status rad_file_write_atomic(const char *path, const void *data, size_t size, rad_error *err) {
+    return rad_file_write_atomic_mode(path, 0666, data, size, err);
+}
+
+rad_status rad_file_write_atomic_mode(const char *path, unsigned mode, const void *data, size_t size, rad_error *err) {
     rad_status st = RAD_OK;
     int fd = -1;
     /* the process id keeps two writers of one name apart */
     char *tmp = rad_asprintf("%s.%ld.tmp", path, (long)getpid());
     if (!tmp)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for a path");
-    fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, (mode_t)mode);
     if (fd < 0) {
         st = sys_error(err, "create", tmp);
         free(tmp);

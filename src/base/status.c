@@ -107,3 +107,15 @@ rad_status rad_error_prefix(rad_error *err, rad_status code, const char *fmt, ..
     }
     return code;
 }
+
+int rad_status_exit_code(rad_status st) {
+    if (st == RAD_OK)
+        return RAD_EXIT_OK;
+    if (st == RAD_E_STOPPED)
+        return RAD_EXIT_STOPPED;
+    if (st == RAD_E_USAGE || st == RAD_E_CONFIG || st == RAD_E_MODEL)
+        return RAD_EXIT_USAGE;
+    /* A study-scope status that reaches a command condemns what the user named (a missing file, a wrong shape): invalid input.
+     * Failures of the operating system are not the user's. */
+    return rad_status_scope(st) == RAD_SCOPE_STUDY && st != RAD_E_IO ? RAD_EXIT_USAGE : RAD_EXIT_FAILED;
+}

@@ -90,20 +90,8 @@ rad_status rad_cli_parse(const rad_command *c, int argc, char **argv, const rad_
     return RAD_OK;
 }
 
-int rad_cli_exit_code(rad_status st) {
-    if (st == RAD_OK)
-        return RAD_EXIT_OK;
-    if (st == RAD_E_STOPPED)
-        return RAD_EXIT_STOPPED;
-    if (st == RAD_E_USAGE || st == RAD_E_CONFIG || st == RAD_E_MODEL)
-        return RAD_EXIT_USAGE;
-    /* A study-scope status that reaches a command condemns what the user named (a missing file, a wrong shape): invalid input.
-     * Failures of the operating system are not the user's. */
-    return rad_status_scope(st) == RAD_SCOPE_STUDY && st != RAD_E_IO ? RAD_EXIT_USAGE : RAD_EXIT_FAILED;
-}
-
 int rad_cli_fail(const rad_command *c, rad_status st, const rad_error *err) {
     const char *text = err != NULL && err->text[0] != '\0' ? err->text : rad_status_reason(st);
     (void)fprintf(stderr, "radcohort %s: error: %s\n", c->name, text);
-    return rad_cli_exit_code(st);
+    return rad_status_exit_code(st);
 }

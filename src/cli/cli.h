@@ -13,7 +13,7 @@ typedef struct rad_command {
 } rad_command;
 
 /* Every command: a line here and a file cmd_<name>.c. */
-#define RAD_COMMANDS(X) X(check) X(run) X(infer) X(backends) X(phantom) X(convert) X(stats) X(status) X(audit)
+#define RAD_COMMANDS(X) X(check) X(run) X(infer) X(backends) X(phantom) X(convert) X(stats) X(status) X(audit) X(merge)
 #define RAD_DECLARE(n) extern const rad_command rad_command_##n;
 RAD_COMMANDS(RAD_DECLARE)
 #undef RAD_DECLARE
@@ -31,8 +31,6 @@ rad_status rad_cli_parse(const rad_command *c, int argc, char **argv, const rad_
                          int *ret_n) RAD_MUST_CHECK;
 /* usage, summary and help of one command. */
 void rad_cli_print_help(const rad_command *c, FILE *to);
-/* 0 OK; 2 usage, configuration, model and whatever condemns the input named on the command line; 4 stopped; 1 the rest. */
-int rad_cli_exit_code(rad_status st);
 /* "radcohort COMMAND: error: text" to stderr; returns the exit code that belongs to the status. */
 int rad_cli_fail(const rad_command *c, rad_status st, const rad_error *err);
 

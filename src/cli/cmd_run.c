@@ -5,15 +5,69 @@
 #include <string.h>
 
 #include "cli.h"
+#include "launch.h"
+#include "outcome.h"
 #include "radcohort/farm.h"
 
-enum { MAX_BATCH = 4096 /* the job's key has the same limit */, MAX_THREADS = 65536 };
+enum { MAX_BATCH = 4096 /* the job's key has the same limit */, MAX_THREADS = 65536, MAX_RANKS = 1000000 };
+#define MAX_SECONDS 1e7
 
 static rad_status parse_count(const char *option, const char *text, int most, int *ret, rad_error *err) {
     int64_t v = 0;
     if (text && (!rad_parse_int(text, &v) || v < 1 || v > most))
         return rad_error_set(err, RAD_E_USAGE, "%s '%s': a whole number from 1 to %d was expected", option, text, most);
     *ret = (int)v;
+    return RAD_OK;
+}
+
+static rad_status parse_seconds(const char *option, const char *text, double *ret, rad_error *err) {
+    double v = 0;
+    if (text && (!rad_parse_double(text, &v) || !(v > 0) || v > MAX_SECONDS))
+        return rad_error_set(err, RAD_E_USAGE, "%s '%s': seconds were expected, more than 0 and at most %.0f", option, text, MAX_SECONDS);
+    *ret = v;
+    return RAD_OK;
+}
+
+static rad_status parse_mode(const char *text, unsigned *ret, rad_error *err) {
+    char *end = NULL;
+    unsigned long v = text ? strtoul(text, &end, 8) : 0;
+    if (text && (*end || end == text || v > 0777 || (v & 0600) != 0600))
+        return rad_error_set(err, RAD_E_USAGE,
+                             "--file-mode '%s': permissions in octal were expected that let the owner read and write, like 0640", text);
+    *ret = (unsigned)v;
+    return RAD_OK;
+}
+
+/* A number of the environment; false when it is not set or none. */
+static bool from_environment(const char *name, int64_t *ret) {
+    const char *text = getenv(name);
+    return text && rad_parse_int(text, ret);
+}
+
+/* "I/N" from 1, or "auto": the place in a job array, or among the tasks of a step. */
+static rad_status parse_shard(const char *text, rad_farm_opts *o, rad_error *err) {
+    int64_t i = 0, n = 0, first = 0;
+    if (strcmp(text, "auto") == 0) {
+        if (from_environment("SLURM_ARRAY_TASK_ID", &i) && from_environment("SLURM_ARRAY_TASK_COUNT", &n) &&
+            from_environment("SLURM_ARRAY_TASK_MIN", &first))
+            i -= first - 1;
+        else if (from_environment("SLURM_PROCID", &i) && from_environment("SLURM_NTASKS", &n))
+            i++;
+        else
+            return rad_error_set(err, RAD_E_USAGE, "--shard auto: neither an array task nor a step of Slurm is here; give '--shard I/N'");
+    } else {
+        char *slash = strchr(text, '/'), *left = slash ? rad_strndup(text, (size_t)(slash - text)) : NULL;
+        const bool ok = left && rad_parse_int(left, &i) && rad_parse_int(slash + 1, &n);
+        free(left);
+        if (!ok)
+            return rad_error_set(err, RAD_E_USAGE, "--shard '%s': 'I/N' was expected, like 3/16, or 'auto'", text);
+    }
+    if (n < 1 || n > RAD_MAX_SHARDS || i < 1 || i > n)
+        return rad_error_set(err, RAD_E_USAGE,
+                             "--shard: %" PRId64 " of %" PRId64 " makes no sense: from 1 to N of at most %d (array indices without gaps)",
+                             i, n, RAD_MAX_SHARDS);
+    o->shard = (int)(i - 1);
+    o->n_shard = (int)n;
     return RAD_OK;
 }
 
@@ -25,20 +79,21 @@ static rad_status join(int argc, char **argv, rad_buf *b, rad_error *err) {
     return st;
 }
 
-static json_t *outcome_json(const rad_farm_outcome *o) {
+json_t *rad_run_outcome_json(const rad_farm_outcome *o) {
     json_t *reasons = json_object();
     for (int i = 0; i < o->n_reason; i++)
         json_object_set_new(reasons, o->reason[i].reason, json_integer(o->reason[i].n));
-    return json_pack("{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I}}",
-                     "database", o->database, "run", (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed, "nothing_to_do",
-                     o->nothing_to_do, "cases", (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded",
-                     (json_int_t)o->n_excluded, "left", (json_int_t)o->n_left, "patients_without_case", (json_int_t)o->n_no_case, "reused",
-                     "cases", (json_int_t)o->n_case_reused, "results", (json_int_t)o->n_reused, "of_results", (json_int_t)o->n_result,
-                     "excluded_in_session", reasons, "session", "cases", (json_int_t)o->n_done, "seconds", o->seconds, "read_s", o->read_s,
-                     "prepare_s", o->prepare_s, "infer_s", o->infer_s, "write_s", o->write_s, "read_bytes", (json_int_t)o->read_bytes);
+    return json_pack(
+        "{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I}}",
+        "database", o->database, "run", (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed, "nothing_to_do",
+        o->nothing_to_do, "cases", (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded", (json_int_t)o->n_excluded, "left",
+        (json_int_t)o->n_left, "patients_without_case", (json_int_t)o->n_no_case, "recovered", (json_int_t)o->n_recovered, "reused",
+        "cases", (json_int_t)o->n_case_reused, "results", (json_int_t)o->n_reused, "of_results", (json_int_t)o->n_result,
+        "excluded_in_session", reasons, "session", "cases", (json_int_t)o->n_done, "seconds", o->seconds, "read_s", o->read_s, "prepare_s",
+        o->prepare_s, "infer_s", o->infer_s, "write_s", o->write_s, "read_bytes", (json_int_t)o->read_bytes);
 }
 
-static void print_outcome(const rad_farm_outcome *o) {
+void rad_run_print_outcome(const rad_farm_outcome *o) {
     if (o->nothing_to_do)
         printf("run %" PRId64 " is finished: every case has its result already, nothing was computed\n", o->run);
     printf("%" PRId64 " case%s: %" PRId64 " scored, %" PRId64 " excluded", o->n_case, o->n_case == 1 ? "" : "s", o->n_scored,
@@ -53,6 +108,8 @@ static void print_outcome(const rad_farm_outcome *o) {
     if (o->n_reused > 0)
         printf("; %" PRId64 " of %" PRId64 " cases reused (%" PRId64 " of %" PRId64 " scores were stored already)", o->n_case_reused,
                o->n_case, o->n_reused, o->n_result);
+    if (o->n_recovered > 0)
+        printf("; %" PRId64 " recovered from the journals of an interrupted session", o->n_recovered);
     if (o->n_done > 0)
         printf("; %.1f s, %.1f cases/s (read %.1f s, prepare %.1f s, infer %.1f s, write %.1f s, summed over threads)", o->seconds,
                o->seconds > 0 ? (double)o->n_done / o->seconds : 0.0, o->read_s, o->prepare_s, o->infer_s, o->write_s);
@@ -65,14 +122,26 @@ static void print_outcome(const rad_farm_outcome *o) {
            o->database, o->database);
 }
 
+static void print_shard(const rad_farm_outcome *o, const rad_farm_opts *opts) {
+    printf("shard %d of %d: %" PRId64 " case%s, %" PRId64 " computed now, %" PRId64 " excluded, %" PRId64 " still to be done; %.1f s\n",
+           opts->shard + 1, opts->n_shard, o->n_case, o->n_case == 1 ? "" : "s", o->n_done, o->n_excluded, o->n_left, o->seconds);
+    printf("next:    radcohort merge %s %s\n", opts->job_path, opts->spool_dir);
+}
+
 static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_run;
     const char *job = NULL, *database = NULL, *backend = NULL, *precision = NULL, *batch = NULL, *threads = NULL;
+    const char *status = NULL, *scratch = NULL, *mode = NULL, *deadline = NULL, *silence = NULL, *merge = NULL, *spool = NULL,
+               *shard = NULL;
+    const char *ranks = NULL;
     bool allow_outside = false, quiet = false, as_json = false;
     const rad_option option[] = {
-        {"--db", false, &database, NULL}, {"--backend", false, &backend, NULL}, {"--precision", false, &precision, NULL},
-        {"--batch", false, &batch, NULL}, {"--threads", false, &threads, NULL}, {"--allow-outside", true, NULL, &allow_outside},
-        {"--quiet", true, NULL, &quiet},  {"--json", true, NULL, &as_json},     {NULL, false, NULL, NULL},
+        {"--db", false, &database, NULL},     {"--backend", false, &backend, NULL}, {"--precision", false, &precision, NULL},
+        {"--batch", false, &batch, NULL},     {"--threads", false, &threads, NULL}, {"--allow-outside", true, NULL, &allow_outside},
+        {"--quiet", true, NULL, &quiet},      {"--json", true, NULL, &as_json},     {"--status", false, &status, NULL},
+        {"--scratch", false, &scratch, NULL}, {"--file-mode", false, &mode, NULL},  {"--case-deadline", false, &deadline, NULL},
+        {"--silence", false, &silence, NULL}, {"--merge", false, &merge, NULL},     {"--spool", false, &spool, NULL},
+        {"--shard", false, &shard, NULL},     {"--ranks", false, &ranks, NULL},     {NULL, false, NULL, NULL},
     };
     int n = 0;
     rad_error err = {0};
@@ -90,17 +159,38 @@ static int run(int argc, char **argv) {
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--db '': the name of a file was expected"));
     RAD_TRY(parse_count("--batch", batch, MAX_BATCH, &opts.batch, &err));
     RAD_TRY(parse_count("--threads", threads, MAX_THREADS, &opts.threads, &err));
+    RAD_TRY(parse_seconds("--case-deadline", deadline, &opts.case_deadline, &err));
+    RAD_TRY(parse_seconds("--silence", silence, &opts.silence, &err));
+    RAD_TRY(parse_mode(mode, &opts.file_mode, &err));
+    opts.status = status;
+    opts.scratch = scratch;
+    opts.merge_dir = merge;
+    opts.spool_dir = spool;
+    if (!spool != !shard || (spool && (database || merge || scratch || ranks)))
+        RAD_TRY(rad_error_set(
+            &err, RAD_E_USAGE,
+            "--spool DIR and --shard I/N belong together, and leave the database alone (no --db, --merge, --scratch, --ranks)"));
+    if (shard)
+        RAD_TRY(parse_shard(shard, &opts, &err));
+    if (ranks) {
+        int n_rank = 0, code = RAD_EXIT_FAILED;
+        RAD_TRY(parse_count("--ranks", ranks, MAX_RANKS, &n_rank, &err));
+        RAD_TRY(rad_cli_launch(argc, argv, n_rank, status, &code, &err));
+        return code;
+    }
     RAD_TRY(join(argc, argv, &line, &err));
     opts.command_line = line.data;
     RAD_TRY(rad_farm_run(&opts, &o, &err));
     if (o.is_root && as_json) {
-        json_t *j = outcome_json(&o);
+        json_t *j = rad_run_outcome_json(&o);
         if (!j || json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) != 0)
             st = rad_error_set(&err, RAD_E_IO, "cannot write the outcome as JSON");
         printf("\n");
         json_decref(j);
+    } else if (o.is_root && spool) {
+        print_shard(&o, &opts);
     } else if (o.is_root) {
-        print_outcome(&o);
+        rad_run_print_outcome(&o);
     }
 out:
     rad_buf_release(&line);
@@ -113,28 +203,46 @@ out:
 
 const rad_command rad_command_run = {
     .name = "run",
-    .usage = "JOB [--db FILE] [--backend NAME] [--precision P] [--batch N] [--threads N] [--allow-outside] [--quiet] [--json]",
+    .usage = "JOB [--db FILE] [--backend NAME] [--precision P] [--batch N] [--threads N] [--ranks N]\n"
+             "                         [--scratch DIR] [--status FILE] [--case-deadline S] [--silence S] [--file-mode MODE] [--merge DIR]\n"
+             "                         [--spool DIR --shard I/N] [--allow-outside] [--quiet] [--json]",
     .summary = "scores every case of a job's cohort into one SQLite file",
-    .help = "Works alone, under 'mpirun -n N' and under 'srun --mpi=pmix'. With several ranks, rank 0 hands out the work and writes the "
-            "database,\n"
-            "the others score. The scores do not depend on the number of ranks, the batch or the threads. Whatever was interrupted goes on "
-            "where it\n"
-            "stopped when the same command is given again; after a change of job, tables or files a new run computes only what the\n"
-            "database does not hold.\n\n"
-            "  --db FILE         database (default: the job's, else results/NAME.sqlite)\n"
-            "  --backend NAME    engine for the networks (default: the job's; 'radcohort backends' lists them)\n"
-            "  --precision P     fp32, tf32, fp16 or bf16 (default: the job's)\n"
-            "  --batch N         samples per call of a network, at most (default: the job's)\n"
-            "  --threads N       threads per rank (default: cores of the node / ranks of the node)\n"
-            "  --allow-outside   image paths may leave the cohort folder\n"
-            "  --quiet           no progress\n"
-            "  --json            the outcome as JSON on standard output\n\n"
-            "Ctrl-C (or SIGTERM, SIGUSR1) once: finish what is in work, write, exit 4. Twice: leave at once; what was written stays.\n"
-            "Under mpirun send SIGUSR1 to mpirun: it is passed on and the exit status is 4. SIGINT or SIGTERM to mpirun make it end the\n"
-            "ranks by itself: summary and exit status are lost, what was written stays and the same command goes on.\n"
-            "Exit status: 0 done, 1 failed, 2 invalid input, 3 done with exclusions, 4 stopped and resumable.\n\n"
-            "examples:\n"
-            "  radcohort run jobs/demo.yaml\n"
-            "  mpirun -n 3 radcohort run jobs/demo.yaml --db results/demo.sqlite\n",
+    .help =
+        "Works alone, under 'mpirun -n N' and under 'srun --mpi=pmix'. With several ranks, rank 0 hands out the work and writes the "
+        "database,\n"
+        "the others score. The scores do not depend on the number of ranks, the batch or the threads. Whatever was interrupted goes on "
+        "where it\n"
+        "stopped when the same command is given again; after a change of job, tables or files a new run computes only what the\n"
+        "database does not hold.\n\n"
+        "  --db FILE         database (default: the job's, else results/NAME.sqlite)\n"
+        "  --backend NAME    engine for the networks (default: the job's; 'radcohort backends' lists them)\n"
+        "  --precision P     fp32, tf32, fp16 or bf16 (default: the job's)\n"
+        "  --batch N         samples per call of a network, at most (default: the job's)\n"
+        "  --threads N       threads per rank (default: cores of the node / ranks of the node)\n"
+        "  --ranks N         start N ranks here with mpirun (in an allocation: on its nodes); Ctrl-C and exit status as without\n"
+        "  --scratch DIR     build the database on a disk of this node, publish it every half minute and at the end (for file systems\n"
+        "                    without locks)\n"
+        "  --status FILE     status file, JSON, with state, exit_code and bad_hosts (default: DATABASE.status.json)\n"
+        "  --case-deadline S seconds after which a case counts as hung, plus one per megabyte of its files (default 1800)\n"
+        "  --silence S       seconds after which a rank that says nothing counts as lost (default 60)\n"
+        "  --file-mode MODE  permissions of a new database (default 0600); the umask takes from them\n"
+        "  --merge DIR       first take in the results of shards\n"
+        "  --spool DIR --shard I/N (or auto)\n"
+        "                    score only part I of N, without database and MPI, into files of DIR; 'radcohort merge JOB DIR' takes them in\n"
+        "  --allow-outside   image paths may leave the cohort folder\n"
+        "  --quiet           no progress\n"
+        "  --json            the outcome as JSON on standard output\n\n"
+        "Ctrl-C (or SIGTERM, SIGUSR1) once: finish what is in work, write, exit 4. Twice: leave at once; what was written stays.\n"
+        "DATABASE.stop, once it is there, asks for the same. With --ranks both hold for all ranks. To an mpirun of your own send SIGUSR1: "
+        "it\n"
+        "is passed on and the exit status is 4; SIGINT or SIGTERM make it end the ranks by itself and report its own status, while what "
+        "was\n"
+        "computed stays and the same command goes on.\n"
+        "Exit status: 0 done, 1 failed, 2 invalid input, 3 done with exclusions, 4 stopped and resumable.\n\n"
+        "examples:\n"
+        "  radcohort run jobs/demo.yaml\n"
+        "  radcohort run jobs/demo.yaml --ranks 3\n"
+        "  mpirun -n 3 radcohort run jobs/demo.yaml --db results/demo.sqlite\n"
+        "  radcohort run jobs/demo.yaml --spool results/demo.shards --shard 2/8\n",
     .run = run,
 };

@@ -22,7 +22,7 @@ rad_status rad_agent_refuse(rad_agent *a, rad_transport *t, rad_status why, cons
 }
 
 rad_status rad_agent_start(rad_agent *a, rad_transport *t, const rad_worker_opts *o, rad_error *err) {
-    *a = (rad_agent){.t = t};
+    *a = (rad_agent){.t = t, .journal = o->journal};
     rad_error why = {0};
     rad_status st = rad_worker_create(o, &a->w, &why);
     if (st != RAD_OK)
@@ -71,6 +71,17 @@ rad_status rad_agent_handle(rad_agent *a, const rad_buf *message, rad_error *err
     case RAD_WIRE_DRAIN:
         a->draining = true;
         return a->w && !a->faulted ? give_back(a, err) : RAD_OK;
+    case RAD_WIRE_COMMITTED: {
+        int64_t n;
+        st = rad_wire_get_committed(message->data, message->size, &n, err);
+        if (st == RAD_OK)
+            rad_journal_committed(a->journal, n);
+        return st;
+    }
+    case RAD_WIRE_LEAVE:
+        a->leave = true;
+        a->quit = true;
+        return RAD_OK;
     case RAD_WIRE_QUIT:
         a->quit = true;
         return RAD_OK;
@@ -79,9 +90,26 @@ rad_status rad_agent_handle(rad_agent *a, const rad_buf *message, rad_error *err
     }
 }
 
+/* A sign of life when it is time. */
+static rad_status say_alive(rad_agent *a, rad_error *err) {
+    const double now = rad_clock_seconds();
+    if (now - a->said_alive < RAD_ALIVE_SECONDS)
+        return RAD_OK;
+    a->said_alive = now;
+    rad_buf b;
+    rad_buf_init(&b, RAD_MAX_MESSAGE);
+    rad_status st = rad_wire_put_signal(&b, RAD_WIRE_ALIVE, err);
+    if (st == RAD_OK)
+        return rad_transport_send(a->t, 0, &b, err);
+    rad_buf_release(&b);
+    return st;
+}
+
 rad_status rad_agent_pump(rad_agent *a, double seconds, bool stop, rad_error *err) {
     rad_buf b;
-    rad_status st = RAD_OK;
+    rad_status st = say_alive(a, err);
+    if (st != RAD_OK)
+        return st;
     if (!a->w || a->faulted) { /* nothing to wait for */
         rad_transport_nap(seconds);
         seconds = 0;

@@ -2,13 +2,19 @@
 #ifndef RAD_FARM_AGENT_H
 #define RAD_FARM_AGENT_H
 
+#include "journal.h"
 #include "transport.h"
 #include "worker.h"
 
+#define RAD_ALIVE_SECONDS 5.0 /* between two signs of life */
+
 typedef struct rad_agent {
     rad_transport *t;
-    rad_worker *w; /* NULL: never came into service */
+    rad_worker *w;        /* NULL: never came into service */
+    rad_journal *journal; /* or NULL; the caller's */
     bool draining, faulted, quit;
+    bool leave;        /* quit, and wait for nobody */
+    double said_alive; /* when the last sign of life was sent */
 } rad_agent;
 
 /* Builds the worker and says hello to rank 0, or tells it why not (the agent is then there, out of service). Errors: COMM, NOMEM. */

@@ -5,13 +5,15 @@
 
 #include "plan.h"
 #include "progress.h"
+#include "session.h"
 #include "transport.h"
 
 typedef struct rad_coordinator rad_coordinator;
 
-/* Opens the database and begins (or takes up) the run. *ret_nothing: it was finished before, or has nothing pending. */
+/* Opens the database, begins (or takes up) the run, and takes in what journals and spools hold of it. `session` (or NULL) outlives it.
+ * *ret_nothing: it was finished before, or has nothing pending. */
 rad_status rad_coordinator_create(const rad_farm_opts *o, rad_plan *plan, rad_transport *t, int threads, rad_farm_outcome *outcome,
-                                  rad_coordinator **ret, bool *ret_nothing, rad_error *err) RAD_MUST_CHECK;
+                                  rad_session *session, rad_coordinator **ret, bool *ret_nothing, rad_error *err) RAD_MUST_CHECK;
 void rad_coordinator_destroy(rad_coordinator **c);
 
 /* What the database holds already of the networks of the run, into *ret (empty). Errors: STORE, NOMEM. */
@@ -23,9 +25,10 @@ rad_status rad_coordinator_handle(rad_coordinator *c, int from, const rad_buf *m
 rad_status rad_coordinator_tick(rad_coordinator *c, bool stop, bool *ret_over, rad_error *err) RAD_MUST_CHECK;
 /* Ends it: `st` is how the run went. Completes or stops the run in the database and fills the outcome's exit code. */
 rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *err) RAD_MUST_CHECK;
-/* Sends QUIT to all ranks that are not gone. */
+/* Sends all ranks that are there home; tells them whether somebody is lost, for whom nobody must wait. */
 rad_status rad_coordinator_dismiss(rad_coordinator *c, rad_error *err) RAD_MUST_CHECK;
-/* True when every other rank has said good-bye. */
+/* True when every other rank has said good-bye, or is lost. */
 bool rad_coordinator_alone(const rad_coordinator *c);
+bool rad_coordinator_has_lost(const rad_coordinator *c);
 
 #endif

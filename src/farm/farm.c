@@ -4,10 +4,12 @@
 #include "agent.h"
 #include "coordinator.h"
 #include "crash.h"
+#include "shard.h"
 #include "signals.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NAP_SHORT 0.0005   /* after something happened */
 #define NAP_LONG 0.005     /* when nothing happens */
@@ -19,7 +21,9 @@ struct farm {
     rad_farm_outcome *out;
     rad_transport *t;
     rad_plan plan;
-    rad_known known; /* results that are stored */
+    rad_known known;      /* results that are stored */
+    rad_session *session; /* rank 0, once the status file has a name */
+    rad_journal *journal; /* ranks that compute */
     int rank, size, threads;
     bool abandon; /* somebody is lost: leave without waiting for all */
 };
@@ -39,6 +43,7 @@ static rad_status announce(struct farm *f, rad_status st, bool quit, rad_error *
         m.backend_version = f->plan.backend_version;
         m.precision = rad_precision_name(f->plan.precision);
         m.crash_tag = f->plan.crash_tag;
+        m.identity = f->plan.identity;
         m.batch = f->plan.batch;
         m.n_known = quit ? 0 : f->known.n;
         m.n_model = f->plan.job->n_model;
@@ -93,12 +98,6 @@ static rad_status learn_known(struct farm *f, int64_t n, rad_error *err) {
     return RAD_OK;
 }
 
-/* The worker of this process, its crash notes on. */
-static rad_status start_agent(struct farm *f, rad_agent *a, const rad_worker_opts *o, const char *tag, rad_error *err) {
-    rad_status st = rad_crash_install(f->plan.database, tag, err);
-    return st == RAD_OK ? rad_agent_start(a, f->t, o, err) : st;
-}
-
 static rad_worker_opts worker_opts(const struct farm *f, const rad_wire_config *m) {
     return (rad_worker_opts){.job = &f->plan.files->job,
                              .backend = m->backend,
@@ -107,8 +106,31 @@ static rad_worker_opts worker_opts(const struct farm *f, const rad_wire_config *
                              .graph_hash = m->graph_hash,
                              .precision = f->plan.precision,
                              .known = &f->known,
+                             .journal = f->journal,
                              .batch = (int)m->batch,
                              .threads = f->threads};
+}
+
+/* Where a journal cannot be had (a folder that only rank 0 may write) the run goes on without. */
+static void open_journal(struct farm *f, const rad_wire_config *m) {
+    rad_error why = {0};
+    rad_spool_head h = {.rank = f->rank};
+    (void)gethostname(h.host, sizeof h.host - 1);
+    snprintf(h.identity, sizeof h.identity, "%s", m->identity);
+    snprintf(h.space, sizeof h.space, "%s", m->crash_tag);
+    snprintf(h.device, sizeof h.device, "%s", m->backend_version);
+    if (rad_journal_open(f->plan.database, &h, &f->journal, &why) != RAD_OK)
+        rad_log(RAD_LOG_WARN, "no journal of finished cases: %s; after a kill the last of them are computed again", why.text);
+}
+
+/* The worker of this process, its crash notes and its journal on. */
+static rad_status start_agent(struct farm *f, rad_agent *a, const rad_wire_config *m, rad_error *err) {
+    rad_status st = rad_crash_install(f->plan.database, m->crash_tag, err);
+    if (st != RAD_OK)
+        return st;
+    open_journal(f, m);
+    rad_worker_opts o = worker_opts(f, m);
+    return rad_agent_start(a, f->t, &o, err);
 }
 
 /* ---------------------------------------------------------------- workers */
@@ -178,11 +200,11 @@ static rad_status run_worker(struct farm *f, rad_error *err) {
     if (st != RAD_OK) {
         RAD_TRY(rad_agent_refuse(&a, f->t, st, why.text, err));
     } else {
-        rad_worker_opts o = worker_opts(f, &m);
-        RAD_TRY(start_agent(f, &a, &o, m.crash_tag, err));
+        RAD_TRY(start_agent(f, &a, &m, err));
     }
     RAD_TRY(worker_loop(f, &a, err));
     rad_agent_end(&a, QUIT_PATIENCE);
+    f->abandon = f->abandon || a.leave;
     RAD_TRY(say_bye(f, err));
 out:
     rad_agent_end(&a, QUIT_PATIENCE);
@@ -206,7 +228,7 @@ static rad_status take_messages(struct farm *f, rad_coordinator *c, rad_agent *a
             return st;
         *ret_any = true;
         st = rad_wire_peek(b.data, b.size, &kind, err);
-        if (st == RAD_OK && (kind == RAD_WIRE_LEASE || kind == RAD_WIRE_DRAIN || kind == RAD_WIRE_QUIT))
+        if (st == RAD_OK && (kind == RAD_WIRE_LEASE || kind == RAD_WIRE_DRAIN || kind == RAD_WIRE_QUIT || kind == RAD_WIRE_COMMITTED))
             st = rad_agent_handle(a, &b, err);
         else if (st == RAD_OK)
             st = rad_coordinator_handle(c, from, &b, err);
@@ -219,7 +241,7 @@ static rad_status take_messages(struct farm *f, rad_coordinator *c, rad_agent *a
 static rad_status coordinate(struct farm *f, rad_coordinator *c, rad_agent *a, rad_error *err) {
     bool over = false, any = false;
     for (;;) {
-        bool stop = rad_signals_asked() != 0;
+        bool stop = rad_signals_asked() != 0 || rad_session_stop_asked(f->session, rad_clock_seconds());
         rad_status st = take_messages(f, c, a, &any, err);
         if (st == RAD_OK)
             st = rad_coordinator_tick(c, stop, &over, err);
@@ -249,21 +271,39 @@ static void dismiss(struct farm *f, rad_coordinator *c, rad_agent *a) {
             st = RAD_OK; /* late faults change nothing any more */
         rad_transport_nap(NAP_SHORT);
     }
-    if (!rad_coordinator_alone(c)) {
-        f->abandon = true;
+    if (!rad_coordinator_alone(c))
         rad_log(RAD_LOG_WARN, "not every rank answers any more; leaving without them");
+    f->abandon = f->abandon || !rad_coordinator_alone(c) || rad_coordinator_has_lost(c);
+}
+
+static rad_status begin_session(struct farm *f, rad_error *err) {
+    if (f->session) {
+        rad_session_set_database(f->session, f->plan.database);
+        return RAD_OK;
     }
+    char *path = rad_session_default_path(f->plan.database), *dir = rad_path_dir(f->plan.database);
+    rad_status st = path && dir ? RAD_OK : rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
+    if (st == RAD_OK && rad_mkdirs(dir, NULL) == RAD_OK) /* else the database will say why not */
+        st = rad_session_open(path, f->plan.database, &f->session, err);
+    free(path);
+    free(dir);
+    return st;
 }
 
 static rad_status run_root(struct farm *f, rad_error *err) {
     rad_coordinator *c = NULL;
     rad_agent a = {.t = f->t};
     bool nothing = false;
-    rad_status st = rad_plan_read_job(f->opts, true, &f->plan, err);
+    rad_status st = f->opts->status ? rad_session_open(f->opts->status, NULL, &f->session, err) : RAD_OK;
+    if (st == RAD_OK)
+        st = rad_plan_read_job(f->opts, true, &f->plan, err);
+    if (st == RAD_OK)
+        st = begin_session(f, err);
     if (st == RAD_OK)
         st = rad_plan_complete(f->opts, &f->plan, err);
     if (st == RAD_OK)
-        st = rad_coordinator_create(f->opts, &f->plan, f->t, f->threads, f->out, &c, &nothing, err);
+        st = rad_coordinator_create(f->opts, &f->plan, f->t, f->threads, f->out, f->session, &c, &nothing, err);
+    nothing = nothing || f->opts->merge_only;
     if (st == RAD_OK && !nothing)
         st = rad_coordinator_known(c, &f->known, err);
     st = announce(f, st, nothing, err);
@@ -273,13 +313,14 @@ static rad_status run_root(struct farm *f, rad_error *err) {
         return st;
     if (st == RAD_OK && !nothing) {
         if (f->size == 1) {
-            rad_wire_config m = {.backend = f->plan.backend,
+            rad_wire_config m = {.crash_tag = f->plan.crash_tag,
+                                 .identity = f->plan.identity,
+                                 .backend = f->plan.backend,
                                  .backend_version = f->plan.backend_version,
                                  .batch = f->plan.batch,
                                  .model_sha256 = f->plan.sha256,
                                  .graph_hash = f->plan.graph_hash};
-            rad_worker_opts o = worker_opts(f, &m);
-            st = start_agent(f, &a, &o, f->plan.crash_tag, err);
+            st = start_agent(f, &a, &m, err);
         }
         if (st == RAD_OK)
             st = coordinate(f, c, &a, err);
@@ -294,7 +335,12 @@ static rad_status run_root(struct farm *f, rad_error *err) {
 rad_status rad_farm_run(const rad_farm_opts *opts, rad_farm_outcome *ret, rad_error *err) {
     rad_farm_outcome out = {.is_root = true, .exit_code = RAD_EXIT_FAILED};
     struct farm f = {.opts = opts, .out = &out};
-    rad_status st = rad_transport_open(&f.t, err);
+    rad_error why = {0};
+    rad_status st = opts->spool_dir ? rad_shard_run(opts, &out, err) : rad_transport_open(&f.t, err);
+    if (opts->spool_dir) {
+        *ret = out;
+        return st;
+    }
     if (st != RAD_OK) {
         *ret = out;
         return st;
@@ -309,7 +355,12 @@ rad_status rad_farm_run(const rad_farm_opts *opts, rad_farm_outcome *ret, rad_er
         rad_log_configure(RAD_LOG_WARN, prefix);
     }
     rad_signals_install();
-    st = out.is_root ? run_root(&f, err) : run_worker(&f, err);
+    st = out.is_root ? run_root(&f, &why) : run_worker(&f, &why);
+    if (st != RAD_OK)
+        (void)rad_error_set(err, st, "%s", why.text);
+    rad_session_end(f.session, &out, st == RAD_OK ? out.exit_code : rad_status_exit_code(st), why.text);
+    rad_session_close(&f.session);
+    rad_journal_close(&f.journal);
     rad_signals_restore();
     rad_crash_restore();
     rad_plan_release(&f.plan);

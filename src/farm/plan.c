@@ -2,6 +2,7 @@
 #include "plan.h"
 
 #include "radcohort/prepare.h"
+#include "shard.h"
 #include "worker.h"
 
 #include <stdlib.h>
@@ -203,9 +204,22 @@ out:
     return st;
 }
 
+rad_run_info rad_plan_run_info(const rad_plan *p) {
+    return (rad_run_info){.job = p->job,
+                          .cohort = p->cohort,
+                          .manifest = p->manifest,
+                          .model = p->run_model,
+                          .backend = p->backend,
+                          .backend_version = p->backend_version,
+                          .precision = rad_precision_name(p->precision),
+                          .files_sha256 = p->files_sha256,
+                          .rules = RAD_RULES_REVISION};
+}
+
 rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err) {
     rad_status st = RAD_OK;
     rad_backend *be = NULL;
+    char *shared = NULL;
     rad_issues issues = {0};
     rad_cohort_opts co = {.allow_outside = o->allow_outside};
     st = rad_cohort_read(p->job->cohort_dir, &co, &p->cohort, &issues, err);
@@ -233,8 +247,18 @@ rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err
     }
     for (int i = 0; i < p->files->job.n_model; i++)
         RAD_TRY(p->files->job.model[i].folds > 0 ? describe_mean(p, i, err) : check_model(p, i, be, err));
-    RAD_TRY(rad_plan_files(p, err));
+    if (o->spool_dir) {
+        shared = rad_path_join(o->spool_dir, RAD_SHARD_PLAN);
+        st = shared ? rad_plan_files_shared(p, shared, err) : no_memory(err);
+        if (st != RAD_OK)
+            goto out;
+    } else {
+        RAD_TRY(rad_plan_files(p, err));
+    }
+    const rad_run_info info = rad_plan_run_info(p);
+    RAD_TRY(rad_store_identify(&info, p->identity, err));
 out:
+    free(shared);
     rad_backend_close(&be);
     rad_issues_release(&issues);
     return st;

@@ -29,6 +29,7 @@ typedef struct rad_plan {
     char crash_tag[RAD_CRASH_TAG]; /* once the run has begun */
     double *cost;                  /* [manifest->n_case], bytes of the case's files */
     char files_sha256[RAD_SHA256_HEX];
+    char identity[RAD_SHA256_HEX]; /* of the run */
 } rad_plan;
 
 /* The job alone, with the options on top of it: what every rank does. Issues go to stderr when `loud`. Errors: CONFIG, USAGE, NOTFOUND. */
@@ -37,10 +38,16 @@ rad_status rad_plan_read_job(const rad_farm_opts *o, bool loud, rad_plan *ret, r
  */
 rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err) RAD_MUST_CHECK;
 void rad_plan_release(rad_plan *p);
+/* What the plan says of a run; host, launch mode, command line, versions, ranks and threads are left to the caller. Borrows from `p`. */
+rad_run_info rad_plan_run_info(const rad_plan *p);
 
 /* One look at every image and mask that the manifest uses, each once: fills `cost`, and `files_sha256` from their paths, sizes and times of
  * change (or that they are missing). Part of rad_plan_complete. */
 rad_status rad_plan_files(rad_plan *p, rad_error *err) RAD_MUST_CHECK;
+
+/* The same for many processes that score parts of one run: the first to come writes what it found to `path`, the others take it from there
+ * without a look at the files, while job and tables are the same. Errors: as rad_plan_files, IO. */
+rad_status rad_plan_files_shared(rad_plan *p, const char *path, rad_error *err) RAD_MUST_CHECK;
 
 /* Packs cases as one LEASE message into *ret. index[k] is the position in `pending`. */
 rad_status rad_plan_pack_lease(const rad_plan *p, const rad_pending_case *pending, const int64_t *index, int64_t n, rad_buf *ret,

@@ -2,6 +2,7 @@
  * change tell whether a run over the same tables is still the same run. */
 #include "plan.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -88,5 +89,77 @@ out:
     free(bytes);
     free(used);
     free(mask);
+    return st;
+}
+
+/* ---------------------------------------------------------------- for many processes */
+
+#define MAX_SHARED ((size_t)1 << 30)
+
+static rad_status shared_head(const rad_plan *p, rad_buf *b, rad_error *err) {
+    return rad_buf_printf(b, err, "radcohort shard plan 1\njob %s\ncohort %s\ncases %" PRId64 "\nfiles ", p->job->sha256, p->cohort->sha256,
+                          p->manifest->n_case);
+}
+
+/* True when `text` is a plan that begins with `head`: fills in what it says. */
+static bool take_shared(rad_plan *p, const rad_buf *head, const char *text) {
+    if (strncmp(text, head->data, head->size) != 0 || strlen(text) < head->size + RAD_SHA256_HEX)
+        return false;
+    const char *at = text + head->size;
+    char sha[RAD_SHA256_HEX];
+    uint8_t bytes[RAD_SHA256_BYTES];
+    memcpy(sha, at, sizeof sha - 1);
+    sha[sizeof sha - 1] = 0;
+    at += sizeof sha - 1;
+    if (!rad_sha256_bytes(sha, bytes) || *at++ != '\n')
+        return false;
+    for (int64_t i = 0; i < p->manifest->n_case; i++) {
+        char *end;
+        p->cost[i] = strtod(at, &end);
+        if (end == at || *end != '\n')
+            return false;
+        at = end + 1;
+    }
+    if (*at)
+        return false;
+    memcpy(p->files_sha256, sha, sizeof sha);
+    return true;
+}
+
+static rad_status write_shared(const rad_plan *p, const rad_buf *head, const char *path, rad_error *err) {
+    rad_buf b;
+    rad_status st = RAD_OK;
+    rad_buf_init(&b, MAX_SHARED);
+    RAD_TRY(rad_buf_put(&b, head->data, head->size, err));
+    RAD_TRY(rad_buf_printf(&b, err, "%s\n", p->files_sha256));
+    for (int64_t i = 0; i < p->manifest->n_case; i++)
+        RAD_TRY(rad_buf_printf(&b, err, "%.17g\n", p->cost[i]));
+    st = rad_file_write_atomic_mode(path, 0600, b.data, b.size, err);
+out:
+    rad_buf_release(&b);
+    return st;
+}
+
+rad_status rad_plan_files_shared(rad_plan *p, const char *path, rad_error *err) {
+    rad_status st = RAD_OK;
+    char *text = NULL;
+    size_t size;
+    rad_buf head;
+    rad_buf_init(&head, 4096);
+    RAD_TRY(shared_head(p, &head, err));
+    p->cost = rad_calloc((size_t)p->manifest->n_case + 1, sizeof *p->cost);
+    if (!p->cost) {
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory for %" PRId64 " cases", p->manifest->n_case);
+        goto out;
+    }
+    if (rad_file_read(path, MAX_SHARED, &text, &size, NULL) == RAD_OK && take_shared(p, &head, text))
+        goto out;
+    free(p->cost);
+    p->cost = NULL;
+    RAD_TRY(rad_plan_files(p, err));
+    st = write_shared(p, &head, path, err);
+out:
+    free(text);
+    rad_buf_release(&head);
     return st;
 }

@@ -32,6 +32,9 @@ typedef enum rad_wire_kind {
     RAD_WIRE_FAULT,      /* worker: out of service, and why */
     RAD_WIRE_DRAIN,      /* coordinator: begin nothing more, give back what was not begun */
     RAD_WIRE_QUIT,       /* coordinator: leave */
+    RAD_WIRE_LEAVE,      /* coordinator: leave, and wait for nobody: a rank is lost */
+    RAD_WIRE_COMMITTED,  /* coordinator: so many of your results are committed */
+    RAD_WIRE_ALIVE,      /* worker: still here */
     RAD_WIRE_BYE         /* worker: last message */
 } rad_wire_kind;
 
@@ -47,6 +50,7 @@ typedef struct rad_wire_config {
     bool quit;         /* nothing to do: everybody leaves with RAD_OK */
     const char *job_sha256, *backend, *backend_version, *precision;
     const char *crash_tag; /* see crash.h */
+    const char *identity;  /* of the run */
     int64_t batch;
     int64_t n_known; /* keys of stored results, which follow in KNOWN messages of RAD_MAX_WIRE_KEYS, the last one of what is left */
     int64_t n_model;
@@ -124,7 +128,8 @@ rad_status rad_wire_put_lease(rad_buf *b, const rad_wire_lease *m, rad_error *er
 rad_status rad_wire_put_result(rad_buf *b, const rad_wire_result *m, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_wire_put_return(rad_buf *b, const rad_wire_cases *m, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_wire_put_fault(rad_buf *b, const rad_wire_fault *m, rad_error *err) RAD_MUST_CHECK;
-/* DRAIN, QUIT, BYE: nothing but the header. */
+rad_status rad_wire_put_committed(rad_buf *b, int64_t n, rad_error *err) RAD_MUST_CHECK;
+/* DRAIN, QUIT, LEAVE, ALIVE, BYE: nothing but the header. */
 rad_status rad_wire_put_signal(rad_buf *b, rad_wire_kind kind, rad_error *err) RAD_MUST_CHECK;
 
 /* Decoders: COMM when the bytes are not exactly one well-formed message of that kind; NOMEM. Strings and arrays belong to `a`. */
@@ -135,6 +140,7 @@ rad_status rad_wire_get_hello(const void *data, size_t size, rad_wire_arena *a, 
 rad_status rad_wire_get_lease(const void *data, size_t size, rad_wire_arena *a, rad_wire_lease *ret, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_wire_get_result(const void *data, size_t size, rad_wire_arena *a, rad_wire_result *ret, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_wire_get_return(const void *data, size_t size, rad_wire_arena *a, rad_wire_cases *ret, rad_error *err) RAD_MUST_CHECK;
+rad_status rad_wire_get_committed(const void *data, size_t size, int64_t *ret, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_wire_get_fault(const void *data, size_t size, rad_wire_arena *a, rad_wire_fault *ret, rad_error *err) RAD_MUST_CHECK;
 
 #endif

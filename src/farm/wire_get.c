@@ -187,6 +187,7 @@ rad_status rad_wire_get_config(const void *data, size_t size, rad_wire_arena *a,
     m.backend_version = get_text(&in);
     m.precision = get_text(&in);
     m.crash_tag = get_text(&in);
+    m.identity = get_text(&in);
     m.batch = get_range(&in, 0, INT32_MAX, "a batch limit out of range");
     m.n_known = get_range(&in, 0, RAD_MAX_KNOWN_KEYS, "too many keys of stored results");
     m.n_model = get_count(&in, RAD_MAX_MODELS, 8, "too many models");
@@ -378,6 +379,15 @@ rad_status rad_wire_get_return(const void *data, size_t size, rad_wire_arena *a,
     rad_status st = finish(&in);
     if (st == RAD_OK)
         *ret = m;
+    return st;
+}
+
+rad_status rad_wire_get_committed(const void *data, size_t size, int64_t *ret, rad_error *err) {
+    struct in in = begin(data, size, NULL, RAD_WIRE_COMMITTED, err);
+    int64_t n = get_range(&in, 0, INT64_MAX, "a negative count");
+    rad_status st = finish(&in);
+    if (st == RAD_OK)
+        *ret = n;
     return st;
 }
 

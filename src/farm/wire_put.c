@@ -73,6 +73,7 @@ rad_status rad_wire_put_config(rad_buf *b, const rad_wire_config *m, rad_error *
     put_text(&o, m->backend_version);
     put_text(&o, m->precision);
     put_text(&o, m->crash_tag);
+    put_text(&o, m->identity);
     put_int(&o, m->batch);
     put_int(&o, m->n_known);
     put_int(&o, m->n_model);
@@ -191,6 +192,12 @@ static void put_cases(struct out *o, const rad_wire_cases *m) {
 rad_status rad_wire_put_return(rad_buf *b, const rad_wire_cases *m, rad_error *err) {
     struct out o = begin(b, RAD_WIRE_RETURN, err);
     put_cases(&o, m);
+    return o.st;
+}
+
+rad_status rad_wire_put_committed(rad_buf *b, int64_t n, rad_error *err) {
+    struct out o = begin(b, RAD_WIRE_COMMITTED, err);
+    put_int(&o, n);
     return o.st;
 }
 

@@ -63,6 +63,7 @@ void rad_work_finish(rad_worker *w, struct work *k) {
         rad_worker_fail(w, st, &err, &one, 1);
     } else {
         pthread_mutex_lock(&w->lock);
+        rad_journal_put(w->journal, &m->b); /* in the order of sending */
         *w->out_end = m;
         w->out_end = &m->next;
         pthread_cond_broadcast(&w->done);
@@ -188,6 +189,7 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
     w->job = o->job;
     w->graph_hash = o->graph_hash;
     w->known = o->known;
+    w->journal = o->journal;
     w->precision = o->precision;
     w->batch = o->batch;
     w->threads = o->threads;

@@ -9,6 +9,7 @@
 
 #include "radcohort/infer.h"
 #include "radcohort/job.h"
+#include "journal.h"
 #include "wire.h"
 
 #define RAD_PREPARED_BUDGET ((size_t)512 << 20)
@@ -28,6 +29,7 @@ typedef struct rad_worker_opts {
     const char *const *model_sha256, *const *graph_hash; /* [job->n_model], as the coordinator found them */
     rad_precision precision;
     const rad_known *known; /* results that are stored and need not be computed, or NULL; outlives the worker */
+    rad_journal *journal;   /* keeps every result before it is handed out, or NULL; outlives the worker */
     int batch, threads;     /* >= 1 */
 } rad_worker_opts;
 

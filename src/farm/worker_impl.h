@@ -77,6 +77,7 @@ struct rad_worker {
     const rad_job *job;
     const char *const *graph_hash;
     const rad_known *known;
+    rad_journal *journal;
     rad_precision precision;
     int batch, threads, n_loader;
     rad_backend *backend;

@@ -219,12 +219,10 @@ static void unlink_lease(rad_sched *s, int64_t i) {
 }
 
 /* A lease came to nothing. */
-static void drop(rad_sched *s, int64_t i, bool guilty) {
+static void drop(rad_sched *s, int64_t i, bool guilty, bool suspect) {
     unlink_lease(s, i);
-    if (guilty) {
-        s->node[i].attempts++;
-        s->node[i].lost++;
-    }
+    s->node[i].attempts += guilty;
+    s->node[i].lost += guilty || suspect;
     if (s->node[i].attempts >= RAD_MAX_ATTEMPTS)
         quarantine(s, i);
     else
@@ -274,7 +272,7 @@ void rad_sched_return(rad_sched *s, int64_t index, int rank) {
         s->rank[rank].silent = false;
     if (index < 0 || index >= s->n || s->node[index].state != RAD_LEASE_LEASED || s->node[index].rank != rank)
         return;
-    drop(s, index, false);
+    drop(s, index, false, false);
 }
 
 int64_t rad_sched_rank_lost(rad_sched *s, int rank, bool guilty) {
@@ -286,10 +284,23 @@ int64_t rad_sched_rank_lost(rad_sched *s, int rank, bool guilty) {
         next = s->node[i].next;
         if (s->node[i].rank != rank)
             continue;
-        drop(s, i, guilty);
+        drop(s, i, guilty, false);
         n++;
     }
     return n;
+}
+
+int64_t rad_sched_rank_vanished(rad_sched *s, int rank) {
+    if (!rank_valid(s, rank))
+        return 0;
+    const int64_t held = s->rank[rank].held;
+    s->rank[rank].out = true;
+    for (int64_t i = s->leased_head, next; i >= 0; i = next) {
+        next = s->node[i].next;
+        if (s->node[i].rank == rank)
+            drop(s, i, held == 1, true);
+    }
+    return held;
 }
 
 int64_t rad_sched_expire(rad_sched *s, double now) {
@@ -299,7 +310,7 @@ int64_t rad_sched_expire(rad_sched *s, double now) {
         if (now < s->node[i].deadline)
             continue;
         s->rank[s->node[i].rank].silent = true;
-        drop(s, i, true);
+        drop(s, i, true, true);
         n++;
     }
     return n;

@@ -176,7 +176,9 @@ rad_status rad_tx_commit(struct rad_store *st, rad_error *err) {
     if (sqlite3_get_autocommit(st->db))
         return RAD_OK;
     rad_query q = rad_query_start(st, SQL_COMMIT);
-    return rad_query_exec(&q, err);
+    rad_status s = rad_query_exec(&q, err);
+    st->behind = st->behind || s == RAD_OK;
+    return s;
 }
 
 rad_status rad_tx_offer(struct rad_store *st, bool again, rad_error *err) {

@@ -26,11 +26,19 @@
 #define RAD_STORE_MAX_FRUITLESS 3
 #define RAD_STORE_ATTEMPTS_SPENT 1000
 
+/* A database on scratch is published that often, and never takes more than this share of the time. */
+#define RAD_STORE_PUBLISH_SECONDS 30.0
+#define RAD_STORE_PUBLISH_SHARE 20.0
+
 struct rad_lock;
 
 struct rad_store {
     sqlite3 *db;
-    char *path;
+    char *path;         /* as named by the user */
+    char *file;         /* on scratch, where it is really built, or NULL */
+    unsigned mode_bits; /* of the published file */
+    bool behind;        /* something was committed to scratch since the last publication */
+    double published, publish_cost;
     rad_store_mode mode;
     struct rad_lock *lock; /* writer only */
     struct {
@@ -107,9 +115,19 @@ void rad_lock_release(struct rad_lock **lock);
 /* True when another process holds it. */
 bool rad_lock_is_held(const char *path);
 
+/* ---- scratch.c: see rad_store_opts */
+
+/* Makes st->file, a copy of st->path when that is there. Errors: STORE, USAGE, NOMEM. */
+rad_status rad_scratch_begin(struct rad_store *st, const char *folder, unsigned mode, rad_error *err) RAD_MUST_CHECK;
+/* Publishes what is not, and removes st->file; when that fails it stays as FILE.unpublished. Before the database is closed. */
+void rad_scratch_end(struct rad_store *st);
+/* Copies what is committed over st->path; nothing without scratch, or while a transaction is open. Errors: STORE. */
+rad_status rad_scratch_publish(struct rad_store *st, rad_error *err) RAD_MUST_CHECK;
+/* The same when something is new and it is time. */
+rad_status rad_scratch_publish_due(struct rad_store *st, rad_error *err) RAD_MUST_CHECK;
+
 /* ---- parts of rad_store_begin_run and rad_store_finish_run, in files of their own */
 
-rad_status rad_run_identity(const rad_run_info *info, char ret_hex[RAD_SHA256_HEX], rad_error *err) RAD_MUST_CHECK;
 typedef struct rad_row_ids { /* database ids by position in the cohort's arrays */
     int64_t *center, *patient, *lesion, *image;
 } rad_row_ids;

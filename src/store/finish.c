@@ -341,6 +341,8 @@ rad_status rad_store_finish_run(rad_store *st, int64_t run, const rad_job *job, 
             s = set_state(st, run, "finished", err);
         if (s == RAD_OK)
             s = rad_tx_offer(st, false, err);
+        if (s == RAD_OK)
+            s = rad_scratch_publish(st, err);
         s = rad_tx_end(st, s);
     }
     if (s == RAD_OK) {

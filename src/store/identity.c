@@ -37,7 +37,7 @@ out:
     return st;
 }
 
-rad_status rad_run_identity(const rad_run_info *info, char ret_hex[RAD_SHA256_HEX], rad_error *err) {
+rad_status rad_store_identify(const rad_run_info *info, char ret_hex[RAD_SHA256_HEX], rad_error *err) {
     const rad_job *job = info->job;
     rad_status st = RAD_OK;
     rad_buf b;

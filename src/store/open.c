@@ -4,6 +4,7 @@
  * file, so that a new file and an old one go the same way. The journal is DELETE: WAL needs shared memory, which network file systems do
  * not have, and a run's file often lies on one. */
 #include "db.h"
+#include "place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,14 +36,14 @@ static const char SQL_SETTINGS[] =
 static const char SQL_WRITER[] = "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;";
 static const char SQL_READER[] = "PRAGMA query_only = ON;";
 
-static rad_status make_file(const char *path, rad_error *err) {
+static rad_status make_file(const char *path, unsigned mode, rad_error *err) {
     rad_status st = RAD_OK;
     char *dir = rad_path_dir(path);
     if (!dir)
         return rad_error_set(err, RAD_E_NOMEM, "out of memory opening '%s'", path);
     RAD_TRY(rad_mkdirs(dir, err));
-    /* Scores of patients: for the owner alone, whatever the umask. The journal takes the same mode. */
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    /* Scores of patients: for the owner alone unless the caller says otherwise. The journal takes the same mode. */
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
     if (fd >= 0)
         (void)close(fd);
     else if (errno != EEXIST)
@@ -121,6 +122,12 @@ static rad_status migrate(struct rad_store *st, int64_t from, rad_error *err) {
 }
 
 rad_status rad_store_open(const char *path, rad_store_mode mode, rad_store **ret, rad_error *err) {
+    return rad_store_open_opts(path, mode, NULL, ret, err);
+}
+
+rad_status rad_store_open_opts(const char *path, rad_store_mode mode, const rad_store_opts *o, rad_store **ret, rad_error *err) {
+    const unsigned bits = o && o->file_mode ? o->file_mode : 0600;
+    const char *scratch = o && mode == RAD_STORE_WRITE ? o->scratch : NULL;
     rad_status st = RAD_OK;
     struct stat sb;
     rad_store *db = NULL;
@@ -135,11 +142,16 @@ rad_status rad_store_open(const char *path, rad_store_mode mode, rad_store **ret
     }
     db->mode = mode;
     if (mode == RAD_STORE_WRITE) {
-        RAD_TRY(make_file(path, err));
+        RAD_TRY(make_file(path, bits, err));
         RAD_TRY(rad_lock_take(path, &db->lock, err));
+        if (scratch)
+            RAD_TRY(rad_scratch_begin(db, scratch, bits, err));
+        else
+            RAD_TRY(rad_place_probe_locks(path, err));
     }
     /* Readers open for writing too, where they may, so that they can roll back the journal of a writer that was killed. */
-    int rc = sqlite3_open_v2(path, &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int rc =
+        sqlite3_open_v2(db->file ? db->file : path, &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (rc != SQLITE_OK) {
         st = rad_sql_fail(db, rc, "opening it", err);
         goto out;
@@ -183,8 +195,13 @@ void rad_store_close(rad_store **st) {
         return;
     for (int i = 0; i < db->n_cache; i++)
         (void)sqlite3_finalize(db->cache[i].stmt);
+    if (db->file && db->db && !sqlite3_get_autocommit(db->db))
+        (void)sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
+    if (db->db)
+        rad_scratch_end(db);
     (void)sqlite3_close_v2(db->db); /* an open transaction is rolled back: only what was flushed counts */
     rad_lock_release(&db->lock);
+    free(db->file);
     free(db->image_id);
     free(db->run_model_id);
     free(db->file_model_id);

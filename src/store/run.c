@@ -181,7 +181,7 @@ rad_status rad_store_begin_run(rad_store *st, const rad_run_info *info, int64_t 
     char identity[RAD_SHA256_HEX];
     if ((s = rad_store_flush(st, err)) != RAD_OK) /* a failure below must not take another run's results along */
         return s;
-    if ((s = rad_run_identity(info, identity, err)) != RAD_OK || (s = make_room(st, info, err)) != RAD_OK)
+    if ((s = rad_store_identify(info, identity, err)) != RAD_OK || (s = make_room(st, info, err)) != RAD_OK)
         return s;
     if ((s = rad_tx_begin(st, err)) != RAD_OK)
         return s;
@@ -307,11 +307,14 @@ rad_status rad_store_stop_run(rad_store *st, int64_t run, rad_error *err) {
     }
     if (s == RAD_OK)
         s = rad_tx_offer(st, false, err);
+    if (s == RAD_OK)
+        s = rad_scratch_publish(st, err);
     return rad_tx_end(st, s);
 }
 
 rad_status rad_store_flush(rad_store *st, rad_error *err) {
     if (st->failed)
         return rad_tx_begin(st, err); /* says why */
-    return rad_tx_end(st, rad_tx_offer(st, true, err));
+    rad_status s = rad_tx_offer(st, true, err);
+    return rad_tx_end(st, s == RAD_OK ? rad_scratch_publish_due(st, err) : s);
 }

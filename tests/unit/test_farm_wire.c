@@ -89,6 +89,7 @@ static rad_buf config_bytes(void) {
                          .backend_version = "ref 1",
                          .precision = "fp32",
                          .crash_tag = "0a 3",
+                         .identity = "1d",
                          .batch = 8,
                          .n_known = 70000,
                          .n_model = 2,
@@ -154,6 +155,7 @@ static rad_status decode(const void *p, size_t n) {
         rad_wire_result r;
         rad_wire_cases ret;
         rad_wire_fault f;
+        int64_t committed;
         switch (kind) {
         case RAD_WIRE_CONFIG:
             st = rad_wire_get_config(p, n, &a, &c, NULL);
@@ -176,8 +178,13 @@ static rad_status decode(const void *p, size_t n) {
         case RAD_WIRE_FAULT:
             st = rad_wire_get_fault(p, n, &a, &f, NULL);
             break;
+        case RAD_WIRE_COMMITTED:
+            st = rad_wire_get_committed(p, n, &committed, NULL);
+            break;
         case RAD_WIRE_DRAIN:
         case RAD_WIRE_QUIT:
+        case RAD_WIRE_LEAVE:
+        case RAD_WIRE_ALIVE:
         case RAD_WIRE_BYE:
             break;
         }
@@ -248,6 +255,14 @@ static void small_round_trips(void **state) {
     assert_string_equal(c.graph_hash[1], "g1");
     assert_string_equal(c.backend_version, "ref 1");
     assert_string_equal(c.crash_tag, "0a 3");
+    assert_string_equal(c.identity, "1d");
+    rad_buf told = start();
+    int64_t n = 0;
+    assert_ok(rad_wire_put_committed(&told, 77, &err));
+    assert_ok(rad_wire_get_committed(told.data, told.size, &n, &err));
+    assert_int_equal(n, 77);
+    assert_fails(rad_wire_get_committed(told.data, told.size - 1, &n, &err), RAD_E_COMM, "ends early");
+    rad_buf_release(&told);
     rad_wire_hello h;
     assert_fails(rad_wire_get_hello(b.data, b.size, &a, &h, &err), RAD_E_COMM, "another kind");
     rad_buf_release(&b);

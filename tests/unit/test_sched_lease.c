@@ -48,6 +48,37 @@ static void second_result_is_ignored(void **state) {
     rad_sched_destroy(&s);
 }
 
+/* A rank that falls silent with several cases makes suspects of them, and condemns nobody; one that it held alone counts. */
+static void vanished_rank(void **state) {
+    (void)state;
+    double cost[] = {3, 2, 1};
+    rad_sched *s = make(cost, NULL, 3, 5, &NO_DEADLINE);
+    int64_t got[3];
+    assert_int_equal(rad_sched_lease(s, 0, 2, 0, got), 2);
+    assert_int_equal(rad_sched_rank_vanished(s, 0), 2);
+    assert_true(rad_sched_attempts(s, 0) == 0 && rad_sched_attempts(s, 1) == 0);
+    assert_false(rad_sched_rank_usable(s, 0));
+    assert_int_equal(rad_sched_lease(s, 1, 3, 0, got), 1); /* the one that nobody suspects; suspects go alone */
+    assert_int_equal(got[0], 2);
+    assert_true(rad_sched_complete(s, 2, 1));
+    for (int r = 1; r < 3; r++) { /* case 0 takes two ranks more */
+        assert_int_equal(rad_sched_lease(s, r, 3, 0, got), 1);
+        assert_int_equal(got[0], r == 1 ? 0 : 1);
+        if (r == 2)
+            assert_true(rad_sched_complete(s, 1, 2));
+        else
+            assert_int_equal(rad_sched_rank_vanished(s, r), 1);
+    }
+    assert_int_equal(rad_sched_attempts(s, 0), 1);
+    assert_int_equal(rad_sched_lease(s, 3, 3, 0, got), 1);
+    assert_int_equal(rad_sched_rank_vanished(s, 3), 1);
+    assert_int_equal(rad_sched_take_quarantined(s, 3, got), 1);
+    assert_int_equal(got[0], 0);
+    assert_int_equal(rad_sched_rank_vanished(s, 4), 0);
+    assert_int_equal(rad_sched_rank_vanished(s, 99), 0);
+    rad_sched_destroy(&s);
+}
+
 static void quarantined_after_two_losses(void **state) {
     (void)state;
     double cost[] = {1, 2, 3};
@@ -349,9 +380,14 @@ static void random_walks(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest t[] = {cmocka_unit_test(largest_first_then_index),     cmocka_unit_test(second_result_is_ignored),
-                                   cmocka_unit_test(quarantined_after_two_losses), cmocka_unit_test(lost_twice_goes_alone_in_the_farm),
-                                   cmocka_unit_test(given_back_does_not_count),    cmocka_unit_test(deadline_grows_with_cost),
-                                   cmocka_unit_test(bad_sizes_and_memory),         cmocka_unit_test(random_walks)};
+    const struct CMUnitTest t[] = {cmocka_unit_test(largest_first_then_index),
+                                   cmocka_unit_test(second_result_is_ignored),
+                                   cmocka_unit_test(quarantined_after_two_losses),
+                                   cmocka_unit_test(vanished_rank),
+                                   cmocka_unit_test(lost_twice_goes_alone_in_the_farm),
+                                   cmocka_unit_test(given_back_does_not_count),
+                                   cmocka_unit_test(deadline_grows_with_cost),
+                                   cmocka_unit_test(bad_sizes_and_memory),
+                                   cmocka_unit_test(random_walks)};
     return cmocka_run_group_tests(t, NULL, NULL);
 }

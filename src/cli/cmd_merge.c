@@ -1,0 +1,84 @@
+/* cmd_merge.c: `radcohort merge`: results of shards into the database of their job. */
+#include <inttypes.h>
+
+#include "cli.h"
+#include "outcome.h"
+
+static int print_json(const rad_command *self, const rad_farm_outcome *o) {
+    rad_error err = {0};
+    const rad_farm_merge *m = &o->merge;
+    json_t *j = rad_run_outcome_json(o);
+    json_t *merge = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "files", (json_int_t)m->files, "complete", (json_int_t)m->complete,
+                              "damaged", (json_int_t)m->damaged, "foreign", (json_int_t)m->foreign, "records", (json_int_t)m->records,
+                              "cases", (json_int_t)m->cases);
+    const bool ok =
+        j && merge && json_object_set(j, "merge", merge) == 0 && json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0;
+    printf("\n");
+    json_decref(merge);
+    json_decref(j);
+    return ok ? o->exit_code : rad_cli_fail(self, rad_error_set(&err, RAD_E_IO, "cannot write the outcome as JSON"), &err);
+}
+
+static int run(int argc, char **argv) {
+    const rad_command *self = &rad_command_merge;
+    const char *place[2] = {NULL, NULL}, *database = NULL, *scratch = NULL, *status = NULL;
+    bool allow_outside = false, as_json = false;
+    const rad_option option[] = {
+        {"--db", false, &database, NULL},
+        {"--scratch", false, &scratch, NULL},
+        {"--status", false, &status, NULL},
+        {"--json", true, NULL, &as_json},
+        {"--allow-outside", true, NULL, &allow_outside},
+        {NULL, false, NULL, NULL},
+    };
+    int n = 0;
+    rad_error err = {0};
+    rad_farm_outcome o = {.is_root = true, .exit_code = RAD_EXIT_FAILED};
+    rad_status st = rad_cli_parse(self, argc, argv, option, place, 2, &n);
+    if (st != RAD_OK)
+        return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
+    if (n < 2)
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "a job file and the folder of its shards are needed: radcohort merge JOB DIR"));
+    const rad_farm_opts opts = {.job_path = place[0],
+                                .database = database,
+                                .scratch = scratch,
+                                .status = status,
+                                .allow_outside = allow_outside,
+                                .quiet = true,
+                                .merge_dir = place[1],
+                                .merge_only = true,
+                                .command_line = "radcohort merge"};
+    RAD_TRY(rad_farm_run(&opts, &o, &err));
+    if (as_json)
+        return print_json(self, &o);
+    const rad_farm_merge *m = &o.merge;
+    printf("%" PRId64 " file%s of %" PRId64 " results (%" PRId64 " complete, %" PRId64 " cut off, %" PRId64 " of other runs); %" PRId64
+           " cases got theirs from them\n",
+           m->files, m->files == 1 ? "" : "s", m->records, m->complete, m->damaged, m->foreign, m->cases);
+    rad_run_print_outcome(&o);
+out:
+    return st == RAD_OK ? o.exit_code : rad_cli_fail(self, st, &err);
+}
+
+const rad_command rad_command_merge = {
+    .name = "merge",
+    .usage = "JOB DIR [--db FILE] [--scratch DIR] [--status FILE] [--allow-outside] [--json]",
+    .summary = "takes the results of shards (radcohort run --spool) into the job's database",
+    .help = "DIR is the folder that the shards wrote to. Job, tables, image files, weights and engine must be those of the shards: files "
+            "of another\n"
+            "run are left out and told. Merging again, or while shards still work, changes nothing that is there. What is cut off at the "
+            "end of a\n"
+            "file (a shard was killed) is left out; start that shard again, or 'radcohort run JOB' to compute what is left here.\n\n"
+            "  --db FILE         database (default: the job's, else results/NAME.sqlite)\n"
+            "  --scratch DIR     build the database on a disk of this node and publish it at the end\n"
+            "  --status FILE     status file (default: DATABASE.status.json)\n"
+            "  --allow-outside   image paths may leave the cohort folder\n"
+            "  --json            the outcome as JSON on standard output\n\n"
+            "Exit status: 0 all cases have their result, 3 the same with exclusions, 4 some are still to be done, 1 failed, 2 invalid "
+            "input.\n\n"
+            "example:\n"
+            "  radcohort run jobs/demo.yaml --spool results/demo.shards --shard 1/2\n"
+            "  radcohort run jobs/demo.yaml --spool results/demo.shards --shard 2/2\n"
+            "  radcohort merge jobs/demo.yaml results/demo.shards\n",
+    .run = run,
+};
