@@ -37,12 +37,13 @@ static rad_status find_programs(char self[MAX_PATH], char mpirun[MAX_PATH], rad_
 
 /* mpirun -n N SELF run ... --status FILE; `given`: whether the caller's arguments have it. */
 static char **make_arguments(int argc, char **argv, char *count, char *self, char *mpirun, char *status, bool given) {
-    static char crowd[] = "--oversubscribe", n[] = "-n", option[] = "--status";
+    static char quiet[] = "-q", crowd[] = "--oversubscribe", n[] = "-n", option[] = "--status";
     char **out = rad_calloc((size_t)argc + 16, sizeof *out);
     int k = 0;
     if (!out)
         return NULL;
     out[k++] = mpirun;
+    out[k++] = quiet; /* of what it says about exit statuses: ours are no failures */
     out[k++] = crowd; /* the coordinator needs no core of its own */
     out[k++] = n;
     out[k++] = count;
