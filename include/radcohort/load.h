@@ -96,8 +96,8 @@ typedef struct rad_image_file rad_image_file;
  * size, inode and times of change is taken for the same: its content hash is then known without reading it. */
 rad_status rad_image_file_open(const char *path, const rad_restart_cache *cache, rad_image_file **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_image_file_close(rad_image_file **f);
-const rad_image_info *rad_image_file_info(const rad_image_file *f); /* `warning` is complete once something was read */
-/* rad_volume.content, reading (not inflating) the file when it is not known yet. Errors: IO, LIMIT, NOMEM. */
+const rad_image_info *rad_image_file_info(const rad_image_file *f); /* `warning` is complete once its content is known */
+/* rad_volume.content, reading (not inflating, where its ends fit) the file when it is not known yet. Errors: as rad_image_file_read. */
 rad_status rad_image_file_content(rad_image_file *f, char ret[RAD_XXH128_HEX], rad_error *err) RAD_MUST_CHECK;
 /* Slices plane0 <= z < plane1 along the third stored axis of the first frame; (0, -1): all voxels there are. Inflates no further than the
  * last one, beginning at the nearest place remembered. *ret may hold more than was asked for (pairs and stills are read whole).

@@ -159,15 +159,22 @@ out:
     return st;
 }
 
+static rad_status say_rest(rad_image_file *f, rad_error *err) {
+    rad_status st = RAD_OK;
+    if (!f->said && f->memory.rest > 0)
+        st = rad_header_warn(&f->o.warning, err, "%llu bytes behind the voxels are not used", (unsigned long long)f->memory.rest);
+    f->said = true;
+    return st == RAD_OK ? rad_opened_warning(&f->o, err) : st;
+}
+
 rad_status rad_image_file_content(rad_image_file *f, char ret[RAD_XXH128_HEX], rad_error *err) {
     rad_status st = RAD_OK;
     rad_volume *v = NULL;
     if (!f->hashed && (f->still || f->o.info.pair)) { /* small, or in two files: read as a whole */
         RAD_TRY(rad_image_file_read(f, 0, -1, false, &v, err));
     } else if (!f->hashed) {
-        RAD_TRY(rad_stream_hash_rest(f->o.data, err));
-        RAD_TRY(check_unchanged(f, err));
-        keep_content(f);
+        RAD_TRY(finish(f, false, err));
+        RAD_TRY(say_rest(f, err));
         RAD_TRY(rad_stream_rewind(f->o.data, err));
     }
     memcpy(ret, f->memory.content, sizeof f->memory.content);
@@ -242,14 +249,6 @@ static rad_status read_range(rad_image_file *f, size_t first, size_t end, uint8_
         RAD_TRY(mark(f, err));
 out:
     return st;
-}
-
-static rad_status say_rest(rad_image_file *f, rad_error *err) {
-    rad_status st = RAD_OK;
-    if (!f->said && f->memory.rest > 0)
-        st = rad_header_warn(&f->o.warning, err, "%llu bytes behind the voxels are not used", (unsigned long long)f->memory.rest);
-    f->said = true;
-    return st == RAD_OK ? rad_opened_warning(&f->o, err) : st;
 }
 
 /* What was learnt, for another night. */
