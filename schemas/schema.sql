@@ -230,6 +230,13 @@ CREATE TABLE run_patient (
     PRIMARY KEY (run_id, patient_id)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE unselected_patient (
+    run_id     INTEGER NOT NULL REFERENCES run,
+    patient_id INTEGER NOT NULL REFERENCES patient,
+    reason     TEXT NOT NULL,
+    PRIMARY KEY (run_id, patient_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE manifest (
     case_id     INTEGER PRIMARY KEY,
     run_id      INTEGER NOT NULL REFERENCES run,

@@ -145,6 +145,8 @@ typedef struct rad_manifest {
     rad_unused_image *unused;
     int64_t first_fold[RAD_MAX_MODELS]; /* number of the first file of each model with folds: 0 or 1 */
     rad_case_input no_fold;             /* what stands in the way of a patient without a fold */
+    const char **unselected; /* per patient: why the job is not about it, or NULL */
+    int64_t n_unselected;
     void *arena;
 } rad_manifest;
 
@@ -157,6 +159,8 @@ typedef struct rad_manifest {
  * there are any); more than one such study is ambiguous. Within the study an image that names the lesion wins over one that serves all. For
  * unit patient every study with an image of the job's sequences is a case; a patient without one is a case that cannot be scored.
  * `why` is one sentence; details of the single case stand in parentheses at its end.
+ *
+ * Patients whom the job's `select` leaves out have no case; their labels and readings are not looked at.
  *
  * A label that decides a case and is not among the job's classes is a mistake: all of them become issues, and the call returns CONFIG. */
 rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manifest **ret, rad_issues *issues,

@@ -23,6 +23,8 @@ extern "C" {
 #define RAD_MAX_INPUTS 32
 #define RAD_MAX_MODELS 64
 #define RAD_MAX_CLASSES 64
+#define RAD_MAX_SELECTS 8
+#define RAD_MAX_SELECT_VALUES 64
 #define RAD_MAX_POINTS 32 /* operating points */
 #define RAD_MAX_FOLDS 100
 #define RAD_MAX_MODEL_FILES 1024 /* of one job, each fold's counted */
@@ -215,6 +217,13 @@ typedef struct rad_endpoint {
 /* What was divided at random when the data were split into training and test. */
 typedef enum rad_split { RAD_SPLIT_PATIENT, RAD_SPLIT_LESION, RAD_SPLIT_IMAGE } rad_split;
 
+/* Which patients a job is about: those whose `column` of patients.tsv is one of the values. */
+typedef struct rad_select {
+    char *column;
+    int n_value;
+    char *value[RAD_MAX_SELECT_VALUES];
+} rad_select;
+
 typedef struct rad_job {
     char *name;
     char *path;                  /* of the job file */
@@ -222,7 +231,9 @@ typedef struct rad_job {
     char sha256[RAD_SHA256_HEX]; /* of text */
     char *cohort_dir;            /* resolved */
     char *database;              /* resolved, or NULL: results/NAME.sqlite in the working directory */
-    rad_unit case_unit;          /* `unit`: what is scored as one case, lesion or patient */
+    int n_select;
+    rad_select select[RAD_MAX_SELECTS]; /* all must hold; none: every patient */
+    rad_unit case_unit;                 /* `unit`: what is scored as one case, lesion or patient */
     int n_class;
     char *class_name[RAD_MAX_CLASSES]; /* order of the network's outputs; values of the label column */
     int positive;                      /* class index whose score is stored for two-class jobs; -1 for more classes */

@@ -291,7 +291,7 @@ static rad_status count_patients(check *k, rad_error *err) {
     for (int64_t i = 0; i < k->manifest->n_case; i++)
         seen[k->manifest->item[i].patient] = true;
     for (int64_t i = 0; i < k->cohort->n_patient; i++)
-        k->n_no_case += !seen[i];
+        k->n_no_case += !seen[i] && !k->manifest->unselected[i];
     free(seen);
     return RAD_OK;
 }

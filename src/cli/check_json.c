@@ -131,6 +131,7 @@ static void cohort_json(json_t *root, const check *k, bool *ok) {
     set(o, "images", json_integer(k->cohort->n_image), ok);
     set(o, "lesions", json_integer(k->cohort->n_lesion), ok);
     set(o, "readings", json_integer(k->cohort->n_reading), ok);
+    set(o, "unselected_patients", json_integer(k->manifest ? k->manifest->n_unselected : 0), ok);
     set(root, "cohort", o, ok);
 }
 

@@ -45,6 +45,9 @@ static void print_head(const check *k) {
     (void)printf("cases    %" PRId64 " (one per %s): %" PRId64 " can be scored by every model, %" PRId64 " %s not\n", n,
                  job->case_unit == RAD_UNIT_LESION ? "lesion" : "patient and study", n - k->n_excluded, k->n_excluded,
                  k->n_excluded == 1 ? "does" : "do");
+    if (k->manifest->n_unselected > 0)
+        (void)printf("         %" PRId64 " patient%s not selected by the job\n", k->manifest->n_unselected,
+                     plural(k->manifest->n_unselected));
     if (k->n_no_case > 0)
         (void)printf("         %" PRId64 " patient%s without a case\n", k->n_no_case, plural(k->n_no_case));
 }

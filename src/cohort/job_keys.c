@@ -183,9 +183,18 @@ static const key_def cam_keys[] = {
     {.name = NULL}};
 static const key_group cam_group = {"cam", cam_keys};
 
+static const key_def select_keys[] = {
+    [SELECT_COLUMN] = {.name = "column", .kind = KEY_TEXT, .required = true, .example = "set"},
+    [SELECT_VALUES] = {.name = "values", .kind = KEY_TEXTS, .required = true, .min_items = 1, .max_items = RAD_MAX_SELECT_VALUES,
+                       .example = "[validation]"},
+    {.name = NULL}};
+static const key_group select_group = {"select", select_keys};
+
 static const key_def job_keys[] = {
     [JOB_NAME] = {.name = "job", .kind = KEY_NAME, .required = true, .example = "liver-mri"},
     [JOB_COHORT] = {.name = "cohort", .kind = KEY_TEXT, .required = true, .example = "../cohort"},
+    [JOB_SELECT] = {.name = "select", .kind = KEY_MAPS, .min_items = 1, .max_items = RAD_MAX_SELECTS,
+                    .example = "[{column: set, values: [validation]}]", .group = &select_group},
     [JOB_DATABASE] = {.name = "database", .kind = KEY_TEXT, .example = "../results/liver-mri.sqlite"},
     [JOB_UNIT] = {.name = "unit", .kind = KEY_WORD, .required = true, .words = unit_words, .example = "lesion"},
     [JOB_CLASSES] = {.name = "classes", .kind = KEY_TEXTS, .required = true, .min_items = 2, .max_items = RAD_MAX_CLASSES,

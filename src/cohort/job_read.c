@@ -266,6 +266,7 @@ static void read_root(yaml_reader *r, const yaml_node_t *node, const char *dir, 
     yaml_get_text(r, v[JOB_NAME], &k[JOB_NAME], &wn, &job->name);
     read_path(r, v[JOB_COHORT], &k[JOB_COHORT], &root, dir, &job->cohort_dir);
     read_path(r, v[JOB_DATABASE], &k[JOB_DATABASE], &root, dir, &job->database);
+    job_read_select(r, v[JOB_SELECT], &root, job);
     job->case_unit = RAD_UNIT_LESION;
     if (v[JOB_UNIT] && yaml_get_word(r, v[JOB_UNIT], &k[JOB_UNIT], &wu, &unit))
         job->case_unit = unit == 0 ? RAD_UNIT_LESION : RAD_UNIT_PATIENT;

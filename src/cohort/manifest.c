@@ -8,6 +8,7 @@
 #include "arena.h"
 #include "radcohort/cohort.h"
 #include "radcohort/folds.h"
+#include "select.h"
 #include "strmap.h"
 #include "utf8.h"
 
@@ -41,16 +42,6 @@ typedef struct builder {
     found *own, *shared;                       /* per sequence, of the current case: images that name the lesion; images that name none */
     int64_t cap_case, n_patient_label, n_call; /* labels and calls that are no class, only counted */
 } builder;
-
-void rad_manifest_destroy(rad_manifest **m) {
-    if (!m || !*m)
-        return;
-    free((*m)->item);
-    free((*m)->unused);
-    arena_destroy((*m)->arena);
-    free(*m);
-    *m = NULL;
-}
 
 static const char *table_path(const rad_cohort *c, int table) {
     return c->file[table] ? c->file[table] : c->dir ? c->dir : "";
@@ -483,7 +474,11 @@ static rad_status add_cases(builder *b, rad_error *err) {
     int64_t at = 0;
     for (int64_t p = 0; p < c->n_patient; p++) {
         rad_status st = RAD_OK;
-        if (b->job->case_unit == RAD_UNIT_PATIENT) {
+        if (b->m->unselected[p]) {
+            b->m->n_unselected++;
+            while (at < c->n_lesion && b->lesion[at].patient == p)
+                at++;
+        } else if (b->job->case_unit == RAD_UNIT_PATIENT) {
             st = add_patient_cases(b, p, err);
         } else {
             int64_t first = at;
@@ -502,7 +497,7 @@ static rad_status add_cases(builder *b, rad_error *err) {
             return st;
     }
     for (int64_t i = 0; i < c->n_reading; i++)
-        b->n_call += c->reading[i].call && class_of(b->job, c->reading[i].call) < 0;
+        b->n_call += !b->m->unselected[c->reading[i].patient] && c->reading[i].call && class_of(b->job, c->reading[i].call) < 0;
     if (b->n_patient_label > 0)
         rad_issues_add(b->issues, RAD_SEVERITY_WARNING, patients, 0, "label",
                        "%" PRId64 " patient%s a label that is no class of the job: left "
@@ -518,6 +513,8 @@ static rad_status add_cases(builder *b, rad_error *err) {
 
 static char *unused_why(builder *b, int64_t image) {
     const rad_image *i = &b->c->image[image];
+    if (b->m->unselected[i->patient])
+        return arena_printf(b->arena, "its patient is %s", b->m->unselected[i->patient]);
     if (b->image_sequence[image] < 0) {
         const char *near = NULL;
         for (int k = 0; k < b->n_sequence && !near; k++)
@@ -576,8 +573,9 @@ static void builder_release(builder *b) {
 
 static rad_status no_case(builder *b, rad_error *err) {
     bool lesion = b->job->case_unit == RAD_UNIT_LESION;
-    const char *why =
-        lesion ? "the job's unit is lesion and no patient has one: list lesions, or set unit: patient" : "there is no patient";
+    const char *why = b->m->n_unselected == b->c->n_patient && b->m->n_unselected > 0 ? "the job's 'select' leaves no patient"
+                      : lesion ? "the job's unit is lesion and no patient has one: list lesions, or set unit: patient"
+                               : "there is no patient";
     rad_issues_add(b->issues, RAD_SEVERITY_ERROR, table_path(b->c, lesion ? RAD_TABLE_LESIONS : RAD_TABLE_PATIENTS), 0, NULL, "no case: %s",
                    why);
     return rad_error_set(err, RAD_E_CONFIG, "no case in cohort '%s': %s", b->c->dir ? b->c->dir : "", why);
@@ -594,6 +592,11 @@ rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manif
         goto out;
     }
     b.m->arena = b.arena;
+    RAD_TRY(rad_select_patients(c, job, b.arena, &b.m->unselected, issues, err));
+    if (issues->n_error > before) {
+        st = rad_error_set(err, RAD_E_CONFIG, "the job's 'select' does not fit cohort '%s'", c->dir ? c->dir : "");
+        goto out;
+    }
     RAD_TRY(index_sequences(&b, err));
     RAD_TRY(index_places(&b, err));
     RAD_TRY(add_cases(&b, err));

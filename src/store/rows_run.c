@@ -25,6 +25,7 @@ static const char SQL_MODEL_FILE[] =
 static const char SQL_POINT[] = "INSERT INTO operating_point (run_id, position, point, threshold, origin) VALUES (?1, ?2, ?3, ?4, 'fixed')";
 static const char SQL_RUN_PATIENT[] =
     "INSERT INTO run_patient (run_id, patient_id, center_id, cohort, class_index, fold) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+static const char SQL_UNSELECTED[] = "INSERT INTO unselected_patient (run_id, patient_id, reason) VALUES (?1, ?2, ?3)";
 static const char SQL_CASE[] =
     "INSERT INTO manifest (run_id, position, patient_id, lesion_id, study, class_index) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING case_id";
 static const char SQL_WORK[] = "INSERT INTO work (case_id, state, attempts, lost, interrupted) VALUES (?1, ?2, 0, 0, 0)";
@@ -185,12 +186,24 @@ static rad_status patient_labels(const rad_run_info *info, int **ret, rad_error 
     return RAD_OK;
 }
 
+static rad_status put_unselected(struct rad_store *st, int64_t run, int64_t patient, const char *why, rad_error *err) {
+    rad_query q = rad_query_start(st, SQL_UNSELECTED);
+    rad_bind_int(&q, run);
+    rad_bind_int(&q, patient);
+    rad_bind_text(&q, why);
+    return rad_query_exec(&q, err);
+}
+
 static rad_status put_patients(struct rad_store *st, const rad_run_info *info, int64_t run, const rad_row_ids *ids, rad_error *err) {
     const rad_cohort *c = info->cohort;
     int *label = NULL;
     rad_status s = patient_labels(info, &label, err);
     for (int64_t i = 0; i < c->n_patient && s == RAD_OK; i++) {
         const rad_patient *p = &c->patient[i];
+        if (info->manifest->unselected && info->manifest->unselected[i]) {
+            s = put_unselected(st, run, ids->patient[i], info->manifest->unselected[i], err);
+            continue;
+        }
         rad_query q = rad_query_start(st, SQL_RUN_PATIENT);
         rad_bind_int(&q, run);
         rad_bind_int(&q, ids->patient[i]);

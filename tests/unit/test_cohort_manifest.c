@@ -266,6 +266,38 @@ static void large(void **state) {
     rad_buf_release(&images);
 }
 
+#define SELECT "select:\n  - {column: set, values: [validation, external]}\n  - {column: sex, values: [F]}\n"
+#define SETS                                                                                                                               \
+    "patient\tcenter\tlabel\tsex\tset\nP1\tA\tno class\tF\ttraining\nP2\tA\tbenign\tF\tvalidation\n"                                       \
+    "P3\tA\tbenign\tM\tvalidation\nP4\tA\tbenign\tF\t\n"
+
+static void only_selected_patients_have_cases(void **state) {
+    (void)state;
+    fixture f;
+    build(&f, SELECT TWO, SETS,
+          "patient\tlesion\tlabel\tbox\nP1\tL1\tno class\t" BOX "\nP2\tL1\tbenign\t" BOX "\nP3\tL1\tbenign\t" BOX "\n",
+          "patient\tsequence\tpath\nP1\tT2\ta.nii\nP2\tT2\tb.nii\nP2\tDWI\tc.nii\n");
+    assert_case(&f, 0, RAD_OK, 1, 2, NULL); /* labels of patients left out are not looked at */
+    assert_int_equal(f.manifest->n_case, 1);
+    assert_int_equal(f.manifest->item[0].patient, 1);
+    assert_int_equal(f.manifest->n_unselected, 3);
+    assert_string_equal(f.manifest->unselected[0], "not selected: column 'set' is 'training'");
+    assert_null(f.manifest->unselected[1]);
+    assert_string_equal(f.manifest->unselected[2], "not selected: column 'sex' is 'M'");
+    assert_string_equal(f.manifest->unselected[3], "not selected: column 'set' is empty");
+    assert_unused(&f, 0, 0, "its patient is not selected");
+    assert_int_equal(f.issues.n_error, 0);
+    bool told = false; /* a value that nobody has */
+    for (size_t i = 0; i < f.issues.n; i++)
+        told = told || strstr(f.issues.item[i].text, "selects 'external', which no patient has");
+    assert_true(told);
+    stop(&f);
+    build(&f, "select: [{column: sett, values: [validation]}]\n" TWO, SETS, NULL, "patient\tsequence\tpath\nP1\tT2\ta.nii\n");
+    assert_int_equal(f.st, RAD_E_CONFIG);
+    assert_int_equal(f.issues.n_error, 1);
+    stop(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(plain_match),
                                        cmocka_unit_test(lesion_named_by_image_wins),
@@ -274,6 +306,7 @@ int main(void) {
                                        cmocka_unit_test(regions),
                                        cmocka_unit_test(unit_patient),
                                        cmocka_unit_test(labels),
+                                       cmocka_unit_test(only_selected_patients_have_cases),
                                        cmocka_unit_test(large)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

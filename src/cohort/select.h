@@ -1,0 +1,13 @@
+/* select.h (private to src/cohort): who falls under the job's key `select`. */
+#ifndef RAD_COHORT_SELECT_H
+#define RAD_COHORT_SELECT_H
+
+#include "arena.h"
+#include "radcohort/cohort.h"
+
+/* Per patient NULL when it is selected, else why not; both arrays and texts in the arena. A column without values and values that nobody
+ * has become issues. Errors: NOMEM. */
+rad_status rad_select_patients(const rad_cohort *c, const rad_job *job, arena *a, const char ***ret, rad_issues *issues,
+                               rad_error *err) RAD_MUST_CHECK;
+
+#endif
