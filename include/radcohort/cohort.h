@@ -145,7 +145,7 @@ typedef struct rad_manifest {
     rad_unused_image *unused;
     int64_t first_fold[RAD_MAX_MODELS]; /* number of the first file of each model with folds: 0 or 1 */
     rad_case_input no_fold;             /* what stands in the way of a patient without a fold */
-    const char **unselected; /* per patient: why the job is not about it, or NULL */
+    const char **unselected;            /* per patient: why the job is not about it, or NULL */
     int64_t n_unselected;
     void *arena;
 } rad_manifest;

@@ -78,7 +78,7 @@ static void tell_unused(const rad_cohort *c, const rad_select *s, bool any, cons
             rad_issues_add(issues, RAD_SEVERITY_WARNING, file, 0, s->column, "the job selects '%.60s', which no patient has", s->value[i]);
 }
 
-rad_status rad_select_patients(const rad_cohort *c, const rad_job *job, arena *a, const char ***ret, rad_issues *issues, rad_error *err) {
+rad_status rad_select_patients(const rad_cohort *c, const rad_job *job, arena *a, rad_manifest *m, rad_issues *issues, rad_error *err) {
     const char **why = arena_alloc(a, (size_t)c->n_patient + 1, sizeof *why);
     if (!why)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for the selection of patients");
@@ -96,6 +96,8 @@ rad_status rad_select_patients(const rad_cohort *c, const rad_job *job, arena *a
         }
         tell_unused(c, &job->select[s], any, used, issues);
     }
-    *ret = why;
+    for (int64_t i = 0; i < c->n_patient; i++)
+        m->n_unselected += why[i] != NULL;
+    m->unselected = why;
     return RAD_OK;
 }

@@ -475,9 +475,7 @@ static rad_status add_cases(builder *b, rad_error *err) {
     for (int64_t p = 0; p < c->n_patient; p++) {
         rad_status st = RAD_OK;
         if (b->m->unselected[p]) {
-            b->m->n_unselected++;
-            while (at < c->n_lesion && b->lesion[at].patient == p)
-                at++;
+            at = lower_bound(b->lesion, c->n_lesion, p + 1, INT64_MIN);
         } else if (b->job->case_unit == RAD_UNIT_PATIENT) {
             st = add_patient_cases(b, p, err);
         } else {
@@ -592,7 +590,7 @@ rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manif
         goto out;
     }
     b.m->arena = b.arena;
-    RAD_TRY(rad_select_patients(c, job, b.arena, &b.m->unselected, issues, err));
+    RAD_TRY(rad_select_patients(c, job, b.arena, b.m, issues, err));
     if (issues->n_error > before) {
         st = rad_error_set(err, RAD_E_CONFIG, "the job's 'select' does not fit cohort '%s'", c->dir ? c->dir : "");
         goto out;

@@ -5,9 +5,9 @@
 #include "arena.h"
 #include "radcohort/cohort.h"
 
-/* Per patient NULL when it is selected, else why not; both arrays and texts in the arena. A column without values and values that nobody
+/* Fills `unselected` and `n_unselected` of the manifest; array and texts in the arena. A column without values and values that nobody
  * has become issues. Errors: NOMEM. */
-rad_status rad_select_patients(const rad_cohort *c, const rad_job *job, arena *a, const char ***ret, rad_issues *issues,
+rad_status rad_select_patients(const rad_cohort *c, const rad_job *job, arena *a, rad_manifest *m, rad_issues *issues,
                                rad_error *err) RAD_MUST_CHECK;
 
 #endif
