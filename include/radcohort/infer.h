@@ -9,6 +9,7 @@
 
 #include "radcohort/base.h"
 #include "radcohort/model.h"
+#include "radcohort/prepare.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,6 +36,10 @@ const char *rad_backend_name(const rad_backend *be);
 const char *rad_backend_version(const rad_backend *be);
 /* Errors: DEVICE when this precision is not to be had here: what is missing and what to take instead. */
 rad_status rad_backend_check_precision(rad_backend *be, rad_precision p, rad_error *err) RAD_MUST_CHECK;
+/* A device answers a known question, whose answer the reference backend has given: samples made from a volume, and a small network on them.
+ * rad_backend_open has asked it once. Thread-safe. Errors: DEVICE (a wrong answer, or none), NOMEM. */
+bool rad_backend_can_verify(const rad_backend *be);
+rad_status rad_backend_verify(rad_backend *be, rad_error *err) RAD_MUST_CHECK;
 /* Number of nodes of `g` that the backend cannot run; each is described in `why`, one line per node, when why is not NULL. */
 int rad_backend_refusals(rad_backend *be, const rad_graph *g, rad_precision p, rad_buf *why);
 
@@ -58,6 +63,31 @@ const rad_graph *rad_engine_graph(const rad_engine *e);
  * the same, so that the caller can tell the good samples from the bad ones). */
 rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err) RAD_MUST_CHECK;
 size_t rad_engine_describe(const rad_engine *e, char *buf, size_t cap); /* per node: implementation, for --verbose and benches */
+
+/* ---------------------------------------------------------------- samples made on the device
+ *
+ * A GPU makes the samples of a case itself, from its voxels, and keeps them until the networks have seen them: the same arithmetic as
+ * rad_prepare_case, the same bits. Which inputs it makes is decided by the spec alone. */
+
+typedef struct rad_samples rad_samples;
+
+/* *ret_why (may be NULL) gets a literal text when not. */
+bool rad_backend_makes_samples(const rad_backend *be, const rad_input_spec *spec, const char **ret_why);
+/* As rad_prepare_case, with the pixels on the backend's device: `ret->data` is NULL, *ret_samples holds them. Only for specs of which
+ * rad_backend_makes_samples says so. Errors: as rad_prepare_case; DEVICE. Thread-safe for distinct outputs. */
+rad_status rad_backend_prepare(rad_backend *be, const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi,
+                               rad_prepared *ret, rad_samples **ret_samples, rad_error *err) RAD_MUST_CHECK;
+/* NULL is fine. Not while an engine runs on them. */
+void rad_samples_destroy(rad_backend *be, rad_samples **s);
+
+/* `n` samples of a case, from `first` on. */
+typedef struct rad_sample_run {
+    const rad_samples *samples;
+    int64_t first, n;
+} rad_sample_run;
+/* As rad_engine_run on the samples of `run` [n_run], one after the other, each of the engine's input shape. */
+rad_status rad_engine_run_samples(rad_engine *e, const rad_sample_run *run, int64_t n_run, float *out, float *tap,
+                                  rad_error *err) RAD_MUST_CHECK;
 
 /* Runs a graph of any inputs and outputs once on a backend (node tests, parity checks). `in`/`out` in graph order; out data allocated by
  * the caller. */

@@ -25,6 +25,7 @@ void rad_work_destroy(rad_worker *w, struct work *k) {
         free((char *)(uintptr_t)k->record[i].warning);
     free(k->record);
     for (int i = 0; k->input && i < w->job->n_input; i++) {
+        rad_samples_destroy(w->backend, &k->input[i].samples);
         rad_prepared_release(&k->input[i].prepared);
         free(k->input[i].why);
     }
@@ -56,18 +57,16 @@ void rad_worker_fail(rad_worker *w, rad_status st, const rad_error *err, const s
 void rad_work_finish(rad_worker *w, struct work *k) {
     rad_error err = {0};
     struct message *m = rad_calloc(1, sizeof *m);
+    bool computed = false;
+    for (int i = 0; i < w->job->n_model; i++)
+        computed = computed || k->model[i].given > 0;
     rad_status st = m ? rad_work_encode(w, k, &m->b, &err) : rad_error_set(&err, RAD_E_NOMEM, "out of memory for a result");
     if (st != RAD_OK) {
         const struct work *one = k;
         free(m);
         rad_worker_fail(w, st, &err, &one, 1);
     } else {
-        pthread_mutex_lock(&w->lock);
-        rad_journal_put(w->journal, &m->b); /* in the order of sending */
-        *w->out_end = m;
-        w->out_end = &m->next;
-        pthread_cond_broadcast(&w->done);
-        pthread_mutex_unlock(&w->lock);
+        rad_worker_hand_out(w, m, computed);
     }
     rad_work_destroy(w, k);
 }
@@ -196,6 +195,7 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
     w->n_loader = o->threads < RAD_MAX_LOADERS ? o->threads : RAD_MAX_LOADERS;
     w->end = &w->first;
     w->out_end = &w->out_first;
+    w->unconfirmed_end = &w->unconfirmed;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -217,6 +217,8 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
                            rad_backend_version(w->backend), o->backend_version);
         goto out;
     }
+    for (int i = 0; i < w->job->n_input; i++)
+        w->on_device[i] = rad_backend_makes_samples(w->backend, &w->job->input[i], NULL);
     RAD_TRY(open_models(w, o, err));
     RAD_TRY(start_threads(w, err));
     *ret = w;
@@ -271,6 +273,7 @@ void rad_worker_destroy(rad_worker **wp, double patience) {
             rad_engine_destroy(&w->line[i].shape[k].engine);
         rad_model_close(&w->line[i].model);
     }
+    *w->out_end = w->unconfirmed;
     for (struct message *m = w->out_first, *next; m; m = next) {
         next = m->next;
         rad_buf_release(&m->b);

@@ -21,8 +21,9 @@ struct work_input {
     const char *stage; /* "intake", "load", "prepare" */
     char *why;         /* owned, or NULL */
     rad_prepared prepared;
-    size_t bytes; /* of prepared.data */
-    int users;    /* models that still need the samples */
+    rad_samples *samples; /* on the device, then prepared.data is NULL */
+    size_t bytes;         /* of the samples */
+    int users;            /* models that still need the samples */
 };
 
 struct work_model {
@@ -81,6 +82,7 @@ struct rad_worker {
     rad_precision precision;
     int batch, threads, n_loader;
     rad_backend *backend;
+    bool on_device[RAD_MAX_INPUTS]; /* the backend makes the samples of this input */
     rad_volumes *volumes;
     struct model_line *line; /* [job->n_model] */
     uint64_t clock;          /* of engine use; inference thread only */
@@ -91,6 +93,8 @@ struct rad_worker {
     struct work *back;         /* read while the worker was draining: to be given back */
     bool draining;
     struct message *out_first, **out_end;
+    struct message *unconfirmed, **unconfirmed_end; /* worker_device.c */
+    int64_t n_unconfirmed;
     int64_t held;
     size_t prepared_bytes;
     int n_slot;     /* loader threads so far: their places in crash.h */
@@ -122,6 +126,17 @@ struct work *rad_worker_unline(rad_worker *w, int64_t max);
 void *rad_worker_infer_main(void *worker);
 /* The engine of `model` for samples of these dims, 0-terminated; inference thread (or before it starts). */
 rad_status rad_worker_engine(rad_worker *w, int model, const int64_t dim[RAD_SAMPLE_DIMS], struct shape_engine **ret, rad_error *err);
+/* worker_device.c */
+/* As rad_prepare_case, on the device where the input is prepared there. */
+rad_status rad_worker_prepare(rad_worker *w, int input, const rad_volume *const *volume, const rad_roi *roi, struct work_input *in,
+                              rad_error *err);
+void rad_worker_drop_samples(rad_worker *w, struct work_input *in);
+/* A result; `computed`: by a network, now. Lock not held. */
+void rad_worker_hand_out(rad_worker *w, struct message *m, bool computed);
+/* Lock held. `idle`: nothing more to compute for the moment. */
+bool rad_worker_should_confirm(const rad_worker *w, bool idle);
+/* Results that waited for it are handed out. Lock not held. Errors: DEVICE (they stay). */
+rad_status rad_worker_confirm(rad_worker *w, rad_error *err);
 /* worker_result.c: the finished case as a RESULT message. */
 rad_status rad_work_encode(const rad_worker *w, const struct work *k, rad_buf *ret, rad_error *err);
 rad_status rad_work_key(const rad_worker *w, const struct work *k, int model, const char *mask_content, const char *const *channel_content,

@@ -152,13 +152,31 @@ static void fail_part(struct work_model *m, rad_status st, const char *stage, co
     m->why = rad_strdup(text);
 }
 
+/* `n` samples of a part from its `i`-th on, wherever they lie. */
+static rad_status run_part(const rad_worker *w, const struct batch *b, int64_t part, int64_t i, int64_t n, struct shape_engine *e,
+                           float *out, rad_error *err) {
+    const struct work_input *in = input_of(w, b->part[part].m);
+    const rad_sample_run run = {in->samples, b->part[part].first + i, n};
+    if (in->samples)
+        return rad_engine_run_samples(e->engine, &run, 1, out, NULL, err);
+    return rad_engine_run(e->engine, sample_data(w, b, part, i), n, out, NULL, err);
+}
+
+/* Several parts, which lie on the device as they are. */
+static rad_status run_parts(const rad_worker *w, const struct batch *b, struct shape_engine *e, float *out, rad_error *err) {
+    rad_sample_run run[RAD_MAX_LEASE_CASES];
+    for (int64_t k = 0; k < b->n_part; k++)
+        run[k] = (rad_sample_run){input_of(w, b->part[k].m)->samples, b->part[k].first, b->part[k].n};
+    return rad_engine_run_samples(e->engine, run, b->n_part, out, NULL, err);
+}
+
 /* One sample after the other, to find whose fault it was. */
 static rad_status run_singly(const rad_worker *w, struct batch *b, struct shape_engine *e, rad_error *err) {
     for (int64_t k = 0; k < b->n_part; k++) {
         struct slice_of *s = &b->part[k];
         for (int64_t i = 0; i < s->n && s->m->status == RAD_OK; i++) {
             rad_error why = {0};
-            rad_status st = rad_engine_run(e->engine, sample_data(w, b, k, i), 1, s->m->out + (s->first + i) * e->n_out, NULL, &why);
+            rad_status st = run_part(w, b, k, i, 1, e, s->m->out + (s->first + i) * e->n_out, &why);
             if (st == RAD_OK)
                 continue;
             if (rad_status_scope(st) != RAD_SCOPE_STUDY)
@@ -194,22 +212,26 @@ static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
     if (st != RAD_OK)
         return rad_error_set(err, st, "%s", why.text);
     RAD_TRY(make_outputs(b, w, e->n_out, err));
-    const float *data = sample_data(w, b, 0, 0);
+    const bool on_device = w->on_device[w->job->model[b->model].input];
     if (b->n_part > 1) {
-        in = rad_aligned((size_t)b->n * b->sample * sizeof *in);
+        in = on_device ? NULL : rad_aligned((size_t)b->n * b->sample * sizeof *in);
         out = rad_malloc((size_t)(b->n * e->n_out) * sizeof *out);
-        if (!in || !out) {
+        if ((!in && !on_device) || !out) {
             st = rad_error_set(err, RAD_E_NOMEM, "out of memory for a batch of %lld samples", (long long)b->n);
             goto out;
         }
         float *at = in;
-        for (int64_t k = 0; k < b->n_part; k++) {
+        for (int64_t k = 0; k < b->n_part && in; k++) {
             memcpy(at, sample_data(w, b, k, 0), (size_t)b->part[k].n * b->sample * sizeof *at);
             at += (size_t)b->part[k].n * b->sample;
         }
-        data = in;
     }
-    st = rad_engine_run(e->engine, data, b->n, out ? out : b->part[0].m->out + b->part[0].first * e->n_out, NULL, &why);
+    if (b->n_part == 1)
+        st = run_part(w, b, 0, 0, b->n, e, b->part[0].m->out + b->part[0].first * e->n_out, &why);
+    else if (on_device)
+        st = run_parts(w, b, e, out, &why);
+    else
+        st = rad_engine_run(e->engine, in, b->n, out, NULL, &why);
     if (st != RAD_OK && rad_status_scope(st) == RAD_SCOPE_STUDY) {
         st = run_singly(w, b, e, err);
     } else if (st != RAD_OK) {
@@ -248,8 +270,7 @@ static void settle(rad_worker *w, struct batch *b, double seconds, struct work *
         *at = m->next;
         if (--in->users == 0) {
             w->prepared_bytes -= in->bytes;
-            free(in->prepared.data); /* the slice lists are still needed */
-            in->prepared.data = NULL;
+            rad_worker_drop_samples(w, in);
             pthread_cond_broadcast(&w->to_load);
         }
         if (--m->work->models_left == 0) {
@@ -316,10 +337,20 @@ void *rad_worker_infer_main(void *worker) {
     pthread_mutex_lock(&w->lock);
     for (;;) {
         int model = -1;
-        while (!w->quit && w->fault == RAD_OK && (model = choose(w)) < 0)
+        while (!w->quit && w->fault == RAD_OK && (model = choose(w)) < 0 && !rad_worker_should_confirm(w, true))
             pthread_cond_wait(&w->to_infer, &w->lock);
         if (w->quit || w->fault != RAD_OK)
             break;
+        if (rad_worker_should_confirm(w, model < 0)) {
+            w->inferring = true;
+            pthread_mutex_unlock(&w->lock);
+            rad_status st = rad_worker_confirm(w, &err);
+            if (st != RAD_OK)
+                rad_worker_fail(w, st, &err, NULL, 0);
+            pthread_mutex_lock(&w->lock);
+            w->inferring = false;
+            continue;
+        }
         gather(w, model, b);
         w->inferring = true;
         pthread_mutex_unlock(&w->lock);

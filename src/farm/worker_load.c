@@ -97,7 +97,7 @@ static rad_status prepare_input(rad_worker *w, struct work *k, int i, const stru
     memcpy(roi.point, k->c->point, sizeof roi.point);
     rad_error why = {0};
     double t = rad_clock_seconds();
-    rad_status st = rad_prepare_case(spec, volume, &roi, &in->prepared, &why);
+    rad_status st = rad_worker_prepare(w, i, volume, &roi, in, &why);
     k->prepare_s += rad_clock_seconds() - t;
     if (st != RAD_OK && !is_study(st))
         return rad_error_set(err, st, "%s", why.text);
@@ -107,6 +107,7 @@ static rad_status prepare_input(rad_worker *w, struct work *k, int i, const stru
     if (p->n_slice < 1 || p->n_slice > RAD_MAX_CASE_SLICES) {
         char text[96];
         snprintf(text, sizeof text, "%lld slices, expected 1 to %d", (long long)p->n_slice, RAD_MAX_CASE_SLICES);
+        rad_worker_drop_samples(w, in);
         rad_prepared_release(&in->prepared);
         return fail_input(in, RAD_E_LIMIT, "prepare", text, err);
     }

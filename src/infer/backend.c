@@ -123,6 +123,14 @@ rad_status rad_backend_check_precision(rad_backend *be, rad_precision p, rad_err
     return be->ops->precision(be->state, p, err);
 }
 
+bool rad_backend_can_verify(const rad_backend *be) {
+    return be->ops->verify != NULL;
+}
+
+rad_status rad_backend_verify(rad_backend *be, rad_error *err) {
+    return be->ops->verify != NULL ? be->ops->verify(be->state, err) : RAD_OK;
+}
+
 int rad_backend_refusals(rad_backend *be, const rad_graph *g, rad_precision p, rad_buf *why) {
     rad_error err = {0};
     if (rad_backend_check_precision(be, p, &err) != RAD_OK) {

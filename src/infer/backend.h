@@ -1,5 +1,4 @@
-/* backend.h (private to src/infer): the one table a backend implements. All entries are mandatory but
- * exec_create_team.
+/* backend.h (private to src/infer): the one table a backend implements. All entries but exec_create_team, verify and samples are mandatory.
  *
  * A plan is immutable and shared by threads: primitives, kernels, reordered weights. An exec is one thread's (or one stream's) scratch:
  * activations and workspace. Host tensors in, host tensors out; device buffers stay inside.
@@ -8,9 +7,25 @@
 #define RAD_INFER_BACKEND_H
 
 #include "radcohort/infer.h"
+#include "radcohort/prepare_plan.h"
 
 typedef struct rad_plan rad_plan; /* each backend defines its own by casting */
 typedef struct rad_exec rad_exec;
+
+/* One place of a plan's batch: sample `index` of these. */
+typedef struct rad_sample_place {
+    const rad_samples *samples;
+    int64_t index;
+} rad_sample_place;
+
+/* Of a backend whose device makes the samples itself and keeps them. */
+typedef struct rad_sample_ops {
+    /* Ready on return. Errors: NONFINITE (without saying where), DEVICE, NOMEM. Thread-safe. */
+    rad_status (*prepare)(void *state, const rad_prepare_plan *p, rad_samples **ret, rad_error *err);
+    void (*release)(void *state, rad_samples *s);
+    /* As exec_run, for plans of one input; `place` [batch]. */
+    rad_status (*exec_run)(rad_exec *x, const rad_sample_place *place, rad_tensor *out, rad_error *err);
+} rad_sample_ops;
 
 typedef struct rad_backend_ops {
     const char *name;
@@ -34,6 +49,8 @@ typedef struct rad_backend_ops {
     /* in/out in graph order, host memory, out data allocated by the caller. */
     rad_status (*exec_run)(rad_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err);
     void (*exec_destroy)(rad_exec *x);
+    rad_status (*verify)(void *state, rad_error *err); /* rad_backend_verify; NULL: nothing to ask */
+    const rad_sample_ops *samples;                     /* NULL: samples are prepared on the CPU and lie in host memory */
 } rad_backend_ops;
 
 extern const rad_backend_ops rad_backend_ref;

@@ -24,9 +24,10 @@ struct worker {
     pthread_t thread;
     bool started;
     rad_exec *exec;
-    rad_exec *team;        /* of the first worker alone: all threads on one sample; NULL = none */
-    float *in, *out, *tap; /* [batch, ...] staging, NULL when the plan's batch is 1 */
-    rad_tensor *result;    /* one per graph output; those nobody asked for own their data */
+    rad_exec *team;          /* of the first worker alone: all threads on one sample; NULL = none */
+    float *in, *out, *tap;   /* [batch, ...] staging, NULL when the plan's batch is 1 */
+    rad_sample_place *place; /* [batch], for samples on the device */
+    rad_tensor *result;      /* one per graph output; those nobody asked for own their data */
 };
 
 /* What the workers do next: each its own units; the first one makes the team; the first one leads the team. */
@@ -60,6 +61,7 @@ struct rad_engine {
     /* the job: written under the lock before the workers wake, read by them */
     enum phase phase;
     const float *in;
+    const rad_sample_run *run; /* or, instead of `in`, samples on the device */
     float *out, *tap;
     int64_t n, end;                  /* samples; the unit after the last of this phase */
     atomic_int_least64_t next;       /* first unit not yet taken; a unit is one plan run */
@@ -119,6 +121,21 @@ static void note_bad_sample(rad_engine *e, int64_t sample) {
     }
 }
 
+/* Samples [first, first + here) on the device, one per place; places without one of their own repeat the last one. */
+static void set_places(const rad_engine *e, int64_t first, int64_t here, rad_sample_place *place) {
+    const rad_sample_run *run = e->run;
+    int64_t at = first;
+    for (; at >= run->n; run++)
+        at -= run->n;
+    for (int64_t k = 0; k < e->batch; k++) {
+        place[k] = (rad_sample_place){run->samples, run->first + at};
+        if (k + 1 >= here)
+            continue;
+        for (at++; at >= run->n; run++)
+            at -= run->n;
+    }
+}
+
 /* Runs the plan once, for samples [first, first + here). */
 static rad_status run_unit(struct worker *w, rad_exec *exec, int64_t first, int64_t here, rad_error *err) {
     rad_engine *e = w->engine;
@@ -127,9 +144,13 @@ static rad_status run_unit(struct worker *w, rad_exec *exec, int64_t first, int6
     /* exec_run only reads `in`; the view type has no const. */
     float *in = w->in, *out = w->out, *tap = w->tap;
     if (e->batch == 1) {
-        memcpy(&in, &(const float *){e->in + at * e->in_count}, sizeof in);
         out = e->out + at * e->out_count;
         tap = e->with_tap ? e->tap + at * e->tap_count : NULL;
+    }
+    if (e->run != NULL) {
+        set_places(e, first, here, w->place);
+    } else if (e->batch == 1) {
+        memcpy(&in, &(const float *){e->in + at * e->in_count}, sizeof in);
     } else {
         /* Places without a sample of their own repeat the last one: real numbers, never read back. */
         for (size_t k = 0; k < (size_t)e->batch; k++)
@@ -139,7 +160,8 @@ static rad_status run_unit(struct worker *w, rad_exec *exec, int64_t first, int6
     w->result[e->out_index].data = out;
     if (e->with_tap)
         w->result[e->tap_index].data = tap;
-    rad_status st = e->ops->exec_run(exec, &t_in, w->result, err);
+    rad_status st =
+        e->run != NULL ? e->ops->samples->exec_run(exec, w->place, w->result, err) : e->ops->exec_run(exec, &t_in, w->result, err);
     if (st != RAD_OK)
         return st;
     if (e->batch != 1) {
@@ -225,7 +247,8 @@ static rad_status start_worker(rad_engine *e, struct worker *w, rad_error *err) 
             return rad_error_set(err, RAD_E_NOMEM, "no memory for the staging buffers of an inference thread");
     }
     w->result = rad_calloc((size_t)e->graph->n_output, sizeof *w->result);
-    if (w->result == NULL)
+    w->place = rad_calloc((size_t)e->batch, sizeof *w->place);
+    if (w->result == NULL || w->place == NULL)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for an inference thread");
     for (int k = 0; k < e->graph->n_output; k++) {
         const rad_value *v = &e->graph->value[e->graph->output[k]];
@@ -389,6 +412,7 @@ void rad_engine_destroy(rad_engine **pe) {
             if (!is_asked_for(e, k))
                 free(w->result[k].data);
         free(w->result);
+        free(w->place);
     }
     free(e->worker);
     if (e->done_made)
@@ -454,7 +478,8 @@ static bool run_rest(rad_engine *e, int64_t first, int64_t end) {
     return ok;
 }
 
-rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err) {
+/* `in` or `run`, the other NULL. */
+static rad_status run_all(rad_engine *e, const float *in, const rad_sample_run *run, int64_t n, float *out, float *tap, rad_error *err) {
     if (n < 0 || (e->with_tap && tap == NULL))
         return rad_error_set(err, RAD_E_INTERNAL, "engine run with %lld samples%s", (long long)n,
                              e->with_tap && tap == NULL ? " and no room for the tap" : "");
@@ -462,6 +487,7 @@ rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out,
         return RAD_OK;
     (void)pthread_mutex_lock(&e->lock);
     e->in = in;
+    e->run = run;
     e->out = out;
     e->tap = tap;
     e->n = n;
@@ -479,6 +505,19 @@ rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out,
         return rad_error_set(err, RAD_E_NONFINITE, "sample %lld of %lld: the network's output is not finite (NaN or Inf)", (long long)bad,
                              (long long)n);
     return RAD_OK;
+}
+
+rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err) {
+    return run_all(e, in, NULL, n, out, tap, err);
+}
+
+rad_status rad_engine_run_samples(rad_engine *e, const rad_sample_run *run, int64_t n_run, float *out, float *tap, rad_error *err) {
+    int64_t n = 0;
+    if (e->ops->samples == NULL)
+        return rad_error_set(err, RAD_E_INTERNAL, "backend '%s' keeps no samples", e->ops->name);
+    for (int64_t k = 0; k < n_run; k++)
+        n += run[k].n;
+    return run_all(e, NULL, run, n, out, tap, err);
 }
 
 size_t rad_engine_describe(const rad_engine *e, char *buf, size_t cap) {

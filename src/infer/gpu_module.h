@@ -1,13 +1,11 @@
-/* module.h (private to src/infer): what radcohort_cudnn.so gives to the program that loads it. */
+/* gpu_module.h (private to src/infer): what radcohort_cudnn.so gives to the program that loads it. */
 #ifndef RAD_INFER_GPU_MODULE_H
 #define RAD_INFER_GPU_MODULE_H
 
 #include "backend.h"
 
-#define RAD_CUDNN_ABI 1
+#define RAD_CUDNN_ABI 2
 #define RAD_CUDNN_SYMBOL "rad_cudnn_module_get"
-
-struct prep_args;
 
 typedef struct rad_cudnn_module {
     /* Both must equal the loader's: a module of another build is refused. */
@@ -16,10 +14,6 @@ typedef struct rad_cudnn_module {
     const rad_backend_ops *ops;
     /* Every visible device with its memory, one line each. */
     size_t (*describe_devices)(char *buf, size_t cap);
-    /* Prepares all planes of a case on the backend's device. In `p` every pointer is to host memory; volume[k] with volume_bytes[k] are the
-     * stored volumes that p->plane points into (n of them). p->out gets the result. Errors: DEVICE, NOMEM. */
-    rad_status (*prepare)(void *state, const struct prep_args *p, const void *const *volume, const size_t *volume_bytes, int n,
-                          rad_error *err);
     /* The forward pass alone, n times over what the last exec_run left on the device: seconds by the device's clock. For benches. */
     rad_status (*replay)(rad_exec *x, int n, double *ret_seconds, rad_error *err);
 } rad_cudnn_module;

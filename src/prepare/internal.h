@@ -78,7 +78,10 @@ typedef struct rad_patch {
     int64_t row_room;
 } rad_patch;
 void rad_patch_release(rad_patch *p);
-/* `slice`: the matched one. Errors: SHAPE (the image does not reach the region), LIMIT, NOMEM. */
+/* Where the patch lies: from and n only. `slice`: the matched one. Errors: SHAPE (the image does not reach the region), LIMIT. */
+rad_status rad_patch_place(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const int64_t box[4], int64_t k,
+                           int64_t slice, rad_patch *p, rad_error *err) RAD_MUST_CHECK;
+/* The same, and its values. Errors: NOMEM, too. */
 rad_status rad_patch_read(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const int64_t box[4], int64_t k,
                           int64_t slice, rad_patch *p, rad_error *err) RAD_MUST_CHECK;
 /* Room for from and n, filled with the image's values after the tone. Errors: LIMIT, NOMEM. */
@@ -126,6 +129,17 @@ rad_status rad_volume_sample(const rad_input_spec *spec, rad_channel_view *chann
 /* Is the centre of the volume inside the image? *ret_mm: its distance to the nearest slice (0 on the reference's grid). Errors: SHAPE. */
 rad_status rad_volume_match(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const double centre[3],
                             double *ret_mm, rad_error *err) RAD_MUST_CHECK;
+
+/* ---------------------------------------------------------------- prepare.c, for plan.c too */
+
+rad_status rad_prepare_check_spec(const rad_input_spec *s, rad_error *err) RAD_MUST_CHECK; /* CONFIG */
+/* Views of all channel entries, [spec->n_channel]. Errors: as rad_channel_make; CONFIG (no reference). */
+rad_status rad_channels_make(const rad_input_spec *spec, const rad_volume *const *volume, rad_channel_view *ret,
+                             rad_error *err) RAD_MUST_CHECK;
+/* Sizes (checked) and lists of the result, all but its pixels; *ret_slot [slices of the reference]: place in the cut, or -1; both are the
+ * caller's to release, also after a failure. Errors: LIMIT, NOMEM. */
+rad_status rad_prepared_begin(const rad_input_spec *spec, const rad_view *ref, const rad_cut *cut, rad_prepared *p, int64_t **ret_slot,
+                              rad_error *err) RAD_MUST_CHECK;
 
 /* ---------------------------------------------------------------- resize.c */
 

@@ -81,7 +81,7 @@ void rad_prepared_sample_shape(const rad_prepared *p, int64_t ret_dim[RAD_SAMPLE
     memcpy(ret_dim, p->depth > 0 ? deep : flat, sizeof flat);
 }
 
-static rad_status check_spec(const rad_input_spec *s, rad_error *err) {
+rad_status rad_prepare_check_spec(const rad_input_spec *s, rad_error *err) {
     int64_t planes = 0;
     for (int c = 0; c < s->n_channel; c++)
         planes += s->channel[c].n_offset;
@@ -103,27 +103,25 @@ static rad_status check_spec(const rad_input_spec *s, rad_error *err) {
     return RAD_OK;
 }
 
-static rad_status make_views(maker *m, const rad_volume *const *volume, rad_error *err) {
-    int on = m->spec->region.drawn_on;
+rad_status rad_channels_make(const rad_input_spec *spec, const rad_volume *const *volume, rad_channel_view *ret, rad_error *err) {
+    int on = spec->region.drawn_on;
     if (!volume[0] || !volume[on])
-        return rad_error_set(err, RAD_E_CONFIG, "input '%s': no image of sequence '%s', in whose voxels the others are placed",
-                             m->spec->name, m->spec->channel[volume[0] ? on : 0].sequence);
-    rad_status st = rad_channel_make(m->spec, 0, volume[0], NULL, &m->channel[0], err);
-    for (int c = 1; st == RAD_OK && c < m->spec->n_channel; c++)
-        st = rad_channel_make(m->spec, c, volume[c], &m->channel[0].view, &m->channel[c], err);
+        return rad_error_set(err, RAD_E_CONFIG, "input '%s': no image of sequence '%s', in whose voxels the others are placed", spec->name,
+                             spec->channel[volume[0] ? on : 0].sequence);
+    rad_status st = rad_channel_make(spec, 0, volume[0], NULL, &ret[0], err);
+    for (int c = 1; st == RAD_OK && c < spec->n_channel; c++)
+        st = rad_channel_make(spec, c, volume[c], &ret[0].view, &ret[c], err);
     return st;
 }
 
-/* Sizes, limits, memory. */
-static rad_status make_room(maker *m, rad_error *err) {
-    const rad_input_spec *s = m->spec;
-    int64_t w = m->cut.box[2] - m->cut.box[0], h = m->cut.box[3] - m->cut.box[1];
-    rad_prepared *p = &m->out;
-    p->n_slice = m->cut.n_slice;
+rad_status rad_prepared_begin(const rad_input_spec *s, const rad_view *ref, const rad_cut *cut, rad_prepared *p, int64_t **ret_slot,
+                              rad_error *err) {
+    int64_t w = cut->box[2] - cut->box[0], h = cut->box[3] - cut->box[1], nz = ref->dim[2];
+    p->n_slice = cut->n_slice;
     p->n_plane = s->n_plane;
     p->width = s->resize.method == RAD_RESIZE_NONE ? w : s->resize.width;
     p->height = s->resize.method == RAD_RESIZE_NONE ? h : s->resize.height;
-    size_t pixels = 0, sample = 0, all = 0, narrow = 0;
+    size_t pixels = 0, sample = 0, all = 0;
     if (w > RAD_MAX_REGION || h > RAD_MAX_REGION)
         return rad_error_set(err, RAD_E_LIMIT, "region of %" PRId64 "x%" PRId64 " pixels; the limit is %d (RAD_MAX_REGION)", w, h,
                              RAD_MAX_REGION);
@@ -133,36 +131,47 @@ static rad_status make_room(maker *m, rad_error *err) {
                              "%" PRId64 " samples of %" PRId64 "x%" PRId64 "x%" PRId64
                              " pass %zu bytes (RAD_MAX_PREPARED_BYTES); resize, or score fewer slices",
                              p->n_slice, p->n_plane, p->height, p->width, RAD_MAX_PREPARED_BYTES);
-    rad_status st = rad_filter_make(s->resize.method, s->resize.antialias, w, p->width, &m->fx, err);
-    if (st == RAD_OK)
-        st = rad_filter_make(s->resize.method, s->resize.antialias, h, p->height, &m->fy, err);
-    if (st != RAD_OK)
-        return st;
-    int64_t nz = m->channel[0].view.dim[2];
-    p->data = rad_aligned(all);
     p->slice = rad_calloc((size_t)p->n_slice, sizeof *p->slice);
     p->stored_slice = rad_calloc((size_t)p->n_slice, sizeof *p->stored_slice);
     p->box = rad_calloc((size_t)p->n_slice, sizeof *p->box);
     p->mismatch_mm = rad_calloc((size_t)p->n_slice, sizeof *p->mismatch_mm);
-    m->slot = rad_calloc((size_t)nz, sizeof *m->slot);
+    int64_t *slot = *ret_slot = rad_calloc((size_t)nz, sizeof *slot);
+    if (!p->slice || !p->stored_slice || !p->box || !p->mismatch_mm || !slot)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for %" PRId64 " prepared slices", p->n_slice);
+    for (int64_t z = 0; z < nz; z++)
+        slot[z] = -1;
+    p->stored_axis = ref->axis[2];
+    for (int64_t i = 0; i < p->n_slice; i++) {
+        int64_t z = cut->slice[i];
+        slot[z] = i;
+        p->slice[i] = z;
+        p->stored_slice[i] = ref->flip[2] ? nz - 1 - z : z;
+        memcpy(p->box[i], cut->box, sizeof p->box[i]);
+    }
+    return RAD_OK;
+}
+
+/* Memory for the pixels, and filters. */
+static rad_status make_room(maker *m, rad_error *err) {
+    const rad_resize_spec *resize = &m->spec->resize;
+    rad_prepared *p = &m->out;
+    rad_status st = rad_prepared_begin(m->spec, &m->channel[0].view, &m->cut, p, &m->slot, err);
+    if (st != RAD_OK)
+        return st;
+    int64_t w = m->cut.box[2] - m->cut.box[0], h = m->cut.box[3] - m->cut.box[1];
+    size_t pixels = (size_t)(p->width * p->height), narrow = 0;
+    st = rad_filter_make(resize->method, resize->antialias, w, p->width, &m->fx, err);
+    if (st == RAD_OK)
+        st = rad_filter_make(resize->method, resize->antialias, h, p->height, &m->fy, err);
+    if (st != RAD_OK)
+        return st;
+    p->data = rad_aligned((size_t)(p->n_slice * p->n_plane) * pixels * sizeof *p->data);
     m->line = rad_calloc((size_t)w, sizeof *m->line);
     m->row = rad_calloc((size_t)w, sizeof *m->row);
     m->narrow = rad_mul_size((size_t)h, (size_t)p->width, &narrow) ? rad_calloc(narrow, sizeof *m->narrow) : NULL;
     m->plane = rad_calloc(pixels, sizeof *m->plane);
-    if (!p->data || !p->slice || !p->stored_slice || !p->box || !p->mismatch_mm || !m->slot || !m->line || !m->row || !m->narrow ||
-        !m->plane)
+    if (!p->data || !m->line || !m->row || !m->narrow || !m->plane)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for %" PRId64 " prepared slices", p->n_slice);
-    for (int64_t z = 0; z < nz; z++)
-        m->slot[z] = -1;
-    const rad_view *ref = &m->channel[0].view;
-    p->stored_axis = ref->axis[2];
-    for (int64_t i = 0; i < p->n_slice; i++) {
-        int64_t z = m->cut.slice[i];
-        m->slot[z] = i;
-        p->slice[i] = z;
-        p->stored_slice[i] = ref->flip[2] ? nz - 1 - z : z;
-        memcpy(p->box[i], m->cut.box, sizeof p->box[i]);
-    }
     return RAD_OK;
 }
 
@@ -294,14 +303,14 @@ static rad_status fill_channel(maker *m, int c, int64_t first_plane, rad_error *
 rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, rad_prepared *ret,
                             rad_error *err) {
     int64_t first_plane = 0;
-    rad_status st = check_spec(spec, err);
+    rad_status st = rad_prepare_check_spec(spec, err);
     if (st != RAD_OK)
         return st;
     maker *m = rad_calloc(1, sizeof *m);
     if (!m)
         return rad_error_set(err, RAD_E_NOMEM, "no memory to prepare input '%s'", spec->name);
     m->spec = spec;
-    RAD_TRY(make_views(m, volume, err));
+    RAD_TRY(rad_channels_make(spec, volume, m->channel, err));
     RAD_TRY(rad_cut_make(spec, &m->channel[0].view, &m->channel[spec->region.drawn_on], roi, &m->cut, err));
     if (spec->volume.on) {
         RAD_TRY(rad_volume_sample(spec, m->channel, &m->cut, ret, err));

@@ -141,8 +141,8 @@ void rad_patch_release(rad_patch *p) {
     *p = (rad_patch){0};
 }
 
-rad_status rad_patch_read(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const int64_t box[4], int64_t k,
-                          int64_t slice, rad_patch *p, rad_error *err) {
+rad_status rad_patch_place(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const int64_t box[4], int64_t k,
+                           int64_t slice, rad_patch *p, rad_error *err) {
     double low[3] = {INFINITY, INFINITY, INFINITY}, high[3] = {-INFINITY, -INFINITY, -INFINITY};
     bool inside = false;
     for (int corner = 0; corner < 4; corner++) {
@@ -178,6 +178,15 @@ rad_status rad_patch_fill(const rad_channel_view *c, rad_patch *p, rad_error *er
         count > RAD_MAX_PREPARED_BYTES / sizeof *p->value)
         return rad_error_set(err, RAD_E_LIMIT, "region of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels of sequence '%s' is too large",
                              p->n[0], p->n[1], p->n[2], c->sequence);
+    return RAD_OK;
+}
+
+rad_status rad_patch_read(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const int64_t box[4], int64_t k,
+                          int64_t slice, rad_patch *p, rad_error *err) {
+    rad_status st = rad_patch_place(spec, ref, c, box, k, slice, p, err);
+    if (st != RAD_OK)
+        return st;
+    size_t count = (size_t)p->n[0] * (size_t)p->n[1] * (size_t)p->n[2];
     if (count > p->room) {
         free(p->value);
         p->value = rad_calloc(count, sizeof *p->value);

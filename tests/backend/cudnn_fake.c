@@ -6,11 +6,13 @@
  *   cudnn_fake FOLDER SCRATCH       FOLDER as for `cudnn_models host`; SCRATCH: an empty folder for the stored engines
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gpu_module.h"
 #include "cudnn/device.h"
+#include "prep_random.h"
 
 #define CHECK(x)                                                                                                                           \
     do {                                                                                                                                   \
@@ -21,11 +23,29 @@
     } while (0)
 
 static rad_error the_error;
-static long calls, fail_at, live; /* calls that can fail; the one that does; things not yet released */
+static long calls, fail_at; /* calls that can fail; the one that does */
+static atomic_long live;    /* things not yet released */
 static int captures, replays;
 
+static long number_of(const char *name) {
+    const char *text = getenv(name);
+    return text != NULL ? strtol(text, NULL, 10) : 0;
+}
+
+/* RADCOHORT_FAKE_FAIL=n: the n-th call of a program that loads this as its module fails, and every one after it. */
 static cudaError_t maybe(void) {
+    static atomic_long all;
+    const long n = number_of("RADCOHORT_FAKE_FAIL");
+    if (n > 0 && atomic_fetch_add(&all, 1) + 1 >= n)
+        return cudaErrorUnknown;
     return fail_at > 0 && ++calls == fail_at ? cudaErrorUnknown : cudaSuccess;
+}
+
+/* RADCOHORT_FAKE_WRONG=n: from the n-th sum on, a memory cell of the device is broken. */
+static bool is_wrong(void) {
+    static atomic_long all;
+    const long n = number_of("RADCOHORT_FAKE_WRONG");
+    return n > 0 && atomic_fetch_add(&all, 1) + 1 >= n;
 }
 
 /* ---------------------------------------------------------------- kernels and engines */
@@ -40,7 +60,7 @@ struct CUgraph_st {
     int n;
     struct record record[2048];
 };
-static struct CUgraph_st *capturing;
+static _Thread_local struct CUgraph_st *capturing;
 
 static void run_conv(const cu_conv *c, char *const data[5]) {
     struct k_args a = {
@@ -83,7 +103,7 @@ static void take(const struct record *r) {
         run_conv(&r->conv, r->data);
     } else {
         k_run_host(&r->args);
-        if (r->args.kind == K_REDUCE && getenv("RADCOHORT_FAKE_WRONG") != NULL) /* a device with a broken memory cell */
+        if (r->args.kind == K_REDUCE && is_wrong())
             k_store(r->args.v[0].data, r->args.v[0].type, r->args.v[0].offset, 7.0f);
     }
 }
@@ -111,8 +131,10 @@ cudaError_t k_launch_compare(const void *data, int64_t n, int64_t rows, unsigned
     return maybe();
 }
 
-cudaError_t k_launch_prepare(const struct prep_args *p, cudaStream_t stream) {
+cudaError_t k_launch_prepare(const struct prep_args *p, bool check, cudaStream_t stream) {
     (void)stream;
+    for (int64_t i = 0; check && i < prep_check_count(p); i++)
+        prep_check(p, i);
     for (int64_t i = 0; i < p->n_slice * p->n_plane * p->height * p->width; i++)
         prep_pixel(p, i);
     return maybe();
@@ -282,7 +304,7 @@ cudaError_t cudaGetDeviceCount(int *n) {
     return maybe();
 }
 cudaError_t cudaSetDevice(int device) {
-    CHECK(device == 1); /* local rank 3 of two devices */
+    CHECK(device == (int)(number_of("OMPI_COMM_WORLD_LOCAL_RANK") % 2)); /* two devices */
     return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device) {
@@ -402,46 +424,54 @@ static void with_batch(const rad_cudnn_module *m, rad_model *model, const char *
     free(w.y);
 }
 
+/* Cases drawn by chance, made by the device's side of the preparation: only the voxels that the plan names are on the device (the rest is
+ * NaN or garbage), and the samples have the CPU's bits. */
 static void prepares(const rad_cudnn_module *m) {
-    int16_t voxel[12];
-    float got[12], want[12];
+    const rad_sample_ops *ops = m->ops->samples;
     char version[160];
     void *state = NULL;
-    const double mean = 1, std = 2;
-    for (int i = 0; i < 12; i++)
-        voxel[i] = (int16_t)(i * i);
-    const struct prep_plane plane = {.voxel = voxel, .first = 11, .step_x = -1, .step_y = -4, .slope = 2, .inter = 1, .stored = PREP_I16};
-    struct prep_args a = {.n_slice = 1,
-                          .n_plane = 1,
-                          .height = 3,
-                          .width = 4,
-                          .image_width = 4,
-                          .image_height = 3,
-                          .box = {0, 0, 4, 3},
-                          .resize = PREP_BILINEAR,
-                          .n_normalise = 1,
-                          .mean = &mean,
-                          .std = &std,
-                          .plane = &plane,
-                          .out = want};
-    const void *volume[1] = {voxel};
-    const size_t bytes[1] = {sizeof voxel};
-    for (int i = 0; i < 12; i++)
-        prep_pixel(&a, i);
-    a.out = got;
-    CHECK(m->ops->open(&state, version, sizeof version, &the_error) == RAD_OK);
-    CHECK(m->prepare(state, &a, volume, bytes, 1, &the_error) == RAD_OK);
-    CHECK(memcmp(got, want, sizeof got) == 0 && want[0] == 121.0f);
-    for (fail_at = 1;; fail_at++) {
-        calls = 0;
-        const rad_status st = m->prepare(state, &a, volume, bytes, 1, &the_error);
-        CHECK(live == 0);
-        if (st == RAD_OK)
-            break;
+    int made = 0, refused = 0;
+    struct prep_case *c = malloc(sizeof *c);
+    CHECK(c != NULL && m->ops->open(&state, version, sizeof version, &the_error) == RAD_OK);
+    const long before = live;
+    for (uint32_t number = 0; number < 1500; number++) {
+        rad_prepared p = {0};
+        rad_prepare_plan *plan = NULL;
+        rad_samples *samples = NULL;
+        prep_random(number, c);
+        const rad_roi *roi = c->has_roi ? &c->roi : NULL;
+        if (rad_prepare_plan_make(&c->spec, c->volume, roi, &plan, &the_error) != RAD_OK)
+            continue;
+        const rad_status want = rad_prepare_case(&c->spec, c->volume, roi, &p, &the_error);
+        const rad_status got = ops->prepare(state, plan, &samples, &the_error);
+        CHECK(got == want);
+        refused += got != RAD_OK;
+        made += got == RAD_OK;
+        for (size_t k = 0; got == RAD_OK && k < (size_t)(p.n_slice * p.n_plane * p.height * p.width); k++)
+            CHECK(memcmp((float *)samples->block->data + k, p.data + k, sizeof *p.data) == 0);
+        if (samples != NULL)
+            ops->release(state, samples);
+        samples = NULL;
+        const long kept = live; /* blocks wait in the pool for the next case */
+        for (fail_at = 1; number % 100 == 0 && got == RAD_OK; fail_at++) {
+            calls = 0;
+            const rad_status st = ops->prepare(state, plan, &samples, &the_error);
+            if (st == RAD_OK)
+                ops->release(state, samples);
+            samples = NULL;
+            CHECK(live <= kept + 4);
+            if (calls < fail_at)
+                break;
+        }
+        fail_at = 0;
+        rad_prepared_release(&p);
+        rad_prepare_plan_destroy(&plan);
     }
-    CHECK(fail_at > 8);
-    fail_at = 0;
+    CHECK(made > 500 && refused > 5 && live > before);
     m->ops->close(state);
+    CHECK(live == 0);
+    (void)printf("%d cases prepared to the CPU's bits, %d refused as there\n", made, refused);
+    free(c);
 }
 
 int main(int argc, char **argv) {

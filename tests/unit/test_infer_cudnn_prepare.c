@@ -1,146 +1,123 @@
 /* RAD_TEST_LINK: rad_prepare rad_load
- * The preparation kernel's arithmetic (prep_core.h), pixel by pixel on the CPU, against rad_prepare_case. */
+ * The preparation kernel's arithmetic (prep_core.h) on what rad_prepare_plan_make decides, pixel by pixel on the CPU, against
+ * rad_prepare_case: the same bits for every kind of input, and an error where that makes one. */
 #include "unit.h"
 
-#include <math.h>
-
+#include "../backend/prep_random.h"
 #include "infer/cudnn/prep_core.h"
-#include "radcohort/prepare.h"
 
-enum { NX = 37, NY = 29, NZ = 6, OFFSETS = 3 };
+enum { CASES = 4000 };
 
-typedef struct image {
-    rad_volume v;
-    int16_t voxel[NX * NY * NZ];
-} image;
-
-static char the_name[] = "in", the_sequence[] = "T2";
-
-static void make(image *m) {
-    *m = (image){.v.info = {.n_dim = 3,
-                            .dim = {NX, NY, NZ, 1, 1, 1, 1},
-                            .spacing = {1, 1, 1},
-                            .sform_code = 1,
-                            .type = RAD_VOX_I16,
-                            .slope = 0.5,
-                            .inter = -100}};
-    for (int i = 0; i < 4; i++)
-        m->v.info.affine[i][i] = 1;
-    m->v.voxel = m->voxel;
-    m->v.bytes = sizeof m->voxel;
-    for (int i = 0; i < NX * NY * NZ; i++)
-        m->voxel[i] = (int16_t)(i * 7919 % 2003 - 600);
-}
-
-static rad_input_spec base(void) {
-    static const int offset[OFFSETS] = {-1, 0, 2};
-    rad_input_spec s = {.name = the_name,
-                        .n_channel = 1,
-                        .n_plane = OFFSETS,
-                        .orientation = "LPS",
-                        .slices = RAD_SLICES_VOLUME_ALL,
-                        .region = {.from = RAD_REGION_WHOLE}};
-    s.channel[0] = (rad_channel_spec){.sequence = the_sequence, .n_offset = OFFSETS};
-    memcpy(s.channel[0].offset, offset, sizeof offset);
-    return s;
-}
-
-/* What the caller of the kernel decides: which stored voxel each plane starts at (LPS from RAS: x and y run backwards). */
-static void check(const rad_input_spec *s, const image *m, const rad_roi *roi) {
-    struct prep_plane plane[NZ * OFFSETS];
-    rad_prepared p;
-    rad_error err;
-    const rad_volume *volume[1] = {&m->v};
-    assert_ok(rad_prepare_case(s, volume, roi, &p, &err));
-    const size_t count = (size_t)(p.n_slice * p.n_plane * p.height * p.width);
-    float *out = calloc(count, sizeof *out);
-    assert_non_null(out);
-    for (int64_t i = 0; i < p.n_slice; i++)
-        for (int o = 0; o < OFFSETS; o++) {
-            int64_t z = p.slice[i] + s->channel[0].offset[o];
-            const bool outside = z < 0 || z >= NZ;
-            z = z < 0 ? 0 : z >= NZ ? NZ - 1 : z;
-            plane[i * OFFSETS + o] = (struct prep_plane){.voxel = m->voxel,
-                                                         .first = NX * NY * z + NX * NY - 1,
-                                                         .step_x = -1,
-                                                         .step_y = -NX,
-                                                         .slope = m->v.info.slope,
-                                                         .inter = m->v.info.inter,
-                                                         .stored = PREP_I16,
-                                                         .outside = outside && s->edge == RAD_EDGE_ZERO,
-                                                         .window = s->window.on,
-                                                         .low = s->window.low,
-                                                         .high = s->window.high};
-        }
-    struct prep_args a = {.n_slice = p.n_slice,
-                          .n_plane = p.n_plane,
-                          .height = p.height,
-                          .width = p.width,
-                          .image_width = NX,
-                          .image_height = NY,
-                          .edge_zero = s->edge == RAD_EDGE_ZERO,
-                          .n_normalise = s->normalise.n,
-                          .mean = s->normalise.mean,
-                          .std = s->normalise.std,
+/* The plan as the kernel sees it, with the volumes where they are. */
+static void follow(const rad_prepare_plan *p, float *out, int *bad) {
+    struct prep_image image[RAD_MAX_CHANNELS];
+    const size_t planes = (size_t)(p->result.n_slice * p->result.n_plane);
+    struct prep_plane *plane = calloc(planes, sizeof *plane);
+    assert_non_null(plane);
+    memset(image, 0, sizeof image);
+    for (int k = 0; k < p->n_image; k++) {
+        const rad_prepare_image *m = &p->image[k];
+        image[k] = (struct prep_image){.voxel = m->voxel,
+                                       .first = m->first,
+                                       .slope = m->slope,
+                                       .inter = m->inter,
+                                       .low = m->tone.low,
+                                       .span = m->tone.span,
+                                       .mean = m->tone.mean,
+                                       .sd = m->tone.sd,
+                                       .black = m->tone.black,
+                                       .padding = m->tone.padding,
+                                       .nonfinite = m->tone.nonfinite,
+                                       .stored = (int)m->type,
+                                       .component = m->component,
+                                       .same = m->same,
+                                       .window = m->tone.window,
+                                       .has_padding = m->tone.has_padding,
+                                       .replace = m->tone.replace,
+                                       .zscore = m->tone.zscore};
+        memcpy(image[k].step, m->step, sizeof m->step);
+        memcpy(image[k].dim, m->dim, sizeof m->dim);
+        memcpy(image[k].to, m->to, sizeof m->to);
+    }
+    for (size_t i = 0; i < planes; i++)
+        plane[i] = (struct prep_plane){.image = p->plane[i].image,
+                                       .empty = p->plane[i].empty,
+                                       .z = p->plane[i].z,
+                                       .matched = p->plane[i].matched,
+                                       .value = p->plane[i].value};
+    struct prep_args a = {.n_slice = p->result.n_slice,
+                          .n_plane = p->result.n_plane,
+                          .height = p->result.height,
+                          .width = p->result.width,
+                          .edge_zero = p->edge_zero,
+                          .match_nearest = p->match_nearest,
+                          .n_normalise = p->n_normalise,
+                          .mean = p->mean,
+                          .std = p->std,
+                          .image = image,
                           .plane = plane,
-                          .out = out};
-    a.resize = s->resize.method == RAD_RESIZE_NONE      ? PREP_NONE
-               : s->resize.method == RAD_RESIZE_NEAREST ? PREP_NEAREST
-               : s->resize.antialias                    ? PREP_ANTIALIAS
-                                                        : PREP_BILINEAR;
-    memcpy(a.box, p.box[0], sizeof a.box);
-    for (size_t i = 0; i < count; i++)
-        prep_pixel(&a, (int64_t)i);
-    for (size_t i = 0; i < count; i++)
-        if (!(fabsf(out[i] - p.data[i]) <= 1e-6f * fmaxf(1.0f, fabsf(p.data[i]))))
-            fail_msg("pixel %zu of %zu: %.9g, want %.9g", i, count, (double)out[i], (double)p.data[i]);
-    free(out);
-    rad_prepared_release(&p);
+                          .x = {p->x.in, p->x.out, p->x.taps, p->x.start, p->x.count, p->x.weight},
+                          .y = {p->y.in, p->y.out, p->y.taps, p->y.start, p->y.count, p->y.weight},
+                          .out = out,
+                          .bad = bad};
+    memcpy(a.box, p->box, sizeof a.box);
+    memcpy(a.low, p->low, sizeof a.low);
+    memcpy(a.high, p->high, sizeof a.high);
+    for (int64_t i = 0; i < prep_check_count(&a); i++)
+        prep_check(&a, i);
+    for (int64_t i = 0; i < (int64_t)planes * a.height * a.width; i++)
+        prep_pixel(&a, i);
+    free(plane);
 }
 
-/* Every way to resize, up and down, with both edges, inside and over the border, with and without window and normalisation. */
-static void every_pixel_is_that_of_the_cpu(void **state) {
+static void every_bit_is_the_cpus(void **state) {
     (void)state;
-    static image m;
-    static const struct {
-        rad_resize_method method;
-        bool antialias;
-        int64_t height, width;
-    } resize[] = {
-        {RAD_RESIZE_NONE, false, 0, 0},       {RAD_RESIZE_NEAREST, false, 17, 53}, {RAD_RESIZE_BILINEAR, false, 17, 11},
-        {RAD_RESIZE_BILINEAR, false, 64, 41}, {RAD_RESIZE_BILINEAR, true, 7, 5},   {RAD_RESIZE_BILINEAR, true, 40, 9},
-        {RAD_RESIZE_NEAREST, false, 4, 3},    {RAD_RESIZE_BILINEAR, true, 29, 37},
-    };
-    make(&m);
-    int n = 0;
-    for (size_t r = 0; r < sizeof resize / sizeof *resize; r++)
-        for (int variant = 0; variant < 12; variant++) {
-            rad_input_spec s = base();
-            rad_roi roi = {.has_box = true, .box = {2, 3, 1, 9, 13, 4}};
-            s.resize = (rad_resize_spec){
-                .method = resize[r].method, .antialias = resize[r].antialias, .height = resize[r].height, .width = resize[r].width};
-            s.edge = variant % 2 == 0 ? RAD_EDGE_REPLICATE : RAD_EDGE_ZERO;
-            if (variant / 2 % 3 != 0) {
-                s.slices = RAD_SLICES_LESION_ALL;
-                s.region = (rad_region_spec){.from = RAD_REGION_BOX,
-                                             .shape = variant / 2 % 3 == 2 ? RAD_SHAPE_SQUARE : RAD_SHAPE_RECTANGLE,
-                                             .margin_px = variant / 2 % 3 == 2 ? 20 : 1};
-            }
-            if (variant >= 6) {
-                s.window = (rad_window_spec){.on = true, .low = -150, .high = 250};
-                s.normalise.n = variant % 2 == 0 ? 1 : OFFSETS;
-                for (int k = 0; k < OFFSETS; k++) {
-                    s.normalise.mean[k] = 0.25 + 0.125 * k;
-                    s.normalise.std[k] = 0.5 - 0.1 * k;
-                }
-            }
-            check(&s, &m, s.region.from == RAD_REGION_BOX ? &roi : NULL);
-            n++;
+    int prepared = 0, nonfinite = 0, refused = 0, other_grid = 0;
+    struct prep_case *c = malloc(sizeof *c);
+    assert_non_null(c);
+    for (uint32_t number = 0; number < CASES; number++) {
+        rad_prepared p = {0};
+        rad_prepare_plan *plan = NULL;
+        rad_error err = {0}, why = {0};
+        int bad = 0;
+        prep_random(number, c);
+        assert_true(rad_prepare_plan_takes(&c->spec, NULL));
+        const rad_roi *roi = c->has_roi ? &c->roi : NULL;
+        const rad_status st = rad_prepare_case(&c->spec, c->volume, roi, &p, &err);
+        const rad_status planned = rad_prepare_plan_make(&c->spec, c->volume, roi, &plan, &why);
+        if (planned != RAD_OK) {
+            assert_int_not_equal(st, RAD_OK);
+            assert_null(plan);
+            refused++;
+            continue;
         }
-    assert_int_equal(n, 96);
+        const size_t count = (size_t)(plan->result.n_slice * plan->result.n_plane * plan->result.height * plan->result.width);
+        float *out = calloc(count, sizeof *out);
+        assert_non_null(out);
+        follow(plan, out, &bad);
+        if (bad != (st == RAD_E_NONFINITE) || (bad == 0) != (st == RAD_OK))
+            fail_msg("case %u: %s: %s, and the kernel says %d", number, rad_status_reason(st), err.text, bad);
+        if (st == RAD_OK) {
+            assert_true(prep_same_lists(&p, &plan->result));
+            for (size_t i = 0; i < count; i++)
+                if (memcmp(&out[i], &p.data[i], sizeof *out) != 0)
+                    fail_msg("case %u: pixel %zu is %.9g, on the CPU %.9g", number, i, (double)out[i], (double)p.data[i]);
+            for (int k = 1; k < plan->n_image; k++)
+                other_grid += plan->image[k].voxel != NULL && !plan->image[k].same;
+            prepared++;
+        } else {
+            nonfinite++;
+        }
+        free(out);
+        rad_prepared_release(&p);
+        rad_prepare_plan_destroy(&plan);
+    }
+    free(c);
+    print_message("%d prepared, %d images on other grids, %d not finite, %d refused\n", prepared, other_grid, nonfinite, refused);
+    assert_true(prepared > CASES / 3 && nonfinite > CASES / 100 && other_grid > CASES / 20);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_pixel_is_that_of_the_cpu)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_bit_is_the_cpus)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,22 +56,27 @@ static rad_status backend_open(void **ret_state, char *ret_version, size_t versi
     RAD_TRY(cu_check(cudaDriverGetVersion(&s->driver), "asking for the driver's version", err));
     RAD_TRY(cu_check(cudaSetDevice(s->device), "selecting the device", err));
     RAD_TRY(cu_check_cudnn(cudnnCreate(&handle), "cuDNN does not start on this device (are all its libraries in one folder?)", err));
+    RAD_TRY(cu_pool_create(&s->pool, err));
     s->cache = cu_cache_folder();
-    (void)snprintf(ret_version, version_cap, "cuDNN %zu.%zu.%zu, %.80s, batch %d, revision %d", s->cudnn / 10000, s->cudnn % 10000 / 100,
-                   s->cudnn % 100, s->name, RAD_CUDNN_BATCH, RAD_CUDNN_REVISION);
+    (void)snprintf(ret_version, version_cap, "cuDNN %zu.%zu.%zu, %.80s, batch %d, samples made on the device, revision %d",
+                   s->cudnn / 10000, s->cudnn % 10000 / 100, s->cudnn % 100, s->name, RAD_CUDNN_BATCH, RAD_CUDNN_REVISION);
     *ret_state = s;
     s = NULL;
 out:
     if (handle != NULL)
         (void)cudnnDestroy(handle);
-    if (s != NULL)
+    if (s != NULL) {
+        cu_pool_destroy(s->pool);
         free(s->cache);
+    }
     free(s);
     return st;
 }
 
 static void backend_close(void *state) {
     struct cu_state *s = state;
+    (void)cudaSetDevice(s->device);
+    cu_pool_destroy(s->pool);
     free(s->cache);
     free(s);
 }
@@ -127,6 +132,20 @@ static void exec_destroy(rad_exec *x) {
     cu_exec_destroy((struct cu_exec *)x);
 }
 
+static rad_status prepare(void *state, const rad_prepare_plan *p, rad_samples **ret, rad_error *err) {
+    return cu_prepare(state, p, ret, err);
+}
+
+static void release(void *state, rad_samples *s) {
+    cu_samples_free(state, s);
+}
+
+static rad_status exec_run_samples(rad_exec *x, const rad_sample_place *place, rad_tensor *out, rad_error *err) {
+    return cu_exec_run_samples((struct cu_exec *)x, place, out, err);
+}
+
+static const rad_sample_ops samples = {.prepare = prepare, .release = release, .exec_run = exec_run_samples};
+
 static const rad_backend_ops ops = {
     .name = "cudnn",
     .open = backend_open,
@@ -140,6 +159,7 @@ static const rad_backend_ops ops = {
     .exec_create = exec_create,
     .exec_run = exec_run,
     .exec_destroy = exec_destroy,
+    .samples = &samples,
 };
 
 static size_t describe_devices(char *buf, size_t cap) {
@@ -159,11 +179,6 @@ static size_t describe_devices(char *buf, size_t cap) {
     return at;
 }
 
-static rad_status prepare(void *state, const struct prep_args *p, const void *const *volume, const size_t *volume_bytes, int n,
-                          rad_error *err) {
-    return cu_prepare(state, p, volume, volume_bytes, n, err);
-}
-
 static rad_status replay(rad_exec *x, int n, double *ret_seconds, rad_error *err) {
     return cu_exec_replay((struct cu_exec *)x, n, ret_seconds, err);
 }
@@ -174,7 +189,6 @@ static const rad_cudnn_module module = {
     .version = rad_version,
     .ops = &ops,
     .describe_devices = describe_devices,
-    .prepare = prepare,
     .replay = replay,
 };
 

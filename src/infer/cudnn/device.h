@@ -11,7 +11,7 @@
 #include "plan.h"
 
 /* Part of every content key: raise it when a change in this folder moves a bit of any result. */
-#define RAD_CUDNN_REVISION 1
+#define RAD_CUDNN_REVISION 2
 /* Samples in a plan: the shape, and with it the engine, is the same for every case. 32 slices of 224 x 224 fill an H100. */
 #define RAD_CUDNN_BATCH 32
 /* Bytes of scratch for one convolution; only exact float32 and volumes come near. */
@@ -22,6 +22,41 @@ struct cu_state {
     size_t cudnn;   /* cudnnGetVersion() */
     char name[256]; /* of the device */
     char *cache;    /* folder of stored engine choices, NULL = none */
+    struct cu_pool *pool;
+};
+
+/* ---------------------------------------------------------------- pool.c; thread-safe, the device selected by the caller */
+
+struct cu_block { /* of device memory */
+    struct cu_block *next;
+    void *data;
+    size_t size;
+};
+#define CU_COURIER_BYTES ((size_t)1 << 20)
+/* A stream with two pinned buffers: one is filled while the other is on its way. */
+struct cu_courier {
+    struct cu_courier *next;
+    cudaStream_t stream;
+    cudaEvent_t sent[2];
+    char *pinned[2], *to; /* to: where on the device the next byte goes */
+    size_t fill;
+    int k;
+};
+rad_status cu_pool_create(struct cu_pool **ret, rad_error *err) RAD_MUST_CHECK;
+void cu_pool_destroy(struct cu_pool *p);
+/* Content: whatever was there. Errors: NOMEM, DEVICE. */
+rad_status cu_pool_get(struct cu_pool *p, size_t size, struct cu_block **ret, rad_error *err) RAD_MUST_CHECK;
+void cu_pool_put(struct cu_pool *p, struct cu_block *b);
+rad_status cu_courier_get(struct cu_pool *p, struct cu_courier **ret, rad_error *err) RAD_MUST_CHECK;
+void cu_courier_put(struct cu_pool *p, struct cu_courier *c);
+void cu_courier_free(struct cu_courier *c);
+rad_status cu_courier_send(struct cu_courier *c, const void *from, size_t size, rad_error *err) RAD_MUST_CHECK;
+rad_status cu_courier_flush(struct cu_courier *c, rad_error *err) RAD_MUST_CHECK;
+
+/* Prepared samples on the device. */
+struct rad_samples {
+    int64_t n, count; /* samples, and floats of each */
+    struct cu_block *block;
 };
 
 struct cu_plan {
@@ -57,11 +92,14 @@ char *cu_cache_folder(void);
 struct cu_exec;
 rad_status cu_exec_create(struct cu_plan *p, struct cu_exec **ret, rad_error *err) RAD_MUST_CHECK;
 rad_status cu_exec_run(struct cu_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err) RAD_MUST_CHECK;
+/* `place` [batch]: the sample of each place, on the device. */
+rad_status cu_exec_run_samples(struct cu_exec *x, const rad_sample_place *place, rad_tensor *out, rad_error *err) RAD_MUST_CHECK;
 /* The forward pass alone, n times, after a run: seconds by the device's clock. */
 rad_status cu_exec_replay(struct cu_exec *x, int n, double *ret_seconds, rad_error *err) RAD_MUST_CHECK;
 void cu_exec_destroy(struct cu_exec *x);
 
-rad_status cu_prepare(const struct cu_state *s, const struct prep_args *p, const void *const *volume, const size_t *volume_bytes, int n,
-                      rad_error *err) RAD_MUST_CHECK;
+/* Samples of a case, ready on return. Errors: NONFINITE (not which voxel), DEVICE, NOMEM. */
+rad_status cu_prepare(const struct cu_state *s, const rad_prepare_plan *p, rad_samples **ret, rad_error *err) RAD_MUST_CHECK;
+void cu_samples_free(const struct cu_state *s, rad_samples *m);
 
 #endif

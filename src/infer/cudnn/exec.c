@@ -191,6 +191,25 @@ out:
     return st;
 }
 
+static rad_status results(struct cu_exec *x, rad_tensor *out, rad_error *err) {
+    const struct g_plan *g = x->plan->plan;
+    rad_status st = RAD_OK;
+    for (int k = 0; k < g->graph->n_output && st == RAD_OK; k++) {
+        const size_t size = (size_t)rad_shape_count(&out[k].shape) * rad_dtype_size(out[k].dtype);
+        st = download(x, out[k].data, place_of(x, g->tensor[g->output[k]].root), size, err);
+    }
+    return st == RAD_OK ? cu_check(cudaStreamSynchronize(x->compute), "the forward pass", err) : st;
+}
+
+/* A failed run leaves nothing behind that still reads or writes: its samples and results are the caller's again. */
+static rad_status quiet(struct cu_exec *x, rad_status st) {
+    if (st != RAD_OK) {
+        (void)cudaStreamSynchronize(x->copy);
+        (void)cudaStreamSynchronize(x->compute);
+    }
+    return st;
+}
+
 rad_status cu_exec_run(struct cu_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     const struct g_plan *g = x->plan->plan;
     rad_status st = RAD_OK;
@@ -204,13 +223,32 @@ rad_status cu_exec_run(struct cu_exec *x, const rad_tensor *in, rad_tensor *out,
     RAD_TRY(cu_check(cudaEventRecord(x->copied, x->copy), "copying the inputs", err));
     RAD_TRY(cu_check(cudaStreamWaitEvent(x->compute, x->copied, 0), "copying the inputs", err));
     RAD_TRY(forward(x, err));
-    for (int k = 0; k < g->graph->n_output; k++) {
-        const size_t size = (size_t)rad_shape_count(&out[k].shape) * sizeof(float);
-        RAD_TRY(download(x, out[k].data, place_of(x, g->tensor[g->output[k]].root), size, err));
-    }
-    st = cu_check(cudaStreamSynchronize(x->compute), "the forward pass", err);
+    st = results(x, out, err);
 out:
-    return st;
+    return quiet(x, st);
+}
+
+rad_status cu_exec_run_samples(struct cu_exec *x, const rad_sample_place *place, rad_tensor *out, rad_error *err) {
+    const struct g_plan *g = x->plan->plan;
+    const rad_shape *s = &g->graph->value[g->graph->input[0]].shape;
+    const size_t size = (size_t)(rad_shape_count(s) / s->dim[0]) * sizeof(float);
+    const int root = g->tensor[g->input[0]].root;
+    rad_status st = cu_check(cudaSetDevice(x->plan->state->device), "selecting the device", err);
+    /* On the compute stream: the places are only written once the pass before has read them. Neighbours travel together. */
+    for (int64_t k = 0, n = 1; st == RAD_OK && g->root[root].first != INT32_MAX && k < s->dim[0]; k += n, n = 1) {
+        const rad_sample_place *p = &place[k];
+        while (k + n < s->dim[0] && p[n].samples == p->samples && p[n].index == p->index + n)
+            n++;
+        st = cu_check(cudaMemcpyAsync((char *)place_of(x, root) + (size_t)k * size,
+                                      (const char *)p->samples->block->data + (size_t)p->index * size, (size_t)n * size,
+                                      cudaMemcpyDeviceToDevice, x->compute),
+                      "copying a sample", err);
+    }
+    if (st == RAD_OK)
+        st = forward(x, err);
+    if (st == RAD_OK)
+        st = results(x, out, err);
+    return quiet(x, st);
 }
 
 rad_status cu_exec_replay(struct cu_exec *x, int n, double *ret_seconds, rad_error *err) {

@@ -1,4 +1,4 @@
-/* kernels.cu: who does what: threads to elements. The arithmetic is in core.h and prep_core.h. One instantiation per element type of the
+/* kernels.cu: who does what: threads to elements. The arithmetic is in core.h. One instantiation per element type of the
  * first operand, so that its loads are straight code; everything else is decided at run time, the same way for a whole warp. */
 #include "kernels.h"
 
@@ -73,11 +73,6 @@ template <int TYPE> static __global__ void __launch_bounds__(ROWS *K_LANES) k_ro
     }
 }
 
-static __global__ void __launch_bounds__(THREADS) k_prepare(const __grid_constant__ prep_args p, int64_t n) {
-    for (int64_t i = blockIdx.x * (int64_t)THREADS + threadIdx.x; i < n; i += (int64_t)gridDim.x * THREADS)
-        prep_pixel(&p, i);
-}
-
 static __global__ void __launch_bounds__(THREADS) k_noise(void *data, int type, int64_t n, int64_t total, uint32_t seed) {
     for (int64_t i = blockIdx.x * (int64_t)THREADS + threadIdx.x; i < total; i += (int64_t)gridDim.x * THREADS) {
         uint32_t h = (uint32_t)(i % n) * 2654435761u + seed; /* Knuth's multiplicative hash, then xorshift */
@@ -138,13 +133,6 @@ extern "C" cudaError_t k_launch(const k_args *args, cudaStream_t stream) {
         launch<K_F32>(args, stream);
         break;
     }
-    return cudaGetLastError();
-}
-
-extern "C" cudaError_t k_launch_prepare(const prep_args *p, cudaStream_t stream) {
-    const int64_t n = p->n_slice * p->n_plane * p->height * p->width;
-    if (n > 0)
-        k_prepare<<<blocks_for(n, THREADS), THREADS, 0, stream>>>(*p, n);
     return cudaGetLastError();
 }
 

@@ -3,6 +3,7 @@
 #define RAD_CUDNN_KERNELS_H
 
 #include <cuda_runtime_api.h>
+#include <stdbool.h>
 
 #include "core.h"
 #include "prep_core.h"
@@ -17,8 +18,8 @@ cudaError_t k_launch(const struct k_args *args, cudaStream_t stream);
 cudaError_t k_launch_noise(void *data, int type, int64_t n, int64_t rows, uint32_t seed, cudaStream_t stream);
 /* Adds to *different (device) the number of 2-byte words that differ from those of the first of `rows` rows of `n` words. */
 cudaError_t k_launch_compare(const void *data, int64_t n, int64_t rows, unsigned *different, cudaStream_t stream);
-/* Every output plane of a case; see prep_core.h. `p` is in host memory, all pointers in it on the device. */
-cudaError_t k_launch_prepare(const struct prep_args *p, cudaStream_t stream);
+/* Every pixel of a case; see prep_core.h. `p` is in host memory, all pointers in it on the device. `check`: NaN and Inf must not be. */
+cudaError_t k_launch_prepare(const struct prep_args *p, bool check, cudaStream_t stream);
 
 #ifdef __cplusplus
 }
