@@ -71,7 +71,8 @@ const rad_command rad_command_phantom = {
     .usage = "-o COHORT_DIR [--design NAME] [--seed N] [--scale X] [--tables]",
     .summary = "write a synthetic multicenter cohort with known truth",
     .help = "  -o COHORT_DIR   folder to write; must be new or empty\n"
-            "  --design NAME   demo (default), or a published study's marginals: renal, liver, spine-mri, ultrasound, spine-ct\n"
+            "  --design NAME   demo (default), or a published study's marginals: renal, liver, spine-mri, ultrasound, spine-ct;\n"
+            "                  brain: four ordered grades, two MR sequences on grids of their own, four centers\n"
             "  --seed N        another sample of patients from the same design (default 1)\n"
             "  --scale X       multiplies the number of patients of each center and class; 1 (default) is the published count\n"
             "  --tables        only the tables, without images: who is in the cohort\n"
