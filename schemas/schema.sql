@@ -196,6 +196,7 @@ CREATE TABLE run_model (
     activation   TEXT NOT NULL CHECK (activation IN ('none', 'softmax', 'sigmoid')),
     folds        INTEGER CHECK (folds >= 2),
     trained_on   TEXT,
+    cam_rule     TEXT,
     UNIQUE (run_id, model),
     UNIQUE (run_id, position)
 ) STRICT;
@@ -315,6 +316,45 @@ CREATE TABLE run_result (
     PRIMARY KEY (case_id, run_model_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX run_result_result ON run_result (result_id);
+
+CREATE TABLE cam (
+    cam_id         INTEGER PRIMARY KEY,
+    cam_key        TEXT NOT NULL UNIQUE CHECK (length(cam_key) = 64),
+    result_id      INTEGER NOT NULL REFERENCES result,
+    rule           TEXT NOT NULL,
+    class_index    INTEGER NOT NULL CHECK (class_index >= 0),
+    deciding_slice INTEGER NOT NULL CHECK (deciding_slice >= 0),
+    height         INTEGER NOT NULL CHECK (height > 0),
+    width          INTEGER NOT NULL CHECK (width > 0),
+    file           TEXT UNIQUE,
+    file_bytes     INTEGER CHECK (file_bytes > 0),
+    file_sha256    TEXT CHECK (length(file_sha256) = 64),
+    scale          REAL NOT NULL CHECK (scale > 0),
+    CHECK ((file IS NULL) = (file_bytes IS NULL) AND (file IS NULL) = (file_sha256 IS NULL))
+) STRICT;
+CREATE INDEX cam_result ON cam (result_id);
+
+CREATE TABLE cam_slice (
+    cam_id     INTEGER NOT NULL REFERENCES cam,
+    slice      INTEGER NOT NULL CHECK (slice >= 0),
+    peak_i INTEGER NOT NULL, peak_j INTEGER NOT NULL, peak_k INTEGER NOT NULL,
+    peak_x REAL NOT NULL, peak_y REAL NOT NULL, peak_z REAL NOT NULL,
+    peak_value REAL NOT NULL,
+    low_value  REAL NOT NULL,
+    energy     REAL NOT NULL CHECK (energy >= 0),
+    energy_inside REAL CHECK (energy_inside BETWEEN 0 AND 1.000001),
+    peak_inside INTEGER CHECK (peak_inside IN (0, 1)),
+    iou        REAL CHECK (iou BETWEEN 0 AND 1),
+    PRIMARY KEY (cam_id, slice)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE run_cam (
+    case_id      INTEGER NOT NULL REFERENCES manifest,
+    run_model_id INTEGER NOT NULL REFERENCES run_model,
+    cam_id       INTEGER NOT NULL REFERENCES cam,
+    PRIMARY KEY (case_id, run_model_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_cam_cam ON run_cam (cam_id);
 
 CREATE TABLE case_score (
     run_model_id INTEGER NOT NULL REFERENCES run_model,
@@ -443,6 +483,26 @@ SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, s.
   JOIN center c ON c.center_id = rp.center_id
   LEFT JOIN lesion l ON l.lesion_id = m.lesion_id
  WHERE r.positive_class IS NULL OR r.positive_class = ss.class_index;
+
+-- Class activation maps, one row per model, case and mapped slice. `file` lies in the folder beside this file that has its name and .cams.
+CREATE VIEW v_cam (run_id, model, center, cohort, patient, lesion, study, class, slice, stored_slice, deciding, score, label, peak_i, peak_j,
+                   peak_k, peak_x, peak_y, peak_z, peak_value, low_value, energy, energy_inside, peak_inside, iou, x0, y0, x1, y1, height,
+                   width, file, scale) AS
+SELECT m.run_id, rm.model, ce.center, rp.cohort, p.patient, l.lesion, m.study, k.class, s.slice, sl.stored_slice, s.slice = c.deciding_slice,
+       ss.score, m.class_index = c.class_index, s.peak_i, s.peak_j, s.peak_k, s.peak_x, s.peak_y, s.peak_z, s.peak_value, s.low_value,
+       s.energy, s.energy_inside, s.peak_inside, s.iou, sl.x0, sl.y0, sl.x1, sl.y1, c.height, c.width, c.file, c.scale
+  FROM manifest m
+  JOIN run_cam rc ON rc.case_id = m.case_id
+  JOIN run_model rm ON rm.run_model_id = rc.run_model_id
+  JOIN cam c ON c.cam_id = rc.cam_id
+  JOIN cam_slice s ON s.cam_id = c.cam_id
+  JOIN slice sl ON sl.result_id = c.result_id AND sl.slice = s.slice
+  JOIN slice_score ss ON ss.result_id = c.result_id AND ss.slice = s.slice AND ss.class_index = c.class_index
+  JOIN run_class k ON k.run_id = m.run_id AND k.class_index = c.class_index
+  JOIN run_patient rp ON rp.run_id = m.run_id AND rp.patient_id = m.patient_id
+  JOIN patient p ON p.patient_id = m.patient_id
+  JOIN center ce ON ce.center_id = rp.center_id
+  LEFT JOIN lesion l ON l.lesion_id = m.lesion_id;
 
 CREATE VIEW v_source (run_id, model, patient, lesion, study, input, channel, sequence, path, content, type, dims, orientation,
                       model_sha256, result_key, file, fold) AS

@@ -172,6 +172,7 @@ typedef struct rad_model_spec {
     int when_missing; /* 1 + index of the model that scores a case in its place when the case lacks images for the input; 0: none */
     rad_activation activation; /* applied to the network's output in double, before scores are stored */
     bool cam;                  /* class activation maps of it are wanted */
+    bool cam_made;             /* they are, or those of a model that it may stand in for */
     int folds; /* 0: one file for everybody; else the number of files, one for each number that stands for '{fold}' in `file` */
     bool mean_without_fold;             /* a patient without a fold: mean of the slice scores of all files; else excluded */
     char *trained_on, *trained_on_path; /* table of the patients that the files were trained on, as written and resolved; or NULL */
@@ -183,9 +184,8 @@ typedef enum rad_cam_write {
     RAD_CAM_CASE, /* that slice's */
     RAD_CAM_SLICE /* every scored slice's, in one file per case */
 } rad_cam_write;
-#define RAD_CAM_PREDICTED                                                                                                                  \
-    (-1) /* instead of a class: the one with the highest score of any slice; of several the first slice's, then the                        \
-            first class's */
+/* Instead of a class: the one with the highest score of any slice; of several the first slice's, then the first class's. */
+#define RAD_CAM_PREDICTED (-1)
 
 typedef enum rad_unit { RAD_UNIT_SLICE, RAD_UNIT_LESION, RAD_UNIT_PATIENT } rad_unit;
 const char *rad_unit_name(rad_unit u); /* "slice", "lesion", "patient" */

@@ -44,6 +44,7 @@ typedef struct rad_image_info {
     double spacing[3];   /* mm, positive */
     double affine[4][4]; /* voxel -> RAS+ mm: sform when its code > 0, else qform when its code > 0, else spacing only ("method 1") */
     int sform_code, qform_code;
+    double qform[7];             /* quaternion b c d, offset x y z, qfac, as they stand in the header; 0 without qform */
     double form_disagreement_mm; /* largest distance over the corners between sform and qform when both are set; 0 otherwise */
     char orientation[4];         /* closest axis codes of +x +y +z, e.g. "LAS" (nibabel aff2axcodes); "???" when degenerate */
     rad_voxel_type type;
@@ -125,6 +126,9 @@ void rad_volume_get_component(const rad_volume *v, int component, int64_t first,
  * gives the same bytes (no time in the gzip header). Errors: SHAPE, LIMIT, UNSUPPORTED (n_dim above 4; another type for a still),
  * NONFINITE, IO, NOMEM. */
 rad_status rad_volume_write(const char *path, const rad_image_info *info, const void *voxel, rad_error *err) RAD_MUST_CHECK;
+/* The same (NIfTI only) for something drawn on the grid of an image that was read: sform and qform with their codes are those of its
+ * header, also where it has none, so that every viewer puts both in one place. `info`: the image's, with another type, slope and inter. */
+rad_status rad_volume_write_on(const char *path, const rad_image_info *info, const void *voxel, rad_error *err) RAD_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -55,6 +55,26 @@ rad_status rad_prepare_case(const rad_input_spec *spec, const rad_volume *const 
                             rad_error *err) RAD_MUST_CHECK;
 void rad_prepared_release(rad_prepared *p);
 
+/* Where a prepared input comes from: the grid of the reference image (that of the first channel entry), and the lesion in its slices. */
+typedef struct rad_site {
+    rad_image_info info; /* of the reference, without its warning; 3-D unless frames stand for slices */
+    bool frames;         /* slices are frames of a 4-D image of one slice */
+    int axis[3];         /* reoriented axis t runs along stored axis axis[t], backwards where flip[t] */
+    bool flip[3];
+    int64_t dim[3];    /* of the reoriented axes */
+    int64_t box[4];    /* the region, x0 y0 x1 y1, the same in all slices */
+    int64_t seen[4];   /* the part of it that is image: neither beyond its borders nor cropped */
+    uint8_t *lesion;   /* [n_slice, y1 - y0, x1 - x0]: 1 = pixel of the lesion (mask, else box); NULL: it has neither. Owned */
+    int64_t *n_lesion; /* [n_slice]: pixels of the lesion in the whole slice; owned */
+} rad_site;
+/* The site of what rad_prepare_case made from the same arguments; a mask in `roi` counts whether or not the region was made from it.
+ * Errors: SHAPE, REGION (as there), NOMEM. */
+rad_status rad_site_make(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, const rad_prepared *p,
+                         rad_site *ret, rad_error *err) RAD_MUST_CHECK;
+void rad_site_release(rad_site *s);
+/* The stored voxel i j k and frame of reoriented pixel (x, y) of a slice. */
+void rad_site_voxel(const rad_site *s, int64_t x, int64_t y, int64_t slice, int64_t ret[4]);
+
 /* What of rad_prepare_case can be told from headers alone, with the same errors: `radcohort check` looks before a run. `image`: one per
  * channel entry, NULL where it is missing; `mask`: of the lesion, or NULL; roi->mask is not looked at. */
 rad_status rad_prepare_check_grid(const rad_input_spec *spec, const rad_image_info *const *image, rad_error *err) RAD_MUST_CHECK;

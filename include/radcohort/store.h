@@ -101,6 +101,29 @@ typedef struct rad_image_record { /* what the worker read */
     int64_t file_bytes;
 } rad_image_record;
 
+typedef struct rad_cam_slice { /* the class activation map of one slice, on the image's own pixels */
+    int64_t slice;
+    int64_t peak[3];              /* stored voxel of the largest value; the first in the reoriented slice's row-major order */
+    double peak_mm[3];            /* RAS+ */
+    double peak_value, low_value; /* largest and smallest value of the region */
+    double energy;                /* sum of the positive values */
+    double energy_inside, iou;    /* share of it on the lesion; overlap of {value >= peak / 2} with the lesion; NaN: no lesion here */
+    int peak_inside;              /* 0, 1, or -1: no lesion here */
+} rad_cam_slice;
+
+typedef struct rad_cam_result { /* of one model on one case */
+    char key[RAD_SHA256_HEX];
+    bool stored; /* the file has it under `key`: nothing below is set */
+    int class_index;
+    int64_t deciding_slice, height, width; /* the slice with the highest score of the class; size of the map before it was resized */
+    const char *file;                      /* below the folder of maps, or NULL: none was to be written */
+    char file_sha256[RAD_SHA256_HEX];
+    int64_t file_bytes;
+    double scale; /* value = scale * stored voxel */
+    int64_t n_slice;
+    const rad_cam_slice *slice;
+} rad_cam_result;
+
 typedef struct rad_model_result { /* one model on one case */
     rad_status status;            /* RAD_OK, or why there is no score (study scope) */
     const char *stage;            /* "load", "prepare", "infer" when not OK */
@@ -114,6 +137,8 @@ typedef struct rad_model_result { /* one model on one case */
     const int64_t (*box)[4];             /* [n_slice] */
     const double *mismatch_mm;           /* [n_slice] how far slices of images on other grids were at most; NULL: all 0 */
     const double *score;                 /* [n_slice, n_class] after the activation */
+    bool has_cam;
+    rad_cam_result cam;
 } rad_model_result;
 
 typedef struct rad_case_result {
@@ -146,6 +171,16 @@ rad_status rad_store_flush(rad_store *st, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_store_finish_run(rad_store *st, int64_t run, const rad_job *job, int64_t *ret_excluded, rad_error *err) RAD_MUST_CHECK;
 /* Marks it stopped (resumable). */
 rad_status rad_store_stop_run(rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
+
+/* ---------------------------------------------------------------- class activation maps */
+
+/* The folder of a result file's overlays: its name with .cams for the ending. Caller frees; NULL when memory is out. */
+char *rad_store_cam_dir(const char *path);
+/* How many overlays the run refers to, and how many of them are gone or of another size than recorded. Errors: STORE, NOMEM. */
+rad_status rad_store_check_cams(rad_store *st, int64_t run, int64_t *ret_files, int64_t *ret_lost, rad_error *err) RAD_MUST_CHECK;
+/* Cases whose overlays are lost in this way are done again, whether or not the run is finished: rad_store_begin_run then takes it up.
+ * *ret_n: how many. Errors: STORE, NOMEM. */
+rad_status rad_store_reopen_cams(rad_store *st, int64_t run, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
 
 /* ---------------------------------------------------------------- reading */
 

@@ -118,8 +118,8 @@ rad_status rad_file_write_atomic(const char *path, const void *data, size_t size
 rad_status rad_file_write_atomic_mode(const char *path, unsigned mode, const void *data, size_t size, rad_error *err) {
     rad_status st = RAD_OK;
     int fd = -1;
-    /* the process id keeps two writers of one name apart */
-    char *tmp = rad_asprintf("%s.%ld.tmp", path, (long)getpid());
+    /* the process id and a place on the thread's own stack keep two writers of one name apart */
+    char *tmp = rad_asprintf("%s.%ld-%jx.tmp", path, (long)getpid(), (uintmax_t)(uintptr_t)&fd);
     if (!tmp)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for a path");
     fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, (mode_t)mode);

@@ -63,6 +63,23 @@ static bool check_input(check *k, const rad_model_spec *spec, const rad_model *m
     return false;
 }
 
+/* Are there class activation maps, where the job wants them of this model or of one that it stands in for? */
+static void check_cam(check *k, const rad_model_spec *spec, const rad_graph *g) {
+    rad_cam *cam = NULL;
+    rad_error why = {0};
+    rad_shape shape = {0};
+    char text[96];
+    rad_status st = spec->cam_made ? rad_cam_create_from_graph(g, spec->output, &cam, &why) : RAD_OK;
+    if (st != RAD_OK)
+        MISTAKE(k, spec, "model '%s': %s; leave it out of 'cam.models'", spec->name, why.text);
+    if (cam)
+        rad_cam_get_shape(cam, &shape);
+    if (cam && shape.rank != 2)
+        MISTAKE(k, spec, "model '%s': its class activation maps are %s, expected rows and columns; leave it out of 'cam.models'",
+                spec->name, rad_shape_text(&shape, text, sizeof text));
+    rad_cam_destroy(&cam);
+}
+
 static rad_status check_graph(check *k, const rad_model_spec *spec, check_model *out, rad_model *m, rad_backend *be,
                               rad_precision precision, rad_error *err) {
     rad_graph *g = NULL;
@@ -94,6 +111,7 @@ static rad_status check_graph(check *k, const rad_model_spec *spec, check_model 
     const rad_value *value = find_output(g, spec->output);
     out->output_shape = value ? sample_text(&value->shape) : rad_strdup("");
     check_output(k, spec, g);
+    check_cam(k, spec, g);
     rad_buf nodes;
     rad_buf_init(&nodes, (size_t)1 << 20);
     int refused = be ? rad_backend_refusals(be, g, precision, &nodes) : 0;

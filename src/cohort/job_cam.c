@@ -74,6 +74,12 @@ void job_read_cam(yaml_reader *r, const yaml_node_t *node, const yaml_where *roo
     job->has_cam = true;
     yaml_where wm = yaml_where_key(&where, "models"), ww = yaml_where_key(&where, "write"), wc = yaml_where_key(&where, "class");
     read_models(r, v[CAM_MODELS], &k[CAM_MODELS], &wm, job);
+    for (int i = 0; i < job->n_model; i++)
+        if (job->model[i].cam) {
+            job->model[i].cam_made = true;
+            if (job->model[i].when_missing > 0)
+                job->model[job->model[i].when_missing - 1].cam_made = true;
+        }
     yaml_get_word(r, v[CAM_WRITE], &k[CAM_WRITE], &ww, &write);
     job->cam_write = (rad_cam_write)write;
     if (yaml_get_text(r, v[CAM_CLASS], &k[CAM_CLASS], &wc, &name) || !v[CAM_CLASS])

@@ -115,6 +115,7 @@ rad_status rad_coordinator_create(const rad_farm_opts *o, rad_plan *plan, rad_tr
                                   rad_session *session, rad_coordinator **ret, bool *ret_nothing, rad_error *err) {
     rad_status st = RAD_OK;
     bool finished = false;
+    int64_t lost = 0;
     rad_coordinator *c = rad_calloc(1, sizeof *c);
     if (!c)
         return rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
@@ -146,6 +147,12 @@ rad_status rad_coordinator_create(const rad_farm_opts *o, rad_plan *plan, rad_tr
     if (made)
         rad_crash_forget(plan->database, NULL);
     RAD_TRY(begin_run(c, threads, &finished, err));
+    RAD_TRY(rad_plan_lost_cams(plan, c->store, c->run, &lost, err));
+    if (lost > 0) {
+        free(c->pending);
+        c->pending = NULL;
+        RAD_TRY(begin_run(c, threads, &finished, err));
+    }
     if (!finished)
         RAD_TRY(recover(c, err));
     if (!finished && o->merge_dir)

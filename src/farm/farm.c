@@ -107,6 +107,7 @@ static rad_worker_opts worker_opts(const struct farm *f, const rad_wire_config *
                              .precision = f->plan.precision,
                              .known = &f->known,
                              .journal = f->journal,
+                             .cam_dir = f->plan.cam_dir,
                              .batch = (int)m->batch,
                              .threads = f->threads};
 }

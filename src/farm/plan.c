@@ -3,7 +3,7 @@
 
 #include "radcohort/prepare.h"
 #include "shard.h"
-#include "worker.h"
+#include "worker_cam.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,8 @@ rad_status rad_plan_read_job(const rad_farm_opts *o, bool loud, rad_plan *ret, r
     p.database = o->database       ? rad_strdup(o->database)
                  : p.job->database ? rad_strdup(p.job->database)
                                    : rad_asprintf("results/%s.sqlite", p.job->name);
-    if (!p.backend || !p.database) {
+    p.cam_dir = p.database ? rad_store_cam_dir(p.database) : NULL;
+    if (!p.backend || !p.database || !p.cam_dir) {
         st = no_memory(err);
         goto out;
     }
@@ -51,6 +52,7 @@ void rad_plan_release(rad_plan *p) {
     free(p->backend);
     free(p->backend_version);
     free(p->database);
+    free(p->cam_dir);
     free(p->cost);
     rad_files_destroy(&p->files);
     rad_manifest_destroy(&p->manifest);
@@ -128,6 +130,8 @@ static rad_status check_graph(rad_plan *p, int i, rad_backend *be, rad_model *m,
     RAD_TRY(refuse(be, g, p, spec->name, err));
     if (out && known)
         RAD_TRY(rad_worker_check_outputs(&p->files->job, i, rad_shape_count(&out->shape), err));
+    if (rad_work_wants_cam(&p->files->job, i))
+        RAD_TRY(rad_worker_check_cam(&p->files->job, i, g, err));
 out:
     rad_graph_destroy(&g);
     return st;

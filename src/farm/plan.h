@@ -26,6 +26,7 @@ typedef struct rad_plan {
     rad_precision precision;
     int batch;
     char *database;
+    char *cam_dir;                 /* beside it */
     char crash_tag[RAD_CRASH_TAG]; /* once the run has begun */
     double *cost;                  /* [manifest->n_case], bytes of the case's files */
     char files_sha256[RAD_SHA256_HEX];
@@ -48,6 +49,9 @@ rad_status rad_plan_files(rad_plan *p, rad_error *err) RAD_MUST_CHECK;
 /* The same for many processes that score parts of one run: the first to come writes what it found to `path`, the others take it from there
  * without a look at the files, while job and tables are the same. Errors: as rad_plan_files, IO. */
 rad_status rad_plan_files_shared(rad_plan *p, const char *path, rad_error *err) RAD_MUST_CHECK;
+/* Class activation maps have files beside the database: makes their folder, and opens the cases whose files are lost again, also of a
+ * finished run; *ret_n says how many. Errors: STORE, NOMEM. */
+rad_status rad_plan_lost_cams(const rad_plan *p, rad_store *st, int64_t run, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
 
 /* Packs cases as one LEASE message into *ret. index[k] is the position in `pending`. */
 rad_status rad_plan_pack_lease(const rad_plan *p, const rad_pending_case *pending, const int64_t *index, int64_t n, rad_buf *ret,

@@ -2,6 +2,7 @@
  * change tell whether a run over the same tables is still the same run. */
 #include "plan.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,4 +163,16 @@ out:
     free(text);
     rad_buf_release(&head);
     return st;
+}
+
+rad_status rad_plan_lost_cams(const rad_plan *p, rad_store *st, int64_t run, int64_t *ret_n, rad_error *err) {
+    if (!p->job->has_cam || p->job->cam_write == RAD_CAM_NONE)
+        return RAD_OK;
+    if (mkdir(p->cam_dir, 0700) != 0 && errno != EEXIST)
+        return rad_error_set(err, RAD_E_STORE, "cannot make the folder of class activation maps '%s': %s", p->cam_dir, strerror(errno));
+    rad_status s = rad_store_reopen_cams(st, run, ret_n, err);
+    if (s == RAD_OK && *ret_n > 0)
+        rad_log(RAD_LOG_WARN, "class activation maps of %lld case%s are lost: they are made again", (long long)*ret_n,
+                *ret_n == 1 ? "" : "s");
+    return s;
 }

@@ -307,6 +307,42 @@ static void get_image_record(struct in *in, rad_image_record *r) {
     r->file_bytes = get_range(in, 0, INT64_MAX, "a negative size");
 }
 
+static void get_cam(struct in *in, int64_t n_class, rad_cam_result *c) {
+    get_fixed(in, c->key, sizeof c->key);
+    c->stored = get_flag(in);
+    if (in->st == RAD_OK && strlen(c->key) != RAD_SHA256_HEX - 1)
+        bad(in, "a class activation map without its key");
+    if (in->st != RAD_OK || c->stored)
+        return;
+    c->class_index = (int)get_range(in, 0, n_class - 1, "a class that is not there");
+    c->deciding_slice = get_range(in, 0, INT64_MAX, "a negative slice");
+    c->height = get_range(in, 1, INT64_MAX, "a map without pixels");
+    c->width = get_range(in, 1, INT64_MAX, "a map without pixels");
+    c->file = get_optional(in);
+    get_fixed(in, c->file_sha256, sizeof c->file_sha256);
+    c->file_bytes = get_range(in, 0, INT64_MAX, "a negative size");
+    c->scale = get_double(in);
+    c->n_slice = get_count(in, RAD_MAX_CASE_SLICES, 13 * 8, "too many maps");
+    rad_cam_slice *slice = take_memory(in, c->n_slice, sizeof *slice);
+    for (int64_t i = 0; i < c->n_slice && in->st == RAD_OK; i++) {
+        rad_cam_slice *s = &slice[i];
+        double v[8];
+        s->slice = get_range(in, 0, INT64_MAX, "a negative slice");
+        get_ints(in, s->peak, 3);
+        get_doubles(in, v, 8);
+        s->peak_inside = (int)get_range(in, -1, 1, "a place that is neither inside nor outside");
+        memcpy(s->peak_mm, v, sizeof s->peak_mm);
+        s->peak_value = v[3];
+        s->low_value = v[4];
+        s->energy = v[5];
+        s->energy_inside = v[6];
+        s->iou = v[7];
+    }
+    c->slice = slice;
+    if (in->st == RAD_OK && (c->n_slice == 0 || (c->file != NULL && (!rad_path_is_inside(c->file) || c->file_bytes == 0))))
+        bad(in, "a class activation map of nothing");
+}
+
 static void get_model_result(struct in *in, int64_t n_class, rad_model_result *r) {
     r->status = get_study_status(in);
     r->stage = get_text(in);
@@ -335,6 +371,11 @@ static void get_model_result(struct in *in, int64_t n_class, rad_model_result *r
         bad(in, "scores beside a reason for none");
     if (in->st == RAD_OK && r->stored && (r->status != RAD_OK || r->n_slice > 0 || strlen(r->key) != RAD_SHA256_HEX - 1))
         bad(in, "a stored result with scores, with a reason for none, or without its key");
+    r->has_cam = get_flag(in);
+    if (r->has_cam && in->st == RAD_OK)
+        get_cam(in, n_class, &r->cam);
+    if (in->st == RAD_OK && r->has_cam && (r->status != RAD_OK || r->stored != r->cam.stored))
+        bad(in, "a class activation map that does not go with its result");
 }
 
 rad_status rad_wire_get_result(const void *data, size_t size, rad_wire_arena *a, rad_wire_result *ret, rad_error *err) {

@@ -148,6 +148,31 @@ static void put_image_record(struct out *o, const rad_image_record *r) {
     put_int(o, r->file_bytes);
 }
 
+static void put_cam(struct out *o, const rad_cam_result *c) {
+    put_text(o, c->key);
+    put_int(o, c->stored);
+    if (c->stored)
+        return;
+    put_int(o, c->class_index);
+    put_int(o, c->deciding_slice);
+    put_int(o, c->height);
+    put_int(o, c->width);
+    put_optional(o, c->file);
+    put_text(o, c->file_sha256);
+    put_int(o, c->file_bytes);
+    put_double(o, c->scale);
+    put_int(o, c->n_slice);
+    for (int64_t i = 0; i < c->n_slice; i++) {
+        const rad_cam_slice *s = &c->slice[i];
+        const double value[] = {s->peak_mm[0], s->peak_mm[1], s->peak_mm[2],    s->peak_value,
+                                s->low_value,  s->energy,     s->energy_inside, s->iou};
+        put_int(o, s->slice);
+        put_ints(o, s->peak, 3);
+        put_doubles(o, value, 8);
+        put_int(o, s->peak_inside);
+    }
+}
+
 static void put_model_result(struct out *o, const rad_model_result *r, int64_t n_class) {
     put_int(o, r->status);
     put_text(o, r->stage);
@@ -163,6 +188,9 @@ static void put_model_result(struct out *o, const rad_model_result *r, int64_t n
     for (int64_t i = 0; i < r->n_slice; i++)
         put_double(o, r->mismatch_mm ? r->mismatch_mm[i] : 0);
     put_doubles(o, r->score, r->n_slice * n_class);
+    put_int(o, r->has_cam);
+    if (r->has_cam)
+        put_cam(o, &r->cam);
 }
 
 rad_status rad_wire_put_result(rad_buf *b, const rad_wire_result *m, rad_error *err) {

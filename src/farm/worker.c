@@ -1,7 +1,7 @@
 /* worker.c: the worker's life, its queues, and the loader threads. */
 #include "crash.h"
 #include "transport.h"
-#include "worker_impl.h"
+#include "worker_cam.h"
 
 #include <errno.h>
 #include <math.h>
@@ -27,12 +27,16 @@ void rad_work_destroy(rad_worker *w, struct work *k) {
     for (int i = 0; k->input && i < w->job->n_input; i++) {
         rad_samples_destroy(w->backend, &k->input[i].samples);
         rad_prepared_release(&k->input[i].prepared);
+        rad_site_release(&k->input[i].site);
         free(k->input[i].why);
     }
     free(k->input);
     for (int i = 0; k->model && i < w->job->n_model; i++) {
         free(k->model[i].out);
         free(k->model[i].why);
+        free(k->model[i].map);
+        free(k->model[i].cam_file);
+        free(k->model[i].cam_slice);
     }
     free(k->model);
     if (k->hold)
@@ -90,15 +94,34 @@ static bool join_lines(rad_worker *w, struct work *k) {
     return k->models_left == 0;
 }
 
+/* The maps of a scored case, and its message. Lock held, given up meanwhile. */
+static void finish_one(rad_worker *w, int slot) {
+    struct work *k = w->through;
+    w->through = k->next;
+    k->next = NULL;
+    w->n_loading++;
+    pthread_mutex_unlock(&w->lock);
+    rad_crash_at(slot, &k->c->case_id, 1);
+    rad_work_finish(w, k);
+    rad_crash_at(slot, NULL, 0);
+    pthread_mutex_lock(&w->lock);
+    w->n_loading--;
+    pthread_cond_broadcast(&w->to_infer);
+}
+
 static void *loader_main(void *worker) {
     rad_worker *w = worker;
     pthread_mutex_lock(&w->lock);
     int slot = ++w->n_slot;
     for (;;) {
-        while (!w->quit && w->fault == RAD_OK && (!w->first || w->prepared_bytes >= RAD_PREPARED_BUDGET))
+        while (!w->quit && w->fault == RAD_OK && !w->through && (!w->first || w->prepared_bytes >= RAD_PREPARED_BUDGET))
             pthread_cond_wait(&w->to_load, &w->lock);
         if (w->quit || w->fault != RAD_OK)
             break;
+        if (w->through) {
+            finish_one(w, slot);
+            continue;
+        }
         struct work *k = w->first;
         w->first = k->next;
         if (!w->first)
@@ -189,6 +212,7 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
     w->graph_hash = o->graph_hash;
     w->known = o->known;
     w->journal = o->journal;
+    w->cam_dir = o->cam_dir;
     w->precision = o->precision;
     w->batch = o->batch;
     w->threads = o->threads;
@@ -262,6 +286,10 @@ void rad_worker_destroy(rad_worker **wp, double patience) {
         next = k->next;
         rad_work_destroy(w, k);
     }
+    for (struct work *k = w->through, *next; k; k = next) {
+        next = k->next;
+        rad_work_destroy(w, k);
+    }
     for (int i = 0; w->line && i < w->job->n_model; i++) {
         /* a case stands in the lines of several models: the last one to leave destroys it */
         for (struct work_model *m = w->line[i].first, *next; m; m = next) {
@@ -270,7 +298,7 @@ void rad_worker_destroy(rad_worker **wp, double patience) {
                 rad_work_destroy(w, m->work);
         }
         for (int k = 0; k < w->line[i].n_shape; k++)
-            rad_engine_destroy(&w->line[i].shape[k].engine);
+            rad_worker_release_engine(&w->line[i].shape[k]);
         rad_model_close(&w->line[i].model);
     }
     *w->out_end = w->unconfirmed;
@@ -335,6 +363,7 @@ rad_status rad_worker_submit(rad_worker *w, const void *data, size_t size, rad_e
         for (int m = 0; m < w->job->n_model; m++) {
             k->model[m].work = k;
             k->model[m].model = m;
+            k->model[m].cam = rad_work_wants_cam(w->job, m);
         }
         RAD_TRY(want_files(w, k, err));
     }

@@ -30,6 +30,7 @@ typedef struct rad_worker_opts {
     rad_precision precision;
     const rad_known *known; /* results that are stored and need not be computed, or NULL; outlives the worker */
     rad_journal *journal;   /* keeps every result before it is handed out, or NULL; outlives the worker */
+    const char *cam_dir;    /* folder of class activation maps; outlives the worker */
     int batch, threads;     /* >= 1 */
 } rad_worker_opts;
 
@@ -54,6 +55,9 @@ int64_t rad_worker_held(rad_worker *w);
 /* RAD_OK, or what put the worker out of service (nothing more is begun then); the cases in work at that moment in ret_guilty. */
 rad_status rad_worker_fault(rad_worker *w, int64_t max, int64_t *ret_guilty, int64_t *ret_n, rad_error *err);
 
+/* Class activation maps of model `model`, of a graph built for it: there must be some, one per class, with rows and columns. Errors: MODEL.
+ */
+rad_status rad_worker_check_cam(const rad_job *job, int model, const rad_graph *g, rad_error *err) RAD_MUST_CHECK;
 /* The check of class counts that the coordinator makes, too: `n_out` outputs per sample for this model. Errors: MODEL. */
 rad_status rad_worker_check_outputs(const rad_job *job, int model, int64_t n_out, rad_error *err) RAD_MUST_CHECK;
 

@@ -23,6 +23,7 @@ struct work_input {
     rad_prepared prepared;
     rad_samples *samples; /* on the device, then prepared.data is NULL */
     size_t bytes;         /* of the samples */
+    rad_site site;        /* when class activation maps are wanted */
     int users;            /* models that still need the samples */
 };
 
@@ -39,6 +40,15 @@ struct work_model {
     float *out;          /* [n_slice, n_out] */
     int64_t n_out;
     char key[RAD_SHA256_HEX];
+    /* class activation maps (worker_cam.c) */
+    bool cam;   /* wanted */
+    float *map; /* [n_slice, n_map, n_position] */
+    int n_map;  /* 1, or one per class while it is open which one is the predicted */
+    int64_t n_position;
+    rad_shape map_shape;
+    char cam_key[RAD_SHA256_HEX];
+    char *cam_file;
+    rad_cam_slice *cam_slice;
 };
 
 struct work { /* one case */
@@ -58,6 +68,9 @@ struct shape_engine {
     int64_t dim[RAD_SAMPLE_DIMS];
     rad_engine *engine;
     int64_t n_out;
+    rad_cam *cam; /* NULL: no maps are wanted */
+    rad_shape map_shape;
+    int64_t n_tap; /* floats of one sample's tapped tensor */
     uint64_t used;
 };
 
@@ -79,6 +92,7 @@ struct rad_worker {
     const char *const *graph_hash;
     const rad_known *known;
     rad_journal *journal;
+    const char *cam_dir;
     rad_precision precision;
     int batch, threads, n_loader;
     rad_backend *backend;
@@ -90,6 +104,7 @@ struct rad_worker {
     pthread_mutex_t lock;
     pthread_cond_t to_load, to_infer, done;
     struct work *first, **end; /* leased, not begun */
+    struct work *through;      /* scored, with class activation maps to be drawn: by a loader thread */
     struct work *back;         /* read while the worker was draining: to be given back */
     bool draining;
     struct message *out_first, **out_end;
@@ -126,6 +141,7 @@ struct work *rad_worker_unline(rad_worker *w, int64_t max);
 void *rad_worker_infer_main(void *worker);
 /* The engine of `model` for samples of these dims, 0-terminated; inference thread (or before it starts). */
 rad_status rad_worker_engine(rad_worker *w, int model, const int64_t dim[RAD_SAMPLE_DIMS], struct shape_engine **ret, rad_error *err);
+void rad_worker_release_engine(struct shape_engine *e);
 /* worker_device.c */
 /* As rad_prepare_case, on the device where the input is prepared there. */
 rad_status rad_worker_prepare(rad_worker *w, int input, const rad_volume *const *volume, const rad_roi *roi, struct work_input *in,
@@ -138,7 +154,7 @@ bool rad_worker_should_confirm(const rad_worker *w, bool idle);
 /* Results that waited for it are handed out. Lock not held. Errors: DEVICE (they stay). */
 rad_status rad_worker_confirm(rad_worker *w, rad_error *err);
 /* worker_result.c: the finished case as a RESULT message. */
-rad_status rad_work_encode(const rad_worker *w, const struct work *k, rad_buf *ret, rad_error *err);
+rad_status rad_work_encode(const rad_worker *w, struct work *k, rad_buf *ret, rad_error *err);
 rad_status rad_work_key(const rad_worker *w, const struct work *k, int model, const char *mask_content, const char *const *channel_content,
                         char ret[RAD_SHA256_HEX], rad_error *err);
 /* worker.c */

@@ -1,7 +1,7 @@
 /* worker_infer.c: the inference thread. Batches are filled across cases: a model's line hands out samples until the batch limit, whatever
  * case they belong to. It waits for a fuller batch only while loader threads can still bring one. */
 #include "crash.h"
-#include "worker_impl.h"
+#include "worker_cam.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +15,44 @@ rad_status rad_worker_check_outputs(const rad_job *job, int model, int64_t n_out
                          "correct 'classes' or name the right 'output'",
                          m->name, (long long)n_out, job->n_class,
                          job->n_class == 2 && m->activation != RAD_ACT_SOFTMAX ? " or 1 (the second class)" : "");
+}
+
+rad_status rad_worker_check_cam(const rad_job *job, int model, const rad_graph *g, rad_error *err) {
+    rad_cam *cam = NULL;
+    rad_shape shape;
+    char text[96];
+    rad_status st = rad_cam_create_from_graph(g, job->model[model].output, &cam, err);
+    if (st != RAD_OK)
+        return st;
+    rad_cam_get_shape(cam, &shape);
+    if (shape.rank != 2)
+        st = rad_error_set(err, RAD_E_MODEL, "its class activation maps are %s, expected rows and columns",
+                           rad_shape_text(&shape, text, sizeof text));
+    rad_cam_destroy(&cam);
+    return st;
+}
+
+void rad_worker_release_engine(struct shape_engine *e) {
+    rad_engine_destroy(&e->engine);
+    rad_cam_destroy(&e->cam);
+}
+
+/* The engine, with the tensor that class activation maps are made of tapped where they are wanted. */
+static rad_status create_engine(rad_worker *w, int model, rad_engine_opts *o, struct shape_engine *ret, rad_error *err) {
+    struct model_line *line = &w->line[model];
+    rad_status st = RAD_OK;
+    if (rad_work_wants_cam(w->job, model)) {
+        RAD_TRY(rad_cam_create(line->model, o, &ret->cam, err));
+        rad_cam_get_shape(ret->cam, &ret->map_shape);
+        o->tap = rad_cam_tap(ret->cam);
+    }
+    RAD_TRY(rad_engine_create(w->backend, line->model, o, &ret->engine, err));
+    if (ret->cam)
+        RAD_TRY(rad_worker_check_cam(w->job, model, rad_engine_graph(ret->engine), err));
+out:
+    if (st != RAD_OK)
+        rad_worker_release_engine(ret);
+    return st;
 }
 
 rad_status rad_worker_engine(rad_worker *w, int model, const int64_t dim[RAD_SAMPLE_DIMS], struct shape_engine **ret, rad_error *err) {
@@ -35,31 +73,33 @@ rad_status rad_worker_engine(rad_worker *w, int model, const int64_t dim[RAD_SAM
     rad_shape wanted = {0};
     for (; wanted.rank < RAD_SAMPLE_DIMS && dim[wanted.rank] > 0; wanted.rank++)
         wanted.dim[wanted.rank] = o.sample[wanted.rank] = dim[wanted.rank];
-    rad_engine *engine = NULL;
-    rad_status st = rad_engine_create(w->backend, line->model, &o, &engine, err);
+    struct shape_engine made = {0};
+    memcpy(made.dim, dim, sizeof made.dim);
+    rad_status st = create_engine(w, model, &o, &made, err);
     if (st != RAD_OK)
         return rad_error_prefix(err, st, "model '%s': ", spec->name);
     rad_shape in, out, tap;
-    rad_engine_get_shapes(engine, &in, &out, &tap);
-    int64_t n_out = rad_shape_count(&out);
+    rad_engine_get_shapes(made.engine, &in, &out, &tap);
+    made.n_out = rad_shape_count(&out);
+    made.n_tap = made.cam ? rad_shape_count(&tap) : 0;
     if (in.rank != wanted.rank || memcmp(in.dim, wanted.dim, (size_t)in.rank * sizeof *in.dim) != 0) {
         char has[160], makes[160];
         st = rad_error_set(err, RAD_E_MODEL, "model '%s': takes samples of %s, input '%s' of the job makes %s", spec->name,
                            rad_shape_text(&in, has, sizeof has), w->job->input[spec->input].name,
                            rad_shape_text(&wanted, makes, sizeof makes));
     } else {
-        st = rad_worker_check_outputs(w->job, model, n_out, err);
+        st = rad_worker_check_outputs(w->job, model, made.n_out, err);
     }
     if (st != RAD_OK) {
-        rad_engine_destroy(&engine);
+        rad_worker_release_engine(&made);
         return st;
     }
     if (line->n_shape < RAD_MAX_SHAPES)
         slot = &line->shape[line->n_shape++];
     else
-        rad_engine_destroy(&slot->engine);
-    *slot = (struct shape_engine){.engine = engine, .n_out = n_out, .used = ++w->clock};
-    memcpy(slot->dim, dim, sizeof slot->dim);
+        rad_worker_release_engine(slot);
+    made.used = ++w->clock;
+    *slot = made;
     *ret = slot;
     return RAD_OK;
 }
@@ -131,15 +171,21 @@ static const float *sample_data(const rad_worker *w, const struct batch *b, int6
     return input_of(w, b->part[part].m)->prepared.data + (size_t)(b->part[part].first + i) * b->sample;
 }
 
-static rad_status make_outputs(struct batch *b, const rad_worker *w, int64_t n_out, rad_error *err) {
+static rad_status make_outputs(struct batch *b, const rad_worker *w, const struct shape_engine *e, rad_error *err) {
     for (int64_t k = 0; k < b->n_part; k++) {
         struct work_model *m = b->part[k].m;
         if (m->out)
             continue;
-        m->n_out = n_out;
+        m->n_out = e->n_out;
         size_t count;
-        if (!rad_mul_size((size_t)input_of(w, m)->prepared.n_slice, (size_t)n_out, &count) || !(m->out = rad_calloc(count, sizeof *m->out)))
+        if (!rad_mul_size((size_t)input_of(w, m)->prepared.n_slice, (size_t)e->n_out, &count) ||
+            !(m->out = rad_calloc(count, sizeof *m->out)))
             return rad_error_set(err, RAD_E_NOMEM, "out of memory for the outputs of a case");
+        if (e->cam) {
+            rad_status st = rad_work_make_maps(w, e, m, input_of(w, m)->prepared.n_slice, err);
+            if (st != RAD_OK)
+                return st;
+        }
     }
     return RAD_OK;
 }
@@ -154,29 +200,31 @@ static void fail_part(struct work_model *m, rad_status st, const char *stage, co
 
 /* `n` samples of a part from its `i`-th on, wherever they lie. */
 static rad_status run_part(const rad_worker *w, const struct batch *b, int64_t part, int64_t i, int64_t n, struct shape_engine *e,
-                           float *out, rad_error *err) {
+                           float *out, float *tap, rad_error *err) {
     const struct work_input *in = input_of(w, b->part[part].m);
     const rad_sample_run run = {in->samples, b->part[part].first + i, n};
     if (in->samples)
-        return rad_engine_run_samples(e->engine, &run, 1, out, NULL, err);
-    return rad_engine_run(e->engine, sample_data(w, b, part, i), n, out, NULL, err);
+        return rad_engine_run_samples(e->engine, &run, 1, out, tap, err);
+    return rad_engine_run(e->engine, sample_data(w, b, part, i), n, out, tap, err);
 }
 
 /* Several parts, which lie on the device as they are. */
-static rad_status run_parts(const rad_worker *w, const struct batch *b, struct shape_engine *e, float *out, rad_error *err) {
+static rad_status run_parts(const rad_worker *w, const struct batch *b, struct shape_engine *e, float *out, float *tap, rad_error *err) {
     rad_sample_run run[RAD_MAX_LEASE_CASES];
     for (int64_t k = 0; k < b->n_part; k++)
         run[k] = (rad_sample_run){input_of(w, b->part[k].m)->samples, b->part[k].first, b->part[k].n};
-    return rad_engine_run_samples(e->engine, run, b->n_part, out, NULL, err);
+    return rad_engine_run_samples(e->engine, run, b->n_part, out, tap, err);
 }
 
 /* One sample after the other, to find whose fault it was. */
-static rad_status run_singly(const rad_worker *w, struct batch *b, struct shape_engine *e, rad_error *err) {
+static rad_status run_singly(const rad_worker *w, struct batch *b, struct shape_engine *e, float *tap, rad_error *err) {
     for (int64_t k = 0; k < b->n_part; k++) {
         struct slice_of *s = &b->part[k];
         for (int64_t i = 0; i < s->n && s->m->status == RAD_OK; i++) {
             rad_error why = {0};
-            rad_status st = run_part(w, b, k, i, 1, e, s->m->out + (s->first + i) * e->n_out, &why);
+            rad_status st = run_part(w, b, k, i, 1, e, s->m->out + (s->first + i) * e->n_out, tap, &why);
+            if (st == RAD_OK && e->cam)
+                st = rad_work_take_maps(w, e, s->m, s->first + i, 1, tap, &why);
             if (st == RAD_OK)
                 continue;
             if (rad_status_scope(st) != RAD_SCOPE_STUDY)
@@ -192,7 +240,7 @@ static rad_status run_singly(const rad_worker *w, struct batch *b, struct shape_
 /* Lock not held. Errors: worker and run scope only. */
 static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
     rad_status st = RAD_OK;
-    float *in = NULL, *out = NULL;
+    float *in = NULL, *out = NULL, *tap = NULL;
     struct shape_engine *e;
     int64_t dim[RAD_SAMPLE_DIMS];
     /* Where the image decides the shape and the network cannot take it, that is the study's misfortune, not the run's. */
@@ -211,8 +259,12 @@ static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
     }
     if (st != RAD_OK)
         return rad_error_set(err, st, "%s", why.text);
-    RAD_TRY(make_outputs(b, w, e->n_out, err));
+    RAD_TRY(make_outputs(b, w, e, err));
     const bool on_device = w->on_device[w->job->model[b->model].input];
+    if (e->cam && !(tap = rad_malloc((size_t)(b->n * e->n_tap) * sizeof *tap))) {
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the feature maps of %lld samples", (long long)b->n);
+        goto out;
+    }
     if (b->n_part > 1) {
         in = on_device ? NULL : rad_aligned((size_t)b->n * b->sample * sizeof *in);
         out = rad_malloc((size_t)(b->n * e->n_out) * sizeof *out);
@@ -227,13 +279,14 @@ static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
         }
     }
     if (b->n_part == 1)
-        st = run_part(w, b, 0, 0, b->n, e, b->part[0].m->out + b->part[0].first * e->n_out, &why);
+        st = run_part(w, b, 0, 0, b->n, e, b->part[0].m->out + b->part[0].first * e->n_out, tap, &why);
     else if (on_device)
-        st = run_parts(w, b, e, out, &why);
+        st = run_parts(w, b, e, out, tap, &why);
     else
-        st = rad_engine_run(e->engine, in, b->n, out, NULL, &why);
+        st = rad_engine_run(e->engine, in, b->n, out, tap, &why);
     if (st != RAD_OK && rad_status_scope(st) == RAD_SCOPE_STUDY) {
-        st = run_singly(w, b, e, err);
+        st = run_singly(w, b, e, tap, err);
+        goto out;
     } else if (st != RAD_OK) {
         (void)rad_error_set(err, st, "%s", why.text);
     } else if (out) {
@@ -243,7 +296,13 @@ static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
             at += b->part[k].n * e->n_out;
         }
     }
+    const float *tapped = tap;
+    for (int64_t k = 0; tap && st == RAD_OK && k < b->n_part; k++) {
+        st = rad_work_take_maps(w, e, b->part[k].m, b->part[k].first, b->part[k].n, tapped, err);
+        tapped += b->part[k].n * e->n_tap;
+    }
 out:
+    free(tap);
     free(in);
     free(out);
     return st;
@@ -326,6 +385,25 @@ struct work *rad_worker_unline(rad_worker *w, int64_t max) {
     return out;
 }
 
+/* A case that all of its networks have seen: drawing maps and writing them is not this thread's work. Lock not held. */
+static void hand_on(rad_worker *w, struct work *k) {
+    bool maps = false;
+    for (int i = 0; i < w->job->n_model; i++)
+        maps = maps || k->model[i].map != NULL;
+    if (!maps) {
+        rad_work_finish(w, k);
+        return;
+    }
+    pthread_mutex_lock(&w->lock);
+    struct work **at = &w->through;
+    while (*at)
+        at = &(*at)->next;
+    k->next = NULL;
+    *at = k;
+    pthread_cond_broadcast(&w->to_load);
+    pthread_mutex_unlock(&w->lock);
+}
+
 void *rad_worker_infer_main(void *worker) {
     rad_worker *w = worker;
     struct batch *b = rad_calloc(1, sizeof *b);
@@ -378,7 +456,7 @@ void *rad_worker_infer_main(void *worker) {
         pthread_mutex_unlock(&w->lock);
         for (struct work *next; finished; finished = next) {
             next = finished->next;
-            rad_work_finish(w, finished);
+            hand_on(w, finished);
         }
         pthread_mutex_lock(&w->lock);
         w->inferring = false;

@@ -1,7 +1,7 @@
 /* worker_load.c: one case from files to samples. Each image is read once, however many channels, inputs and models use it; each input is
  * prepared once, however many models share it, and not at all when the results of all of them are stored. What is wrong with the study is
  * recorded per input, with its stage. */
-#include "worker_impl.h"
+#include "worker_cam.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +49,14 @@ static rad_status record_image(struct work *k, int64_t image, const rad_volume *
     if (info->warning && !(r->warning = rad_strdup(info->warning)))
         return rad_error_set(err, RAD_E_NOMEM, "out of memory for a warning");
     return RAD_OK;
+}
+
+/* The lesion's outline is wanted for maps of a model of this input. */
+static bool wants_outline(const rad_job *job, int input) {
+    for (int m = 0; m < job->n_model; m++)
+        if (job->model[m].input == input && rad_work_wants_cam(job, m))
+            return true;
+    return false;
 }
 
 static bool input_used(const rad_job *job, int input) {
@@ -112,7 +120,13 @@ static rad_status prepare_input(rad_worker *w, struct work *k, int i, const stru
         return fail_input(in, RAD_E_LIMIT, "prepare", text, err);
     }
     in->bytes = (size_t)(p->n_slice * p->n_plane * (p->depth > 0 ? p->depth : 1) * p->height * p->width) * sizeof(float);
-    return RAD_OK;
+    if (!wants_outline(w->job, i))
+        return RAD_OK;
+    roi.mask = mask->volume;
+    st = rad_site_make(spec, volume, &roi, p, &in->site, &why);
+    if (st != RAD_OK && is_study(st)) /* a mask that the score does not need: the map is compared with nothing */
+        st = rad_site_make(spec, volume, NULL, p, &in->site, &why);
+    return st == RAD_OK ? st : rad_error_set(err, st, "%s", why.text);
 }
 
 /* Keys of all models whose files are there, and which of them the database holds. */
@@ -130,6 +144,13 @@ static rad_status find_stored(rad_worker *w, struct work *k, const struct loaded
         if (st != RAD_OK)
             return st;
         k->model[m].stored = rad_known_has(w->known, k->model[m].key);
+        if (k->model[m].cam)
+            st = rad_work_cam_key(w, &k->model[m], mask->volume ? mask->volume->content : "none", k->model[m].cam_key, err);
+        if (st != RAD_OK)
+            return st;
+        if (k->model[m].cam)
+            k->model[m].stored =
+                k->model[m].stored && rad_known_has(w->known, k->model[m].cam_key) && rad_work_has_cam_file(w, k->model[m].cam_key);
         for (int part = m - rad_mean_of(w, m); part < m; part++) { /* what a mean is made of is computed with it, or not at all */
             k->model[part].stored = false;
             k->model[part].wanted = !k->model[m].stored;
@@ -161,7 +182,8 @@ rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err) {
     }
     bool any_mask = false;
     for (int i = 0; i < w->job->n_input; i++)
-        any_mask = any_mask || (input_used(w->job, i) && c->input[i].status == RAD_OK && rad_prepare_wants_mask(&w->job->input[i]));
+        any_mask = any_mask || (input_used(w->job, i) && c->input[i].status == RAD_OK &&
+                                (rad_prepare_wants_mask(&w->job->input[i]) || wants_outline(w->job, i)));
     if (c->mask && any_mask)
         RAD_TRY(fetch(w, k, c->mask, &mask, err));
     for (int i = 0; i < w->job->n_input; i++)

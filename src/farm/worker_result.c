@@ -1,5 +1,5 @@
 /* worker_result.c: from the network's outputs to the scores of a case, its content key, and the message that carries them. */
-#include "worker_impl.h"
+#include "worker_cam.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -118,7 +118,7 @@ static rad_status fill_model(const rad_worker *w, const struct work *k, int64_t 
     return RAD_OK;
 }
 
-rad_status rad_work_encode(const rad_worker *w, const struct work *k, rad_buf *ret, rad_error *err) {
+rad_status rad_work_encode(const rad_worker *w, struct work *k, rad_buf *ret, rad_error *err) {
     rad_status st = RAD_OK;
     rad_model_result model[RAD_MAX_MODELS] = {{0}};
     double *score[RAD_MAX_MODELS] = {0};
@@ -126,6 +126,11 @@ rad_status rad_work_encode(const rad_worker *w, const struct work *k, rad_buf *r
     rad_buf_init(&b, RAD_MAX_MESSAGE);
     for (int64_t i = 0; i < k->c->n_model; i++)
         RAD_TRY(fill_model(w, k, i, &model[i], &score[i], err));
+    for (int64_t i = 0; i < k->c->n_model; i++) {
+        model[i].has_cam = model[i].status == RAD_OK && rad_work_wants_cam(w->job, model[i].file);
+        if (model[i].has_cam)
+            RAD_TRY(rad_work_finish_cam(w, k, &k->model[model[i].file], &model[i], &model[i].cam, err));
+    }
     rad_wire_result r = {.index = k->c->index,
                          .n_class = w->job->n_class,
                          .result = {.case_id = k->c->case_id,

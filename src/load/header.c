@@ -236,6 +236,10 @@ static double corner_distance(const double a[4][4], const double b[4][4], const 
 static rad_status take_affine(const char *path, const nifti_image *nim, rad_image_info *info, rad_buf *warning, rad_error *err) {
     info->sform_code = nim->sform_code;
     info->qform_code = nim->qform_code;
+    if (info->qform_code > 0) {
+        const double q[7] = {nim->quatern_b, nim->quatern_c, nim->quatern_d, nim->qoffset_x, nim->qoffset_y, nim->qoffset_z, nim->qfac};
+        memcpy(info->qform, q, sizeof q);
+    }
     const nifti_dmat44 *use = info->sform_code > 0 ? &nim->sto_xyz : &nim->qto_xyz; /* qto_xyz is the spacing alone without qform */
     for (int r = 0; r < 4; r++)
         for (int c = 0; c < 4; c++) {

@@ -89,7 +89,28 @@ static void set_forms(nifti_1_header *h, const rad_image_info *info) {
     h->pixdim[3] = (float)dz;
 }
 
-static rad_status make_header(const char *path, const rad_image_info *info, nifti_1_header *h, size_t *ret_bytes, rad_error *err) {
+/* The forms of the header that `info` was read from. */
+static void copy_forms(nifti_1_header *h, const rad_image_info *info) {
+    const double *q = info->qform;
+    set_forms(h, info);
+    h->sform_code = (int16_t)info->sform_code;
+    h->qform_code = (int16_t)info->qform_code;
+    if (info->sform_code <= 0)
+        for (int c = 0; c < 4; c++)
+            h->srow_x[c] = h->srow_y[c] = h->srow_z[c] = 0;
+    h->quatern_b = (float)q[0];
+    h->quatern_c = (float)q[1];
+    h->quatern_d = (float)q[2];
+    h->qoffset_x = (float)q[3];
+    h->qoffset_y = (float)q[4];
+    h->qoffset_z = (float)q[5];
+    h->pixdim[0] = info->qform_code > 0 ? (float)q[6] : 1;
+    for (int i = 0; i < 3; i++)
+        h->pixdim[i + 1] = (float)info->spacing[i];
+}
+
+static rad_status make_header(const char *path, const rad_image_info *info, bool copied, nifti_1_header *h, size_t *ret_bytes,
+                              rad_error *err) {
     *h = (nifti_1_header){
         .sizeof_hdr = RAD_NIFTI1_BYTES, .regular = 'r', .vox_offset = VOX_OFFSET, .magic = "n+1", .xyzt_units = NIFTI_UNITS_MM};
     if (info->n_dim < 1 || info->n_dim > 4)
@@ -112,19 +133,20 @@ static rad_status make_header(const char *path, const rad_image_info *info, nift
     h->bitpix = (int16_t)(8 * rad_voxel_size(info->type));
     h->scl_slope = (float)info->slope;
     h->scl_inter = (float)info->inter;
-    set_forms(h, info);
+    if (copied)
+        copy_forms(h, info);
+    else
+        set_forms(h, info);
     *ret_bytes = bytes;
     return RAD_OK;
 }
 
-rad_status rad_volume_write(const char *path, const rad_image_info *info, const void *voxel, rad_error *err) {
+static rad_status write_nifti(const char *path, const rad_image_info *info, bool copied, const void *voxel, rad_error *err) {
     nifti_1_header h;
     size_t bytes = 0, n = strlen(path);
     uint8_t *file = NULL, *packed = NULL;
     struct libdeflate_compressor *z = NULL;
-    if (rad_png_named(path))
-        return rad_png_write(path, info, voxel, err);
-    rad_status st = make_header(path, info, &h, &bytes, err);
+    rad_status st = make_header(path, info, copied, &h, &bytes, err);
     if (st != RAD_OK)
         return st;
     file = rad_malloc(VOX_OFFSET + bytes);
@@ -154,4 +176,12 @@ out:
     free(packed);
     free(file);
     return st;
+}
+
+rad_status rad_volume_write(const char *path, const rad_image_info *info, const void *voxel, rad_error *err) {
+    return rad_png_named(path) ? rad_png_write(path, info, voxel, err) : write_nifti(path, info, false, voxel, err);
+}
+
+rad_status rad_volume_write_on(const char *path, const rad_image_info *info, const void *voxel, rad_error *err) {
+    return write_nifti(path, info, true, voxel, err);
 }

@@ -130,6 +130,19 @@ rad_status rad_volume_sample(const rad_input_spec *spec, rad_channel_view *chann
 rad_status rad_volume_match(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const double centre[3],
                             double *ret_mm, rad_error *err) RAD_MUST_CHECK;
 
+/* The voxels of a lesion: those of the mask, else of the box. */
+typedef struct rad_outline {
+    const rad_channel_view *on; /* the image it was drawn in */
+    bool has_mask;
+    rad_view mask;
+    int64_t low[3], high[3]; /* reoriented voxels of that image, last exclusive */
+} rad_outline;
+/* `drawn` as in rad_cut_make, and outlives the outline. *ret_found false: neither mask nor box. Errors: SHAPE, REGION, CONFIG. */
+rad_status rad_outline_make(const rad_input_spec *spec, const rad_channel_view *drawn, const rad_roi *roi, rad_outline *ret,
+                            bool *ret_found, rad_error *err) RAD_MUST_CHECK;
+/* Pixels 0 .. n - 1 of row y of a slice of the reference: 1 in the lesion, else 0. `row`: room for n values. */
+void rad_outline_row(const rad_outline *o, int64_t y, int64_t slice, int64_t n, float *row, uint8_t *ret);
+
 /* ---------------------------------------------------------------- prepare.c, for plan.c too */
 
 rad_status rad_prepare_check_spec(const rad_input_spec *s, rad_error *err) RAD_MUST_CHECK; /* CONFIG */

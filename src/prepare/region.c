@@ -480,3 +480,44 @@ out:
     free(e.slice);
     return st;
 }
+
+/* ---------------------------------------------------------------- the lesion's own voxels */
+
+rad_status rad_outline_make(const rad_input_spec *spec, const rad_channel_view *drawn, const rad_roi *roi, rad_outline *ret,
+                            bool *ret_found, rad_error *err) {
+    rad_outline o = {.on = drawn};
+    int64_t box[6];
+    rad_status st = RAD_OK;
+    *ret_found = roi && (roi->mask || roi->has_box);
+    if (!*ret_found)
+        return RAD_OK;
+    if (roi->mask) {
+        st = view_mask(spec, &drawn->view, roi->mask, &o.mask, err);
+        o.has_mask = true;
+        memcpy(o.high, drawn->view.dim, sizeof o.high);
+    } else {
+        st = turn_box(&drawn->view, roi->box, box, err);
+        memcpy(o.low, box, sizeof o.low);
+        memcpy(o.high, box + 3, sizeof o.high);
+    }
+    if (st == RAD_OK)
+        *ret = o;
+    return st;
+}
+
+void rad_outline_row(const rad_outline *o, int64_t y, int64_t slice, int64_t n, float *row, uint8_t *ret) {
+    const rad_view *m = &o->mask;
+    memset(ret, 0, (size_t)n);
+    if (!o->on->link.same) {
+        drawing d = {o->on, o->has_mask ? m : NULL, {o->low[0], o->low[1], o->low[2]}, {o->high[0], o->high[1], o->high[2]}};
+        for (int64_t x = 0; x < n; x++)
+            ret[x] = is_drawn(&d, (const double[3]){(double)x, (double)y, (double)slice});
+        return;
+    }
+    if (y < o->low[1] || y >= o->high[1] || slice < o->low[2] || slice >= o->high[2])
+        return;
+    if (o->has_mask)
+        rad_volume_get(m->volume, m->first + y * m->step[1] + slice * m->step[2], m->step[0], n, row);
+    for (int64_t x = o->low[0]; x < o->high[0] && x < n; x++)
+        ret[x] = !o->has_mask || row[x] != 0;
+}

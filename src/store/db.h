@@ -136,6 +136,9 @@ void rad_row_ids_release(rad_row_ids *ids);
 /* New run with its models, classes, points, patients, manifest, intake exclusions and unused images; *ret_run. */
 rad_status rad_rows_insert_run(struct rad_store *st, const rad_run_info *info, const char *identity, const rad_row_ids *ids,
                                int64_t *ret_run, rad_error *err) RAD_MUST_CHECK;
+/* After the result itself. Errors: STORE (said to be stored, but not there). */
+rad_status rad_store_put_cam(struct rad_store *st, int64_t case_id, int64_t run_model, const rad_cam_result *c,
+                             rad_error *err) RAD_MUST_CHECK;
 rad_status rad_finish_aggregate(struct rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_finish_check(struct rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_finish_statistics(struct rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;

@@ -286,6 +286,8 @@ static rad_status put_models(struct rad_store *st, const open_case *c, const rad
             s = put_exclusion(st, c, m, "infer", RAD_E_NONFINITE, "the network gave NaN or Inf", err);
         else
             s = put_scores(st, c, m, mr, err);
+        if (s == RAD_OK && mr->has_cam && mr->status == RAD_OK)
+            s = rad_store_put_cam(st, c->id, st->run_model_id[m], &mr->cam, err);
     }
     return s;
 }

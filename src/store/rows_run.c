@@ -18,8 +18,8 @@ static const char SQL_MODEL[] =
     "INSERT INTO model (sha256, graph_hash, opset, parameters, input_shape, output_shape, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
     " ON CONFLICT (sha256) DO UPDATE SET graph_hash = excluded.graph_hash RETURNING model_id";
 static const char SQL_RUN_MODEL[] =
-    "INSERT INTO run_model (run_id, position, model, file, input, input_text, output, activation, folds, trained_on)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING run_model_id";
+    "INSERT INTO run_model (run_id, position, model, file, input, input_text, output, activation, folds, trained_on, cam_rule)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING run_model_id";
 static const char SQL_MODEL_FILE[] =
     "INSERT INTO run_model_file (run_model_id, position, model_id, file, fold) VALUES (?1, ?2, ?3, ?4, ?5)";
 static const char SQL_POINT[] = "INSERT INTO operating_point (run_id, position, point, threshold, origin) VALUES (?1, ?2, ?3, ?4, 'fixed')";
@@ -122,6 +122,7 @@ static rad_status put_model(struct rad_store *st, const rad_run_info *info, int6
     rad_bind_text(&q, activation_name(spec->activation));
     rad_bind_index(&q, spec->folds > 0 ? spec->folds : -1);
     rad_bind_text(&q, spec->trained_on);
+    rad_bind_text(&q, spec->cam ? info->job->cam_rule : NULL);
     rad_status s = rad_query_int(&q, &st->run_model_id[i], err);
     for (int k = 0; k < rad_model_count_files(spec) && s == RAD_OK; k++)
         s = put_file(st, info, i, k, spec->folds > 0 && k < spec->folds ? info->manifest->first_fold[i] + k : -1, err);

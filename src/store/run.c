@@ -36,12 +36,13 @@ static const char SQL_COUNT_PENDING[] =
 static const char SQL_PENDING[] =
     "SELECT m.case_id, m.position, max(w.attempts, iif(w.interrupted >= ?2, ?3, 0)), w.lost"
     " FROM manifest m JOIN work w ON w.case_id = m.case_id WHERE m.run_id = ?1 AND w.state = 'pending' ORDER BY m.position";
-/* A network is known by its graph: two files of one graph share their results. */
+/* A network is known by its graph: two files of one graph share their results. Class activation maps have keys of their own. */
 static const char SQL_KNOWN[] =
-    "SELECT result_key FROM (SELECT result_key FROM result WHERE model_id IN (SELECT same.model_id FROM run_model rm"
-    " JOIN run_model_file f ON f.run_model_id = rm.run_model_id JOIN model mo ON mo.model_id = f.model_id JOIN model same ON "
-    "same.graph_hash = mo.graph_hash WHERE rm.run_id = ?1)"
-    " ORDER BY result_id DESC LIMIT ?2) ORDER BY result_key";
+    "SELECT known FROM (SELECT result_key AS known, result_id FROM result WHERE model_id IN (SELECT same.model_id FROM run_model rm"
+    " JOIN run_model_file f ON f.run_model_id = rm.run_model_id JOIN model mo ON mo.model_id = f.model_id"
+    " JOIN model same ON same.graph_hash = mo.graph_hash WHERE rm.run_id = ?1)"
+    " UNION ALL SELECT cam_key, result_id FROM cam WHERE EXISTS (SELECT 1 FROM run_model WHERE run_id = ?1 AND cam_rule IS NOT NULL)"
+    " ORDER BY result_id DESC LIMIT ?2) ORDER BY known";
 static const char SQL_LEASE[] =
     "UPDATE work SET state = 'leased', rank = ?2, attempts = attempts + 1 WHERE case_id = ?1 AND state IN ('pending', 'leased')"
     " AND EXISTS (SELECT 1 FROM manifest m WHERE m.case_id = ?1 AND m.run_id = ?3)";
