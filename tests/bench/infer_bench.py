@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Images per second of radcohort's engine against PyTorch and ONNX Runtime: same networks, same machine, same run, taking turns.
 
-    infer_bench.py BUILD_DIR [--models DIR] [--minutes 8.5] [--networks NAME ...] [--rounds 5] [--full]
+    infer_bench.py BUILD_DIR [--models DIR] [--minutes 8] [--networks NAME ...] [--rounds 5] [--full]
 
 DIR holds full-size networks as ../shared/models/make_models.py makes them (made there when missing). PyTorch is Debian's, traced, frozen
 and passed through optimize_for_inference (bf16: autocast, traced and frozen). ONNX Runtime comes from PyPI; name a Python that has it in
@@ -82,12 +82,12 @@ def serve_torch(model, threads, precision):
     if name.endswith("_deploy"):
         net = net.deploy().eval()
     with torch.no_grad():
-        x = {8: torch.rand((8, *shape))}
+        x = {1: torch.rand((1, *shape))}
         if precision == "bf16":
             with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
-                traced = torch.jit.freeze(torch.jit.trace(net, x[8], check_trace=False))
+                traced = torch.jit.freeze(torch.jit.trace(net, x[1], check_trace=False))
         else:
-            traced = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(net, x[8], check_trace=False)))
+            traced = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(net, x[1], check_trace=False)))
 
     def run(n):
         if n not in x:
@@ -106,9 +106,12 @@ class Runtime:
     def __init__(self, command, core=None):
         pin = ["taskset", "-c", str(core)] if core is not None else []
         self.process = subprocess.Popen([*pin, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.command = command
+
+    def wait_ready(self):
         line = self.process.stdout.readline().split()
         if not line or line[0] != "ready":
-            raise RuntimeError(" ".join(command) + " did not start")
+            raise RuntimeError(" ".join(self.command) + " did not start")
         self.gflop = float(line[1])
 
     def ask(self, what):
@@ -161,6 +164,7 @@ class Bench:
             path = os.path.join(where, "gemm.onnx")
             onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 13)], ir_version=7), path)
             r = Runtime([self.program, path, str(threads), "onednn", "fp32"], core)
+            r.wait_ready()
         rate = max(r.gflop / r.ask(1)[1 if threads == 1 else 0] for _ in range(6))
         r.close()
         with self.lock:
@@ -172,13 +176,18 @@ class Bench:
         kinds = ["radcohort", *PEERS] + (["whole"] if precision == "fp32" and name in MAIN else [])
         runtimes = {kind: self.start(kind, name, threads, precision, core) for kind in kinds}
         runtimes = {kind: r for kind, r in runtimes.items() if r}
+        for r in runtimes.values():  # all make themselves ready at the same time
+            r.wait_ready()
         gflop = runtimes["radcohort"].gflop
         rows = []
         for batch in self.batches(name, precision):
             taking = [kind for kind in runtimes if kind != "whole" or batch == PRICED]
             began = time.monotonic()
+            if began > self.end:
+                self.left_out.append(f"{name} {precision} on {threads} threads from batch {batch}")
+                break
             for kind in taking:
-                for _ in range(8 if batch == 1 else 2):  # traced code is specialised on the second call, threads join from the third on
+                for _ in range(8 if batch == 1 else 1):  # traced code is specialised on the second call, threads join from the third on
                     runtimes[kind].ask(batch)
             if time.monotonic() + (time.monotonic() - began) * args.rounds / 2 > self.end:
                 self.left_out.append(f"{name} {precision} on {threads} threads from batch {batch}")
@@ -266,7 +275,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"])
-    parser.add_argument("--minutes", type=float, default=8.5)
+    parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--full", action="store_true")
     args = parser.parse_args()
     missing = [n for n in args.networks if not os.path.exists(os.path.join(args.models, n, "model_dyn.onnx"))]

@@ -406,7 +406,7 @@ static size_t op_desc_size(dnnl_primitive_kind_t kind) {
     }
 }
 
-static bool chosen_desc(const rad_prim *p, const_dnnl_primitive_desc_t pd, union op_desc *ret) {
+static bool chosen_desc(const rad_prim *p, const_dnnl_primitive_desc_t pd, bool other_weights, union op_desc *ret) {
     dnnl_primitive_kind_t kind;
     const_dnnl_op_desc_t desc = NULL;
     if (dnnl_primitive_desc_query(pd, dnnl_query_primitive_kind, 0, &kind) != dnnl_success || op_desc_size(kind) == 0 ||
@@ -416,11 +416,13 @@ static bool chosen_desc(const rad_prim *p, const_dnnl_primitive_desc_t pd, union
     if (kind == dnnl_convolution || kind == dnnl_deconvolution) {
         dnnl_convolution_desc_t *d = kind == dnnl_convolution ? &ret->conv : &ret->deconv;
         d->src_desc = p->src;
-        d->weights_desc = p->weights;
+        if (!other_weights)
+            d->weights_desc = p->weights;
         d->dst_desc = p->dst;
     } else if (kind == dnnl_inner_product) {
         ret->inner.src_desc = p->src;
-        ret->inner.weights_desc = p->weights;
+        if (!other_weights)
+            ret->inner.weights_desc = p->weights;
         ret->inner.dst_desc = p->dst;
     }
     return true;
@@ -438,7 +440,7 @@ static bool concat_again(dnnl_engine_t engine, const rad_prim *p, const_dnnl_pri
     return made;
 }
 
-bool rad_prim_replan(dnnl_engine_t engine, const rad_prim *p, rad_prim *ret) {
+bool rad_prim_replan(dnnl_engine_t engine, const rad_prim *p, bool other_weights, rad_prim *ret) {
     const_dnnl_primitive_desc_t pd = NULL;
     const_dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_iterator_t it = NULL;
@@ -452,7 +454,7 @@ bool rad_prim_replan(dnnl_engine_t engine, const rad_prim *p, rad_prim *ret) {
         return rad_prim_reorder(engine, &p->src, &p->dst, ret);
     if (kind == dnnl_concat)
         return concat_again(engine, p, pd, ret);
-    if (!chosen_desc(p, pd, &d) || dnnl_primitive_desc_get_attr(pd, &attr) != dnnl_success ||
+    if (!chosen_desc(p, pd, other_weights, &d) || dnnl_primitive_desc_get_attr(pd, &attr) != dnnl_success ||
         dnnl_primitive_desc_iterator_create(&it, &d, attr, engine, NULL) != dnnl_success)
         return false;
     do {

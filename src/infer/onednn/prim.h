@@ -28,9 +28,9 @@ typedef struct rad_prim {
 } rad_prim;
 void rad_prim_release(rad_prim *p);
 
-/* The same operation on the same layouts by the same implementation, laid out for the OpenMP team that is current now; false when the
- * library has no such thing (another implementation is faster for that team, or takes other layouts). */
-bool rad_prim_replan(dnnl_engine_t engine, const rad_prim *p, rad_prim *ret);
+/* The same operation on the same layouts by the same implementation, laid out for the OpenMP team that is current now; with
+ * `other_weights` the weights may lie otherwise. False when the library has no such thing. */
+bool rad_prim_replan(dnnl_engine_t engine, const rad_prim *p, bool other_weights, rad_prim *ret);
 
 /* What is done to the result before it is stored: y = act(op + y_before). */
 typedef struct rad_post {

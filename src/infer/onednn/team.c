@@ -92,6 +92,9 @@ static void drop(struct dn_shared *s) {
     rad_prim_release(&s->prim);
     if (s->scratch != NULL)
         (void)dnnl_memory_destroy(s->scratch);
+    if (s->weights != NULL)
+        (void)dnnl_memory_destroy(s->weights);
+    free(s->own_weights);
     free(s->arg);
     *s = (struct dn_shared){0};
 }
@@ -111,19 +114,64 @@ static rad_status no_memory(rad_error *err) {
 }
 
 static bool same_layouts(const rad_prim *a, const rad_prim *b) {
-    return rad_md_equal(&a->src, &b->src) && rad_md_equal(&a->src1, &b->src1) && rad_md_equal(&a->weights, &b->weights) &&
-           rad_md_equal(&a->dst, &b->dst);
+    return rad_md_equal(&a->src, &b->src) && rad_md_equal(&a->src1, &b->src1) && rad_md_equal(&a->dst, &b->dst);
 }
 
-/* The step's arguments, its scratchpad exchanged for one in the team's buffer. */
+/* The weights of `from` brought to the layout of ret->prim; ret->weights stays NULL when the library cannot. */
+static rad_status copy_weights(const struct dn_plan *p, const rad_prim *from, dnnl_memory_t weights, dnnl_stream_t stream,
+                               struct dn_shared *ret, rad_error *err) {
+    const size_t size = rad_md_size(&ret->prim.weights);
+    rad_prim reorder = {0};
+    dnnl_memory_t to = NULL, buffer = NULL;
+    void *scratch = NULL;
+    rad_md md;
+    rad_status st = RAD_OK;
+    if (!rad_prim_reorder(p->engine, &from->weights, &ret->prim.weights, &reorder))
+        return RAD_OK;
+    const rad_shape bytes = {.rank = 1, .dim = {(int64_t)(reorder.scratch > 0 ? reorder.scratch : 1)}};
+    scratch = rad_aligned(reorder.scratch);
+    ret->own_weights = rad_aligned(size);
+    if (scratch == NULL || ret->own_weights == NULL || !rad_md_layout(&md, &bytes, dnnl_u8, RAD_LAYOUT_PLAIN) ||
+        dnnl_memory_create(&to, &ret->prim.weights, p->engine, ret->own_weights) != dnnl_success ||
+        dnnl_memory_create(&buffer, &md, p->engine, scratch) != dnnl_success) {
+        st = no_memory(err);
+        goto out;
+    }
+    memset(ret->own_weights, 0, size); /* padding must be defined */
+    const dnnl_exec_arg_t arg[] = {{DNNL_ARG_FROM, weights}, {DNNL_ARG_TO, to}, {DNNL_ARG_SCRATCHPAD, buffer}};
+    if (dnnl_primitive_execute(reorder.prim, stream, 3, arg) == dnnl_success && dnnl_stream_wait(stream) == dnnl_success) {
+        ret->weights = to;
+        to = NULL;
+    }
+out:
+    if (to != NULL)
+        (void)dnnl_memory_destroy(to);
+    if (buffer != NULL)
+        (void)dnnl_memory_destroy(buffer);
+    free(scratch);
+    rad_prim_release(&reorder);
+    return st;
+}
+
+/* The step's arguments, its scratchpad exchanged for one in the team's buffer and its weights for those in the team's layout. *ret_ok stays
+ * false when they cannot be brought to it. */
 static rad_status make_arguments(const struct dn_plan *p, const struct dn_step *s, const dnnl_exec_arg_t *arg, void *scratch,
-                                 struct dn_shared *ret, rad_error *err) {
+                                 dnnl_stream_t stream, struct dn_shared *ret, bool *ret_ok, rad_error *err) {
     ret->arg = rad_calloc((size_t)s->n_arg + 1, sizeof *ret->arg);
     if (ret->arg == NULL)
         return no_memory(err);
     for (int k = 0; k < s->n_arg; k++)
         if (arg[k].arg != DNNL_ARG_SCRATCHPAD)
             ret->arg[ret->n_arg++] = arg[k];
+    for (int k = 0; k < ret->n_arg; k++) {
+        if (ret->arg[k].arg != DNNL_ARG_WEIGHTS || rad_md_equal(&s->prim.weights, &ret->prim.weights))
+            continue;
+        const rad_status st = copy_weights(p, &s->prim, ret->arg[k].memory, stream, ret, err);
+        if (st != RAD_OK || ret->weights == NULL)
+            return st;
+        ret->arg[k].memory = ret->weights;
+    }
+    *ret_ok = true;
     if (ret->prim.scratch == 0)
         return RAD_OK;
     const rad_shape bytes = {.rank = 1, .dim = {(int64_t)ret->prim.scratch}};
@@ -144,7 +192,8 @@ static rad_status make_primitives(const struct dn_plan *p, struct dn_team *t, ra
     for (int i = 0; i < p->n_step; i++) {
         const struct dn_step *s = &p->step[i];
         rad_prim *prim = &t->step[i].prim;
-        if (s->kind != DN_PRIM || elements(&s->prim.dst) < SHARED_ELEMENTS || !rad_prim_replan(p->engine, &s->prim, prim))
+        if (s->kind != DN_PRIM || elements(&s->prim.dst) < SHARED_ELEMENTS ||
+            (!rad_prim_replan(p->engine, &s->prim, false, prim) && !rad_prim_replan(p->engine, &s->prim, true, prim)))
             continue;
         if (!same_layouts(&s->prim, prim))
             rad_prim_release(prim);
@@ -180,8 +229,9 @@ static rad_status make_team(const struct dn_plan *p, int threads, const dnnl_exe
         const struct dn_step *s = &p->step[i];
         struct dn_shared *mine = &t->step[i];
         if (mine->prim.prim != NULL) {
-            RAD_TRY(make_arguments(p, s, arg + s->first_arg, t->scratch, mine, err));
-            if (!same_bits(p, s, mine, arg + s->first_arg, threads, stream, kept))
+            bool ok = false;
+            RAD_TRY(make_arguments(p, s, arg + s->first_arg, t->scratch, stream, mine, &ok, err));
+            if (!ok || !same_bits(p, s, mine, arg + s->first_arg, threads, stream, kept))
                 drop(mine);
         }
         const bool taken = mine->prim.prim != NULL;

@@ -12,8 +12,9 @@
 /* What a team runs in place of one step of the plan; prim.prim NULL = the step itself, on one thread. */
 struct dn_shared {
     rad_prim prim;
-    dnnl_memory_t scratch;
-    dnnl_exec_arg_t *arg; /* as the step's, with the scratchpad of this primitive */
+    dnnl_memory_t scratch, weights;
+    void *own_weights;    /* a copy, where the team wants them in another layout; NULL = the plan's */
+    dnnl_exec_arg_t *arg; /* as the step's, with the scratchpad and weights of this primitive */
     int n_arg;
 };
 
