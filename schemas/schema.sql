@@ -180,6 +180,7 @@ CREATE TABLE run_class (
     run_id      INTEGER NOT NULL REFERENCES run,
     class_index INTEGER NOT NULL CHECK (class_index >= 0),
     class       TEXT NOT NULL,
+    grade       INTEGER,
     PRIMARY KEY (run_id, class_index),
     UNIQUE (run_id, class)
 ) STRICT, WITHOUT ROWID;
@@ -369,6 +370,17 @@ CREATE TABLE case_score (
 ) STRICT;
 CREATE UNIQUE INDEX case_score_unit ON case_score (run_model_id, unit, patient_id, coalesce(case_id, 0), class_index);
 
+CREATE TABLE case_grade (
+    run_model_id INTEGER NOT NULL REFERENCES run_model,
+    unit         TEXT NOT NULL CHECK (unit IN ('lesion', 'patient')),
+    patient_id   INTEGER NOT NULL REFERENCES patient,
+    case_id      INTEGER REFERENCES manifest,
+    grade        REAL NOT NULL,
+    call         INTEGER NOT NULL,
+    CHECK ((unit = 'lesion') = (case_id IS NOT NULL))
+) STRICT;
+CREATE UNIQUE INDEX case_grade_unit ON case_grade (run_model_id, unit, patient_id, coalesce(case_id, 0));
+
 CREATE TABLE exclusion (
     exclusion_id INTEGER PRIMARY KEY,
     run_id       INTEGER NOT NULL REFERENCES run,
@@ -460,6 +472,19 @@ SELECT rm.run_id, rm.model, s.unit, c.center, rp.cohort, p.patient, l.lesion, k.
   LEFT JOIN manifest m ON m.case_id = s.case_id
   LEFT JOIN lesion l ON l.lesion_id = m.lesion_id
  WHERE r.positive_class IS NULL OR r.positive_class = s.class_index;
+
+-- One row per scored lesion or patient and model of a job whose classes are grades.
+CREATE VIEW v_case_grade (run_id, model, unit, center, cohort, patient, lesion, label, label_grade, grade, call, call_grade) AS
+SELECT rm.run_id, rm.model, g.unit, c.center, rp.cohort, p.patient, l.lesion, t.class, t.grade, g.grade, k.class, k.grade
+  FROM case_grade g
+  JOIN run_model rm ON rm.run_model_id = g.run_model_id
+  JOIN run_class k ON k.run_id = rm.run_id AND k.class_index = g.call
+  JOIN run_patient rp ON rp.run_id = rm.run_id AND rp.patient_id = g.patient_id
+  JOIN patient p ON p.patient_id = g.patient_id
+  JOIN center c ON c.center_id = rp.center_id
+  LEFT JOIN manifest m ON m.case_id = g.case_id
+  LEFT JOIN lesion l ON l.lesion_id = m.lesion_id
+  LEFT JOIN run_class t ON t.run_id = rm.run_id AND t.class_index = CASE g.unit WHEN 'lesion' THEN m.class_index ELSE rp.class_index END;
 
 CREATE VIEW v_slice_score (run_id, model, center, cohort, patient, lesion, study, slice, stored_slice, x0, y0, x1, y1, mismatch_mm, class, score, label,
                            model_sha256, result_key, file, fold) AS

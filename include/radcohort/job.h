@@ -25,6 +25,7 @@ extern "C" {
 #define RAD_MAX_CLASSES 64
 #define RAD_MAX_SELECTS 8
 #define RAD_MAX_SELECT_VALUES 64
+#define RAD_MAX_GRADE 1000
 #define RAD_MAX_POINTS 32 /* operating points */
 #define RAD_MAX_FOLDS 100
 #define RAD_MAX_MODEL_FILES 1024 /* of one job, each fold's counted */
@@ -236,6 +237,8 @@ typedef struct rad_job {
     rad_unit case_unit;                 /* `unit`: what is scored as one case, lesion or patient */
     int n_class;
     char *class_name[RAD_MAX_CLASSES]; /* order of the network's outputs; values of the label column */
+    bool ordinal;                      /* the classes are grades in this order: class i is grade first_grade + i */
+    int64_t first_grade;               /* 1, or the number that the first class's name is when the names are whole numbers in a row */
     int positive;                      /* class index whose score is stored for two-class jobs; -1 for more classes */
     int n_input;
     rad_input_spec *input;

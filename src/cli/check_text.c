@@ -118,9 +118,12 @@ static void print_centers(const check *k) {
     }
 }
 
-static void offsets_text(const rad_channel_spec *c, char *buf, size_t cap) {
+static void offsets_text(const rad_input_spec *in, int channel, char *buf, size_t cap) {
+    const rad_channel_spec *c = &in->channel[channel];
     size_t at = 0;
-    buf[0] = '\0';
+    snprintf(buf, cap, "%s", in->volume.on ? "volume" : "");
+    if (in->volume.on)
+        return;
     for (int i = 0; i < c->n_offset && at < cap; i++) {
         int n = snprintf(buf + at, cap - at, "%s%d", i ? "," : "", c->offset[i]);
         at += n > 0 ? (size_t)n : 0;
@@ -134,7 +137,7 @@ static void print_channels(const check *k) {
     for (int i = 0; i < job->n_input; i++) {
         name = wider(name, job->input[i].name);
         for (int ch = 0; ch < job->input[i].n_channel; ch++) {
-            offsets_text(&job->input[i].channel[ch], text, sizeof text);
+            offsets_text(&job->input[i], ch, text, sizeof text);
             sequence = wider(sequence, job->input[i].channel[ch].sequence);
             offset = wider(offset, text);
         }
@@ -148,7 +151,7 @@ static void print_channels(const check *k) {
     (void)printf("  matched  not matched  cases ready\n");
     for (int i = 0; i < job->n_input; i++)
         for (int ch = 0; ch < job->input[i].n_channel; ch++) {
-            offsets_text(&job->input[i].channel[ch], text, sizeof text);
+            offsets_text(&job->input[i], ch, text, sizeof text);
             pad(ch == 0 ? job->input[i].name : "", name);
             (void)printf("  ");
             pad(job->input[i].channel[ch].sequence, sequence);

@@ -152,7 +152,9 @@ rad_status rad_stats_print_headline(rad_store *db, const rad_run_status *run, ra
         }
         headline_end(&h);
     }
-    rad_status st = rad_stats_print_compared(db, run, err);
+    rad_status st = rad_stats_print_grades(db, run, err);
+    if (st == RAD_OK)
+        st = rad_stats_print_compared(db, run, err);
     if (st != RAD_OK)
         return st;
     printf("\n--details: slices, naive beside clustered intervals, operating points, calibration, centers; --csv, --json: every row\n");

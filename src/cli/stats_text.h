@@ -12,6 +12,8 @@ rad_status rad_stats_print_details(rad_store *db, const rad_run_status *run, rad
 
 /* Below the headline, where there are some: models compared, readers. At most a screen: the rest is counted. */
 rad_status rad_stats_print_compared(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
+/* Below the headline of a job whose classes are grades; nothing for others. */
+rad_status rad_stats_print_grades(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
 /* Below the details: every row that they have no column for. */
 rad_status rad_stats_print_further(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
 /* "0.012", "< 0.001"; NULL when memory is out. */

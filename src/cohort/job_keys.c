@@ -200,6 +200,7 @@ static const key_def job_keys[] = {
     [JOB_CLASSES] = {.name = "classes", .kind = KEY_TEXTS, .required = true, .min_items = 2, .max_items = RAD_MAX_CLASSES,
                      .example = "[benign, malignant]"},
     [JOB_POSITIVE] = {.name = "positive", .kind = KEY_TEXT, .example = "malignant"},
+    [JOB_ORDINAL] = {.name = "ordinal", .kind = KEY_BOOL, .preset = "false", .example = "true"},
     [JOB_INPUTS] = {.name = "inputs", .kind = KEY_NAMED, .required = true, .min_items = 1, .max_items = RAD_MAX_INPUTS,
                     .example = "{mri: {channels: [{sequence: T2}]}}", .group = &input_group},
     [JOB_MODELS] = {.name = "models", .kind = KEY_MAPS, .required = true, .min_items = 1, .max_items = RAD_MAX_MODELS,

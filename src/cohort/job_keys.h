@@ -53,6 +53,7 @@ enum {
     JOB_UNIT,
     JOB_CLASSES,
     JOB_POSITIVE,
+    JOB_ORDINAL,
     JOB_INPUTS,
     JOB_MODELS,
     JOB_AGGREGATE,

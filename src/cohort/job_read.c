@@ -274,6 +274,7 @@ static void read_root(yaml_reader *r, const yaml_node_t *node, const char *dir, 
     read_inputs(r, v[JOB_INPUTS], &root, job);
     read_models(r, v[JOB_MODELS], &root, dir, job);
     job_read_measures(r, v, &root, job);
+    job_read_ordinal(r, v[JOB_ORDINAL], &k[JOB_ORDINAL], &root, job);
     read_strata(r, v[JOB_STRATA], &root, job);
     job_read_cam(r, v[JOB_CAM], &root, job);
     if (yaml_get_int(r, v[JOB_BATCH], &k[JOB_BATCH], &wb, &batch))

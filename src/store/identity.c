@@ -22,6 +22,8 @@ static rad_status put_job(rad_buf *b, const rad_job *job, rad_error *err) {
     }
     for (int i = 0; i < job->n_class; i++)
         RAD_TRY(put_text(b, "class", job->class_name[i], err));
+    if (job->ordinal)
+        RAD_TRY(rad_buf_printf(b, err, "grades from %lld\n", (long long)job->first_grade));
     for (int i = 0; i < job->n_input; i++) {
         RAD_TRY(put_text(b, "input", job->input[i].name, err));
         RAD_TRY(put_text(b, "rules", job->input[i].canonical, err));

@@ -13,7 +13,7 @@ static const char SQL_RUN[] =
     " positive_class, strata, backend, backend_version, precision, radcohort_version, versions, host, launch_mode, command_line, n_rank,"
     " threads, started, session_started, session_done, sessions) VALUES (?1, 'running', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
     " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?22, 0, 1) RETURNING run_id";
-static const char SQL_CLASS[] = "INSERT INTO run_class (run_id, class_index, class) VALUES (?1, ?2, ?3)";
+static const char SQL_CLASS[] = "INSERT INTO run_class (run_id, class_index, class, grade) VALUES (?1, ?2, ?3, ?4)";
 static const char SQL_MODEL[] =
     "INSERT INTO model (sha256, graph_hash, opset, parameters, input_shape, output_shape, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
     " ON CONFLICT (sha256) DO UPDATE SET graph_hash = excluded.graph_hash RETURNING model_id";
@@ -137,6 +137,10 @@ static rad_status put_declarations(struct rad_store *st, const rad_run_info *inf
         rad_bind_int(&q, run);
         rad_bind_int(&q, i);
         rad_bind_text(&q, job->class_name[i]);
+        if (job->ordinal)
+            rad_bind_int(&q, job->first_grade + i);
+        else
+            rad_bind_null(&q);
         s = rad_query_exec(&q, err);
     }
     for (int i = 0; i < job->n_model && s == RAD_OK; i++)

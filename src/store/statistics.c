@@ -306,6 +306,8 @@ static rad_status compute_model(rad_computation *c, rad_error *err) {
     for (int u = c->lesions ? 0 : 1; u < 2 && c->positive < 0 && s == RAD_OK; u++) {
         c->unit = u ? RAD_UNIT_PATIENT : RAD_UNIT_LESION;
         s = rad_statistics_classes(c, err);
+        if (s == RAD_OK)
+            s = rad_statistics_ordinal(c, err);
     }
     return s;
 }

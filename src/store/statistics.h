@@ -114,6 +114,8 @@ rad_status rad_statistics_pooled(rad_computation *c, const rad_auc_pair *by_cent
 rad_status rad_statistics_models(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
 /* All classes at once, for the model and unit at hand. */
 rad_status rad_statistics_classes(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
+/* Grades, where the run's classes are those, for the model and unit at hand. */
+rad_status rad_statistics_ordinal(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
 /* Readers against the model, unit and class at hand. */
 rad_status rad_statistics_readers(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
 /* Whether the rows of the run can all be true. Errors: INTERNAL naming the row. */
