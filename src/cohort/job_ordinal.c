@@ -29,4 +29,10 @@ void job_read_ordinal(yaml_reader *r, const yaml_node_t *node, const key_def *ke
                 r, RAD_SEVERITY_ERROR, node,
                 "'%s' needs probabilities of the classes that sum to 1, for the expected grade; model '%s' ends in a sigmoid per class",
                 key->name, job->model[i].name ? job->model[i].name : "");
+    const char *const rule[] = {job->lesion_rule, job->patient_rule};
+    for (int i = 0; i < 2; i++)
+        if (strcmp(rule[i], "noisy-or") == 0 || strcmp(rule[i], "majority") == 0)
+            yaml_mistake(r, RAD_SEVERITY_ERROR, node,
+                         "'%s' gives an expected grade, which 'aggregate' cannot bring together by %s: take max, mean, median or top-K",
+                         key->name, rule[i]);
 }

@@ -33,7 +33,7 @@ typedef struct grading {
     struct rad_store *st;
     int64_t run, run_model;
     bool lesions;
-    char case_rule[RAD_GRADES_RULE], patient_rule[RAD_GRADES_RULE];
+    char case_rule[RAD_MAX_RULE], patient_rule[RAD_MAX_RULE];
     double *slice; /* of the case in hand */
     int64_t n_slice, cap_slice;
     part *item;

@@ -4,8 +4,6 @@
 
 #include "db.h"
 
-#define RAD_GRADES_RULE 16 /* bytes of an aggregation rule's name */
-
 /* Fills case_grade of the run from its slice scores, after case_score; nothing for a run without grades. */
 rad_status rad_finish_grades(struct rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
 
