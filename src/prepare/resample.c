@@ -141,10 +141,22 @@ void rad_patch_release(rad_patch *p) {
     *p = (rad_patch){0};
 }
 
+/* How many voxels the patch has. */
+static rad_status check_patch(const rad_channel_view *c, const rad_patch *p, size_t *ret_count, rad_error *err) {
+    size_t count = 0;
+    if (!rad_mul_size((size_t)p->n[0], (size_t)p->n[1], &count) || !rad_mul_size(count, (size_t)p->n[2], &count) ||
+        count > RAD_MAX_PREPARED_BYTES / sizeof *p->value)
+        return rad_error_set(err, RAD_E_LIMIT, "region of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels of sequence '%s' is too large",
+                             p->n[0], p->n[1], p->n[2], c->sequence);
+    *ret_count = count;
+    return RAD_OK;
+}
+
 rad_status rad_patch_place(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const int64_t box[4], int64_t k,
                            int64_t slice, rad_patch *p, rad_error *err) {
     double low[3] = {INFINITY, INFINITY, INFINITY}, high[3] = {-INFINITY, -INFINITY, -INFINITY};
     bool inside = false;
+    size_t count = 0;
     for (int corner = 0; corner < 4; corner++) {
         int64_t x0 = box[0] > ref->low[0] ? box[0] : ref->low[0], x1 = box[2] < ref->high[0] ? box[2] : ref->high[0];
         int64_t y0 = box[1] > ref->low[1] ? box[1] : ref->low[1], y1 = box[3] < ref->high[1] ? box[3] : ref->high[1];
@@ -169,24 +181,14 @@ rad_status rad_patch_place(const rad_input_spec *spec, const rad_view *ref, cons
     if (!inside)
         return rad_error_set(err, RAD_E_SHAPE, "image of sequence '%s' does not reach the region in slice %" PRId64 " of sequence '%s'",
                              c->sequence, k, spec->channel[0].sequence);
-    return rad_patch_fill(c, p, err);
+    return check_patch(c, p, &count, err);
 }
 
 rad_status rad_patch_fill(const rad_channel_view *c, rad_patch *p, rad_error *err) {
     size_t count = 0;
-    if (!rad_mul_size((size_t)p->n[0], (size_t)p->n[1], &count) || !rad_mul_size(count, (size_t)p->n[2], &count) ||
-        count > RAD_MAX_PREPARED_BYTES / sizeof *p->value)
-        return rad_error_set(err, RAD_E_LIMIT, "region of %" PRId64 "x%" PRId64 "x%" PRId64 " voxels of sequence '%s' is too large",
-                             p->n[0], p->n[1], p->n[2], c->sequence);
-    return RAD_OK;
-}
-
-rad_status rad_patch_read(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const int64_t box[4], int64_t k,
-                          int64_t slice, rad_patch *p, rad_error *err) {
-    rad_status st = rad_patch_place(spec, ref, c, box, k, slice, p, err);
+    rad_status st = check_patch(c, p, &count, err);
     if (st != RAD_OK)
         return st;
-    size_t count = (size_t)p->n[0] * (size_t)p->n[1] * (size_t)p->n[2];
     if (count > p->room) {
         free(p->value);
         p->value = rad_calloc(count, sizeof *p->value);
@@ -206,6 +208,12 @@ rad_status rad_patch_read(const rad_input_spec *spec, const rad_view *ref, const
             (void)rad_tone_row(&c->tone, p->row, p->n[0], p->value + (z * p->n[1] + y) * p->n[0], &bad); /* where it matters shows later */
         }
     return RAD_OK;
+}
+
+rad_status rad_patch_read(const rad_input_spec *spec, const rad_view *ref, const rad_channel_view *c, const int64_t box[4], int64_t k,
+                          int64_t slice, rad_patch *p, rad_error *err) {
+    rad_status st = rad_patch_place(spec, ref, c, box, k, slice, p, err);
+    return st == RAD_OK ? rad_patch_fill(c, p, err) : st;
 }
 
 /* Along one axis: first voxel of the patch and the share of the next; false outside. */
