@@ -1,5 +1,5 @@
 /* build.c: from a graph to a finished plan: nodes in order, then the places of everything in one arena. */
-#include "plan.h"
+#include "nodes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,10 +103,7 @@ static rad_status make_inputs(struct g_build *b, rad_error *err) {
     for (int k = 0; k < g->n_input; k++) {
         const int v = g->input[k];
         int t = -1;
-        if (!g_is_float(b, v))
-            return rad_error_set(err, RAD_E_UNSUPPORTED, "input '%.160s' is %s; the cuDNN backend takes float32", g->value[v].name,
-                                 rad_dtype_name(g->value[v].dtype));
-        rad_status st = g_make(b, &g->value[v].shape, G_PLAIN, K_F32, &t, err);
+        rad_status st = g_make_raw(b, v, &t, err);
         if (st == RAD_OK)
             st = g_give(b, v, t, err);
         if (st != RAD_OK)
@@ -123,9 +120,12 @@ static rad_status make_outputs(struct g_build *b, rad_error *err) {
     for (int k = 0; k < g->n_output; k++) {
         const int v = g->output[k];
         int t = -1, copy = -1;
-        if (!g_is_float(b, v))
-            return rad_error_set(err, RAD_E_UNSUPPORTED, "output '%.160s' is %s; the cuDNN backend makes float32", g->value[v].name,
-                                 rad_dtype_name(g->value[v].dtype));
+        if (!g_is_float(b, v)) { /* as bytes, from a node of the CPU */
+            if (b->value[v].n_form == 0)
+                return rad_error_set(err, RAD_E_INTERNAL, "output '%.160s' is not made", g->value[v].name);
+            b->plan->output[k] = b->value[v].form[0];
+            continue;
+        }
         RAD_TRY(g_get(b, v, G_PLAIN, K_F32, &t, err));
         if (g_at(b, t)->offset != 0) { /* the copy back starts at the root */
             const int plain = t;
@@ -142,12 +142,16 @@ out:
     return st;
 }
 
+static bool kernels_take(const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap);
+
 static rad_status translate(struct g_build *b, int i, rad_error *err) {
     const rad_node *n = &b->graph->node[i];
     const g_translate f = g_translator(n->op->name);
     b->node = i;
     if (n->n_output > 0 && n->output[0] >= 0 && (b->value[n->output[0]].n_form > 0 || b->value[n->output[0]].skip))
         return RAD_OK; /* made together with an earlier node */
+    if (!b->dry && !kernels_take(b->graph, n, b->plan->precision, NULL, 0))
+        return g_node_host(b, n, err);
     for (int k = 0; k < n->n_output; k++)
         if (n->output[k] >= 0 && !g_is_float(b, n->output[k]))
             return g_refuse(n, err, "makes %s, the cuDNN backend computes in floats", rad_dtype_name(g_value(b, n->output[k])->dtype));
@@ -182,6 +186,8 @@ void g_plan_free(struct g_plan *p) {
         return;
     for (int i = 0; i < p->n_root; i++)
         free(p->root[i].fixed);
+    for (int i = 0; i < p->n_step; i++)
+        g_host_free(p->step[i].host);
     free(p->root);
     free(p->step);
     free(p->tensor);
@@ -191,7 +197,7 @@ void g_plan_free(struct g_plan *p) {
 }
 
 /* Translated alone, with inputs as they would arrive: channels-last where there are channels. */
-bool g_supports(const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap) {
+static bool kernels_take(const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap) {
     struct g_build b = {.node = -1, .dry = true};
     rad_error err = {0};
     rad_status st = RAD_OK;
@@ -217,4 +223,8 @@ out:
     g_plan_free(b.plan);
     build_release(&b);
     return st == RAD_OK;
+}
+
+bool g_supports(const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap) {
+    return kernels_take(g, n, p, why, cap) || g_host_takes(g, n);
 }

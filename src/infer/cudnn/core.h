@@ -17,7 +17,7 @@ enum { K_RANK = 8, K_VIEWS = 5, K_LANES = 32 };
 enum k_kind { K_MAP, K_POOL, K_REDUCE, K_SOFTMAX, K_NORM, K_MATMUL, K_CONV, K_RESIZE };
 
 /* Reductions and pools. */
-enum k_sum { K_SUM_MEAN, K_SUM_PLAIN, K_SUM_MAX, K_SUM_MIN, K_SUM_ABS, K_SUM_SQUARE, K_SUM_NORM2 };
+enum k_sum { K_SUM_MEAN, K_SUM_PLAIN, K_SUM_MAX, K_SUM_MIN, K_SUM_ABS, K_SUM_SQUARE, K_SUM_NORM2, K_SUM_PRODUCT };
 
 struct k_view {
     void *data;
@@ -197,7 +197,7 @@ K_HD void k_pool_eight(const struct k_args *p, int type, int64_t i) {
 /* ---------------------------------------------------------------- reductions */
 
 K_HD float k_sum_start(int op) {
-    return op == K_SUM_MAX ? -INFINITY : op == K_SUM_MIN ? INFINITY : 0.0f;
+    return op == K_SUM_MAX ? -INFINITY : op == K_SUM_MIN ? INFINITY : op == K_SUM_PRODUCT ? 1.0f : 0.0f;
 }
 
 K_HD float k_sum_join(int op, float acc, float x) {
@@ -205,7 +205,7 @@ K_HD float k_sum_join(int op, float acc, float x) {
         return x > acc || x != x ? x : acc;
     if (op == K_SUM_MIN)
         return x < acc || x != x ? x : acc;
-    return acc + x;
+    return op == K_SUM_PRODUCT ? acc * x : acc + x;
 }
 
 K_HD float k_sum_term(int op, float x) {

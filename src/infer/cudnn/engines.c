@@ -138,6 +138,10 @@ rad_status cu_plan_create(const struct cu_state *s, const rad_graph *g, rad_prec
         return rad_error_set(err, RAD_E_NOMEM, "no memory for an inference plan");
     p->state = s;
     RAD_TRY(g_plan_build(g, precision, &p->plan, err));
+    for (int i = 0; i < p->plan->n_step; i++)
+        if (p->plan->step[i].kind == G_HOST)
+            rad_log(RAD_LOG_WARN, "cudnn: node '%.100s' (%s) has no kernel: the CPU evaluates it in the midst of every pass",
+                    p->plan->step[i].host->node->name, p->plan->step[i].host->node->op->name);
     RAD_TRY(cu_check(cudaSetDevice(s->device), "selecting the device", err));
     RAD_TRY(cu_check_cudnn(cudnnCreate(&p->handle), "starting cuDNN", err));
     p->lock_made = pthread_mutex_init(&p->lock, NULL) == 0;
@@ -188,7 +192,10 @@ size_t cu_plan_text(const struct cu_plan *p, char *buf, size_t cap) {
         const char *name = s->node >= 0 && s->node < g->graph->n_node ? g->graph->node[s->node].name : "output";
         const cu_engine *e = p->engine_of[i] >= 0 ? &p->engine[p->engine_of[i]] : NULL;
         at += (size_t)k;
-        if (e != NULL && e->plan != NULL)
+        if (s->kind == G_HOST)
+            k = snprintf(at < cap ? buf + at : NULL, at < cap ? cap - at : 0, "node of the CPU, in the midst of the pass: '%.80s' (%s)\n",
+                         name, s->host->node->op->name);
+        else if (e != NULL && e->plan != NULL)
             k = snprintf(at < cap ? buf + at : NULL, at < cap ? cap - at : 0,
                          "convolution '%.80s': cuDNN engine %lld (%s), workspace %lld\n", name, (long long)e->id, modes[e->mode],
                          (long long)e->workspace);

@@ -1,6 +1,7 @@
 /* exec.c: one stream's memory for a plan, and running it. The whole forward pass is captured once and replayed as a CUDA graph. Inputs go
  * through a ring of pinned buffers on a copy stream, so that filling one buffer overlaps the transfer of another; several execs (one per
  * thread) overlap copies of one batch with the arithmetic of another. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,14 @@
 
 enum { RING = 3 };
 #define RING_BYTES ((size_t)4 << 20)
+
+/* A node that the CPU evaluates in the midst of the pass, between two copies on the same stream. */
+struct call {
+    const struct g_host *host;
+    char *pinned;
+    void **data; /* per operand, in `pinned` */
+    atomic_bool failed;
+};
 
 struct cu_exec {
     struct cu_plan *plan;
@@ -17,6 +26,7 @@ struct cu_exec {
     char *arena;      /* on the device */
     void *workspace;
     struct k_args *args; /* per step, with pointers */
+    struct call *call;   /* [steps], of those that are the CPU's */
     cudaGraphExec_t graph;
     bool warm;     /* run once without a graph: lazily loaded kernels are in */
     bool no_graph; /* capture failed: launched step by step */
@@ -27,13 +37,36 @@ static void *place_of(const struct cu_exec *x, int root) {
     return (r->is_constant ? x->plan->constants : x->arena) + r->offset;
 }
 
+static rad_status make_call(struct call *c, const struct g_host *h, rad_error *err) {
+    size_t size = 0;
+    c->host = h;
+    c->data = rad_calloc((size_t)h->n_operand, sizeof *c->data);
+    if (c->data == NULL)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for an inference stream");
+    for (int k = 0; k < h->n_operand; k++)
+        size += (h->operand[k].size + 63) / 64 * 64;
+    const rad_status st = cu_check(cudaMallocHost((void **)&c->pinned, size + 64), "pinned memory", err);
+    size = 0;
+    for (int k = 0; st == RAD_OK && k < h->n_operand; k++) {
+        c->data[k] = c->pinned + size;
+        size += (h->operand[k].size + 63) / 64 * 64;
+    }
+    return st;
+}
+
 rad_status cu_exec_create(struct cu_plan *p, struct cu_exec **ret, rad_error *err) {
     const struct g_plan *g = p->plan;
     rad_status st = RAD_OK;
     struct cu_exec *x = rad_calloc(1, sizeof *x);
     if (x != NULL)
         x->args = rad_calloc((size_t)g->n_step + 1, sizeof *x->args);
-    if (x == NULL || x->args == NULL) {
+    if (x != NULL)
+        x->call = rad_calloc((size_t)g->n_step + 1, sizeof *x->call);
+    if (x == NULL || x->args == NULL || x->call == NULL) {
+        if (x != NULL) {
+            free(x->args);
+            free(x->call);
+        }
         free(x);
         return rad_error_set(err, RAD_E_NOMEM, "no memory for an inference stream");
     }
@@ -49,6 +82,8 @@ rad_status cu_exec_create(struct cu_plan *p, struct cu_exec **ret, rad_error *er
     RAD_TRY(cu_check(cudaMalloc((void **)&x->arena, g->arena_size + 1), "device memory for activations (fewer threads need less)", err));
     RAD_TRY(cu_check(cudaMalloc(&x->workspace, p->workspace + 1), "device memory for the workspace", err));
     for (int i = 0; i < g->n_step; i++) {
+        if (g->step[i].kind == G_HOST)
+            RAD_TRY(make_call(&x->call[i], g->step[i].host, err));
         x->args[i] = g->step[i].args;
         for (int k = 0; k < K_VIEWS; k++)
             x->args[i].v[k].data = g->step[i].root[k] >= 0 ? place_of(x, g->step[i].root[k]) : NULL;
@@ -83,11 +118,52 @@ void cu_exec_destroy(struct cu_exec *x) {
         (void)cudaStreamDestroy(x->copy);
     (void)cudaFree(x->arena);
     (void)cudaFree(x->workspace);
+    for (int i = 0; i < x->plan->plan->n_step; i++) {
+        (void)cudaFreeHost(x->call[i].pinned);
+        free(x->call[i].data);
+    }
+    free(x->call);
     free(x->args);
     free(x);
 }
 
 /* ---------------------------------------------------------------- the forward pass */
+
+/* On a thread of the driver's; no CUDA in here. */
+static void CUDART_CB evaluate(void *p) {
+    struct call *c = p;
+    rad_error err = {0};
+    if (g_host_run(c->host, c->data, &err) != RAD_OK)
+        atomic_store(&c->failed, true);
+}
+
+static rad_status launch_call(struct cu_exec *x, struct call *c, rad_error *err) {
+    const struct g_host *h = c->host;
+    const int first_output = h->node->n_input + 1;
+    rad_status st = RAD_OK;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int k = pass == 0 ? 0 : first_output; k < (pass == 0 ? first_output : h->n_operand); k++) {
+            const struct g_operand *o = &h->operand[k];
+            if (!o->used || o->size == 0)
+                continue;
+            char *at = (char *)place_of(x, o->root) + o->offset;
+            RAD_TRY(cu_check(pass == 0 ? cudaMemcpyAsync(c->data[k], at, o->size, cudaMemcpyDeviceToHost, x->compute)
+                                       : cudaMemcpyAsync(at, c->data[k], o->size, cudaMemcpyHostToDevice, x->compute),
+                             "copying for a node of the CPU", err));
+        }
+        if (pass == 0)
+            RAD_TRY(cu_check(cudaLaunchHostFunc(x->compute, evaluate, c), "a node of the CPU", err));
+    }
+out:
+    return st;
+}
+
+static rad_status check_calls(struct cu_exec *x, rad_error *err) {
+    for (int i = 0; i < x->plan->plan->n_step; i++)
+        if (x->call[i].host != NULL && atomic_exchange(&x->call[i].failed, false))
+            return rad_error_set(err, RAD_E_NOMEM, "node '%.120s' could not be evaluated on the CPU", x->call[i].host->node->name);
+    return RAD_OK;
+}
 
 static rad_status launch_step(struct cu_exec *x, int i, rad_error *err) {
     struct cu_plan *p = x->plan;
@@ -96,7 +172,9 @@ static rad_status launch_step(struct cu_exec *x, int i, rad_error *err) {
     const int k = p->engine_of[i];
     const char *name = s->node >= 0 && s->node < p->plan->graph->n_node ? p->plan->graph->node[s->node].name : "output";
     rad_status st;
-    if (k >= 0 && p->engine[k].plan != NULL) {
+    if (s->kind == G_HOST) {
+        st = launch_call(x, &x->call[i], err);
+    } else if (k >= 0 && p->engine[k].plan != NULL) {
         char *data[5] = {a->v[1].data, a->v[2].data, a->v[3].data, a->v[4].data, a->v[0].data};
         static const int view[5] = {1, 2, 3, 4, 0};
         void *at[5];
@@ -198,7 +276,9 @@ static rad_status results(struct cu_exec *x, rad_tensor *out, rad_error *err) {
         const size_t size = (size_t)rad_shape_count(&out[k].shape) * rad_dtype_size(out[k].dtype);
         st = download(x, out[k].data, place_of(x, g->tensor[g->output[k]].root), size, err);
     }
-    return st == RAD_OK ? cu_check(cudaStreamSynchronize(x->compute), "the forward pass", err) : st;
+    if (st == RAD_OK)
+        st = cu_check(cudaStreamSynchronize(x->compute), "the forward pass", err);
+    return st == RAD_OK ? check_calls(x, err) : st;
 }
 
 /* A failed run leaves nothing behind that still reads or writes: its samples and results are the caller's again. */

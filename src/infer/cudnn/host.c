@@ -86,6 +86,20 @@ static bool padding_is_zero(const struct k_args *a) {
     return true;
 }
 
+static rad_status run_node(const struct g_plan *p, const struct g_host *h, char *arena, rad_error *err) {
+    void **data = rad_calloc((size_t)h->n_operand, sizeof *data);
+    if (data == NULL)
+        return g_nomem(err);
+    for (int k = 0; k < h->n_operand; k++) {
+        const struct g_operand *o = &h->operand[k];
+        if (o->used)
+            data[k] = (p->root[o->root].is_constant ? (char *)p->root[o->root].fixed : arena + p->root[o->root].offset) + o->offset;
+    }
+    const rad_status st = g_host_run(h, data, err);
+    free(data);
+    return st;
+}
+
 rad_status g_plan_run_host(const struct g_plan *p, const rad_tensor *in, rad_tensor *out, rad_error *err) {
     char *arena = rad_aligned(p->arena_size + G_ALIGN);
     if (arena == NULL)
@@ -99,6 +113,14 @@ rad_status g_plan_run_host(const struct g_plan *p, const rad_tensor *in, rad_ten
     for (int i = 0; i < p->n_step; i++) {
         const struct g_step *s = &p->step[i];
         struct k_args a = s->args;
+        if (s->kind == G_HOST) {
+            const rad_status st = run_node(p, s->host, arena, err);
+            if (st != RAD_OK) {
+                free(arena);
+                return st;
+            }
+            continue;
+        }
         for (int k = 0; k < K_VIEWS; k++)
             if (s->root[k] >= 0)
                 a.v[k].data = p->root[s->root[k]].is_constant ? p->root[s->root[k]].fixed : arena + p->root[s->root[k]].offset;
@@ -111,7 +133,7 @@ rad_status g_plan_run_host(const struct g_plan *p, const rad_tensor *in, rad_ten
     for (int k = 0; k < p->graph->n_output; k++) {
         const struct g_root *r = &p->root[p->tensor[p->output[k]].root];
         memcpy(out[k].data, r->is_constant ? (const char *)r->fixed : arena + r->offset,
-               (size_t)rad_shape_count(&out[k].shape) * sizeof(float));
+               (size_t)rad_shape_count(&out[k].shape) * rad_dtype_size(out[k].dtype));
     }
     free(arena);
     return RAD_OK;

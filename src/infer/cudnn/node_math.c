@@ -306,8 +306,8 @@ rad_status g_node_reduce(struct g_build *b, const rad_node *n, rad_error *err) {
     static const struct {
         const char *op;
         int f;
-    } table[] = {{"ReduceMean", K_SUM_MEAN}, {"ReduceSum", K_SUM_PLAIN},        {"ReduceMax", K_SUM_MAX}, {"ReduceMin", K_SUM_MIN},
-                 {"ReduceL1", K_SUM_ABS},    {"ReduceSumSquare", K_SUM_SQUARE}, {"ReduceL2", K_SUM_NORM2}};
+    } table[] = {{"ReduceMean", K_SUM_MEAN}, {"ReduceSum", K_SUM_PLAIN},        {"ReduceMax", K_SUM_MAX},  {"ReduceMin", K_SUM_MIN},
+                 {"ReduceL1", K_SUM_ABS},    {"ReduceSumSquare", K_SUM_SQUARE}, {"ReduceL2", K_SUM_NORM2}, {"ReduceProd", K_SUM_PRODUCT}};
     const int xv = g_in(n, 0), yv = n->output[0];
     const rad_shape xs = g_value(b, xv)->shape, ys = g_value(b, yv)->shape;
     bool reduced[RAD_MAX_RANK] = {false};

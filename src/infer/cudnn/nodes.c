@@ -58,6 +58,7 @@ static const struct {
     {"ReduceMax", g_node_reduce},
     {"ReduceMean", g_node_reduce},
     {"ReduceMin", g_node_reduce},
+    {"ReduceProd", g_node_reduce},
     {"ReduceSum", g_node_reduce},
     {"ReduceSumSquare", g_node_reduce},
     {"Relu", g_node_unary},

@@ -24,5 +24,9 @@ rad_status g_node_pad(struct g_build *b, const rad_node *n, rad_error *err);
 rad_status g_node_expand(struct g_build *b, const rad_node *n, rad_error *err);
 rad_status g_node_blocks(struct g_build *b, const rad_node *n, rad_error *err);
 rad_status g_node_resize(struct g_build *b, const rad_node *n, rad_error *err);
+/* node_host.c */
+bool g_host_takes(const rad_graph *g, const rad_node *n);
+rad_status g_node_host(struct g_build *b, const rad_node *n, rad_error *err);
+rad_status g_make_raw(struct g_build *b, int value, int *ret, rad_error *err);
 
 #endif

@@ -83,7 +83,7 @@ int g_type_for(const struct g_build *b, const rad_shape *s) {
 
 /* ---------------------------------------------------------------- tensors */
 
-static int add_root(struct g_plan *p, size_t size) {
+int g_add_root(struct g_plan *p, size_t size) {
     if (!grow(&p->root, p->n_root, &p->cap_root, sizeof *p->root))
         return -1;
     p->root[p->n_root] = (struct g_root){.size = size, .first = INT32_MAX, .last = -2};
@@ -141,7 +141,7 @@ static rad_status make_ordered(struct g_build *b, const rad_shape *s, const int 
     size_t count;
     if (!set_strides(&t, order, pad, &count))
         return rad_error_set(err, RAD_E_LIMIT, "a tensor of the plan is too large");
-    t.root = add_root(b->plan, count * type_size(type));
+    t.root = g_add_root(b->plan, count * type_size(type));
     return t.root < 0 ? g_nomem(err) : g_view(b, &t, ret, err);
 }
 
@@ -191,7 +191,7 @@ bool g_lies(const struct g_tensor *t, enum g_layout layout) {
 
 rad_status g_make_constant(struct g_build *b, const struct g_tensor *t, void *content, size_t size, int *ret, rad_error *err) {
     struct g_tensor view = *t;
-    view.root = add_root(b->plan, size);
+    view.root = g_add_root(b->plan, size);
     if (view.root < 0) {
         free(content);
         return g_nomem(err);
@@ -322,6 +322,15 @@ rad_status g_step_conv(struct g_build *b, const struct k_args *args, const cu_co
     struct g_step s = {.kind = G_CONV, .args = *args, .conv = *conv};
     memcpy(s.root, root, sizeof s.root);
     return add_step(b, &s, err);
+}
+
+rad_status g_step_host(struct g_build *b, struct g_host *h, rad_error *err) {
+    const struct g_step s = {.kind = G_HOST, .host = h, .root = {-1, -1, -1, -1, -1}};
+    const rad_status st = add_step(b, &s, err);
+    for (int k = 0; st == RAD_OK && k < h->n_operand; k++)
+        if (h->operand[k].used)
+            g_touch(b->plan, h->operand[k].root, b->plan->n_step - 1);
+    return st;
 }
 
 /* Can eight neighbours along the last kernel axis be one access? */

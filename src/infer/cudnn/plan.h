@@ -1,9 +1,10 @@
 /* plan.h (private to cudnn/): a graph as a list of device steps: which tensor lies where in which layout, which kernel runs with which
  * arguments. Knows neither CUDA nor cuDNN: it is built, and (slowly) run, on any machine, and that is how it is tested.
  *
- * Float32 values only. A value can exist in several forms (layout, element type); a form is a view with strides on a root, a piece of
- * memory. Values with image axes are kept channels-last in the job's precision, channels padded to 8 with zeros; values without (heads,
- * squeezed features, softmax) stay in float32 whatever the precision.
+ * Values that are not float32 pass through as bytes, between nodes that the CPU evaluates (node_host.c). A value can exist in several forms
+ * (layout, element type); a form is a view with strides on a root, a piece of memory. Values with image axes are kept channels-last in the
+ * job's precision, channels padded to 8 with zeros; values without (heads, squeezed features, softmax) stay in float32 whatever the
+ * precision.
  */
 #ifndef RAD_CUDNN_PLAN_H
 #define RAD_CUDNN_PLAN_H
@@ -32,14 +33,31 @@ struct g_tensor {
     int64_t stored;               /* elements of that axis in storage, zeros behind the dim */
 };
 
-enum g_step_kind { G_KERNEL, G_CONV };
+enum { RAD_MAX_NODE_OUTPUTS = 256 };
+
+/* A node that the CPU evaluates in the midst of the pass: its inputs, its residual, its outputs. */
+struct g_operand {
+    rad_tensor tensor; /* dtype and shape; dtype NONE: omitted */
+    void *fixed;       /* a constant's content, owned */
+    bool used;         /* lies in a root */
+    int root;
+    size_t offset, size; /* bytes */
+};
+struct g_host {
+    const rad_node *node;
+    int n_operand; /* n_input + 1 + n_output */
+    struct g_operand *operand;
+};
+
+enum g_step_kind { G_KERNEL, G_CONV, G_HOST };
 
 struct g_step {
     enum g_step_kind kind;
     int node;
     int root[K_VIEWS];  /* of args.v; -1 = none */
     struct k_args args; /* G_CONV: the same convolution for our own kernel */
-    cu_conv conv;       /* operands: x v[1], w v[2], bias v[3], z v[4], y v[0] */
+    struct g_host *host;
+    cu_conv conv; /* operands: x v[1], w v[2], bias v[3], z v[4], y v[0] */
 };
 
 struct g_plan {
@@ -135,6 +153,10 @@ rad_status g_step_map(struct g_build *b, const struct g_map *m, int y, const int
 rad_status g_step_kernel(struct g_build *b, const struct k_args *args, const int root[K_VIEWS], rad_error *err) RAD_MUST_CHECK;
 rad_status g_step_conv(struct g_build *b, const struct k_args *args, const cu_conv *conv, const int root[K_VIEWS],
                        rad_error *err) RAD_MUST_CHECK;
+/* `h` becomes the plan's when it succeeds. */
+rad_status g_step_host(struct g_build *b, struct g_host *h, rad_error *err) RAD_MUST_CHECK;
+/* A piece of memory of so many bytes; -1 when there is none. */
+int g_add_root(struct g_plan *p, size_t size);
 /* The view of a tensor with its own axes in order, as kernels take it (offset, strides, type). */
 struct k_view g_kernel_view(const struct g_tensor *t);
 /* Residual and activation of a node whose own result is in tensor `t`; the result becomes the node's output. */
@@ -147,6 +169,9 @@ struct g_map g_fused(const rad_node *n);
 /* Runs every step on the CPU, one element after the other: what the device does, by the same code. `in` and `out` as
  * rad_backend_ops.exec_run. For tests; errors: NOMEM. */
 rad_status g_plan_run_host(const struct g_plan *plan, const rad_tensor *in, rad_tensor *out, rad_error *err) RAD_MUST_CHECK;
+/* One node by its own evaluation; data[k] for every operand that is used. Errors: NOMEM, MODEL. */
+rad_status g_host_run(const struct g_host *h, void *const *data, rad_error *err) RAD_MUST_CHECK;
+void g_host_free(struct g_host *h);
 /* One kernel launch on the CPU. */
 void k_run_host(const struct k_args *args);
 
