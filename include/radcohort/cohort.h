@@ -104,13 +104,15 @@ typedef struct rad_cohort {
 } rad_cohort;
 
 typedef struct rad_cohort_opts {
-    bool allow_outside;   /* paths may be absolute or contain ".." */
-    bool skip_file_check; /* do not look whether image files exist (they become exclusions when they do not) */
+    bool allow_outside;        /* paths may be absolute or contain ".." */
+    bool skip_file_check;      /* do not look whether image files exist (they become exclusions when they do not) */
+    const rad_bids_spec *bids; /* of a BIDS folder (dataset_description.json and no images table); NULL: the usual names */
 } rad_cohort_opts;
 
-/* Reads centers, patients, images, lesions?, readings? (.tsv or .csv each). All mistakes of all tables become issues; RAD_E_CONFIG
- * when at least one is an error. A missing image FILE is a warning here and an exclusion in the run: one bad study never stops
- * the others; a mistake in the TABLES is an error. */
+/* Reads centers, patients, images, lesions?, readings? (.tsv or .csv each). A BIDS folder gives patients from participants.tsv, images from
+ * its file names with their sidecars' covariates, lesions from declared masks; centers, lesions and readings tables are read where they lie
+ * in it. All mistakes of all tables become issues; RAD_E_CONFIG when at least one is an error. A missing image FILE is a warning here and
+ * an exclusion in the run: one bad study never stops the others; a mistake in the TABLES is an error. */
 rad_status rad_cohort_read(const char *dir, const rad_cohort_opts *opts, rad_cohort **ret, rad_issues *issues,
                            rad_error *err) RAD_MUST_CHECK;
 void rad_cohort_destroy(rad_cohort **c);

@@ -1,5 +1,5 @@
 /* convert: a DICOM tree becomes a cohort folder: series found by their headers, converted by dcm2niix (a child process per series), named
- * by rules, under pseudonyms. What it writes is described in schemas/cohort/convert.md.
+ * by rules, under pseudonyms. What it writes, and the rules, are described in jobs/README.md.
  *
  * What never reaches the cohort folder: names, birth dates, UIDs, accession numbers, dates, source paths, free text that no rule names.
  */

@@ -225,12 +225,25 @@ typedef struct rad_select {
     char *value[RAD_MAX_SELECT_VALUES];
 } rad_select;
 
+#define RAD_MAX_BIDS_ITEMS 64 /* of each list of `bids` */
+
+/* How a BIDS folder is read as a cohort: columns of participants.tsv and what names a sequence. NULL: the usual names. */
+typedef struct rad_bids_spec {
+    char *label, *center, *fold, *age, *sex;
+    int n_covariate, n_entity, n_mask_label;
+    char *covariate[RAD_MAX_BIDS_ITEMS];    /* columns of participants.tsv that are kept: others may hold names */
+    const char *entity[RAD_MAX_BIDS_ITEMS]; /* put before the suffix: "acq" makes acq-highres_T2w */
+    char *masks;                            /* folder below derivatives/ with lesion masks */
+    char *mask_label[RAD_MAX_BIDS_ITEMS];   /* only masks with one of these label- (or desc-) entities */
+} rad_bids_spec;
+
 typedef struct rad_job {
     char *name;
     char *path;                  /* of the job file */
     char *text;                  /* the YAML as read: stored with the run */
     char sha256[RAD_SHA256_HEX]; /* of text */
     char *cohort_dir;            /* resolved */
+    rad_bids_spec bids;          /* used when the cohort folder is a BIDS folder */
     char *database;              /* resolved, or NULL: results/NAME.sqlite in the working directory */
     int n_select;
     rad_select select[RAD_MAX_SELECTS]; /* all must hold; none: every patient */

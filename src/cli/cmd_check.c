@@ -11,7 +11,7 @@ static rad_status gather(check *k, rad_error *err) {
     if (st != RAD_OK)
         return st == RAD_E_CONFIG ? RAD_OK : st;
     RAD_TRY(check_models(k, err));
-    rad_cohort_opts opts = {.allow_outside = k->allow_outside};
+    rad_cohort_opts opts = {.allow_outside = k->allow_outside, .bids = &k->job->bids};
     st = rad_cohort_read(k->job->cohort_dir, &opts, &k->cohort, &k->issues, err);
     if (st == RAD_OK)
         st = rad_manifest_build(k->cohort, k->job, &k->manifest, &k->issues, err);

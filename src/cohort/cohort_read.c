@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bids.h"
 #include "cohort_rows.h"
 #include "radcohort/folds.h"
 
@@ -54,7 +55,8 @@ static rad_status find_table(cohort_builder *b, int which, rad_issues *issues, b
 }
 
 /* `identity` gets the table's line for the cohort's hash, "" without a table. */
-static rad_status read_table(cohort_builder *b, int which, rad_issues *issues, char *identity, size_t cap, rad_error *err) {
+static rad_status read_table(cohort_builder *b, int which, bids_tables *bids, rad_issues *issues, char *identity, size_t cap,
+                             rad_error *err) {
     const table_def *def = &cohort_table[which];
     rad_status st = RAD_OK;
     char hex[RAD_SHA256_HEX], *text = NULL;
@@ -62,7 +64,12 @@ static rad_status read_table(cohort_builder *b, int which, rad_issues *issues, c
     size_t size = 0, n_known = 0;
     rad_error why = {0};
     identity[0] = '\0';
-    RAD_TRY(find_table(b, which, issues, &is_csv, err));
+    if (bids->text[which]) { /* made from a BIDS folder's names */
+        b->c->file[which] = bids->file[which];
+        bids->file[which] = NULL;
+    } else {
+        RAD_TRY(find_table(b, which, issues, &is_csv, err));
+    }
     if (!b->c->file[which])
         return RAD_OK;
     while (def->column[n_known].name)
@@ -70,7 +77,11 @@ static rad_status read_table(cohort_builder *b, int which, rad_issues *issues, c
     has = rad_calloc(n_known, sizeof *has);
     if (!has)
         return rad_error_set(err, RAD_E_NOMEM, "no memory to read the %s table", def->name);
-    st = rad_file_read(b->c->file[which], RAD_MAX_TABLE_BYTES, &text, &size, &why);
+    text = bids->text[which];
+    size = bids->size[which];
+    bids->text[which] = NULL;
+    if (!text)
+        st = rad_file_read(b->c->file[which], RAD_MAX_TABLE_BYTES, &text, &size, &why);
     if (st == RAD_E_NOMEM) {
         rad_error_set(err, st, "%s", why.text);
         goto out;
@@ -138,6 +149,7 @@ rad_status rad_cohort_read(const char *dir, const rad_cohort_opts *opts, rad_coh
     static const int identity_order[RAD_TABLE_COUNT] = {RAD_TABLE_PATIENTS, RAD_TABLE_IMAGES, RAD_TABLE_LESIONS, RAD_TABLE_READINGS,
                                                         RAD_TABLE_CENTERS};
     cohort_builder b = {.opts = opts ? opts : &none, .dir_fd = -1};
+    bids_tables bids = {0};
     char identity[RAD_TABLE_COUNT][128], all[RAD_TABLE_COUNT * 128] = "";
     int64_t before = issues->n_error;
     rad_status st = RAD_OK;
@@ -158,8 +170,10 @@ rad_status rad_cohort_read(const char *dir, const rad_cohort_opts *opts, rad_coh
         st = rad_error_set(err, RAD_E_CONFIG, "cohort folder '%s' cannot be opened", dir);
         goto out;
     }
+    if (bids_is_dataset(b.dir_fd))
+        RAD_TRY(bids_make_tables(dir, b.opts->bids, &bids, issues, err));
     for (int i = 0; i < RAD_TABLE_COUNT; i++)
-        RAD_TRY(read_table(&b, i, issues, identity[i], sizeof identity[i], err));
+        RAD_TRY(read_table(&b, i, &bids, issues, identity[i], sizeof identity[i], err));
     RAD_TRY(check_whole(&b, issues, err));
     size_t n = 0;
     for (int i = 0; i < RAD_TABLE_COUNT; i++) {
@@ -177,5 +191,6 @@ out:
         b.c = NULL;
     }
     builder_release(&b);
+    bids_tables_release(&bids);
     return st;
 }

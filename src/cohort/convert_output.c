@@ -10,7 +10,7 @@
 
 #include "convert_impl.h"
 
-enum { JOURNAL_VERSION = 1, MAX_OUTPUTS = 512, HEADER = 352, MAX_VALUES = 65536 };
+enum { JOURNAL_VERSION = 1, MAX_OUTPUTS = 512, HEADER = 352 };
 
 static rad_status no_memory(rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "no memory for the files of a series");
@@ -65,51 +65,6 @@ static rad_status clean_header(const char *path, int64_t dim[4], double affine[3
         st = rad_error_set(err, RAD_E_IO, "the converted file cannot be written");
     if (close(fd) != 0 && st == RAD_OK)
         st = rad_error_set(err, RAD_E_IO, "the converted file cannot be written");
-    return st;
-}
-
-/* b-values of a FSL .bval file as a sorted list without repeats; NULL (RAD_OK) when there is none. */
-static rad_status read_b_values(const char *path, json_t **ret, rad_error *err) {
-    char *text = NULL;
-    size_t n = 0, count = 0;
-    double *v = NULL;
-    *ret = NULL;
-    if (rad_file_read(path, 1 << 20, &text, &n, NULL) != RAD_OK)
-        return RAD_OK;
-    v = rad_calloc(MAX_VALUES, sizeof *v);
-    *ret = json_array();
-    rad_status st = v && *ret ? RAD_OK : no_memory(err);
-    for (char *s = text; st == RAD_OK && count < MAX_VALUES;) {
-        s += strspn(s, " \t\r\n");
-        size_t m = strcspn(s, " \t\r\n");
-        if (!m)
-            break;
-        bool last = s[m] == '\0';
-        s[m] = '\0';
-        double x = 0;
-        if (rad_parse_double(s, &x) && isfinite(x) && x >= 0) {
-            size_t at = 0;
-            while (at < count && v[at] < x)
-                at++;
-            if (at == count || v[at] > x) {
-                memmove(v + at + 1, v + at, (count - at) * sizeof *v);
-                v[at] = x;
-                count++;
-            }
-        }
-        if (last)
-            break;
-        s += m + 1;
-    }
-    for (size_t i = 0; i < count && st == RAD_OK; i++)
-        if (json_array_append_new(*ret, json_real(v[i])) != 0)
-            st = no_memory(err);
-    free(v);
-    free(text);
-    if (st != RAD_OK || count == 0) {
-        json_decref(*ret);
-        *ret = NULL;
-    }
     return st;
 }
 
@@ -381,7 +336,7 @@ static rad_status take_volume(const convert *c, const convert_series *s, const c
     }
     RAD_TRY(clean_header(nii, o->dim, affine, err));
     RAD_TRY(find_sidecar(work, name, &o->facts, err));
-    RAD_TRY(read_b_values(bval, &values, err));
+    RAD_TRY(sidecar_b_values(bval, &values, err));
     if (values && json_object_set(o->facts, "BValues", values) != 0)
         RAD_TRY(no_memory(err));
     RAD_TRY(add_header_facts(s, o->facts, err));

@@ -192,8 +192,8 @@ void rules_match(const rule_set *s, const rule_facts *f, bool possible, const bo
 /* Columns of a table are read, not reflowed. */
 // clang-format off
 static const char *const prefer_words[] = {"corrected", "original", "most-slices", "thinnest", "latest", "earliest", NULL};
-static const char *const keep_words[] = {"description", "protocol", "agent", "sequence_name", "image_type", NULL};
-static const rule_text keep_text[] = {RULE_DESCRIPTION, RULE_PROTOCOL, RULE_AGENT, RULE_SEQUENCE_NAME, RULE_IMAGE_TYPE};
+static const char *const keep_words[] = {"description", "protocol", "agent", "sequence_name", NULL};
+static const rule_text keep_text[] = {RULE_DESCRIPTION, RULE_PROTOCOL, RULE_AGENT, RULE_SEQUENCE_NAME};
 static const char *const cohort_words[] = {"internal", "external", NULL};
 static const char *const patient_words[] = {"global", "per-center", NULL};
 
@@ -209,7 +209,7 @@ static const key_def rule_keys[] = {
     [R_IGNORE] = {.name = "ignore", .kind = KEY_BOOL, .preset = "false", .example = "true"},
     [R_CONTRAST] = {.name = "contrast", .kind = KEY_BOOL, .example = "true"},
     [R_ORDER] = {.name = "order", .kind = KEY_INTS, .min = 1, .max = 10000, .min_items = 1, .max_items = 2, .example = "1"},
-    [R_KEEP] = {.name = "keep", .kind = KEY_WORDS, .words = keep_words, .min_items = 1, .max_items = 5, .example = "[protocol]"},
+    [R_KEEP] = {.name = "keep", .kind = KEY_WORDS, .words = keep_words, .min_items = 1, .max_items = 4, .example = "[protocol]"},
     [R_PREFER] = {.name = "prefer", .kind = KEY_WORDS, .words = prefer_words, .min_items = 1, .max_items = PREFER_COUNT,
                   .example = "[most-slices, latest]"},
     [R_TEXT + RULE_MODALITY] = PATTERNS("modality"), [R_TEXT + RULE_DESCRIPTION] = PATTERNS("description"),

@@ -9,7 +9,7 @@
 
 typedef enum field_kind { FIELD_TEXT, FIELD_NUMBER, FIELD_WORDS, FIELD_NUMBERS, FIELD_COSINES } field_kind;
 
-enum { MAX_TEXT = 64, MAX_ITEMS = 4096 };
+enum { MAX_TEXT = 64, MAX_ITEMS = 4096, MAX_VALUES = 65536 };
 
 static const struct field {
     const char *name, *column;
@@ -174,5 +174,49 @@ rad_status sidecar_value(const json_t *o, int k, arena *a, char **ret, rad_error
     if (st == RAD_OK && b.size && !(*ret = arena_strndup(a, b.data, b.size)))
         st = rad_error_set(err, RAD_E_NOMEM, "no memory for a sidecar's values");
     rad_buf_release(&b);
+    return st;
+}
+
+rad_status sidecar_b_values(const char *path, json_t **ret, rad_error *err) {
+    char *text = NULL;
+    size_t n = 0, count = 0;
+    double *v = NULL;
+    *ret = NULL;
+    if (rad_file_read(path, 1 << 20, &text, &n, NULL) != RAD_OK)
+        return RAD_OK;
+    v = rad_calloc(MAX_VALUES, sizeof *v);
+    *ret = json_array();
+    rad_status st = v && *ret ? RAD_OK : rad_error_set(err, RAD_E_NOMEM, "no memory for b-values");
+    for (char *s = text; st == RAD_OK && count < MAX_VALUES;) {
+        s += strspn(s, " \t\r\n");
+        size_t m = strcspn(s, " \t\r\n");
+        if (!m)
+            break;
+        bool last = s[m] == '\0';
+        s[m] = '\0';
+        double x = 0;
+        if (rad_parse_double(s, &x) && isfinite(x) && x >= 0) {
+            size_t at = 0;
+            while (at < count && v[at] < x)
+                at++;
+            if (at == count || v[at] > x) {
+                memmove(v + at + 1, v + at, (count - at) * sizeof *v);
+                v[at] = x;
+                count++;
+            }
+        }
+        if (last)
+            break;
+        s += m + 1;
+    }
+    for (size_t i = 0; i < count && st == RAD_OK; i++)
+        if (json_array_append_new(*ret, json_real(v[i])) != 0)
+            st = rad_error_set(err, RAD_E_NOMEM, "no memory for b-values");
+    free(v);
+    free(text);
+    if (st != RAD_OK || count == 0) {
+        json_decref(*ret);
+        *ret = NULL;
+    }
     return st;
 }

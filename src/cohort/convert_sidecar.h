@@ -19,5 +19,7 @@ const char *sidecar_column(int k);
 rad_status sidecar_value(const json_t *o, int k, arena *a, char **ret, rad_error *err) RAD_MUST_CHECK;
 /* "axial", "coronal" or "sagittal" by the largest part of the normal of (row, column) cosines; NULL when they are none. */
 const char *sidecar_orientation(const double v[6]);
+/* b-values of an FSL .bval file as a sorted list without repeats; NULL (RAD_OK) when there is none. Errors: NOMEM. */
+rad_status sidecar_b_values(const char *path, json_t **ret, rad_error *err) RAD_MUST_CHECK;
 
 #endif

@@ -18,6 +18,8 @@ void job_read_cam(yaml_reader *r, const yaml_node_t *node, const yaml_where *roo
 void job_read_select(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_job *job);
 /* The key `ordinal`, after classes and models. */
 void job_read_ordinal(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *root, rad_job *job);
+/* job_bids.c: the mapping under `bids`, or NULL. */
+void job_read_bids(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_bids_spec *ret);
 /* Numbers of a list, or the only one; how many, -1 after a mistake. */
 int job_read_ints(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, int64_t *ret);
 /* The same for key `key` below `where`. */

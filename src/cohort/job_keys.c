@@ -190,6 +190,22 @@ static const key_def select_keys[] = {
     {.name = NULL}};
 static const key_group select_group = {"select", select_keys};
 
+static const char *const entity_words[] = {"task", "acq", "ce", "trc", "stain", "rec", "dir", "run", "mod", "echo", "flip", "inv", "mt",
+                                           "part", "proc", "space", "split", "recording", "chunk", "res", "desc", NULL};
+#define BIDS_COLUMN(N, E) {.name = N, .kind = KEY_TEXT, .example = E}
+static const key_def bids_keys[] = {
+    [BIDS_LABEL] = BIDS_COLUMN("label", "diagnosis"), [BIDS_CENTER] = BIDS_COLUMN("center", "site"),
+    [BIDS_FOLD] = BIDS_COLUMN("fold", "fold"), [BIDS_AGE] = BIDS_COLUMN("age", "age_at_scan"), [BIDS_SEX] = BIDS_COLUMN("sex", "gender"),
+    [BIDS_COVARIATES] = {.name = "covariates", .kind = KEY_TEXTS, .min_items = 1, .max_items = RAD_MAX_BIDS_ITEMS,
+                         .example = "[height, weight]"},
+    [BIDS_ENTITIES] = {.name = "entities", .kind = KEY_WORDS, .words = entity_words, .min_items = 1, .max_items = 21,
+                       .example = "[acq, echo]"},
+    [BIDS_MASKS] = {.name = "masks", .kind = KEY_TEXT, .example = "lesions"},
+    [BIDS_MASK_LABELS] = {.name = "mask_labels", .kind = KEY_TEXTS, .min_items = 1, .max_items = RAD_MAX_BIDS_ITEMS,
+                          .example = "[lesion]"},
+    {.name = NULL}};
+const key_group bids_group = {"bids", bids_keys};
+
 static const key_def job_keys[] = {
     [JOB_NAME] = {.name = "job", .kind = KEY_NAME, .required = true, .example = "liver-mri"},
     [JOB_COHORT] = {.name = "cohort", .kind = KEY_TEXT, .required = true, .example = "../cohort"},
@@ -217,5 +233,6 @@ static const key_def job_keys[] = {
     [JOB_BATCH] = {.name = "batch", .kind = KEY_INT, .min = 1, .max = 4096, .preset = "16", .example = "16"},
     [JOB_BACKEND] = {.name = "backend", .kind = KEY_WORD, .words = backend_words, .preset = "onednn", .example = "onednn"},
     [JOB_PRECISION] = {.name = "precision", .kind = KEY_WORD, .words = precision_words, .preset = "fp32", .example = "fp32"},
+    [JOB_BIDS] = {.name = "bids", .kind = KEY_MAP, .example = "{label: diagnosis, center: site}", .group = &bids_group},
     {.name = NULL}};
 const key_group job_group = {"job", job_keys};

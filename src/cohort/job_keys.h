@@ -64,8 +64,10 @@ enum {
     JOB_CAM,
     JOB_BATCH,
     JOB_BACKEND,
-    JOB_PRECISION
+    JOB_PRECISION,
+    JOB_BIDS
 };
+enum { BIDS_LABEL, BIDS_CENTER, BIDS_FOLD, BIDS_AGE, BIDS_SEX, BIDS_COVARIATES, BIDS_ENTITIES, BIDS_MASKS, BIDS_MASK_LABELS };
 enum {
     INPUT_CHANNELS,
     INPUT_ORIENTATION,
@@ -125,6 +127,7 @@ enum { SELECT_COLUMN, SELECT_VALUES };
 enum { CAM_MODELS, CAM_WRITE, CAM_CLASS };
 
 extern const key_def job_input_keys[];
+extern const key_group bids_group;
 extern const key_group job_group; /* the root; the others hang below it */
 
 #endif

@@ -277,6 +277,7 @@ static void read_root(yaml_reader *r, const yaml_node_t *node, const char *dir, 
     job_read_ordinal(r, v[JOB_ORDINAL], &k[JOB_ORDINAL], &root, job);
     read_strata(r, v[JOB_STRATA], &root, job);
     job_read_cam(r, v[JOB_CAM], &root, job);
+    job_read_bids(r, v[JOB_BIDS], &root, &job->bids);
     if (yaml_get_int(r, v[JOB_BATCH], &k[JOB_BATCH], &wb, &batch))
         job->batch = (int)batch;
     read_word_text(r, v[JOB_BACKEND], &k[JOB_BACKEND], &root, &job->backend);
