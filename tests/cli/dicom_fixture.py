@@ -10,9 +10,9 @@ WIDE = {"OB", "OW", "SQ", "UN", "UT"}
 def element(group, number, vr, value):
     if isinstance(value, str):
         value = value.encode("utf-8")
-    elif vr in ("DS", "IS"):
+    elif vr in ("DS", "IS") and not isinstance(value, bytes):
         value = "\\".join(f"{v:.10g}" for v in np.atleast_1d(value)).encode()
-    elif vr == "US":
+    elif vr == "US" and not isinstance(value, bytes):
         value = struct.pack("<H", value)
     elif vr == "FD":
         value = struct.pack("<d", value)
