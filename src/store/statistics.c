@@ -289,6 +289,8 @@ static rad_status compute_class(rad_computation *c, bool stacks, rad_error *err)
             s = put_strata(c, err);
         if (s == RAD_OK && c->positive >= 0 && c->unit != RAD_UNIT_SLICE)
             s = rad_statistics_readers(c, err);
+        if (s == RAD_OK && c->positive >= 0 && c->unit != RAD_UNIT_SLICE)
+            s = rad_statistics_readings(c, err);
         c->tuned.name = NULL;
     }
     return s;
