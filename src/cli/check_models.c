@@ -168,6 +168,11 @@ rad_status check_models(check *k, rad_error *err) {
         rad_issues_add(&k->issues, RAD_SEVERITY_ERROR, k->job_path, 0, "precision", "%s", why.text);
     if (be)
         k->backend = rad_strdup(rad_backend_version(be));
+    const char *reason = "";
+    for (int i = 0; be && rad_backend_can_verify(be) && i < job->n_input; i++) /* a device: who prepares what is never a secret */
+        if (!rad_backend_makes_samples(be, &job->input[i], &reason))
+            rad_issues_add(&k->issues, RAD_SEVERITY_WARNING, k->job_path, 0, "inputs", "input '%s' is prepared on the CPU: %s",
+                           job->input[i].name, reason);
     st = RAD_OK;
     for (int i = 0; st == RAD_OK && i < job->n_model; i++)
         if (job->model[i].folds == 0)
