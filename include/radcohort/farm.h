@@ -70,6 +70,20 @@ typedef struct rad_farm_outcome {
  * the folder holds already is not computed again. n_case counts the shard's cases. Collective over nothing. */
 rad_status rad_farm_run(const rad_farm_opts *opts, rad_farm_outcome *ret, rad_error *err) RAD_MUST_CHECK;
 
+/* ---------------------------------------------------------------- what a run will take */
+
+typedef struct rad_farm_estimate {
+    int64_t n_case, n_left; /* cases; those that are still to be computed, by the database if there is one */
+    double bytes;           /* of the files of the cases that are left, as they lie on disk */
+    int n_probe;            /* cases that were computed here to find out */
+    double seconds;         /* that one rank of this kind takes for a case; NaN: not known */
+    char job[128], backend[256], database[4096];
+} rad_farm_estimate;
+
+/* Reads job, tables and models, looks at every file's size, and computes at most `n_probe` of the cases that are left (evenly chosen from
+ * small to large; 0: none) on this machine, keeping nothing. Errors: as rad_farm_run. Not collective. */
+rad_status rad_farm_estimate_run(const rad_farm_opts *opts, int n_probe, rad_farm_estimate *ret, rad_error *err) RAD_MUST_CHECK;
+
 #ifdef __cplusplus
 }
 #endif

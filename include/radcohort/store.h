@@ -190,6 +190,9 @@ rad_status rad_store_result_hash(rad_store *st, int64_t run, char ret_hex[RAD_SH
 /* The newest run (of any state), or NOTFOUND. */
 rad_status rad_store_last_run(rad_store *st, int64_t *ret_run, rad_error *err) RAD_MUST_CHECK;
 
+/* Cases of the run `identity` (rad_store_identify) that are neither scored nor excluded; *ret_known false: the file has no such run. */
+rad_status rad_store_count_left(rad_store *st, const char *identity, bool *ret_known, int64_t *ret, rad_error *err) RAD_MUST_CHECK;
+
 typedef struct rad_run_status {
     int64_t run;
     char state[16]; /* running, stopped, finished, failed */

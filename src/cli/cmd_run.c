@@ -7,6 +7,8 @@
 #include "cli.h"
 #include "launch.h"
 #include "outcome.h"
+#include "radcohort/issue.h"
+#include "radcohort/job.h"
 #include "radcohort/farm.h"
 
 enum { MAX_BATCH = 4096 /* the job's key has the same limit */, MAX_THREADS = 65536, MAX_RANKS = 1000000 };
@@ -122,6 +124,20 @@ void rad_run_print_outcome(const rad_farm_outcome *o) {
            o->database, o->database);
 }
 
+/* The status file of a run without --status; NULL when memory is out or the job says nothing of its database (the ranks will say why). */
+static char *default_status(const char *job_path, const char *database) {
+    rad_job *job = NULL;
+    rad_issues issues = {0};
+    char *path = NULL;
+    if (database)
+        path = rad_asprintf("%s.status.json", database);
+    else if (rad_job_read(job_path, &job, &issues, NULL) == RAD_OK)
+        path = job->database ? rad_asprintf("%s.status.json", job->database) : rad_asprintf("results/%s.sqlite.status.json", job->name);
+    rad_issues_release(&issues);
+    rad_job_destroy(&job);
+    return path;
+}
+
 static void print_shard(const rad_farm_outcome *o, const rad_farm_opts *opts) {
     printf("shard %d of %d: %" PRId64 " case%s, %" PRId64 " computed now, %" PRId64 " excluded, %" PRId64 " still to be done; %.1f s\n",
            opts->shard + 1, opts->n_shard, o->n_case, o->n_case == 1 ? "" : "s", o->n_done, o->n_excluded, o->n_left, o->seconds);
@@ -175,8 +191,10 @@ static int run(int argc, char **argv) {
     if (ranks) {
         int n_rank = 0, code = RAD_EXIT_FAILED;
         RAD_TRY(parse_count("--ranks", ranks, MAX_RANKS, &n_rank, &err));
-        RAD_TRY(rad_cli_launch(argc, argv, n_rank, status, &code, &err));
-        return code;
+        char *path = status ? rad_strdup(status) : default_status(job, database);
+        st = rad_cli_launch(argc, argv, n_rank, path, &code, &err);
+        free(path);
+        return st == RAD_OK ? code : rad_cli_fail(self, st, &err);
     }
     RAD_TRY(join(argc, argv, &line, &err));
     opts.command_line = line.data;

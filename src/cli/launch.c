@@ -35,9 +35,9 @@ static rad_status find_programs(char self[MAX_PATH], char mpirun[MAX_PATH], rad_
     return RAD_OK;
 }
 
-/* mpirun -n N SELF run ... --status FILE; `given`: whether the caller's arguments have it. */
-static char **make_arguments(int argc, char **argv, char *count, char *self, char *mpirun, char *status, bool given) {
-    static char quiet[] = "-q", crowd[] = "--oversubscribe", n[] = "-n", option[] = "--status";
+/* mpirun -n N SELF run ... */
+static char **make_arguments(int argc, char **argv, char *count, char *self, char *mpirun) {
+    static char quiet[] = "-q", crowd[] = "--oversubscribe", n[] = "-n";
     char **out = rad_calloc((size_t)argc + 16, sizeof *out);
     int k = 0;
     if (!out)
@@ -53,10 +53,6 @@ static char **make_arguments(int argc, char **argv, char *count, char *self, cha
             i++;
         else if (strncmp(argv[i], "--ranks=", 8) != 0)
             out[k++] = argv[i];
-    if (!given) {
-        out[k++] = option;
-        out[k++] = status;
-    }
     return out;
 }
 
@@ -79,6 +75,7 @@ static int wait_for(pid_t child) {
 /* Becomes mpirun, in a process group of its own: a terminal's Ctrl-C reaches us alone. */
 static void become(char **arguments) {
     (void)setpgid(0, 0);
+    (void)setenv("HWLOC_COMPONENTS", "-gl", 0); /* mpirun would ask the X server for graphics cards */
     (void)execvp(arguments[0], arguments);
     (void)fprintf(stderr, "radcohort run: error: cannot start '%s': %s; install Open MPI, or leave --ranks out\n", arguments[0],
                   strerror(errno));
@@ -86,20 +83,19 @@ static void become(char **arguments) {
 }
 
 rad_status rad_cli_launch(int argc, char **argv, int n_rank, const char *status, int *ret_code, rad_error *err) {
-    char self[MAX_PATH], mpirun[MAX_PATH], count[16], *own = NULL, **arguments = NULL;
-    const char *folder = getenv("TMPDIR");
+    char self[MAX_PATH], mpirun[MAX_PATH], count[16], **arguments = NULL;
     rad_status st = RAD_OK;
     if (under_launcher())
         return rad_error_set(err, RAD_E_USAGE, "--ranks: a launcher has started this already; leave one of the two out");
     RAD_TRY(find_programs(self, mpirun, err));
     (void)snprintf(count, sizeof count, "%d", n_rank);
-    own = status ? rad_strdup(status) : rad_asprintf("%s/radcohort-status-%ld.json", folder ? folder : "/tmp", (long)getpid());
-    arguments = own ? make_arguments(argc, argv, count, self, mpirun, own, status != NULL) : NULL;
+    arguments = make_arguments(argc, argv, count, self, mpirun);
     if (!arguments) {
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
         goto out;
     }
-    (void)unlink(own); /* of an earlier process of this number */
+    if (status)
+        (void)unlink(status); /* of an earlier run */
     struct sigaction a = {.sa_handler = on_signal};
     sigemptyset(&a.sa_mask);
     const int passed_on[] = {SIGINT, SIGTERM, SIGUSR1};
@@ -112,16 +108,13 @@ rad_status rad_cli_launch(int argc, char **argv, int n_rank, const char *status,
     }
     if (child == 0)
         become(arguments);
-    const int launcher = wait_for(child), code = read_status(own);
+    const int launcher = wait_for(child), code = status ? read_status(status) : -1;
     /* no word of rank 0: it was killed, or never came to be */
     *ret_code = code >= 0                                                ? code
                 : asked > 0                                              ? RAD_EXIT_STOPPED
                 : launcher > RAD_EXIT_OK && launcher <= RAD_EXIT_STOPPED ? launcher
                                                                          : RAD_EXIT_FAILED;
-    if (!status)
-        (void)unlink(own);
 out:
     free(arguments);
-    free(own);
     return st;
 }

@@ -208,6 +208,13 @@ out:
     return st;
 }
 
+bool rad_plan_wants(const rad_plan *p, int64_t manifest_index) {
+    for (int m = 0; m < p->job->n_model; m++)
+        if (rad_case_verdict(p->job, p->cohort, p->manifest, &p->manifest->item[manifest_index], m)->status == RAD_OK)
+            return true;
+    return false;
+}
+
 rad_run_info rad_plan_run_info(const rad_plan *p) {
     return (rad_run_info){.job = p->job,
                           .cohort = p->cohort,

@@ -53,6 +53,9 @@ rad_status rad_plan_files_shared(rad_plan *p, const char *path, rad_error *err) 
  * finished run; *ret_n says how many. Errors: STORE, NOMEM. */
 rad_status rad_plan_lost_cams(const rad_plan *p, rad_store *st, int64_t run, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
 
+/* False when the intake excludes the case for every model. */
+bool rad_plan_wants(const rad_plan *p, int64_t manifest_index);
+
 /* Packs cases as one LEASE message into *ret. index[k] is the position in `pending`. */
 rad_status rad_plan_pack_lease(const rad_plan *p, const rad_pending_case *pending, const int64_t *index, int64_t n, rad_buf *ret,
                                rad_error *err) RAD_MUST_CHECK;

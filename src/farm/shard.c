@@ -59,14 +59,6 @@ static rad_status mark(void *state, const rad_spool_head *head, const void *mess
     return st == RAD_E_COMM ? RAD_OK : st; /* another version's: done again */
 }
 
-/* False when the intake excludes it for every model: the database knows that without us. */
-static bool wanted(const rad_plan *p, const rad_case *k) {
-    for (int m = 0; m < p->job->n_model; m++)
-        if (rad_case_verdict(p->job, p->cohort, p->manifest, k, m)->status == RAD_OK)
-            return true;
-    return false;
-}
-
 struct place {
     double cost;
     int64_t at;
@@ -90,7 +82,7 @@ static rad_status deal(struct shard *s, rad_error *err) {
     }
     int64_t n = 0;
     for (int64_t i = 0; i < m->n_case; i++)
-        if (wanted(&s->plan, &m->item[i]))
+        if (rad_plan_wants(&s->plan, i))
             place[n++] = (struct place){s->plan.cost[i], i};
     qsort(place, (size_t)n, sizeof *place, by_cost);
     const int64_t of = s->o->n_shard;

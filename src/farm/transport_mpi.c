@@ -88,6 +88,7 @@ rad_status rad_transport_mpi_open(void **ret_state, int *ret_rank, int *ret_size
     int provided = 0;
     /* Ranks that wait inside MPI give their core to those that compute; an explicit setting of the user wins. */
     setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+    setenv("HWLOC_COMPONENTS", "-gl", 0); /* MPI's look at the machine would ask the X server for graphics cards */
     rad_farm_enter_bundle();
     struct mpi *m = rad_calloc(1, sizeof *m);
     if (!m)

@@ -6,6 +6,9 @@
 #include <string.h>
 
 static const char SQL_LAST_RUN[] = "SELECT max(run_id) FROM run";
+static const char SQL_LEFT[] = "SELECT r.run_id, (SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id"
+                               "  WHERE m.run_id = r.run_id AND w.state IN ('pending', 'leased')) FROM run r WHERE r.identity = ?1"
+                               " ORDER BY r.state = 'finished' DESC, r.run_id DESC LIMIT 1";
 static const char SQL_STATUS[] =
     "SELECT state, job, backend, precision, case_unit, started, coalesce(finished, ''), sessions, session_done,"
     " (julianday(coalesce(finished, 'now')) - julianday(session_started)) * 86400.0 FROM run WHERE run_id = ?1";
@@ -69,6 +72,19 @@ rad_status rad_store_last_run(rad_store *st, int64_t *ret_run, rad_error *err) {
     if (run < 0)
         return rad_error_set(err, RAD_E_NOTFOUND, "'%s' holds no run yet", st->path);
     *ret_run = run;
+    return RAD_OK;
+}
+
+rad_status rad_store_count_left(rad_store *st, const char *identity, bool *ret_known, int64_t *ret, rad_error *err) {
+    bool row = false;
+    rad_query q = rad_query_start(st, SQL_LEFT);
+    rad_bind_text(&q, identity);
+    rad_status s = rad_query_row(&q, &row, err);
+    if (s != RAD_OK)
+        return s;
+    *ret_known = row;
+    *ret = row ? sqlite3_column_int64(q.stmt, 1) : 0;
+    rad_query_end(&q);
     return RAD_OK;
 }
 
