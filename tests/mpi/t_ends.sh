@@ -54,7 +54,7 @@ db=$tmp/still.sqlite
 pid=$!
 await_done "$db" 2
 boss=$(sed -n 's/.*process \([0-9]*\),.*/\1/p' "$db.lock")
-victim=$(ranks_of "$db" | grep -vx "$boss" | xargs ps -o pid=,comm= -p | awk '$2 == "radcohort" {print $1}' | tail -1)
+victim=$(ranks_of "$db" | grep -vx "$boss" | xargs ps -o pid=,args= -p | awk '!/--ranks/ {print $1}' | tail -1)
 kill -STOP "$victim"
 rc=0; wait $pid || rc=$?
 kill -KILL "$victim" 2>/dev/null || true
@@ -63,16 +63,31 @@ grep -q "taken for lost" "$tmp/log" || { cat "$tmp/log"; fail "nobody says that 
 grep -q '"bad_hosts": \["' "$db.status.json" || fail "the status file does not name its host"
 check "$db" "a silent rank"
 
+# every rank stands still with work left: the coordinator does not wait for ever, and the same command goes on
+db=$tmp/nobody.sqlite
+"${run[@]}" --ranks 2 --silence 6 --db "$db" >"$tmp/log" 2>&1 &
+pid=$!
+await_done "$db" 2
+boss=$(sed -n 's/.*process \([0-9]*\),.*/\1/p' "$db.lock")
+victim=$(ranks_of "$db" | grep -vx "$boss" | xargs ps -o pid=,args= -p | awk '!/--ranks/ {print $1}' | tail -1)
+kill -STOP "$victim"
+rc=0; wait $pid || rc=$?
+kill -KILL "$victim" 2>/dev/null || true
+[ $rc -eq 4 ] || { cat "$tmp/log"; fail "no rank is left: exit code $rc, expected 4"; }
+grep -q 'no rank is left in service' "$db.status.json" || { cat "$db.status.json"; fail "the status file does not say that no rank is left"; }
+want 3 "${run[@]}" --db "$db"
+check "$db" "after all ranks were silent"
+
 # a read that never comes back: the case goes to another rank after its deadline
 export TROUBLE_HANG=P007_A TROUBLE_MARK=$tmp/hangs
 db=$tmp/hang.sqlite
-want 3 env LD_PRELOAD="$tmp/trouble.so" "${run[@]}" --ranks 3 --case-deadline 4 --db "$db"
+want 3 env LD_PRELOAD="$tmp/trouble.so" "${run[@]}" --ranks 3 --case-deadline 3 --db "$db"
 [ -e "$TROUBLE_MARK" ] || fail "nothing hung"
 grep -q "did not come back in time" "$tmp/log" || { cat "$tmp/log"; fail "nobody says that a case hangs"; }
 check "$db" "a read that hangs"
 rm "$TROUBLE_MARK"
 db=$tmp/hang-alone.sqlite
-want 4 env LD_PRELOAD="$tmp/trouble.so" "${run[@]}" --case-deadline 4 --db "$db"
+want 4 env LD_PRELOAD="$tmp/trouble.so" "${run[@]}" --case-deadline 3 --db "$db"
 want 3 "${run[@]}" --db "$db"
 check "$db" "a read that hangs in a process alone"
 unset TROUBLE_HANG TROUBLE_MARK

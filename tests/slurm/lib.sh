@@ -6,6 +6,7 @@ rad=$(readlink -f "${RADCOHORT:?set RADCOHORT to the binary}")
 source=${RAD_SOURCE:?}
 python=/usr/bin/python3
 skip() { echo "SKIP: $*"; exit 77; }
+case ${RAD_SANITIZE:-} in ?*) skip "runs once, without sanitizers" ;; esac
 for p in slurmctld slurmd munged sbatch srun mpirun unshare; do
     PATH=$PATH:/usr/sbin command -v $p >/dev/null || skip "no $p (slurm-wlm, munge)"
 done
