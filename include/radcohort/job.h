@@ -270,6 +270,8 @@ typedef struct rad_job {
     rad_cam_write cam_write;
     int cam_class;             /* index, or RAD_CAM_PREDICTED */
     char *cam_rule;            /* the wish as one canonical text, or NULL: equal texts make equal maps */
+    bool verify_files;         /* every gzip file is read to its end and its CRC checked, also where a few slices are wanted */
+    bool remember_files;       /* places in large gzip files from which inflating can begin are kept beside the database */
     int batch;                 /* samples per call of the network, at most; numerically irrelevant */
     char *backend, *precision; /* defaults "onednn", "fp32"; the command line overrides */
     void *arena;               /* owner of everything above */

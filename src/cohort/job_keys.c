@@ -230,6 +230,8 @@ static const key_def job_keys[] = {
                     .preset = "[all, cohort, center]", .example = "[all, cohort, center]"},
     [JOB_SPLIT] = {.name = "split", .kind = KEY_MAP, .example = "{unit: patient}", .group = &split_group},
     [JOB_CAM] = {.name = "cam", .kind = KEY_MAP, .example = "{write: case}", .group = &cam_group},
+    [JOB_VERIFY] = {.name = "verify_files", .kind = KEY_BOOL, .preset = "false", .example = "true"},
+    [JOB_REMEMBER] = {.name = "remember_files", .kind = KEY_BOOL, .preset = "true", .example = "false"},
     [JOB_BATCH] = {.name = "batch", .kind = KEY_INT, .min = 1, .max = 4096, .preset = "16", .example = "16"},
     [JOB_BACKEND] = {.name = "backend", .kind = KEY_WORD, .words = backend_words, .preset = "onednn", .example = "onednn"},
     [JOB_PRECISION] = {.name = "precision", .kind = KEY_WORD, .words = precision_words, .preset = "fp32", .example = "fp32"},

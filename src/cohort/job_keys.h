@@ -62,6 +62,8 @@ enum {
     JOB_STRATA,
     JOB_SPLIT,
     JOB_CAM,
+    JOB_VERIFY,
+    JOB_REMEMBER,
     JOB_BATCH,
     JOB_BACKEND,
     JOB_PRECISION,

@@ -263,6 +263,7 @@ static void read_root(yaml_reader *r, const yaml_node_t *node, const char *dir, 
     if (!yaml_get_map(r, node, NULL, &job_group, &root, v))
         return;
     yaml_where wn = yaml_where_key(&root, "job"), wu = yaml_where_key(&root, "unit"), wb = yaml_where_key(&root, "batch");
+    yaml_where wv = yaml_where_key(&root, "verify_files"), wr = yaml_where_key(&root, "remember_files");
     yaml_get_text(r, v[JOB_NAME], &k[JOB_NAME], &wn, &job->name);
     read_path(r, v[JOB_COHORT], &k[JOB_COHORT], &root, dir, &job->cohort_dir);
     read_path(r, v[JOB_DATABASE], &k[JOB_DATABASE], &root, dir, &job->database);
@@ -278,6 +279,8 @@ static void read_root(yaml_reader *r, const yaml_node_t *node, const char *dir, 
     read_strata(r, v[JOB_STRATA], &root, job);
     job_read_cam(r, v[JOB_CAM], &root, job);
     job_read_bids(r, v[JOB_BIDS], &root, &job->bids);
+    yaml_get_bool(r, v[JOB_VERIFY], &k[JOB_VERIFY], &wv, &job->verify_files);
+    yaml_get_bool(r, v[JOB_REMEMBER], &k[JOB_REMEMBER], &wr, &job->remember_files);
     if (yaml_get_int(r, v[JOB_BATCH], &k[JOB_BATCH], &wb, &batch))
         job->batch = (int)batch;
     read_word_text(r, v[JOB_BACKEND], &k[JOB_BACKEND], &root, &job->backend);

@@ -24,6 +24,8 @@ struct farm {
     rad_known known;      /* results that are stored */
     rad_session *session; /* rank 0, once the status file has a name */
     rad_journal *journal; /* ranks that compute */
+    rad_restart_cache restarts;
+    char *restart_dir; /* NULL: nothing is remembered of files */
     int rank, size, threads;
     bool abandon; /* somebody is lost: leave without waiting for all */
 };
@@ -106,6 +108,7 @@ static rad_worker_opts worker_opts(const struct farm *f, const rad_wire_config *
                              .graph_hash = m->graph_hash,
                              .precision = f->plan.precision,
                              .known = &f->known,
+                             .restarts = f->restart_dir ? &f->restarts : NULL,
                              .journal = f->journal,
                              .cam_dir = f->plan.cam_dir,
                              .batch = (int)m->batch,
@@ -124,9 +127,23 @@ static void open_journal(struct farm *f, const rad_wire_config *m) {
         rad_log(RAD_LOG_WARN, "no journal of finished cases: %s; after a kill the last of them are computed again", why.text);
 }
 
+/* What is remembered of files belongs to the result file, as its key does: the identity that the file was given when it was made. */
+static rad_status remember_files(struct farm *f, const rad_wire_config *m, rad_error *err) {
+    if (!f->plan.job->remember_files)
+        return RAD_OK;
+    f->restart_dir = rad_asprintf("%s.restart", f->plan.database);
+    f->restarts.dir = f->restart_dir;
+    if (!f->restart_dir)
+        return rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
+    return rad_hmac_sha256("restart", strlen("restart"), m->crash_tag, strcspn(m->crash_tag, " "), f->restarts.key, err);
+}
+
 /* The worker of this process, its crash notes and its journal on. */
 static rad_status start_agent(struct farm *f, rad_agent *a, const rad_wire_config *m, rad_error *err) {
     rad_status st = rad_crash_install(f->plan.database, m->crash_tag, err);
+    if (st != RAD_OK)
+        return st;
+    st = remember_files(f, m, err);
     if (st != RAD_OK)
         return st;
     open_journal(f, m);
@@ -365,6 +382,7 @@ rad_status rad_farm_run(const rad_farm_opts *opts, rad_farm_outcome *ret, rad_er
     rad_signals_restore();
     rad_crash_restore();
     rad_plan_release(&f.plan);
+    free(f.restart_dir);
     rad_known_release(&f.known);
     rad_transport_close(&f.t, f.abandon || st == RAD_E_COMM);
     if (!out.is_root && st == RAD_OK)

@@ -1,47 +1,70 @@
-/* volumes.c: reference-counted volumes by path, least recently used thrown out first. Failures are not kept. */
+/* volumes.c: reference-counted images by path, least recently used thrown out first. Failures are not kept.
+ *
+ * Two kinds of locks: the table's, held for a moment, and each image's own, held while its file is read, so that images are read side by
+ * side. An image keeps what was read of it; a further reading that wants more takes both ranges, and the smaller volume stays until nobody
+ * uses the image. */
 #include "volumes.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct entry {
-    struct entry *next;
-    char *path;
+struct kept {
+    struct kept *next;
     rad_volume *volume;
-    rad_status st;
-    rad_error err;
-    int refs;
-    bool loading;
-    uint64_t used; /* larger = later */
+};
+
+struct rad_shared_image {
+    rad_shared_image *next;
+    char *path;
+    int refs;      /* the table's lock */
+    uint64_t used; /* the table's lock; larger = later */
+    size_t idle;   /* the table's lock: bytes counted as idle */
+    pthread_mutex_t lock;
+    rad_image_file *file; /* closed while nobody uses the image */
+    rad_image_info info;  /* of its header; without warning */
+    rad_volume *volume;   /* the widest so far */
+    struct kept *older;
 };
 
 struct rad_volumes {
     pthread_mutex_t lock;
-    pthread_cond_t loaded;
-    struct entry *head;
-    size_t idle, idle_max;
+    rad_volumes_opts o;
+    rad_shared_image *head;
+    size_t idle;
     uint64_t clock;
 };
 
-rad_status rad_volumes_create(size_t idle_max, rad_volumes **ret, rad_error *err) {
+rad_status rad_volumes_create(const rad_volumes_opts *o, rad_volumes **ret, rad_error *err) {
     rad_volumes *v = rad_calloc(1, sizeof *v);
     if (!v)
         return rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
     pthread_mutex_init(&v->lock, NULL);
-    pthread_cond_init(&v->loaded, NULL);
-    v->idle_max = idle_max;
+    v->o = *o;
     *ret = v;
     return RAD_OK;
 }
 
-static void drop(rad_volumes *v, struct entry *e) {
-    for (struct entry **at = &v->head; *at; at = &(*at)->next)
+static void drop_older(rad_shared_image *e) {
+    while (e->older) {
+        struct kept *k = e->older;
+        e->older = k->next;
+        rad_volume_destroy(&k->volume);
+        free(k);
+    }
+}
+
+static void drop(rad_volumes *v, rad_shared_image *e) {
+    for (rad_shared_image **at = &v->head; *at; at = &(*at)->next)
         if (*at == e) {
             *at = e->next;
             break;
         }
+    v->idle -= e->idle;
+    drop_older(e);
     rad_volume_destroy(&e->volume);
+    rad_image_file_close(&e->file);
+    pthread_mutex_destroy(&e->lock);
     free(e->path);
     free(e);
 }
@@ -52,89 +75,185 @@ void rad_volumes_destroy(rad_volumes **vp) {
         return;
     while (v->head)
         drop(v, v->head);
-    pthread_cond_destroy(&v->loaded);
     pthread_mutex_destroy(&v->lock);
     free(v);
     *vp = NULL;
 }
 
-/* Called with the lock held. */
-static void let_go(rad_volumes *v, struct entry *e) {
-    if (--e->refs > 0)
-        return;
-    if (e->st != RAD_OK) {
-        drop(v, e);
-        return;
-    }
-    v->idle += e->volume->bytes;
-    e->used = ++v->clock;
-    while (v->idle > v->idle_max) {
-        struct entry *oldest = NULL;
-        for (struct entry *k = v->head; k; k = k->next)
-            if (k->refs == 0 && (!oldest || k->used < oldest->used))
-                oldest = k;
-        v->idle -= oldest->volume->bytes;
-        drop(v, oldest);
-    }
-}
+/* ---------------------------------------------------------------- in and out of the table */
 
-rad_status rad_volumes_get(rad_volumes *v, const char *path, const rad_volume **ret, int64_t *ret_bytes, rad_error *err) {
-    *ret_bytes = 0;
+/* The entry for `path`, one reference more. */
+static rad_shared_image *take(rad_volumes *v, const char *path) {
     pthread_mutex_lock(&v->lock);
-    struct entry *e = v->head;
+    rad_shared_image *e = v->head;
     while (e && strcmp(e->path, path) != 0)
         e = e->next;
-    if (e) {
-        if (e->refs++ == 0)
-            v->idle -= e->volume->bytes;
-        while (e->loading)
-            pthread_cond_wait(&v->loaded, &v->lock);
-    } else {
-        e = rad_calloc(1, sizeof *e);
-        char *copy = rad_strdup(path);
-        if (!e || !copy) {
+    if (!e && (e = rad_calloc(1, sizeof *e))) {
+        e->path = rad_strdup(path);
+        if (e->path) {
+            pthread_mutex_init(&e->lock, NULL);
+            e->next = v->head;
+            v->head = e;
+        } else {
             free(e);
-            free(copy);
-            pthread_mutex_unlock(&v->lock);
-            return rad_error_set(err, RAD_E_NOMEM, "out of memory for a path");
+            e = NULL;
         }
-        e->path = copy;
-        e->refs = 1;
-        e->loading = true;
-        e->next = v->head;
-        v->head = e;
-        pthread_mutex_unlock(&v->lock);
-        rad_volume *volume = NULL;
-        rad_error why = {0};
-        rad_status st = rad_volume_load(path, &volume, &why);
-        if (st == RAD_E_IO) /* file servers hiccup */
-            st = rad_volume_load(path, &volume, &why);
-        pthread_mutex_lock(&v->lock);
-        e->volume = volume;
-        e->st = st;
-        e->err = why;
-        e->loading = false;
-        pthread_cond_broadcast(&v->loaded);
-        if (st == RAD_OK)
-            *ret_bytes = (int64_t)volume->info.file_bytes;
     }
-    rad_status st = e->st;
-    if (st == RAD_OK) {
-        *ret = e->volume;
-    } else {
-        (void)rad_error_set(err, st, "%s", e->err.text);
-        let_go(v, e);
+    if (e) {
+        e->refs++;
+        v->idle -= e->idle;
+        e->idle = 0;
     }
     pthread_mutex_unlock(&v->lock);
+    return e;
+}
+
+void rad_volumes_close(rad_volumes *v, rad_shared_image **image) {
+    rad_shared_image *e = *image;
+    *image = NULL;
+    if (!e)
+        return;
+    pthread_mutex_lock(&v->lock);
+    if (--e->refs == 0) { /* nobody holds its lock, nobody can get at it but through the table */
+        drop_older(e);
+        rad_image_file_close(&e->file);
+        e->used = ++v->clock;
+        e->idle = e->volume ? e->volume->bytes : 0;
+        v->idle += e->idle;
+        if (!e->volume)
+            drop(v, e);
+    }
+    while (v->idle > v->o.idle_max) {
+        rad_shared_image *oldest = NULL;
+        for (rad_shared_image *k = v->head; k; k = k->next)
+            if (k->refs == 0 && (!oldest || k->used < oldest->used))
+                oldest = k;
+        drop(v, oldest);
+    }
+    pthread_mutex_unlock(&v->lock);
+}
+
+/* ---------------------------------------------------------------- reading; with the image's lock held */
+
+static rad_status open_file(const rad_volumes *v, rad_shared_image *e, rad_error *err) {
+    if (e->file)
+        return RAD_OK;
+    rad_status st = rad_image_file_open(e->path, v->o.cache, &e->file, err);
+    return st == RAD_E_IO ? rad_image_file_open(e->path, v->o.cache, &e->file, err) : st; /* file servers hiccup */
+}
+
+static bool covers(const rad_volume *v, rad_planes p) {
+    int64_t plane = v->info.dim[0] * v->info.dim[1], all = plane;
+    for (int d = 2; d < 7; d++)
+        all *= v->info.dim[d];
+    int64_t have = (int64_t)(v->bytes / rad_voxel_size(v->info.type)), from = p.end < 0 ? 0 : p.first * plane,
+            to = p.end < 0 ? all : p.end * plane;
+    return v->first <= from && to <= v->first + have;
+}
+
+/* Both what is there and what is wanted: a third lesion often lies between. */
+static rad_planes widen(const rad_volume *v, rad_planes p) {
+    int64_t plane = v->info.dim[0] * v->info.dim[1], have = (int64_t)(v->bytes / rad_voxel_size(v->info.type)), first = v->first / plane,
+            end = (v->first + have) / plane;
+    if (p.end >= 0) {
+        p.first = first < p.first ? first : p.first;
+        p.end = end > p.end ? end : p.end;
+    }
+    return p;
+}
+
+static rad_status read_planes(rad_volumes *v, rad_shared_image *e, rad_planes planes, rad_error *err) {
+    rad_volume *volume = NULL;
+    struct kept *k = e->volume ? rad_calloc(1, sizeof *k) : NULL;
+    if (e->volume && !k)
+        return rad_error_set(err, RAD_E_NOMEM, "out of memory for an image");
+    if (e->volume)
+        planes = widen(e->volume, planes);
+    rad_status st = open_file(v, e, err);
+    if (st == RAD_OK)
+        st = rad_image_file_read(e->file, planes.first, planes.end, v->o.verify, &volume, err);
+    if (st == RAD_E_IO) {
+        rad_image_file_close(&e->file);
+        st = open_file(v, e, err);
+        if (st == RAD_OK)
+            st = rad_image_file_read(e->file, planes.first, planes.end, v->o.verify, &volume, err);
+    }
+    if (st != RAD_OK) {
+        free(k);
+        return st;
+    }
+    if (k) {
+        *k = (struct kept){e->older, e->volume};
+        e->older = k;
+    }
+    e->volume = volume;
+    return RAD_OK;
+}
+
+rad_status rad_volumes_open(rad_volumes *v, const char *path, rad_shared_image **ret, rad_error *err) {
+    rad_shared_image *e = take(v, path);
+    if (!e)
+        return rad_error_set(err, RAD_E_NOMEM, "out of memory for a path");
+    pthread_mutex_lock(&e->lock);
+    rad_status st = e->volume ? RAD_OK : open_file(v, e, err);
+    if (st == RAD_OK && !e->volume) {
+        e->info = *rad_image_file_info(e->file);
+        e->info.warning = NULL;
+    }
+    pthread_mutex_unlock(&e->lock);
+    if (st == RAD_OK)
+        *ret = e;
+    else
+        rad_volumes_close(v, &e);
     return st;
 }
 
-void rad_volumes_release(rad_volumes *v, const rad_volume *volume) {
-    pthread_mutex_lock(&v->lock);
-    for (struct entry *e = v->head; e; e = e->next)
-        if (!e->loading && e->volume == volume) {
-            let_go(v, e);
-            break;
-        }
-    pthread_mutex_unlock(&v->lock);
+const rad_image_info *rad_shared_info(const rad_shared_image *e) {
+    return &e->info;
+}
+
+/* What the file's own count moved by. */
+static int64_t bytes_read(const rad_shared_image *e) {
+    return e->file ? (int64_t)rad_image_file_bytes_read(e->file) : 0;
+}
+
+rad_status rad_shared_content(rad_volumes *v, rad_shared_image *e, char ret[RAD_XXH128_HEX], char **ret_warning, int64_t *ret_bytes,
+                              rad_error *err) {
+    rad_status st = RAD_OK;
+    pthread_mutex_lock(&e->lock);
+    int64_t before = bytes_read(e);
+    if (e->volume)
+        memcpy(ret, e->volume->content, RAD_XXH128_HEX);
+    else if ((st = open_file(v, e, err)) == RAD_OK)
+        st = rad_image_file_content(e->file, ret, err);
+    if (st == RAD_E_IO) {
+        rad_image_file_close(&e->file);
+        before = 0;
+        st = open_file(v, e, err);
+        if (st == RAD_OK)
+            st = rad_image_file_content(e->file, ret, err);
+    }
+    *ret_bytes = bytes_read(e) - before;
+    const char *warning = st != RAD_OK ? NULL : e->volume ? e->volume->info.warning : rad_image_file_info(e->file)->warning;
+    *ret_warning = warning ? rad_strdup(warning) : NULL;
+    if (warning && !*ret_warning)
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory for a warning");
+    pthread_mutex_unlock(&e->lock);
+    return st;
+}
+
+rad_status rad_shared_read(rad_volumes *v, rad_shared_image *e, rad_planes planes, const rad_volume **ret, int64_t *ret_bytes,
+                           rad_error *err) {
+    rad_status st = RAD_OK;
+    *ret_bytes = 0;
+    pthread_mutex_lock(&e->lock);
+    if (!e->volume || !covers(e->volume, planes)) {
+        int64_t before = bytes_read(e);
+        st = read_planes(v, e, planes, err);
+        int64_t after = bytes_read(e);
+        *ret_bytes = after >= before ? after - before : after;
+    }
+    *ret = e->volume;
+    pthread_mutex_unlock(&e->lock);
+    return st;
 }

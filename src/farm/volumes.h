@@ -1,18 +1,36 @@
-/* volumes.h (private to src/farm): volumes shared by the loader threads of one rank. Lesions of one patient lie in the same images: an
- * image that is in use, or was used a moment ago, is not read again. */
+/* volumes.h (private to src/farm): images shared by the loader threads of one rank. Lesions of one patient lie in the same images: what is
+ * in use, or was used a moment ago, is not read again. */
 #ifndef RAD_FARM_VOLUMES_H
 #define RAD_FARM_VOLUMES_H
 
 #include "radcohort/load.h"
+#include "radcohort/prepare.h"
 
 typedef struct rad_volumes rad_volumes;
+typedef struct rad_shared_image rad_shared_image;
 
-/* `idle_max`: bytes of voxels kept after their last use. Errors: NOMEM. */
-rad_status rad_volumes_create(size_t idle_max, rad_volumes **ret, rad_error *err) RAD_MUST_CHECK;
+typedef struct rad_volumes_opts {
+    size_t idle_max;                /* bytes of voxels kept after their last use */
+    const rad_restart_cache *cache; /* of the restart places of large files, or NULL; outlives the volumes */
+    bool verify;                    /* read every gzip file to its end and check its CRC */
+} rad_volumes_opts;
+
+/* Errors: NOMEM. */
+rad_status rad_volumes_create(const rad_volumes_opts *o, rad_volumes **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_volumes_destroy(rad_volumes **v);
-/* The volume at `path`, to be given back with rad_volumes_release. Two threads that ask for the same one share one reading. *ret_bytes:
- * what was read from disk for this call (0 when it was there). Errors: those of rad_volume_load; a read error is tried a second time. */
-rad_status rad_volumes_get(rad_volumes *v, const char *path, const rad_volume **ret, int64_t *ret_bytes, rad_error *err) RAD_MUST_CHECK;
-void rad_volumes_release(rad_volumes *v, const rad_volume *volume);
+
+/* The image at `path`, opened or found, to be given back with rad_volumes_close. Two threads that ask for the same one share it. Errors:
+ * those of rad_image_probe; a read error is tried a second time, here and below. */
+rad_status rad_volumes_open(rad_volumes *v, const char *path, rad_shared_image **ret, rad_error *err) RAD_MUST_CHECK;
+void rad_volumes_close(rad_volumes *v, rad_shared_image **image);
+/* Of its header, without warnings; valid until the image is given back. */
+const rad_image_info *rad_shared_info(const rad_shared_image *image);
+/* Content of the whole file, and what is to be remarked of it (NULL, or the caller's to free). *ret_bytes: what was read from disk for this
+ * call. Errors: those of rad_image_file_content. */
+rad_status rad_shared_content(rad_volumes *v, rad_shared_image *image, char ret[RAD_XXH128_HEX], char **ret_warning, int64_t *ret_bytes,
+                              rad_error *err) RAD_MUST_CHECK;
+/* These slices at least, valid until the image is given back. Errors: those of rad_image_file_read. */
+rad_status rad_shared_read(rad_volumes *v, rad_shared_image *image, rad_planes planes, const rad_volume **ret, int64_t *ret_bytes,
+                           rad_error *err) RAD_MUST_CHECK;
 
 #endif

@@ -233,7 +233,8 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
         goto out;
     }
-    RAD_TRY(rad_volumes_create(RAD_IDLE_VOLUMES, &w->volumes, err));
+    rad_volumes_opts v = {.idle_max = RAD_IDLE_VOLUMES, .cache = o->restarts, .verify = o->job->verify_files};
+    RAD_TRY(rad_volumes_create(&v, &w->volumes, err));
     RAD_TRY(rad_backend_open(o->backend, &w->backend, err));
     if (strcmp(rad_backend_version(w->backend), o->backend_version) != 0) {
         st = rad_error_set(err, RAD_E_DEVICE,

@@ -28,10 +28,11 @@ typedef struct rad_worker_opts {
     const char *backend, *backend_version;               /* the version that the coordinator recorded; another one here is refused */
     const char *const *model_sha256, *const *graph_hash; /* [job->n_model], as the coordinator found them */
     rad_precision precision;
-    const rad_known *known; /* results that are stored and need not be computed, or NULL; outlives the worker */
-    rad_journal *journal;   /* keeps every result before it is handed out, or NULL; outlives the worker */
-    const char *cam_dir;    /* folder of class activation maps; outlives the worker */
-    int batch, threads;     /* >= 1 */
+    const rad_known *known;            /* results that are stored and need not be computed, or NULL; outlives the worker */
+    const rad_restart_cache *restarts; /* of large gzip files, or NULL; outlives the worker */
+    rad_journal *journal;              /* keeps every result before it is handed out, or NULL; outlives the worker */
+    const char *cam_dir;               /* folder of class activation maps; outlives the worker */
+    int batch, threads;                /* >= 1 */
 } rad_worker_opts;
 
 /* Opens backend and models, builds the engines whose sample shape the job decides, starts the threads. Errors: MODEL (another file than

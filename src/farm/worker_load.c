@@ -1,14 +1,22 @@
-/* worker_load.c: one case from files to samples. Each image is read once, however many channels, inputs and models use it; each input is
- * prepared once, however many models share it, and not at all when the results of all of them are stored. What is wrong with the study is
- * recorded per input, with its stage. */
+/* worker_load.c: one case from files to samples. Each image is opened once, however many channels, inputs and models use it, and of each
+ * only the slices that some input needs are read; each input is prepared once, however many models share it, and not at all when the
+ * results of all of them are stored. What is wrong with the study is recorded per input, with its stage.
+ *
+ * Where results are stored the files' contents come first: a case whose results are all there is hashed and not inflated. Else the slices
+ * come first, and one pass over a file gives both. What is recorded does not depend on the order. */
 #include "worker_cam.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct loaded {
-    const rad_volume *volume; /* NULL: see status */
-    rad_status status;
+    rad_shared_image *shared; /* NULL: it could not be opened */
+    rad_planes planes;        /* what the inputs need of it; first < 0: nothing */
+    const rad_volume *volume; /* those slices */
+    bool known;               /* content and warning */
+    char content[RAD_XXH128_HEX];
+    char *warning;
+    rad_status status; /* the first thing that went wrong */
     rad_error err;
 };
 
@@ -24,31 +32,61 @@ static rad_status fail_input(struct work_input *in, rad_status st, const char *s
     return in->why ? RAD_OK : rad_error_set(err, RAD_E_NOMEM, "out of memory for a reason");
 }
 
-static rad_status fetch(rad_worker *w, struct work *k, const char *path, struct loaded *ret, rad_error *err) {
-    double t = rad_clock_seconds();
-    int64_t bytes;
-    ret->status = rad_volumes_get(w->volumes, path, &ret->volume, &bytes, &ret->err);
-    k->read_s += rad_clock_seconds() - t;
-    k->read_bytes += bytes;
-    if (ret->status != RAD_OK && !is_study(ret->status))
-        return rad_error_set(err, ret->status, "'%s': %s", path, ret->err.text);
-    return RAD_OK;
+/* What a step on an image came to: the study's fault is kept with it, others end more. */
+static rad_status keep(struct loaded *l, const char *path, rad_status st, const rad_error *why, rad_error *err) {
+    if (st == RAD_OK)
+        return RAD_OK;
+    l->status = st;
+    l->err = *why;
+    return is_study(st) ? RAD_OK : rad_error_set(err, st, "'%s': %s", path, why->text);
 }
 
-static rad_status record_image(struct work *k, int64_t image, const rad_volume *v, rad_error *err) {
-    rad_image_record *r = &k->record[k->n_record];
-    const rad_image_info *info = &v->info;
+static rad_status open_image(rad_worker *w, struct work *k, const char *path, struct loaded *l, rad_error *err) {
+    rad_error why = {0};
+    double t = rad_clock_seconds();
+    *l = (struct loaded){.planes = {-1, -1}};
+    rad_status st = rad_volumes_open(w->volumes, path, &l->shared, &why);
+    k->read_s += rad_clock_seconds() - t;
+    return keep(l, path, st, &why, err);
+}
+
+static rad_status learn_content(rad_worker *w, struct work *k, const char *path, struct loaded *l, rad_error *err) {
+    rad_error why = {0};
+    int64_t bytes = 0;
+    if (l->status != RAD_OK || l->known)
+        return RAD_OK;
+    double t = rad_clock_seconds();
+    rad_status st = rad_shared_content(w->volumes, l->shared, l->content, &l->warning, &bytes, &why);
+    k->read_s += rad_clock_seconds() - t;
+    k->read_bytes += bytes;
+    l->known = st == RAD_OK;
+    return keep(l, path, st, &why, err);
+}
+
+static rad_status read_slices(rad_worker *w, struct work *k, const char *path, struct loaded *l, rad_error *err) {
+    rad_error why = {0};
+    int64_t bytes = 0;
+    if (l->status != RAD_OK || l->planes.first < 0)
+        return RAD_OK;
+    double t = rad_clock_seconds();
+    rad_status st = rad_shared_read(w->volumes, l->shared, l->planes, &l->volume, &bytes, &why);
+    k->read_s += rad_clock_seconds() - t;
+    k->read_bytes += bytes;
+    return keep(l, path, st, &why, err);
+}
+
+static void record_image(struct work *k, int64_t image, struct loaded *l) {
+    rad_image_record *r = &k->record[k->n_record++];
+    const rad_image_info *info = rad_shared_info(l->shared);
     *r = (rad_image_record){
         .image = image, .n_dim = info->n_dim, .type = rad_voxel_type_name(info->type), .file_bytes = (int64_t)info->file_bytes};
-    memcpy(r->content, v->content, sizeof r->content);
+    memcpy(r->content, l->content, sizeof r->content);
     memcpy(r->dim, info->dim, sizeof r->dim);
     memcpy(r->spacing, info->spacing, sizeof r->spacing);
     memcpy(r->affine, info->affine, sizeof r->affine);
     memcpy(r->orientation, info->orientation, sizeof r->orientation);
-    k->n_record++;
-    if (info->warning && !(r->warning = rad_strdup(info->warning)))
-        return rad_error_set(err, RAD_E_NOMEM, "out of memory for a warning");
-    return RAD_OK;
+    r->warning = l->warning;
+    l->warning = NULL;
 }
 
 /* The lesion's outline is wanted for maps of a model of this input. */
@@ -79,12 +117,48 @@ static rad_status check_input(const rad_worker *w, struct work *k, int i, const 
                              spec->name, spec->n_channel);
     for (int64_t c = 0; c < wire->n_channel; c++) {
         const struct loaded *l = wire->channel[c] < 0 ? NULL : &image[wire->channel[c]];
-        if (l && !l->volume)
+        if (l && l->status != RAD_OK)
             return fail_input(in, l->status, "load", l->err.text, err);
     }
-    if (rad_prepare_wants_mask(spec) && k->c->mask && !mask->volume)
+    if (rad_prepare_wants_mask(spec) && k->c->mask && mask->status != RAD_OK)
         return fail_input(in, mask->status, "load", mask->err.text, err);
     return RAD_OK;
+}
+
+static rad_roi roi_of(const rad_worker *w, const struct work *k, int i, const struct loaded *mask) {
+    const rad_wire_input *wire = &k->c->input[i];
+    bool with_mask = rad_prepare_wants_mask(&w->job->input[i]) && k->c->mask;
+    rad_roi roi = {.has_box = k->c->has_box,
+                   .has_point = k->c->has_point,
+                   .mask = with_mask ? mask->volume : NULL,
+                   .n_listed = wire->n_listed,
+                   .listed = wire->listed};
+    memcpy(roi.box, k->c->box, sizeof roi.box);
+    memcpy(roi.point, k->c->point, sizeof roi.point);
+    return roi;
+}
+
+/* Adds what input `i` needs to what is to be read of each image. */
+static void need_slices(const rad_worker *w, const struct work *k, int i, struct loaded *image, const struct loaded *mask) {
+    const rad_wire_input *wire = &k->c->input[i];
+    const rad_image_info *info[RAD_MAX_CHANNELS] = {NULL};
+    rad_planes need[RAD_MAX_CHANNELS];
+    rad_roi roi = roi_of(w, k, i, mask);
+    for (int64_t c = 0; c < wire->n_channel; c++)
+        info[c] = wire->channel[c] < 0 ? NULL : rad_shared_info(image[wire->channel[c]].shared);
+    rad_prepare_planes(&w->job->input[i], info, &roi, need);
+    for (int64_t c = 0; c < wire->n_channel; c++) {
+        rad_planes *p = wire->channel[c] < 0 ? NULL : &image[wire->channel[c]].planes;
+        if (!p)
+            continue;
+        bool none = p->first < 0, all = !none && p->end < 0;
+        if (none || need[c].end < 0)
+            *p = need[c];
+        else if (!all) {
+            p->first = need[c].first < p->first ? need[c].first : p->first;
+            p->end = need[c].end > p->end ? need[c].end : p->end;
+        }
+    }
 }
 
 static rad_status prepare_input(rad_worker *w, struct work *k, int i, const struct loaded *image, const struct loaded *mask,
@@ -95,14 +169,7 @@ static rad_status prepare_input(rad_worker *w, struct work *k, int i, const stru
     const rad_volume *volume[RAD_MAX_CHANNELS] = {NULL};
     for (int64_t c = 0; c < wire->n_channel; c++)
         volume[c] = wire->channel[c] < 0 ? NULL : image[wire->channel[c]].volume;
-    bool with_mask = rad_prepare_wants_mask(spec) && k->c->mask;
-    rad_roi roi = {.has_box = k->c->has_box,
-                   .has_point = k->c->has_point,
-                   .mask = with_mask ? mask->volume : NULL,
-                   .n_listed = wire->n_listed,
-                   .listed = wire->listed};
-    memcpy(roi.box, k->c->box, sizeof roi.box);
-    memcpy(roi.point, k->c->point, sizeof roi.point);
+    rad_roi roi = roi_of(w, k, i, mask);
     rad_error why = {0};
     double t = rad_clock_seconds();
     rad_status st = rad_worker_prepare(w, i, volume, &roi, in, &why);
@@ -138,9 +205,9 @@ static rad_status find_stored(rad_worker *w, struct work *k, const struct loaded
         if (k->input[i].status != RAD_OK || !k->model[m].wanted)
             continue;
         for (int64_t c = 0; c < wire->n_channel; c++)
-            content[c] = wire->channel[c] < 0 ? "missing" : image[wire->channel[c]].volume->content;
+            content[c] = wire->channel[c] < 0 ? "missing" : image[wire->channel[c]].content;
         bool with_mask = rad_prepare_wants_mask(&w->job->input[i]) && k->c->mask;
-        rad_status st = rad_work_key(w, k, m, with_mask ? mask->volume->content : "none", content, k->model[m].key, err);
+        rad_status st = rad_work_key(w, k, m, with_mask ? mask->content : "none", content, k->model[m].key, err);
         if (st != RAD_OK)
             return st;
         k->model[m].stored = rad_known_has(w->known, k->model[m].key);
@@ -166,30 +233,77 @@ static bool input_needed(const rad_worker *w, const struct work *k, int input) {
     return false;
 }
 
+/* Which inputs can still be prepared, after a step on the images. */
+static rad_status check_inputs(const rad_worker *w, struct work *k, const struct loaded *image, const struct loaded *mask, rad_error *err) {
+    rad_status st = RAD_OK;
+    for (int i = 0; i < w->job->n_input && st == RAD_OK; i++)
+        if (input_used(w->job, i) && k->input[i].status == RAD_OK)
+            st = check_input(w, k, i, image, mask, err);
+    return st;
+}
+
+static rad_status load_mask(rad_worker *w, struct work *k, struct loaded *mask, rad_error *err) {
+    bool wanted = false;
+    for (int i = 0; i < w->job->n_input; i++)
+        wanted = wanted || (input_used(w->job, i) && k->c->input[i].status == RAD_OK &&
+                            (rad_prepare_wants_mask(&w->job->input[i]) || wants_outline(w->job, i)));
+    if (!k->c->mask || !wanted)
+        return RAD_OK;
+    rad_status st = open_image(w, k, k->c->mask, mask, err);
+    mask->planes = (rad_planes){0, -1};
+    if (st == RAD_OK)
+        st = read_slices(w, k, k->c->mask, mask, err);
+    return st == RAD_OK ? learn_content(w, k, k->c->mask, mask, err) : st;
+}
+
+static rad_status learn_contents(rad_worker *w, struct work *k, struct loaded *image, rad_error *err) {
+    rad_status st = RAD_OK;
+    for (int64_t i = 0; i < k->c->n_image && st == RAD_OK; i++)
+        st = learn_content(w, k, k->c->image[i].path, &image[i], err);
+    return st;
+}
+
+static rad_status read_needed(rad_worker *w, struct work *k, struct loaded *image, const struct loaded *mask, rad_error *err) {
+    rad_status st = RAD_OK;
+    for (int i = 0; i < w->job->n_input; i++)
+        if (input_needed(w, k, i))
+            need_slices(w, k, i, image, mask);
+    for (int64_t i = 0; i < k->c->n_image && st == RAD_OK; i++)
+        st = read_slices(w, k, k->c->image[i].path, &image[i], err);
+    return st;
+}
+
+static void release(rad_worker *w, struct loaded *l) {
+    rad_volumes_close(w->volumes, &l->shared);
+    free(l->warning);
+}
+
 rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err) {
     rad_status st = RAD_OK;
     const rad_wire_case *c = k->c;
+    bool reuse = w->known && w->known->n > 0;
     struct loaded mask = {0}, *image = rad_calloc((size_t)c->n_image + 1, sizeof *image);
     k->record = rad_calloc((size_t)c->n_image + 1, sizeof *k->record);
     if (!image || !k->record) {
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for a case");
         goto out;
     }
-    for (int64_t i = 0; i < c->n_image; i++) {
-        RAD_TRY(fetch(w, k, c->image[i].path, &image[i], err));
-        if (image[i].volume)
-            RAD_TRY(record_image(k, c->image[i].image, image[i].volume, err));
-    }
-    bool any_mask = false;
-    for (int i = 0; i < w->job->n_input; i++)
-        any_mask = any_mask || (input_used(w->job, i) && c->input[i].status == RAD_OK &&
-                                (rad_prepare_wants_mask(&w->job->input[i]) || wants_outline(w->job, i)));
-    if (c->mask && any_mask)
-        RAD_TRY(fetch(w, k, c->mask, &mask, err));
-    for (int i = 0; i < w->job->n_input; i++)
-        if (input_used(w->job, i))
-            RAD_TRY(check_input(w, k, i, image, &mask, err));
-    RAD_TRY(find_stored(w, k, image, &mask, err));
+    for (int64_t i = 0; i < c->n_image; i++)
+        RAD_TRY(open_image(w, k, c->image[i].path, &image[i], err));
+    RAD_TRY(load_mask(w, k, &mask, err));
+    if (reuse)
+        RAD_TRY(learn_contents(w, k, image, err));
+    RAD_TRY(check_inputs(w, k, image, &mask, err));
+    if (reuse)
+        RAD_TRY(find_stored(w, k, image, &mask, err));
+    RAD_TRY(read_needed(w, k, image, &mask, err));
+    RAD_TRY(learn_contents(w, k, image, err));
+    RAD_TRY(check_inputs(w, k, image, &mask, err));
+    if (!reuse)
+        RAD_TRY(find_stored(w, k, image, &mask, err));
+    for (int64_t i = 0; i < c->n_image; i++)
+        if (image[i].status == RAD_OK)
+            record_image(k, c->image[i].image, &image[i]);
     for (int i = 0; i < w->job->n_input; i++)
         if (input_needed(w, k, i))
             RAD_TRY(prepare_input(w, k, i, image, &mask, err));
@@ -198,10 +312,8 @@ rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err) {
             k->model[m].status = k->input[w->job->model[m].input].status;
 out:
     for (int64_t i = 0; image && i < c->n_image; i++)
-        if (image[i].volume)
-            rad_volumes_release(w->volumes, image[i].volume);
-    if (mask.volume)
-        rad_volumes_release(w->volumes, mask.volume);
+        release(w, &image[i]);
+    release(w, &mask);
     free(image);
     return st;
 }

@@ -46,7 +46,7 @@ static void set_image(const rad_channel_view *c, rad_prepare_image *ret) {
                                .slope = v->volume->info.slope,
                                .inter = v->volume->info.inter,
                                .component = c->component == RAD_COMPONENT_LUMA ? -1 : (int)c->component - (int)RAD_COMPONENT_R,
-                               .first = v->first,
+                               .first = v->first - v->volume->first,
                                .same = c->link.same,
                                .tone = {.window = t->window,
                                         .has_padding = t->has_padding,

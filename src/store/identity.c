@@ -39,6 +39,8 @@ static rad_status put_job(rad_buf *b, const rad_job *job, rad_error *err) {
         RAD_TRY(rad_buf_printf(b, err, "threshold %a tune %d %a %d %d\n", job->point[i].threshold, (int)job->point[i].tune,
                                job->point[i].target, job->point[i].tuned_external, job->point[i].tuned_model));
     }
+    if (job->verify_files) /* a damaged file is an exclusion then */
+        RAD_TRY(rad_buf_printf(b, err, "files verified\n"));
     RAD_TRY(rad_buf_printf(b, err, "strata %d%d%d\n", job->by_all, job->by_cohort, job->by_center));
 out:
     return st;
