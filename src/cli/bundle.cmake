@@ -132,7 +132,7 @@ execute_process(COMMAND ${CMAKE_COMMAND} -P ${OUT}/bundle-parts/paths.cmake OUTP
 foreach(folder jobs schemas slurm)
     if(IS_DIRECTORY ${SOURCE}/${folder})
         file(COPY ${SOURCE}/${folder} DESTINATION ${top}
-            PATTERN jobs/demo/cohort EXCLUDE PATTERN demo/run.sh EXCLUDE PATTERN "__pycache__" EXCLUDE)
+            REGEX "jobs/[^/]*/cohort$" EXCLUDE REGEX "jobs/([^/]*/run|study).sh$" EXCLUDE PATTERN "__pycache__" EXCLUDE)
     endif()
 endforeach()
 file(COPY ${SOURCE}/README.md ${SOURCE}/LICENSE DESTINATION ${top})

@@ -270,7 +270,7 @@ static const phantom_design design[] = {
      .summary = "benign and malignant vertebral fractures on CT, several slices each",
      .n_class = 2,
      .class_name = {"benign", "malignant"},
-     .mean = {-0.8, 0.8},
+     .mean = {-1.1, 1.1},
      .n_sequence = 1,
      .sequence = {{.name = "CT", .body = 90, .lesion = 220, .texture = 130, .rim = 90, .information = 0.9, .background = -1000}},
      .n_center = 1,

@@ -10,7 +10,7 @@ one table: wall seconds (median of the rounds), studies per second, ratio, the t
 import argparse, json, os, resource, shutil, sqlite3, statistics, subprocess, sys, tempfile, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, 'jobs', 'demo'))
+sys.path.insert(0, os.path.join(ROOT, 'jobs'))
 NETWORKS = {'resnet': 'resnet', 'inception': 'inception', 'inception-resnet': 'inception_resnet', 'repvgg': 'repvgg'}
 
 
@@ -18,25 +18,26 @@ def baseline(cohort, out):
     """The Python pipeline; runs in its own process. Writes {model: {patient/lesion: score}} and its own seconds."""
     import numpy as np, onnx.numpy_helper, torch
     import train
+    from prepare import Job
     torch.set_num_threads(2)
     nets = {}
     for name, file in NETWORKS.items():
-        net = train.NETWORKS[file]()
+        net = train.JOBS['demo']['models'][name](3, 2)
         graph = onnx.load(os.path.join(ROOT, 'jobs', 'demo', 'models', file + '.onnx')).graph
         w = {i.name: torch.from_numpy(onnx.numpy_helper.to_array(i).copy()) for i in graph.initializer}
         # the exporter stores equal tensors once and names the others by Identity nodes
         w.update({n.output[0]: w[n.input[0]] for n in graph.node if n.op_type == 'Identity' and n.input[0] in w})
         net.load_state_dict({k: w.get(k, v) for k, v in net.state_dict().items()})
         nets[name] = net.eval()
-    images = {i['patient']: i for i in train.rows(cohort, 'images.tsv')}
-    lesions = train.rows(cohort, 'lesions.tsv')
+    job = Job(os.path.join(ROOT, 'jobs', 'demo.yaml'), cohort)
+    lesions = job.cases()
 
     class Set(torch.utils.data.Dataset):
         def __len__(self):
             return len(lesions)
 
         def __getitem__(self, i):
-            return i, train.stacks(cohort, lesions[i], images[lesions[i]['patient']])
+            return i, job.prepare('stack', lesions[i])[0]
 
     start = time.monotonic()
     scores = {n: {} for n in nets}

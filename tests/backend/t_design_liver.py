@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""Liver MRI: three centers, sequences on other grids, four networks, three classes and their collapse, thresholds tuned on the internal set."""
+import os, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+import design
+import numpy as np
+
+with design.Study('liver-mri', 'liver', 0.02) as s:
+    t = s.published()
+    assert len(t['patients']) == 1959 and {c['center']: c['cohort'] for c in t['centers']} == {
+        'first': 'internal', 'second': 'external', 'third': 'external'}
+    assert set(design.labels(t['patients'])) == {'benign', 'primary', 'metastatic'}
+    n, part = {}, {p['patient']: (p['set'], p['center']) for p in t['patients']}
+    for i in t['images']:
+        n[i['patient']] = n.get(i['patient'], 0) + 1
+    sets = {}
+    for x in t['lesions']:
+        sets[part[x['patient']]] = sets.get(part[x['patient']], 0) + design.slices_of(x) * n[x['patient']]
+    assert sets == {('training', 'first'): 40992, ('validation', 'first'): 5172, ('validation', 'second'): 2916, ('validation', 'third'): 1338}, sets
+    assert sum(sets.values()) == 50418
+
+    s.run()
+    s.compare(8)
+    s.check_aggregation(np.mean, max)
+    patients = design.table(s.cohort, 'patients')
+    scored = {p for p, in s.sql.execute('SELECT DISTINCT patient FROM v_case_score')}
+    assert scored == {p['patient'] for p in patients if p['set'] == 'validation'}
+    left_out = dict(s.sql.execute('SELECT patient, reason FROM unselected_patient JOIN patient USING (patient_id)'))
+    assert set(left_out) == {p['patient'] for p in patients if p['set'] == 'training'}
+    assert set(left_out.values()) == {"not selected: column 'set' is 'training'"}
+    # DWI lies on another grid than T2
+    assert s.sql.execute("SELECT max(mismatch_mm) FROM v_slice_score WHERE model = 't2-dwi'").fetchone()[0] > 0.1
+    assert s.sql.execute("SELECT max(mismatch_mm) FROM v_slice_score WHERE model = 't2'").fetchone()[0] < 1e-9
+    # one against the others, by class and center; and the three-class table
+    rows = s.statistic('auc', unit='patient', stratum_kind='center')
+    assert {(r.model, r.class_, r.stratum) for r in rows} >= {(m, c, z) for m in ('t2', 't2-dwi', 't2-dwi-t1', 'contrast') for c in s.classes()
+                                                              for z in ('first', 'second', 'third')}
+    assert len(s.statistic('auc_hand_till', unit='patient', stratum_kind='all')) == 4
+    design.has(s.printed, 'unit patient', 't2-dwi-t1', 'contrast', 'internal', 'external', 'second', 'third')
