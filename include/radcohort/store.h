@@ -182,6 +182,25 @@ rad_status rad_store_check_cams(rad_store *st, int64_t run, int64_t *ret_files, 
  * *ret_n: how many. Errors: STORE, NOMEM. */
 rad_status rad_store_reopen_cams(rad_store *st, int64_t run, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
 
+typedef struct rad_cam_row { /* one map of a run with all that is needed to show it; strings live for the call */
+    const char *model, *patient, *lesion, *study, *class_name, *cohort; /* lesion NULL: the case is a patient */
+    double score;                                                       /* of the class in this slice */
+    int label;                                                          /* 1: of the class, 0: not, -1: not known */
+    int64_t slice, region[4], peak[3];
+    bool deciding;
+    double peak_value, energy_inside, iou, scale; /* NaN as in rad_cam_slice */
+    int peak_inside;
+    const char *file;                      /* below the folder of maps; NULL: none */
+    const char *image, *mask, *cohort_dir; /* of the first channel entry, and of the lesion; below cohort_dir; NULL: none */
+    char orientation[4];                   /* of the input: how slice and region lie */
+    bool has_box;
+    int64_t box[6];   /* of the lesion */
+    double threshold; /* the first operating point; NaN: none */
+} rad_cam_row;
+/* In the order of models, patients, lesions and slices. A non-zero return stops. Errors: STORE. */
+rad_status rad_store_each_cam(rad_store *st, int64_t run, int (*row)(const rad_cam_row *r, void *payload), void *payload,
+                              rad_error *err) RAD_MUST_CHECK;
+
 /* ---------------------------------------------------------------- reading */
 
 /* SHA-256 over all case and slice scores and exclusions of a run in a fixed order, without times, ranks, hosts and ids: equal for equal

@@ -247,4 +247,30 @@ with tempfile.TemporaryDirectory() as top:
     assert "takes a maximum" in said and "model 'one'" in said and "cam.models" in said, said
     assert "takes a maximum" in run(bad, db("bad"), want=2)
     run(edit(folder, "good.yaml", "{models: [two]}", ("one.onnx", "flat.onnx")), db("good"))
+    # overlays under names, the table, contact sheets
+    out = os.path.join(top, "out")
+    call(rad, "cams", db("case"), "-o", out, "--count", "3", want=0)
+    table = [dict(zip(lines[0].split("\t"), l.split("\t"))) for lines in [open(os.path.join(out, "maps.tsv")).read().splitlines()] for l in lines[1:]]
+    maps = {(r["model"], r["patient"], r["lesion"]): r for r in rows(db("case"), MAPS)}
+    assert len(table) == len(maps)
+    for t in table:
+        r = maps[t["model"], t["patient"], t["lesion"]]
+        assert float(t["score"]) == r["score"] and t["peak"] == "%d %d %d" % (r["peak_i"], r["peak_j"], r["peak_k"])
+        assert hashlib.sha256(open(os.path.join(out, t["file"]), "rb").read()).hexdigest() == files(db("case"))[r["file"]]
+    sheet = [l.split("\t") for l in open(os.path.join(out, "sheets.tsv")).read().splitlines()[1:]]
+    number = {t["number"]: t for t in table}
+    strongest = [number[l[3]] for l in sheet if l[0] == "one-strongest.png"]
+    assert [float(t["score"]) for t in strongest] == sorted((float(t["score"]) for t in table if t["model"] == "one"), reverse=True)[:3]
+    assert all((float(number[l[3]]["score"]) >= 0.5) != (number[l[3]]["label"] == "1") for l in sheet if l[0].endswith("-wrong.png"))
+    assert all(l[4] == "" for l in sheet), sheet
+    side, gap = 192, 4
+    for name in {l[0] for l in sheet}:
+        tiles = sum(l[0] == name for l in sheet)
+        header = open(os.path.join(out, name), "rb").read(24)
+        assert header[:8] == b"\x89PNG\r\n\x1a\n"
+        assert tuple(int.from_bytes(header[k:k + 4], "big") for k in (16, 20)) == (gap + tiles * (2 * side + gap), gap + side + gap), name
+    before = {n: open(os.path.join(out, n), "rb").read() for n in os.listdir(out)}
+    call(rad, "cams", db("case"), "-o", out, "--count", "3", want=0)
+    assert before == {n: open(os.path.join(out, n), "rb").read() for n in os.listdir(out)}, "not the same bytes twice"
+    assert "no class activation maps" in call(rad, "cams", db("good"), "-o", out, "--model", "nobody", want=2)
 print("same maps for any number of ranks, after losses, and in later runs")
