@@ -20,7 +20,7 @@
 
 #define MAGIC "RADINDX1"
 #define MAX_FILE_BYTES ((size_t)16 << 20)
-#define NEAR_BYTES ((size_t)1 << 20) /* two places closer than this are one */
+#define NEAR_BYTES ((size_t)256 << 10) /* two places closer than this are one */
 #define PACK_LEVEL 1
 enum { INSIDE = 1, STARTED = 2 };
 
