@@ -156,6 +156,7 @@ CREATE TABLE run (
     case_unit       TEXT NOT NULL CHECK (case_unit IN ('lesion', 'patient')),
     lesion_rule     TEXT NOT NULL,
     patient_rule    TEXT NOT NULL,
+    vote_threshold  REAL NOT NULL,
     positive_class  INTEGER,
     strata          TEXT NOT NULL,
     backend         TEXT NOT NULL,
@@ -181,8 +182,18 @@ CREATE TABLE run_class (
     class_index INTEGER NOT NULL CHECK (class_index >= 0),
     class       TEXT NOT NULL,
     grade       INTEGER,
+    rule        TEXT CHECK (rule IN ('sum', 'argmax')),
     PRIMARY KEY (run_id, class_index),
     UNIQUE (run_id, class)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE run_class_part (
+    run_id      INTEGER NOT NULL,
+    class_index INTEGER NOT NULL,
+    part_index  INTEGER NOT NULL,
+    PRIMARY KEY (run_id, class_index, part_index),
+    FOREIGN KEY (run_id, class_index) REFERENCES run_class,
+    FOREIGN KEY (run_id, part_index) REFERENCES run_class
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE run_model (
@@ -213,13 +224,29 @@ CREATE TABLE run_model_file (
 CREATE INDEX run_model_file_model ON run_model_file (model_id);
 
 CREATE TABLE operating_point (
-    run_id    INTEGER NOT NULL REFERENCES run,
-    position  INTEGER NOT NULL,
-    point     TEXT NOT NULL,
-    threshold REAL NOT NULL,
-    origin    TEXT NOT NULL CHECK (origin IN ('fixed', 'tuned')),
-    tuned_on  TEXT,
-    PRIMARY KEY (run_id, point)
+    run_id      INTEGER NOT NULL REFERENCES run,
+    position    INTEGER NOT NULL,
+    point       TEXT NOT NULL,
+    threshold   REAL,
+    origin      TEXT NOT NULL CHECK (origin IN ('fixed', 'tuned')),
+    tune        TEXT CHECK (tune IN ('youden', 'sensitivity', 'specificity')),
+    target      REAL CHECK (target > 0 AND target < 1),
+    tuned_on    TEXT CHECK (tuned_on IN ('internal', 'external')),
+    tuned_model TEXT,
+    PRIMARY KEY (run_id, point),
+    CHECK ((origin = 'fixed') = (threshold IS NOT NULL)),
+    CHECK ((origin = 'tuned') = (tune IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tuned_threshold (
+    run_id       INTEGER NOT NULL,
+    point        TEXT NOT NULL,
+    run_model_id INTEGER NOT NULL REFERENCES run_model,
+    unit         TEXT NOT NULL CHECK (unit IN ('lesion', 'patient')),
+    class_index  INTEGER NOT NULL,
+    threshold    REAL NOT NULL,
+    PRIMARY KEY (run_id, point, run_model_id, unit, class_index),
+    FOREIGN KEY (run_id, point) REFERENCES operating_point
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE run_patient (
@@ -422,7 +449,7 @@ CREATE TABLE statistic (
     run_model_id INTEGER NOT NULL REFERENCES run_model,
     unit         TEXT NOT NULL CHECK (unit IN ('slice', 'lesion', 'patient')),
     class_index  INTEGER,
-    stratum_kind TEXT NOT NULL CHECK (stratum_kind IN ('all', 'cohort', 'center', 'contrast')),
+    stratum_kind TEXT NOT NULL CHECK (stratum_kind IN ('all', 'cohort', 'center', 'fold', 'contrast')),
     stratum      TEXT NOT NULL,
     cohort       TEXT CHECK (cohort IN ('internal', 'external')),
     point        TEXT,
@@ -459,9 +486,12 @@ CREATE TABLE data_dictionary (
 -- ------------------------------------------------------------------------------------------------ views: the stable surface
 
 -- Stable. One row per scored lesion or patient, model and class; two-class jobs have the positive class only.
-CREATE VIEW v_case_score (run_id, model, unit, center, cohort, patient, lesion, class, score, label) AS
+CREATE VIEW v_case_score (run_id, model, unit, center, cohort, patient, lesion, class, score, label, fold) AS
 SELECT rm.run_id, rm.model, s.unit, c.center, rp.cohort, p.patient, l.lesion, k.class, s.score,
-       CASE s.unit WHEN 'lesion' THEN m.class_index = s.class_index ELSE rp.class_index = s.class_index END
+       CASE WHEN iif(s.unit = 'lesion', m.class_index, rp.class_index) IS NOT NULL
+            THEN EXISTS (SELECT 1 FROM run_class_part cp WHERE cp.run_id = rm.run_id AND cp.class_index = s.class_index
+                            AND cp.part_index = iif(s.unit = 'lesion', m.class_index, rp.class_index)) END,
+       rp.fold
   FROM case_score s
   JOIN run_model rm ON rm.run_model_id = s.run_model_id
   JOIN run r ON r.run_id = rm.run_id
@@ -489,7 +519,16 @@ SELECT rm.run_id, rm.model, g.unit, c.center, rp.cohort, p.patient, l.lesion, t.
 CREATE VIEW v_slice_score (run_id, model, center, cohort, patient, lesion, study, slice, stored_slice, x0, y0, x1, y1, mismatch_mm, class, score, label,
                            model_sha256, result_key, file, fold) AS
 SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, s.slice, s.stored_slice, s.x0, s.y0, s.x1, s.y1, s.mismatch_mm, k.class,
-       ss.score, m.class_index = ss.class_index, mo.sha256, re.result_key,
+       CASE k.rule WHEN 'sum' THEN (SELECT sum(x.score) FROM run_class_part cp JOIN slice_score x ON x.result_id = s.result_id
+                                       AND x.class_index = cp.part_index AND x.slice = s.slice
+                                     WHERE cp.run_id = m.run_id AND cp.class_index = k.class_index)
+                   WHEN 'argmax' THEN EXISTS (SELECT 1 FROM run_class_part cp WHERE cp.run_id = m.run_id AND cp.class_index = k.class_index
+                                                 AND cp.part_index = (SELECT x.class_index FROM slice_score x WHERE x.result_id = s.result_id
+                                                                         AND x.slice = s.slice ORDER BY x.score DESC, x.class_index LIMIT 1))
+                   ELSE ss.score END,
+       CASE WHEN m.class_index IS NOT NULL
+            THEN EXISTS (SELECT 1 FROM run_class_part cp WHERE cp.run_id = m.run_id AND cp.class_index = k.class_index
+                            AND cp.part_index = m.class_index) END, mo.sha256, re.result_key,
        coalesce((SELECT f.file FROM run_model_file f WHERE f.run_model_id = rm.run_model_id AND f.model_id = re.model_id
                     AND (f.fold IS NULL OR f.fold = rp.fold)),
                 (SELECT min(f.file) FROM run_model o JOIN run_model_file f ON f.run_model_id = o.run_model_id
@@ -501,13 +540,13 @@ SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, s.
   JOIN result re ON re.result_id = rr.result_id
   JOIN model mo ON mo.model_id = re.model_id
   JOIN slice s ON s.result_id = rr.result_id
-  JOIN slice_score ss ON ss.result_id = s.result_id AND ss.slice = s.slice
-  JOIN run_class k ON k.run_id = m.run_id AND k.class_index = ss.class_index
+  JOIN run_class k ON k.run_id = m.run_id
+  LEFT JOIN slice_score ss ON ss.result_id = s.result_id AND ss.slice = s.slice AND ss.class_index = k.class_index
   JOIN run_patient rp ON rp.run_id = m.run_id AND rp.patient_id = m.patient_id
   JOIN patient p ON p.patient_id = m.patient_id
   JOIN center c ON c.center_id = rp.center_id
   LEFT JOIN lesion l ON l.lesion_id = m.lesion_id
- WHERE r.positive_class IS NULL OR r.positive_class = ss.class_index;
+ WHERE (r.positive_class IS NULL OR r.positive_class = k.class_index) AND (ss.score IS NOT NULL OR k.rule IS NOT NULL);
 
 -- Class activation maps, one row per model, case and mapped slice. `file` lies in the folder beside this file that has its name and .cams.
 CREATE VIEW v_cam (run_id, model, center, cohort, patient, lesion, study, class, slice, stored_slice, deciding, score, label, peak_i, peak_j,
@@ -577,14 +616,19 @@ SELECT s.run_id, rm.model, k.class, s.unit, s.stratum_kind, s.stratum, s.cohort,
 
 -- One row per two-class score and operating point; call and outcome by the rule score >= threshold.
 CREATE VIEW v_call (run_id, model, unit, center, cohort, patient, lesion, class, point, threshold, score, call, label, outcome) AS
-SELECT s.run_id, s.model, s.unit, s.center, s.cohort, s.patient, s.lesion, s.class, o.point, o.threshold, s.score,
-       s.score >= o.threshold, s.label,
+SELECT s.run_id, s.model, s.unit, s.center, s.cohort, s.patient, s.lesion, s.class, o.point, coalesce(o.threshold, t.threshold), s.score,
+       s.score >= coalesce(o.threshold, t.threshold), s.label,
        CASE WHEN s.label IS NULL THEN NULL
-            WHEN s.label = 1 THEN iif(s.score >= o.threshold, 'TP', 'FN')
-            ELSE iif(s.score >= o.threshold, 'FP', 'TN') END
+            WHEN s.label = 1 THEN iif(s.score >= coalesce(o.threshold, t.threshold), 'TP', 'FN')
+            ELSE iif(s.score >= coalesce(o.threshold, t.threshold), 'FP', 'TN') END
   FROM v_case_score s
-  JOIN run r ON r.run_id = s.run_id AND r.positive_class IS NOT NULL
-  JOIN operating_point o ON o.run_id = s.run_id;
+  JOIN run r ON r.run_id = s.run_id
+  JOIN run_class k ON k.run_id = s.run_id AND k.class = s.class AND (r.positive_class IS NOT NULL OR k.rule IS NOT NULL)
+  JOIN operating_point o ON o.run_id = s.run_id
+  JOIN run_model rm ON rm.run_id = s.run_id AND rm.model = s.model
+  LEFT JOIN tuned_threshold t ON t.run_id = s.run_id AND t.point = o.point AND t.run_model_id = rm.run_model_id AND t.unit = s.unit
+        AND t.class_index = k.class_index
+ WHERE coalesce(o.threshold, t.threshold) IS NOT NULL;
 
 -- Promise 3, one row per model: n_neither and n_both must be 0 in a finished run, at both units.
 CREATE VIEW v_manifest_check (run_id, model, case_unit, n_case, n_scored, n_excluded, n_neither, n_both,

@@ -195,8 +195,11 @@ typedef enum rad_tune {
     RAD_TUNE_NONE,        /* the threshold is given */
     RAD_TUNE_YOUDEN,      /* largest sensitivity + specificity - 1 */
     RAD_TUNE_SENSITIVITY, /* the highest threshold with at least this sensitivity */
-    RAD_TUNE_SPECIFICITY  /* the lowest threshold with at least this specificity */
+    RAD_TUNE_SPECIFICITY  /* the highest sensitivity with at least this specificity */
 } rad_tune;
+
+/* "youden", "sensitivity", "specificity"; NULL for RAD_TUNE_NONE. */
+const char *rad_tune_name(rad_tune t);
 
 typedef struct rad_operating_point {
     char *name;

@@ -90,8 +90,8 @@ static char *auc_cell(const rad_statistic_row *r, bool contrast) {
 static int headline_row(const rad_statistic_row *r, void *payload) {
     headline *h = payload;
     table *t = &h->t;
-    if (!rad_stats_is_auc(r) || strcmp(r->unit, h->unit) != 0)
-        return 0;
+    if (!rad_stats_is_auc(r) || strcmp(r->unit, h->unit) != 0 || strcmp(r->stratum_kind, "fold") == 0)
+        return 0; /* cross-validation has a table of its own */
     bool contrast = strcmp(r->stratum_kind, "contrast") == 0, clustered = ends_with(r->name, "_clustered");
     bool other_class = h->class_name && strcmp(h->class_name, r->class_name) != 0;
     bool other_model = !h->model || strcmp(h->model, r->model) != 0;
@@ -155,6 +155,10 @@ rad_status rad_stats_print_headline(rad_store *db, const rad_run_status *run, ra
     rad_status st = rad_stats_print_grades(db, run, err);
     if (st == RAD_OK)
         st = rad_stats_print_compared(db, run, err);
+    if (st == RAD_OK)
+        st = rad_stats_print_folds(db, run, err);
+    if (st == RAD_OK)
+        st = rad_stats_print_rules(db, run, err);
     if (st != RAD_OK)
         return st;
     printf("\n--details: slices, naive beside clustered intervals, operating points, calibration, centers; --csv, --json: every row\n");
@@ -241,7 +245,10 @@ static void auc_row(summary *s, const rad_statistic_row *r) {
     bool contrast = strcmp(r->stratum_kind, "contrast") == 0, clustered = ends_with(r->name, "_clustered");
     if (!clustered) {
         table_row(t);
-        table_put(t, COL_STRATUM, contrast ? rad_asprintf("difference %s", r->stratum) : rad_strdup(r->stratum));
+        table_put(t, COL_STRATUM,
+                  contrast                               ? rad_asprintf("difference %s", r->stratum)
+                  : strcmp(r->stratum_kind, "fold") == 0 ? rad_asprintf("fold %s", r->stratum)
+                                                         : rad_strdup(r->stratum));
         if (strcmp(r->stratum_kind, "center") == 0)
             table_put(t, COL_COHORT, rad_strdup(r->cohort));
         if (!contrast) {

@@ -14,6 +14,9 @@ rad_status rad_stats_print_details(rad_store *db, const rad_run_status *run, rad
 rad_status rad_stats_print_compared(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
 /* Below the headline of a job whose classes are grades; nothing for others. */
 rad_status rad_stats_print_grades(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
+/* Below them: pooled and fold-averaged numbers of cross-validated models, and the headline under every aggregation rule. */
+rad_status rad_stats_print_folds(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
+rad_status rad_stats_print_rules(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
 /* Below the details: every row that they have no column for. */
 rad_status rad_stats_print_further(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
 /* "0.012", "< 0.001"; NULL when memory is out. */

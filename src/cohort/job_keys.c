@@ -164,8 +164,8 @@ static const key_def point_keys[] = {
     [POINT_NAME] = {.name = "name", .kind = KEY_NAME, .required = true, .example = "half"},
     [POINT_THRESHOLD] = {.name = "threshold", .kind = KEY_NUMBER, .min = -LARGEST, .max = LARGEST, .example = "0.5"},
     [POINT_TUNE] = {.name = "tune", .kind = KEY_WORD, .words = tune_words, .example = "youden"},
-    [POINT_SENSITIVITY] = {.name = "sensitivity", .kind = KEY_NUMBER, .min = 0, .max = 1, .above_min = true, .example = "0.95"},
-    [POINT_SPECIFICITY] = {.name = "specificity", .kind = KEY_NUMBER, .min = 0, .max = 1, .above_min = true, .example = "0.9"},
+    [POINT_SENSITIVITY] = {.name = "sensitivity", .kind = KEY_NUMBER, .min = 0, .max = 0.9999, .above_min = true, .example = "0.95"},
+    [POINT_SPECIFICITY] = {.name = "specificity", .kind = KEY_NUMBER, .min = 0, .max = 0.9999, .above_min = true, .example = "0.9"},
     [POINT_TUNED_ON] = {.name = "tuned_on", .kind = KEY_WORD, .words = tuned_on_words, .preset = "internal", .example = "internal"},
     [POINT_MODEL] = {.name = "model", .kind = KEY_NAME, .example = "net"},
     {.name = NULL}};

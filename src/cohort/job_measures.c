@@ -161,6 +161,11 @@ static void read_collapse(yaml_reader *r, const yaml_node_t *node, const yaml_wh
 
 /* ---------------------------------------------------------------- operating points */
 
+const char *rad_tune_name(rad_tune t) {
+    static const char *const NAME[] = {NULL, "youden", "sensitivity", "specificity"};
+    return NAME[t];
+}
+
 static void read_tuning(yaml_reader *r, const yaml_node_t *node, const yaml_node_t *const *v, const key_def *k, const yaml_where *w,
                         const rad_job *job, rad_operating_point *p) {
     int word = 0, n = 0;

@@ -1,10 +1,8 @@
 /* finish.c: the end of a run. Slice scores become lesion and patient scores by the run's rules, and nothing may have disappeared:
  * every case and patient of every model is scored or excluded (promise 3). Rules and scores come from the file alone, so that a finished
  * run can be worked on without its job. */
-#include "db.h"
+#include "aggregation.h"
 #include "grades.h"
-
-#include "radcohort/stats.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,13 +11,7 @@
 static const char SQL_CLEAR_SCORES[] =
     "DELETE FROM case_score WHERE run_model_id IN (SELECT run_model_id FROM run_model WHERE run_id = ?1)";
 static const char SQL_CLEAR_EXCLUSIONS[] = "DELETE FROM exclusion WHERE run_id = ?1 AND stage = 'aggregate'";
-static const char SQL_RULES[] = "SELECT case_unit, lesion_rule, patient_rule FROM run WHERE run_id = ?1";
 static const char SQL_MODELS[] = "SELECT run_model_id FROM run_model WHERE run_id = ?1 AND position = ?2";
-/* CROSS JOIN keeps the loops in this order, which is the ORDER BY: no sorting of all slices. */
-static const char SQL_SLICES[] = "SELECT m.case_id, m.patient_id, ss.class_index, ss.score FROM manifest m"
-                                 " CROSS JOIN run_result rr ON rr.case_id = m.case_id AND rr.run_model_id = ?2"
-                                 " CROSS JOIN slice_score ss ON ss.result_id = rr.result_id"
-                                 " WHERE m.run_id = ?1 ORDER BY m.position, ss.class_index, ss.slice";
 static const char SQL_LESION_SCORE[] =
     "INSERT INTO case_score (run_model_id, unit, patient_id, case_id, class_index, score, n_part, n_missing)"
     " VALUES (?1, 'lesion', ?2, ?3, ?4, ?5, ?6, 0)";
@@ -64,107 +56,94 @@ static const char SQL_EXCLUDED[] = "SELECT (SELECT count(DISTINCT case_id) FROM 
 
 /* ---------------------------------------------------------------- aggregation */
 
-/* The scores of one case and class, waiting to be brought together. */
-typedef struct score_list {
-    double *item;
-    int64_t n, cap;
-} score_list;
-
-/* A case's score, waiting for its patient. */
+/* A case's scores, waiting for its patient. */
 typedef struct case_part {
-    int64_t patient;
-    int class_index;
-    double score;
+    int64_t patient, order;
+    double score[RAD_MAX_CLASSES + RAD_MAX_ENDPOINTS];
 } case_part;
 
 typedef struct aggregation {
     struct rad_store *st;
     int64_t run, run_model;
-    bool lesions; /* the case is a lesion: its score is a row of its own */
-    char case_rule[16], patient_rule[16];
-    score_list list;
+    rad_scheme scheme;
+    double *scratch, *matrix;
+    int64_t cap_scratch;
     case_part *part;
     int64_t n_part, cap_part;
 } aggregation;
 
-static rad_status grow(void **item, int64_t *cap, int64_t n, size_t size, rad_error *err) {
-    if (n < *cap)
+/* Room for `n` parts. */
+static rad_status make_room(aggregation *a, int64_t n, rad_error *err) {
+    if (n <= a->cap_scratch)
         return RAD_OK;
-    int64_t more = *cap ? *cap * 2 : 1024;
-    void *p = rad_realloc(*item, (size_t)more, size);
-    if (!p)
-        return rad_error_set(err, RAD_E_NOMEM, "out of memory for %" PRId64 " scores", more);
-    *item = p;
-    *cap = more;
+    double *p = rad_realloc(a->scratch, (size_t)n, sizeof *p);
+    a->scratch = p ? p : a->scratch;
+    double *m = p ? rad_realloc(a->matrix, (size_t)n * (size_t)rad_scheme_rows(&a->scheme), sizeof *m) : NULL;
+    a->matrix = m ? m : a->matrix;
+    if (!m)
+        return rad_error_set(err, RAD_E_NOMEM, "out of memory for %" PRId64 " scores", n);
+    a->cap_scratch = n;
     return RAD_OK;
 }
 
-static rad_status add_score(score_list *l, double score, rad_error *err) {
-    void *p = l->item;
-    rad_status s = grow(&p, &l->cap, l->n, sizeof *l->item, err);
-    if (s == RAD_OK) {
-        l->item = p;
-        l->item[l->n++] = score;
+static rad_status put_case(void *payload, int64_t case_id, int64_t patient, const double *part, int64_t n, rad_error *err) {
+    aggregation *a = payload;
+    rad_status s = make_room(a, n, err);
+    if (s == RAD_OK && a->n_part == a->cap_part) {
+        int64_t more = a->cap_part ? a->cap_part * 2 : 256;
+        case_part *p = rad_realloc(a->part, (size_t)more, sizeof *p);
+        if (!p)
+            return rad_error_set(err, RAD_E_NOMEM, "out of memory for %" PRId64 " cases", more);
+        a->part = p;
+        a->cap_part = more;
     }
-    return s;
-}
-
-static rad_status close_case(aggregation *a, int64_t case_id, int64_t patient, int class_index, rad_error *err) {
-    rad_status s = RAD_OK;
-    if (a->list.n == 0)
-        return RAD_OK;
-    double score = rad_aggregate_scores(a->case_rule, a->list.item, a->list.n);
-    if (a->lesions) {
+    if (s != RAD_OK)
+        return s;
+    case_part *c = &a->part[a->n_part];
+    *c = (case_part){.patient = patient, .order = a->n_part};
+    rad_scheme_reduce(&a->scheme, a->scheme.case_rule, part, n, a->scratch, c->score);
+    a->n_part++;
+    for (int k = 0; a->scheme.lesions && k < rad_scheme_rows(&a->scheme) && s == RAD_OK; k++) {
         rad_query q = rad_query_start(a->st, SQL_LESION_SCORE);
         rad_bind_int(&q, a->run_model);
         rad_bind_int(&q, patient);
         rad_bind_int(&q, case_id);
-        rad_bind_int(&q, class_index);
-        rad_bind_real(&q, score);
-        rad_bind_int(&q, a->list.n);
+        rad_bind_int(&q, k);
+        rad_bind_real(&q, c->score[k]);
+        rad_bind_int(&q, n);
         s = rad_query_exec(&q, err);
     }
-    void *p = a->part;
-    if (s == RAD_OK)
-        s = grow(&p, &a->cap_part, a->n_part, sizeof *a->part, err);
-    if (s == RAD_OK) {
-        a->part = p;
-        a->part[a->n_part++] = (case_part){patient, class_index, score};
-    }
-    a->list.n = 0;
     return s;
-}
-
-static rad_status aggregate_cases(aggregation *a, rad_error *err) {
-    int64_t case_id = -1, patient = -1;
-    int class_index = -1;
-    bool row = false;
-    rad_status s;
-    rad_query q = rad_query_start(a->st, SQL_SLICES);
-    rad_bind_int(&q, a->run);
-    rad_bind_int(&q, a->run_model);
-    while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row) {
-        int64_t c = sqlite3_column_int64(q.stmt, 0);
-        int k = sqlite3_column_int(q.stmt, 2);
-        if (c != case_id || k != class_index) {
-            if ((s = close_case(a, case_id, patient, class_index, err)) != RAD_OK)
-                break;
-            case_id = c;
-            patient = sqlite3_column_int64(q.stmt, 1);
-            class_index = k;
-        }
-        if ((s = add_score(&a->list, sqlite3_column_double(q.stmt, 3), err)) != RAD_OK)
-            break;
-    }
-    rad_query_end(&q);
-    return s == RAD_OK ? close_case(a, case_id, patient, class_index, err) : s;
 }
 
 static int by_patient(const void *x, const void *y) {
     const case_part *a = x, *b = y;
     if (a->patient != b->patient)
         return a->patient < b->patient ? -1 : 1;
-    return (a->class_index > b->class_index) - (a->class_index < b->class_index);
+    return (a->order > b->order) - (a->order < b->order);
+}
+
+static rad_status put_patient(aggregation *a, const case_part *part, int64_t n, rad_error *err) {
+    double score[RAD_MAX_CLASSES + RAD_MAX_ENDPOINTS];
+    const int rows = rad_scheme_rows(&a->scheme);
+    rad_status s = make_room(a, n, err);
+    if (s != RAD_OK)
+        return s;
+    for (int k = 0; k < rows; k++)
+        for (int64_t i = 0; i < n; i++)
+            a->matrix[k * n + i] = part[i].score[k];
+    rad_scheme_reduce(&a->scheme, a->scheme.patient_rule, a->matrix, n, a->scratch, score);
+    for (int k = 0; k < rows && s == RAD_OK; k++) {
+        rad_query q = rad_query_start(a->st, SQL_PATIENT_SCORE);
+        rad_bind_int(&q, a->run_model);
+        rad_bind_int(&q, part->patient);
+        rad_bind_int(&q, k);
+        rad_bind_real(&q, score[k]);
+        rad_bind_int(&q, n);
+        rad_bind_int(&q, a->run);
+        s = rad_query_exec(&q, err);
+    }
+    return s;
 }
 
 static rad_status aggregate_patients(aggregation *a, rad_error *err) {
@@ -172,19 +151,9 @@ static rad_status aggregate_patients(aggregation *a, rad_error *err) {
     if (a->n_part > 0)
         qsort(a->part, (size_t)a->n_part, sizeof *a->part, by_patient);
     for (int64_t i = 0, j; i < a->n_part && s == RAD_OK; i = j) {
-        a->list.n = 0;
-        for (j = i; j < a->n_part && by_patient(&a->part[i], &a->part[j]) == 0 && s == RAD_OK; j++)
-            s = add_score(&a->list, a->part[j].score, err);
-        if (s != RAD_OK)
-            break;
-        rad_query q = rad_query_start(a->st, SQL_PATIENT_SCORE);
-        rad_bind_int(&q, a->run_model);
-        rad_bind_int(&q, a->part[i].patient);
-        rad_bind_int(&q, a->part[i].class_index);
-        rad_bind_real(&q, rad_aggregate_scores(a->patient_rule, a->list.item, a->list.n));
-        rad_bind_int(&q, a->list.n);
-        rad_bind_int(&q, a->run);
-        s = rad_query_exec(&q, err);
+        for (j = i; j < a->n_part && a->part[j].patient == a->part[i].patient; j++)
+            ;
+        s = put_patient(a, &a->part[i], j - i, err);
     }
     return s;
 }
@@ -193,25 +162,6 @@ static rad_status run_sql(struct rad_store *st, const char *sql, int64_t run, ra
     rad_query q = rad_query_start(st, sql);
     rad_bind_int(&q, run);
     return rad_query_exec(&q, err);
-}
-
-static rad_status read_rules(struct rad_store *st, int64_t run, aggregation *a, rad_error *err) {
-    bool row = false;
-    rad_query q = rad_query_start(st, SQL_RULES);
-    rad_bind_int(&q, run);
-    rad_status s = rad_query_row(&q, &row, err);
-    if (s != RAD_OK)
-        return s;
-    if (!row)
-        return rad_error_set(err, RAD_E_STORE, "'%s' has no run %" PRId64, st->path, run);
-    a->lesions = strcmp(rad_column_text(&q, 0), "lesion") == 0;
-    /* Without lesions the slices go straight to the patient. */
-    snprintf(a->case_rule, sizeof a->case_rule, "%s", rad_column_text(&q, a->lesions ? 1 : 2));
-    snprintf(a->patient_rule, sizeof a->patient_rule, "%s", rad_column_text(&q, 2));
-    rad_query_end(&q);
-    if (!rad_aggregate_is_rule(a->case_rule) || !rad_aggregate_is_rule(a->patient_rule))
-        return rad_error_set(err, RAD_E_STORE, "'%s': run %" PRId64 " has an unknown aggregation rule", st->path, run);
-    return RAD_OK;
 }
 
 static rad_status next_model(struct rad_store *st, int64_t run, int position, int64_t *ret_run_model, rad_error *err) {
@@ -231,17 +181,18 @@ rad_status rad_finish_aggregate(struct rad_store *st, int64_t run, rad_error *er
     if (s == RAD_OK)
         s = run_sql(st, SQL_CLEAR_EXCLUSIONS, run, err);
     if (s == RAD_OK)
-        s = read_rules(st, run, &a, err);
+        s = rad_scheme_read(st, run, &a.scheme, err);
     for (int i = 0; s == RAD_OK; i++) {
         s = next_model(st, run, i, &a.run_model, err);
         if (s != RAD_OK || a.run_model == 0)
             break;
-        a.n_part = a.list.n = 0;
-        s = aggregate_cases(&a, err);
+        a.n_part = 0;
+        s = rad_scheme_each_case(st, &a.scheme, run, a.run_model, put_case, &a, err);
         if (s == RAD_OK)
             s = aggregate_patients(&a, err);
     }
-    free(a.list.item);
+    free(a.scratch);
+    free(a.matrix);
     free(a.part);
     if (s == RAD_OK)
         s = run_sql(st, SQL_EXCLUDE_PATIENTS_ALL, run, err);

@@ -20,9 +20,11 @@ static const char SQL_SLICES[] = "SELECT m.case_id, m.patient_id, ss.slice, k.gr
                                  " CROSS JOIN slice_score ss ON ss.result_id = rr.result_id"
                                  " CROSS JOIN run_class k ON k.run_id = m.run_id AND k.class_index = ss.class_index"
                                  " WHERE m.run_id = ?1 ORDER BY m.position, ss.slice, ss.class_index";
-static const char SQL_PUT[] = "INSERT INTO case_grade (run_model_id, unit, patient_id, case_id, grade, call) SELECT ?1, ?2, ?3, ?4, ?5,"
-                              " (SELECT s.class_index FROM case_score s WHERE s.run_model_id = ?1 AND s.unit = ?2 AND s.patient_id = ?3"
-                              "   AND coalesce(s.case_id, 0) = coalesce(?4, 0) ORDER BY s.score DESC, s.class_index LIMIT 1)";
+static const char SQL_PUT[] =
+    "INSERT INTO case_grade (run_model_id, unit, patient_id, case_id, grade, call) SELECT ?1, ?2, ?3, ?4, ?5,"
+    " (SELECT s.class_index FROM case_score s WHERE s.run_model_id = ?1 AND s.unit = ?2 AND s.patient_id = ?3"
+    "   AND coalesce(s.case_id, 0) = coalesce(?4, 0) AND EXISTS (SELECT 1 FROM run_model rm JOIN run_class k ON k.run_id = rm.run_id"
+    "   WHERE rm.run_model_id = ?1 AND k.class_index = s.class_index AND k.rule IS NULL) ORDER BY s.score DESC, s.class_index LIMIT 1)";
 
 typedef struct part { /* a case, waiting for its patient */
     int64_t patient;

@@ -39,7 +39,8 @@ static const char SQL_STATISTICS[] =
     " JOIN run_model rm ON rm.run_id = v.run_id AND rm.model = v.model LEFT JOIN run_class k ON k.run_id = v.run_id AND k.class = v.class"
     " WHERE v.run_id = ?1 ORDER BY rm.position, CASE v.unit WHEN 'lesion' THEN 0 WHEN 'patient' THEN 1 ELSE 2 END, k.class_index IS NULL, "
     "k.class_index,"
-    " CASE v.stratum_kind WHEN 'all' THEN 0 WHEN 'cohort' THEN 1 WHEN 'center' THEN 2 ELSE 3 END, v.cohort = 'external', v.stratum,"
+    " CASE v.stratum_kind WHEN 'all' THEN 0 WHEN 'cohort' THEN 1 WHEN 'center' THEN 2 WHEN 'fold' THEN 3 ELSE 4 END, v.cohort = "
+    "'external', v.stratum,"
     " coalesce(v.point, ''), v.name, coalesce(v.versus, '')";
 /* The hash's rows, each in an order made of names only. */
 static const char SQL_HASH_CASES[] =

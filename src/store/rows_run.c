@@ -9,11 +9,13 @@
 #include <string.h>
 
 static const char SQL_RUN[] =
-    "INSERT INTO run (identity, state, job, job_sha256, job_text, cohort_sha256, cohort_dir, case_unit, lesion_rule, patient_rule,"
+    "INSERT INTO run (identity, state, job, job_sha256, job_text, cohort_sha256, cohort_dir, case_unit, lesion_rule, patient_rule, "
+    "vote_threshold,"
     " positive_class, strata, backend, backend_version, precision, radcohort_version, versions, host, launch_mode, command_line, n_rank,"
     " threads, started, session_started, session_done, sessions) VALUES (?1, 'running', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-    " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?22, 0, 1) RETURNING run_id";
-static const char SQL_CLASS[] = "INSERT INTO run_class (run_id, class_index, class, grade) VALUES (?1, ?2, ?3, ?4)";
+    " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?23, 0, 1) RETURNING run_id";
+static const char SQL_CLASS[] = "INSERT INTO run_class (run_id, class_index, class, grade, rule) VALUES (?1, ?2, ?3, ?4, ?5)";
+static const char SQL_CLASS_PART[] = "INSERT INTO run_class_part (run_id, class_index, part_index) VALUES (?1, ?2, ?3)";
 static const char SQL_MODEL[] =
     "INSERT INTO model (sha256, graph_hash, opset, parameters, input_shape, output_shape, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
     " ON CONFLICT (sha256) DO UPDATE SET graph_hash = excluded.graph_hash RETURNING model_id";
@@ -22,7 +24,9 @@ static const char SQL_RUN_MODEL[] =
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING run_model_id";
 static const char SQL_MODEL_FILE[] =
     "INSERT INTO run_model_file (run_model_id, position, model_id, file, fold) VALUES (?1, ?2, ?3, ?4, ?5)";
-static const char SQL_POINT[] = "INSERT INTO operating_point (run_id, position, point, threshold, origin) VALUES (?1, ?2, ?3, ?4, 'fixed')";
+static const char SQL_POINT[] =
+    "INSERT INTO operating_point (run_id, position, point, threshold, origin, tune, target, tuned_on, tuned_model)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 static const char SQL_RUN_PATIENT[] =
     "INSERT INTO run_patient (run_id, patient_id, center_id, cohort, class_index, fold) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 static const char SQL_UNSELECTED[] = "INSERT INTO unselected_patient (run_id, patient_id, reason) VALUES (?1, ?2, ?3)";
@@ -63,6 +67,7 @@ static rad_status put_run(struct rad_store *st, const rad_run_info *info, const 
     rad_bind_text(&q, rad_unit_name(job->case_unit));
     rad_bind_text(&q, job->lesion_rule);
     rad_bind_text(&q, job->patient_rule);
+    rad_bind_real(&q, job->vote_threshold);
     rad_bind_index(&q, job->n_class == 2 ? job->positive : -1);
     rad_bind_text(&q, strata);
     rad_bind_text(&q, info->backend);
@@ -129,28 +134,53 @@ static rad_status put_model(struct rad_store *st, const rad_run_info *info, int6
     return s;
 }
 
+/* A class, or an endpoint with its rule. */
+static rad_status put_class(struct rad_store *st, const rad_job *job, int64_t run, int index, const char *name, const char *rule,
+                            uint64_t of, rad_error *err) {
+    rad_query q = rad_query_start(st, SQL_CLASS);
+    rad_bind_int(&q, run);
+    rad_bind_int(&q, index);
+    rad_bind_text(&q, name);
+    if (job->ordinal && !rule)
+        rad_bind_int(&q, job->first_grade + index);
+    else
+        rad_bind_null(&q);
+    rad_bind_text(&q, rule);
+    rad_status s = rad_query_exec(&q, err);
+    for (int i = 0; i < RAD_MAX_CLASSES && s == RAD_OK; i++) {
+        if (!(of >> i & 1))
+            continue;
+        q = rad_query_start(st, SQL_CLASS_PART);
+        rad_bind_int(&q, run);
+        rad_bind_int(&q, index);
+        rad_bind_int(&q, i);
+        s = rad_query_exec(&q, err);
+    }
+    return s;
+}
+
 static rad_status put_declarations(struct rad_store *st, const rad_run_info *info, int64_t run, rad_error *err) {
     const rad_job *job = info->job;
     rad_status s = RAD_OK;
-    for (int i = 0; i < job->n_class && s == RAD_OK; i++) {
-        rad_query q = rad_query_start(st, SQL_CLASS);
-        rad_bind_int(&q, run);
-        rad_bind_int(&q, i);
-        rad_bind_text(&q, job->class_name[i]);
-        if (job->ordinal)
-            rad_bind_int(&q, job->first_grade + i);
-        else
-            rad_bind_null(&q);
-        s = rad_query_exec(&q, err);
-    }
+    for (int i = 0; i < job->n_class && s == RAD_OK; i++)
+        s = put_class(st, job, run, i, job->class_name[i], NULL, (uint64_t)1 << i, err);
+    for (int i = 0; i < job->n_endpoint && s == RAD_OK; i++)
+        s = put_class(st, job, run, job->n_class + i, job->endpoint[i].name, job->endpoint[i].argmax ? "argmax" : "sum",
+                      job->endpoint[i].of, err);
     for (int i = 0; i < job->n_model && s == RAD_OK; i++)
         s = put_model(st, info, run, i, err);
     for (int i = 0; i < job->n_point && s == RAD_OK; i++) {
         rad_query q = rad_query_start(st, SQL_POINT);
         rad_bind_int(&q, run);
         rad_bind_int(&q, i);
-        rad_bind_text(&q, job->point[i].name);
-        rad_bind_real(&q, job->point[i].threshold);
+        const rad_operating_point *p = &job->point[i];
+        rad_bind_text(&q, p->name);
+        rad_bind_real(&q, p->threshold);
+        rad_bind_text(&q, p->tune ? "tuned" : "fixed");
+        rad_bind_text(&q, rad_tune_name(p->tune));
+        rad_bind_real(&q, p->tune == RAD_TUNE_SENSITIVITY || p->tune == RAD_TUNE_SPECIFICITY ? p->target : (double)NAN);
+        rad_bind_text(&q, !p->tune ? NULL : p->tuned_external ? "external" : "internal");
+        rad_bind_text(&q, p->tuned_model ? job->model[p->tuned_model - 1].name : NULL);
         s = rad_query_exec(&q, err);
     }
     return s;

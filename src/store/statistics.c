@@ -12,38 +12,43 @@
 #include <string.h>
 
 static const char SQL_CLEAR[] = "DELETE FROM statistic WHERE run_id = ?1";
+static const char SQL_CLEAR_TUNED[] = "DELETE FROM tuned_threshold WHERE run_id = ?1";
 static const char SQL_RUN[] =
     "SELECT state, case_unit, coalesce(positive_class, -1), EXISTS (SELECT 1 FROM json_each(strata) WHERE value = 'all'),"
     " EXISTS (SELECT 1 FROM json_each(strata) WHERE value = 'cohort'), EXISTS (SELECT 1 FROM json_each(strata) WHERE value = 'center')"
     " FROM run WHERE run_id = ?1";
-static const char SQL_MODELS[] = "SELECT run_model_id, model, activation FROM run_model WHERE run_id = ?1 ORDER BY position";
+static const char SQL_MODELS[] =
+    "SELECT run_model_id, model, activation, coalesce(folds, 0) FROM run_model WHERE run_id = ?1 ORDER BY position";
 static const char SQL_CLASSES[] = "SELECT class FROM run_class WHERE run_id = ?1 ORDER BY class_index";
 static const char SQL_CENTERS[] =
     "SELECT c.center_id, c.center, rp.cohort FROM run_patient rp JOIN center c ON c.center_id = rp.center_id WHERE rp.run_id = ?1"
     " GROUP BY c.center_id ORDER BY rp.cohort = 'external', c.center";
 /* Units without a score are there, with a NULL: they are counted. */
 static const char SQL_LESIONS[] =
-    "SELECT rp.center_id, rp.cohort = 'external', m.patient_id, m.class_index = ?3, s.score FROM manifest m"
+    "SELECT rp.center_id, rp.cohort = 'external', m.patient_id, m.class_index, s.score, rp.fold, m.case_id FROM manifest m"
     " JOIN run_patient rp ON rp.run_id = m.run_id AND rp.patient_id = m.patient_id JOIN patient p ON p.patient_id = m.patient_id"
     " LEFT JOIN lesion l ON l.lesion_id = m.lesion_id LEFT JOIN case_score s ON s.run_model_id = ?2 AND s.unit = 'lesion'"
     " AND s.patient_id = m.patient_id AND coalesce(s.case_id, 0) = m.case_id AND s.class_index = ?3"
     " WHERE m.run_id = ?1 ORDER BY p.patient, l.lesion, m.study";
 static const char SQL_PATIENTS[] =
-    "SELECT rp.center_id, rp.cohort = 'external', rp.patient_id, rp.class_index = ?3, s.score FROM run_patient rp"
+    "SELECT rp.center_id, rp.cohort = 'external', rp.patient_id, rp.class_index, s.score, rp.fold, rp.patient_id FROM run_patient rp"
     " JOIN patient p ON p.patient_id = rp.patient_id LEFT JOIN case_score s ON s.run_model_id = ?2 AND s.unit = 'patient'"
     " AND s.patient_id = rp.patient_id AND coalesce(s.case_id, 0) = 0 AND s.class_index = ?3 WHERE rp.run_id = ?1 ORDER BY p.patient";
-static const char SQL_SLICES[] =
-    "SELECT rp.center_id, rp.cohort = 'external', m.patient_id, m.class_index = ?3, ss.score FROM manifest m"
-    " JOIN run_patient rp ON rp.run_id = m.run_id AND rp.patient_id = m.patient_id JOIN patient p ON p.patient_id = m.patient_id"
-    " LEFT JOIN lesion l ON l.lesion_id = m.lesion_id JOIN run_result rr ON rr.case_id = m.case_id AND rr.run_model_id = ?2"
-    " JOIN slice_score ss ON ss.result_id = rr.result_id AND ss.class_index = ?3 WHERE m.run_id = ?1"
-    " ORDER BY p.patient, l.lesion, m.study, ss.slice";
+#define SLICES(CLASS, ORDER)                                                                                                               \
+    "SELECT rp.center_id, rp.cohort = 'external', m.patient_id, m.class_index, ss.score, rp.fold, ss.class_index FROM manifest m"          \
+    " JOIN run_patient rp ON rp.run_id = m.run_id AND rp.patient_id = m.patient_id JOIN patient p ON p.patient_id = m.patient_id"          \
+    " LEFT JOIN lesion l ON l.lesion_id = m.lesion_id JOIN run_result rr ON rr.case_id = m.case_id AND rr.run_model_id = ?2"               \
+    " JOIN slice_score ss ON ss.result_id = rr.result_id" CLASS " WHERE m.run_id = ?1"                                                     \
+    " ORDER BY p.patient, l.lesion, m.study, ss.slice" ORDER
+static const char SQL_SLICES[] = SLICES(" AND ss.class_index = ?3", "");
+static const char SQL_ALL_SLICES[] = SLICES(" AND ?3 IS NOT NULL", ", ss.class_index");
 static const char SQL_HAS_STACKS[] =
     "SELECT EXISTS (SELECT 1 FROM run_result rr JOIN manifest m ON m.case_id = rr.case_id JOIN result re ON re.result_id = rr.result_id"
     " WHERE m.run_id = ?1 AND rr.run_model_id = ?2 AND re.n_slice > 1)";
 static const char SQL_POINTS[] =
-    "SELECT o.point, o.threshold FROM operating_point o JOIN run r ON r.run_id = o.run_id AND r.positive_class IS NOT NULL"
-    " WHERE o.run_id = ?1 ORDER BY o.position";
+    "SELECT o.point, o.threshold, o.tune, coalesce(o.target, 0), coalesce(o.tuned_on, '') = 'external', coalesce(rm.position + 1, 0)"
+    " FROM operating_point o LEFT JOIN run_model rm ON rm.run_id = o.run_id AND rm.model = o.tuned_model WHERE o.run_id = ?1"
+    " ORDER BY o.position";
 
 rad_status rad_statistics_no_memory(const rad_computation *c, rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "out of memory for the statistics of run %" PRId64, c->run);
@@ -109,7 +114,8 @@ static rad_status read_models(rad_computation *c, rad_error *err) {
             break;
         }
         c->model = p;
-        c->model[c->n_model++] = (rad_model_row){sqlite3_column_int64(q.stmt, 0), name, strcmp(rad_column_text(&q, 2), "none") != 0};
+        c->model[c->n_model++] = (rad_model_row){sqlite3_column_int64(q.stmt, 0), name, strcmp(rad_column_text(&q, 2), "none") != 0,
+                                                 sqlite3_column_int(q.stmt, 3)};
     }
     rad_query_end(&q);
     return s;
@@ -117,18 +123,26 @@ static rad_status read_models(rad_computation *c, rad_error *err) {
 
 static rad_status read_classes(rad_computation *c, rad_error *err) {
     bool row = false;
-    rad_status s;
+    int n = 0;
+    rad_status s = rad_scheme_read(c->st, c->run, &c->scheme, err);
+    if (s != RAD_OK)
+        return s;
+    c->n_class = c->scheme.n_class;
     rad_query q = rad_query_start(c->st, SQL_CLASSES);
     rad_bind_int(&q, c->run);
-    while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row && c->n_class < RAD_MAX_CLASSES) {
-        c->class_name[c->n_class] = rad_strdup(rad_column_text(&q, 0));
-        if (!c->class_name[c->n_class++]) {
+    while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row && n < rad_scheme_rows(&c->scheme)) {
+        c->class_name[n] = rad_strdup(rad_column_text(&q, 0));
+        if (!c->class_name[n++]) {
             s = rad_statistics_no_memory(c, err);
             break;
         }
     }
     rad_query_end(&q);
     return s;
+}
+
+bool rad_statistics_binary(const rad_computation *c) {
+    return c->positive >= 0 || c->class_index >= c->n_class;
 }
 
 static void free_scratch(rad_computation *c) {
@@ -175,39 +189,77 @@ static rad_status read_points(rad_computation *c, rad_error *err) {
             break;
         }
         c->point = p;
-        c->point[c->n_point++] = (rad_operating_point){.name = name, .threshold = sqlite3_column_double(q.stmt, 1)};
+        static const char *const TUNE[] = {"", "youden", "sensitivity", "specificity"};
+        rad_operating_point o = {.name = name,
+                                 .threshold = rad_column_real(&q, 1),
+                                 .target = sqlite3_column_double(q.stmt, 3),
+                                 .tuned_external = sqlite3_column_int(q.stmt, 4),
+                                 .tuned_model = sqlite3_column_int(q.stmt, 5)};
+        const char *tune = rad_column_text(&q, 2);
+        for (int k = 1; tune && k < 4; k++)
+            o.tune = strcmp(tune, TUNE[k]) == 0 ? (rad_tune)k : o.tune;
+        c->point[c->n_point++] = o;
     }
     rad_query_end(&q);
     return s;
 }
 
+/* 1 when a label counts as positive for the class or endpoint at hand. */
+static int8_t label_of(const rad_computation *c, int64_t label) {
+    if (label < 0)
+        return -1;
+    return c->class_index < c->n_class ? label == c->class_index
+                                       : (int8_t)(c->scheme.endpoint[c->class_index - c->n_class].of >> label & 1);
+}
+
+static rad_observation *add_observation(rad_computation *c) {
+    if (c->n_obs == c->cap_obs) {
+        int64_t cap = c->cap_obs ? 2 * c->cap_obs : 1024;
+        rad_observation *p = rad_realloc(c->obs, (size_t)cap, sizeof *p);
+        if (!p)
+            return NULL;
+        c->obs = p;
+        c->cap_obs = cap;
+    }
+    return &c->obs[c->n_obs++];
+}
+
 rad_status rad_statistics_read(rad_computation *c, rad_error *err) {
     bool row = false;
     rad_status s;
-    const char *sql = c->unit == RAD_UNIT_LESION ? SQL_LESIONS : c->unit == RAD_UNIT_PATIENT ? SQL_PATIENTS : SQL_SLICES;
-    rad_query q = rad_query_start(c->st, sql);
+    /* slices of an endpoint come class after class */
+    const bool collapse = c->unit == RAD_UNIT_SLICE && c->class_index >= c->n_class;
+    double part[RAD_MAX_CLASSES + RAD_MAX_ENDPOINTS];
+    rad_query q = rad_query_start(c->st, c->unit == RAD_UNIT_LESION    ? SQL_LESIONS
+                                         : c->unit == RAD_UNIT_PATIENT ? SQL_PATIENTS
+                                         : collapse                    ? SQL_ALL_SLICES
+                                                                       : SQL_SLICES);
     rad_bind_int(&q, c->run);
     rad_bind_int(&q, c->model[c->at_model].id);
     rad_bind_int(&q, c->class_index);
     c->n_obs = 0;
     while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row) {
-        if (c->n_obs == c->cap_obs) {
-            int64_t cap = c->cap_obs ? 2 * c->cap_obs : 1024;
-            rad_observation *p = rad_realloc(c->obs, (size_t)cap, sizeof *p);
-            if (!p) {
-                s = rad_statistics_no_memory(c, err);
-                break;
-            }
-            c->obs = p;
-            c->cap_obs = cap;
+        double score = rad_column_real(&q, 4);
+        if (collapse) {
+            const int k = sqlite3_column_int(q.stmt, 6);
+            part[k] = score;
+            if (k + 1 < c->n_class)
+                continue;
+            rad_scheme_collapse(&c->scheme, part, 1);
+            score = part[c->class_index];
         }
-        c->obs[c->n_obs++] = (rad_observation){
-            .center = sqlite3_column_int64(q.stmt, 0),
-            .external = sqlite3_column_int(q.stmt, 1),
-            .patient = sqlite3_column_int64(q.stmt, 2),
-            .label = (int8_t)rad_column_index(&q, 3),
-            .score = rad_column_real(&q, 4),
-        };
+        rad_observation *o = add_observation(c);
+        if (!o) {
+            s = rad_statistics_no_memory(c, err);
+            break;
+        }
+        *o = (rad_observation){.center = sqlite3_column_int64(q.stmt, 0),
+                               .external = sqlite3_column_int(q.stmt, 1),
+                               .patient = sqlite3_column_int64(q.stmt, 2),
+                               .label = label_of(c, rad_column_index(&q, 3)),
+                               .score = score,
+                               .fold = rad_column_index(&q, 5),
+                               .unit = c->unit == RAD_UNIT_SLICE ? 0 : sqlite3_column_int64(q.stmt, 6)};
     }
     rad_query_end(&q);
     return s == RAD_OK ? make_scratch(c, err) : s;
@@ -218,14 +270,14 @@ rad_status rad_statistics_read(rad_computation *c, rad_error *err) {
 rad_status rad_statistics_each_stratum(rad_computation *c, rad_stratum_fn *each, void *payload, rad_error *err) {
     rad_status s = RAD_OK;
     if (c->all)
-        s = each(c, &(rad_stratum){"all", "all", NULL, -1, -1}, payload, err);
+        s = each(c, &(rad_stratum){"all", "all", NULL, -1, -1, 0}, payload, err);
     if (c->cohorts && s == RAD_OK)
-        s = each(c, &(rad_stratum){"cohort", "internal", "internal", -1, 0}, payload, err);
+        s = each(c, &(rad_stratum){"cohort", "internal", "internal", -1, 0, 0}, payload, err);
     if (c->cohorts && s == RAD_OK)
-        s = each(c, &(rad_stratum){"cohort", "external", "external", -1, 1}, payload, err);
+        s = each(c, &(rad_stratum){"cohort", "external", "external", -1, 1, 0}, payload, err);
     for (int64_t i = 0; c->centers && i < c->n_center && s == RAD_OK; i++) {
         const rad_center_row *k = &c->center[i];
-        s = each(c, &(rad_stratum){"center", k->name, k->external ? "external" : "internal", k->id, -1}, payload, err);
+        s = each(c, &(rad_stratum){"center", k->name, k->external ? "external" : "internal", k->id, -1, 0}, payload, err);
     }
     return s;
 }
@@ -247,7 +299,7 @@ static rad_status put_stratum(rad_computation *c, const rad_stratum *g, void *pa
             s = rad_measure_auc_clustered(&c->sample, &v.clustered, err);
         if (s == RAD_OK)
             s = rad_statistics_put_pair(c, g, NAME, METHOD, NULL, NULL, &v, err);
-        if (s == RAD_OK)
+        if (s == RAD_OK && rad_statistics_binary(c))
             s = rad_statistics_points(c, g, err);
         if (s == RAD_OK && c->unit != RAD_UNIT_SLICE && c->model[c->at_model].probability)
             s = rad_statistics_calibration(c, g, err);
@@ -283,15 +335,20 @@ static rad_status compute_class(rad_computation *c, bool stacks, rad_error *err)
         if ((c->unit == RAD_UNIT_LESION && !c->lesions) || (c->unit == RAD_UNIT_SLICE && !stacks))
             continue;
         s = rad_statistics_read(c, err);
-        if (s == RAD_OK && c->positive >= 0 && c->unit != RAD_UNIT_SLICE)
+        if (s == RAD_OK && rad_statistics_binary(c) && c->unit != RAD_UNIT_SLICE)
             s = rad_statistics_tune(c, err);
         if (s == RAD_OK)
             s = put_strata(c, err);
-        if (s == RAD_OK && c->positive >= 0 && c->unit != RAD_UNIT_SLICE)
+        if (s == RAD_OK)
+            s = rad_statistics_folds(c, err);
+        if (s == RAD_OK && rad_statistics_binary(c) && c->unit != RAD_UNIT_SLICE)
             s = rad_statistics_readers(c, err);
         if (s == RAD_OK && c->positive >= 0 && c->unit != RAD_UNIT_SLICE)
             s = rad_statistics_readings(c, err);
         c->tuned.name = NULL;
+        for (int i = 0; i < c->n_point; i++)
+            if (c->point[i].tune)
+                c->point[i].threshold = NAN;
     }
     return s;
 }
@@ -302,7 +359,7 @@ static rad_status compute_model(rad_computation *c, rad_error *err) {
     rad_bind_int(&q, c->run);
     rad_bind_int(&q, c->model[c->at_model].id);
     rad_status s = rad_query_int(&q, &stacks, err);
-    for (c->class_index = 0; c->class_index < c->n_class && s == RAD_OK; c->class_index++)
+    for (c->class_index = 0; c->class_index < rad_scheme_rows(&c->scheme) && s == RAD_OK; c->class_index++)
         if (c->positive < 0 || c->positive == c->class_index)
             s = compute_class(c, stacks != 0, err);
     for (int u = c->lesions ? 0 : 1; u < 2 && c->positive < 0 && s == RAD_OK; u++) {
@@ -318,7 +375,7 @@ static rad_status compute_models(rad_computation *c, rad_error *err) {
     rad_status s = RAD_OK;
     for (c->at_model = 0; c->at_model < c->n_model && s == RAD_OK; c->at_model++)
         s = compute_model(c, err);
-    for (c->class_index = 0; c->class_index < c->n_class && s == RAD_OK; c->class_index++)
+    for (c->class_index = 0; c->class_index < rad_scheme_rows(&c->scheme) && s == RAD_OK; c->class_index++)
         for (int u = c->lesions ? 0 : 1; u < 2 && s == RAD_OK; u++) {
             c->unit = u ? RAD_UNIT_PATIENT : RAD_UNIT_LESION;
             if (c->n_model > 1 && (c->positive < 0 || c->positive == c->class_index))
@@ -334,7 +391,7 @@ static void release(rad_computation *c) {
     for (int i = 0; i < c->n_model; i++)
         free(c->model[i].name);
     free(c->model);
-    for (int i = 0; i < c->n_class; i++)
+    for (int i = 0; i < rad_scheme_rows(&c->scheme); i++)
         free(c->class_name[i]);
     for (int i = 0; i < c->n_point; i++)
         free(c->point[i].name);
@@ -360,7 +417,11 @@ static rad_status compute(struct rad_store *store, int64_t run, bool must_be_fin
     rad_query q = rad_query_start(store, SQL_CLEAR);
     rad_bind_int(&q, run);
     RAD_TRY(rad_query_exec(&q, err));
+    q = rad_query_start(store, SQL_CLEAR_TUNED);
+    rad_bind_int(&q, run);
+    RAD_TRY(rad_query_exec(&q, err));
     RAD_TRY(compute_models(&c, err));
+    RAD_TRY(rad_statistics_rules(&c, err));
 out:
     release(&c);
     return st;

@@ -2,11 +2,12 @@
 #ifndef RAD_STORE_STATISTICS_H
 #define RAD_STORE_STATISTICS_H
 
-#include "db.h"
+#include "aggregation.h"
 #include "measure.h"
 
 typedef struct rad_observation {
-    int64_t center, patient;
+    int64_t center, patient, fold; /* fold -1: none */
+    int64_t unit;                  /* id of the case (lesions) or patient; 0 for slices */
     bool external;
     int8_t label; /* 0, 1, or -1 = unknown */
     double score; /* NaN = none */
@@ -22,6 +23,7 @@ typedef struct rad_model_row {
     int64_t id; /* run_model_id */
     char *name;
     bool probability; /* its activation makes probabilities */
+    int folds;        /* number of its files, or 0 */
 } rad_model_row;
 
 typedef struct rad_computation {
@@ -33,8 +35,9 @@ typedef struct rad_computation {
     int64_t n_center, cap_center;
     rad_model_row *model;
     int n_model;
-    char *class_name[RAD_MAX_CLASSES];
+    char *class_name[RAD_MAX_CLASSES + RAD_MAX_ENDPOINTS]; /* those of the classes, then those of the endpoints */
     int n_class;
+    rad_scheme scheme;
     /* at hand; class_index -1: all classes together */
     int at_model, class_index;
     rad_unit unit;
@@ -44,7 +47,7 @@ typedef struct rad_computation {
     int64_t *source;   /* [sample.n]: place in obs */
     double *x, *x_cluster;
     int64_t cap_scratch;
-    rad_operating_point *point; /* of a two-class job */
+    rad_operating_point *point; /* thresholds of tuned ones: of the model, unit and class at hand; NaN when there is none */
     int n_point;
     rad_operating_point tuned; /* name NULL: none for the model and unit at hand */
 } rad_computation;
@@ -53,6 +56,7 @@ typedef struct rad_stratum {
     const char *kind, *name, *cohort; /* cohort NULL: both */
     int64_t center;                   /* -1: any */
     int external;                     /* -1: any */
+    int64_t fold;                     /* 0: any or none; -1: any; else 1 + fold */
 } rad_stratum;
 
 typedef enum rad_row_kind {
@@ -102,8 +106,16 @@ char *rad_statistics_place(const rad_stratum *g, const char *center_column, cons
 
 /* Operating points: the sample of the stratum must be selected. */
 rad_status rad_statistics_points(rad_computation *c, const rad_stratum *g, rad_error *err) RAD_MUST_CHECK;
-/* Youden's point of the internal units into c->tuned, with its row. */
+/* Thresholds of the points that are tuned, and Youden's of the internal units into c->tuned, with their rows. */
 rad_status rad_statistics_tune(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
+/* What to say of a threshold that was tuned, for the units of a stratum; "" for a given one. */
+const char *rad_statistics_origin(const rad_stratum *g, const rad_operating_point *p);
+/* The scores at hand tell two classes apart: operating points and readers apply. */
+bool rad_statistics_binary(const rad_computation *c);
+/* Folds by themselves, and cross-validated numbers, for the model, unit and class at hand. */
+rad_status rad_statistics_folds(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
+/* The headline under every aggregation rule, for all models. */
+rad_status rad_statistics_rules(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_statistics_calibration(rad_computation *c, const rad_stratum *g, rad_error *err) RAD_MUST_CHECK;
 /* Internal against external, and against each external center; by_center [n_center]. */
 rad_status rad_statistics_contrasts(rad_computation *c, const rad_auc_pair *in, const rad_auc_pair *ex, const rad_auc_pair *by_center,

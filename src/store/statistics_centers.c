@@ -22,7 +22,7 @@ rad_status rad_statistics_contrasts(rad_computation *c, const rad_auc_pair *in, 
     static const char *const NAME[2] = {"auc_difference", "auc_difference_clustered"};
     static const char *const METHOD[3] = {"difference of empirical AUCs, no interval", "unpaired DeLong, z test",
                                           "unpaired Obuchowski 1997, patients as clusters, z test"};
-    const rad_stratum cohorts = {"contrast", "internal - external", NULL, -1, -1};
+    const rad_stratum cohorts = {"contrast", "internal - external", NULL, -1, -1, 0};
     rad_auc_pair v, *each = NULL;
     double *p = NULL, *adjusted = NULL;
     rad_status st = RAD_OK;
@@ -58,7 +58,7 @@ rad_status rad_statistics_contrasts(rad_computation *c, const rad_auc_pair *in, 
             st = rad_statistics_no_memory(c, err);
             goto out;
         }
-        const rad_stratum g = {"contrast", name, NULL, -1, -1};
+        const rad_stratum g = {"contrast", name, NULL, -1, -1, 0};
         st =
             rad_statistics_put_pair(c, &g, NAME, METHOD, c->center[i].name, (const double[2]){adjusted[i], adjusted[n + i]}, &each[i], err);
         free(name);
@@ -109,7 +109,7 @@ static double from_doc(const rad_doc *doc, const char *field, bool logit) {
 }
 
 static rad_status put_pooled(rad_computation *c, const pooled *s, const pooled_kind *kind, rad_doc *doc, rad_error *err) {
-    const rad_stratum g = {"contrast", "centers", NULL, -1, -1};
+    const rad_stratum g = {"contrast", "centers", NULL, -1, -1, 0};
     rad_measure v = {.e = {.est = NAN, .se = NAN, .lower = NAN, .upper = NAN, .p = NAN}};
     if (doc) {
         v.e.est = from_doc(doc, kind->est, kind->logit);

@@ -94,7 +94,9 @@ static char *pair_query(const rad_computation *c, const rad_stratum *g, int a, i
     const bool lesion = c->unit == RAD_UNIT_LESION;
     char *place = rad_statistics_place(g, "ce.center", "rp.cohort");
     char *query =
-        place ? sqlite3_mprintf("SELECT rp.cohort, p.patient, l.lesion, %s = %d AS label, s.score, t.score AS score2 FROM case_score s"
+        place ? sqlite3_mprintf("SELECT rp.cohort, p.patient, l.lesion, EXISTS (SELECT 1 FROM run_class_part cp"
+                                " WHERE cp.run_id = rp.run_id AND cp.class_index = s.class_index AND cp.part_index = %s) AS label, "
+                                "s.score, t.score AS score2 FROM case_score s"
                                 " JOIN case_score t ON t.run_model_id = %lld AND t.unit = s.unit AND t.patient_id = s.patient_id"
                                 " AND coalesce(t.case_id, 0) = coalesce(s.case_id, 0) AND t.class_index = s.class_index"
                                 " JOIN run_patient rp ON rp.run_id = %lld AND rp.patient_id = s.patient_id"
@@ -104,7 +106,7 @@ static char *pair_query(const rad_computation *c, const rad_stratum *g, int a, i
                                 " AND (SELECT count(*) FROM run_model q JOIN case_score o ON o.run_model_id = q.run_model_id"
                                 " AND o.unit = s.unit AND o.patient_id = s.patient_id AND coalesce(o.case_id, 0) = coalesce(s.case_id, 0)"
                                 " AND o.class_index = s.class_index WHERE q.run_id = %lld) = %d%s",
-                                lesion ? "m.class_index" : "rp.class_index", c->class_index, (long long)c->model[b].id, (long long)c->run,
+                                lesion ? "m.class_index" : "rp.class_index", (long long)c->model[b].id, (long long)c->run,
                                 (long long)c->model[a].id, rad_unit_name(c->unit), c->class_index,
                                 lesion ? "m.class_index" : "rp.class_index", (long long)c->run, c->n_model, place)
               : NULL;

@@ -5,10 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TUNED_POINT "youden (internal)"
-/* Harrell's correction costs 500 resamples; for so many units it is far below the third digit. */
-#define MAX_CORRECTED 20000
-
 /* Share of correct calls among units of one label (or -1: any) and one call (or -1: any). */
 typedef struct share_kind {
     const char *name[2];
@@ -22,15 +18,6 @@ static const share_kind SHARE[] = {
     {{"npv", "npv_clustered"}, -1, 0},
 };
 enum { N_SHARE = sizeof SHARE / sizeof *SHARE };
-
-/* What to say of a threshold that was tuned: units of the stratum among those it was tuned on make the value optimistic. */
-static const char *origin(const rad_computation *c, const rad_stratum *g, const rad_operating_point *p) {
-    if (p != &c->tuned)
-        return "";
-    bool inside = g->external < 0 && !g->cohort;
-    inside = inside || (g->cohort && strcmp(g->cohort, "internal") == 0);
-    return inside ? "; threshold tuned on internal units that are among these: optimistic" : "; threshold tuned on internal";
-}
 
 static rad_status put_share(rad_computation *c, const rad_stratum *g, const rad_operating_point *p, const share_kind *k, rad_error *err) {
     rad_measure v;
@@ -62,7 +49,7 @@ static rad_status put_share(rad_computation *c, const rad_stratum *g, const rad_
              !shared  ? "Wilson"
              : slices ? "share, no interval"
                       : "Wilson" RAD_STATISTICS_INDEPENDENT,
-             origin(c, g, p));
+             rad_statistics_origin(g, p));
     rad_row_text t = {.name = k->name[0],
                       .point = p->name,
                       .n_cluster = n_cluster,
@@ -76,7 +63,7 @@ static rad_status put_share(rad_computation *c, const rad_stratum *g, const rad_
     if (s == RAD_OK && shared) {
         s = rad_measure_proportion_clustered(c->x, c->x_cluster, n, n_cluster, &v, err);
         v.e.n_missing = missing;
-        snprintf(method, sizeof method, "ratio estimator, patients as clusters, logit limits%s", origin(c, g, p));
+        snprintf(method, sizeof method, "ratio estimator, patients as clusters, logit limits%s", rad_statistics_origin(g, p));
         t.name = k->name[1];
         t.kind = RAD_ROW_INTERVAL;
         if (s == RAD_OK)
@@ -130,7 +117,7 @@ static rad_status put_whole(rad_computation *c, const rad_stratum *g, const rad_
         }
         char method[200];
         snprintf(method, sizeof method, "%s%s%s", WHOLE[i].method, WHOLE[i].lower && n_cluster < n ? RAD_STATISTICS_INDEPENDENT : "",
-                 origin(c, g, p));
+                 rad_statistics_origin(g, p));
         const rad_row_text t = {.name = WHOLE[i].name,
                                 .point = p->name,
                                 .method = method,
@@ -160,88 +147,13 @@ rad_status rad_statistics_points(rad_computation *c, const rad_stratum *g, rad_e
     const int64_t n_cluster = clusters_used(&c->sample);
     for (int i = 0; i < c->n_point + (c->tuned.name != NULL) && s == RAD_OK; i++) {
         const rad_operating_point *p = i < c->n_point ? &c->point[i] : &c->tuned;
+        if (isnan(p->threshold))
+            continue; /* could not be tuned: its row says why */
         for (int k = 0; k < N_SHARE && s == RAD_OK; k++)
             s = put_share(c, g, p, &SHARE[k], err);
         if (s == RAD_OK && !slices)
             s = put_whole(c, g, p, n_cluster, err);
     }
-    return s;
-}
-
-/* ---------------------------------------------------------------- tuning */
-
-static rad_status put_tuned(rad_computation *c, const char *name, const char *method, double est, const char *reason, int64_t n_cluster,
-                            rad_error *err) {
-    static const rad_stratum INTERNAL = {"cohort", "internal", "internal", -1, 0};
-    const rad_sample *m = &c->sample;
-    rad_measure v = {.e = {.est = est, .se = NAN, .lower = NAN, .upper = NAN, .p = NAN}};
-    for (int64_t i = 0; i < m->n; i++)
-        if (m->label[i] >= 0 && !isnan(m->score[i])) {
-            v.e.n++;
-            v.e.n_pos += m->label[i];
-        }
-    v.e.n_missing = m->n - v.e.n;
-    if (isnan(est))
-        snprintf(v.reason, sizeof v.reason, "%s", reason ? reason : "no threshold");
-    const rad_row_text t = {.name = name,
-                            .point = TUNED_POINT,
-                            .method = method,
-                            .where = " AND label IS NOT NULL",
-                            .n_cluster = n_cluster,
-                            .kind = RAD_ROW_BARE};
-    return rad_statistics_put(c, &INTERNAL, &t, &v, err);
-}
-
-rad_status rad_statistics_tune(rad_computation *c, rad_error *err) {
-    static char name[] = TUNED_POINT;
-    static const char *const LEVEL[] = {"internal"};
-    const rad_stratum internal = {"cohort", "internal", "internal", -1, 0};
-    const rad_arg arg[] = {{NAN, "internal"}, {NAN, "youden"}};
-    rad_doc *doc = NULL;
-    rad_doc_row row;
-    c->tuned = (rad_operating_point){0};
-    for (int i = 0; i < c->n_point; i++)
-        if (strcmp(c->point[i].name, TUNED_POINT) == 0)
-            return RAD_OK; /* the job has given the name away */
-    const int64_t n_cluster = rad_statistics_select(c, &internal);
-    rad_sample *m = &c->sample;
-    if (m->n == 0)
-        return RAD_OK;
-    for (int64_t i = 0; i < m->n; i++) {
-        c->x[i] = m->label[i] < 0 ? (double)NAN : m->label[i];
-        c->x_cluster[i] = 0; /* all of the one cohort */
-    }
-    const bool correct = m->n <= MAX_CORRECTED;
-    const rad_column column[] = {{"label", c->x, NULL, 0}, {"score", m->score, NULL, 0}, {"cohort", c->x_cluster, LEVEL, 1}};
-    const rad_frame f = {m->n, correct ? 3 : 2, column};
-    rad_status s = correct ? rad_measure_call("operating_points_json", &f, arg, 2, &doc, err)
-                           : rad_measure_call("cutoff_json", &f, &arg[1], 1, &doc, err);
-    double threshold = NAN, sens = NAN, spec = NAN;
-    const char *reason = NULL;
-    if (s == RAD_OK) {
-        threshold = rad_doc_get(doc, "threshold");
-        reason = rad_doc_get_reason(doc);
-        if (isinf(threshold)) {
-            threshold = NAN;
-            reason = "no threshold is better than calling nothing positive";
-        }
-        if (correct && rad_doc_row_first(doc, "rows", &row)) {
-            sens = rad_doc_row_get(doc, &row, "sens_corrected");
-            spec = rad_doc_row_get(doc, &row, "spec_corrected");
-        }
-        s = put_tuned(c, "threshold", "largest sensitivity + specificity of internal units (Youden 1950); ties: the highest", threshold,
-                      reason, n_cluster, err);
-    }
-    static const char METHOD[] = "corrected for optimism (Harrell's bootstrap, 500 replicates, units treated as independent)";
-    if (!correct)
-        reason = "more than 20000 units: the optimism is negligible and was not estimated";
-    if (s == RAD_OK && !isnan(threshold))
-        s = put_tuned(c, "sensitivity_corrected", METHOD, sens, reason, n_cluster, err);
-    if (s == RAD_OK && !isnan(threshold))
-        s = put_tuned(c, "specificity_corrected", METHOD, spec, reason, n_cluster, err);
-    if (s == RAD_OK && !isnan(threshold))
-        c->tuned = (rad_operating_point){.name = name, .threshold = threshold};
-    rad_doc_destroy(&doc);
     return s;
 }
 

@@ -11,13 +11,17 @@ static const char SQL_READERS[] =
     " JOIN run_class k ON k.run_id = ?1 AND k.class = rd.call WHERE rd.repeat = 0 AND (rd.lesion_id IS NOT NULL) = ?2 ORDER BY rd.reader";
 /* One row per unit, in the order of the observations; NULL: not read, or a call that is no class. */
 static const char SQL_LESION_CALLS[] =
-    "SELECT (SELECT k.class_index = ?3 FROM reading rd JOIN run_class k ON k.run_id = ?1 AND k.class = rd.call"
-    " WHERE rd.patient_id = m.patient_id AND rd.lesion_id = m.lesion_id AND rd.reader = ?2 AND rd.repeat = 0)"
+    "SELECT (SELECT max(cp.class_index = ?3) FROM reading rd JOIN run_class k ON k.run_id = ?1 AND k.class = rd.call"
+    " JOIN run_class_part cp ON cp.run_id = ?1 AND (cp.part_index = k.class_index OR cp.class_index = k.class_index)"
+    " WHERE (k.rule IS NULL OR k.class_index = ?3) AND rd.patient_id = m.patient_id AND rd.lesion_id = m.lesion_id AND rd.reader = ?2 AND "
+    "rd.repeat = 0)"
     " FROM manifest m JOIN patient p ON p.patient_id = m.patient_id LEFT JOIN lesion l ON l.lesion_id = m.lesion_id"
     " WHERE m.run_id = ?1 ORDER BY p.patient, l.lesion, m.study";
 static const char SQL_PATIENT_CALLS[] =
-    "SELECT (SELECT k.class_index = ?3 FROM reading rd JOIN run_class k ON k.run_id = ?1 AND k.class = rd.call"
-    " WHERE rd.patient_id = rp.patient_id AND rd.lesion_id IS NULL AND rd.reader = ?2 AND rd.repeat = 0)"
+    "SELECT (SELECT max(cp.class_index = ?3) FROM reading rd JOIN run_class k ON k.run_id = ?1 AND k.class = rd.call"
+    " JOIN run_class_part cp ON cp.run_id = ?1 AND (cp.part_index = k.class_index OR cp.class_index = k.class_index)"
+    " WHERE (k.rule IS NULL OR k.class_index = ?3) AND rd.patient_id = rp.patient_id AND rd.lesion_id IS NULL AND rd.reader = ?2 AND "
+    "rd.repeat = 0)"
     " FROM run_patient rp JOIN patient p ON p.patient_id = rp.patient_id WHERE rp.run_id = ?1 ORDER BY p.patient";
 
 typedef struct reading {
@@ -128,7 +132,7 @@ static rad_status put_against(rad_computation *c, const rad_stratum *g, const ra
                            .n_missing = missing}};
     snprintf(v.reason, sizeof v.reason, "%s", n == 0 ? "no unit that model and reader have both judged" : why ? why : "");
     char method[200];
-    const char *dependent = n_cluster < n ? RAD_STATISTICS_INDEPENDENT : "", *tuned = p == &c->tuned ? "; threshold tuned on internal" : "";
+    const char *dependent = n_cluster < n ? RAD_STATISTICS_INDEPENDENT : "", *tuned = rad_statistics_origin(g, p);
     snprintf(method, sizeof method, "model minus reader, Newcombe 1998 method 10; exact McNemar test%s%s", dependent, tuned);
     rad_row_text t = {.name = SHARE[k].against, .point = p->name, .method = method, .n_cluster = n_cluster};
     RAD_TRY(put(c, g, r, t, label, &v, err));
@@ -171,7 +175,8 @@ static rad_status put_reader(rad_computation *c, const rad_stratum *g, void *pay
     for (size_t k = 0; any && k < sizeof SHARE / sizeof *SHARE && s == RAD_OK; k++) {
         s = put_alone(c, g, k, r, err);
         for (int i = 0; i < c->n_point + (c->tuned.name != NULL) && s == RAD_OK; i++)
-            s = put_against(c, g, i < c->n_point ? &c->point[i] : &c->tuned, k, r, err);
+            if (i == c->n_point || !isnan(c->point[i].threshold))
+                s = put_against(c, g, i < c->n_point ? &c->point[i] : &c->tuned, k, r, err);
     }
     return s;
 }

@@ -12,7 +12,8 @@ static const char SQL_INSERT[] =
 #define NO_SLICE_INTERVAL "slices of one patient are not independent: see the clustered row for an interval"
 
 bool rad_statistics_holds(const rad_stratum *g, const rad_observation *o) {
-    return (g->center < 0 || o->center == g->center) && (g->external < 0 || o->external == (g->external > 0));
+    return (g->center < 0 || o->center == g->center) && (g->external < 0 || o->external == (g->external > 0)) &&
+           (g->fold == 0 || (g->fold < 0 ? o->fold >= 0 : o->fold == g->fold - 1));
 }
 
 int64_t rad_statistics_select(rad_computation *c, const rad_stratum *g) {
@@ -41,6 +42,8 @@ int64_t rad_statistics_select(rad_computation *c, const rad_stratum *g) {
 
 char *rad_statistics_place(const rad_stratum *g, const char *center_column, const char *cohort_column) {
     return g->center >= 0 ? sqlite3_mprintf(" AND %s = %Q", center_column, g->name)
+           : g->fold > 0  ? sqlite3_mprintf(" AND fold = %lld", (long long)g->fold - 1)
+           : g->fold < 0  ? sqlite3_mprintf(" AND fold IS NOT NULL")
            : g->cohort    ? sqlite3_mprintf(" AND %s = %Q", cohort_column, g->cohort)
                           : sqlite3_mprintf("");
 }

@@ -21,7 +21,7 @@ assert not missing, f'not described: {missing}'
 assert not surplus, f'described, but not there: {surplus}'
 assert db.execute('PRAGMA application_id').fetchone()[0] == int.from_bytes(b'RADC', 'big')
 columns = [r[1] for r in db.execute('PRAGMA table_info(v_case_score)')]
-assert columns == ['run_id', 'model', 'unit', 'center', 'cohort', 'patient', 'lesion', 'class', 'score', 'label'], columns
+assert columns == ['run_id', 'model', 'unit', 'center', 'cohort', 'patient', 'lesion', 'class', 'score', 'label', 'fold'], columns
 
 
 def refused(sql, why):
