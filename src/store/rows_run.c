@@ -359,6 +359,15 @@ rad_status rad_rows_insert_run(struct rad_store *st, const rad_run_info *info, c
         s = put_declarations(st, info, run, err);
     if (s == RAD_OK)
         s = put_patients(st, info, run, ids, err);
+    if (s == RAD_OK && info->job->split != RAD_SPLIT_PATIENT) {
+        char text[400];
+        rad_split_warning(info->job, info->cohort, text, sizeof text);
+        rad_query q = rad_query_start(st, SQL_WARNING);
+        rad_bind_int(&q, run);
+        rad_bind_null(&q);
+        rad_bind_text(&q, text);
+        s = rad_query_exec(&q, err);
+    }
     for (int64_t i = 0; i < info->manifest->n_case && s == RAD_OK; i++)
         s = put_case(st, info, run, i, ids, err);
     for (int64_t i = 0; i < info->manifest->n_unused && s == RAD_OK; i++) {
