@@ -278,6 +278,13 @@ static void read_root(yaml_reader *r, const yaml_node_t *node, const char *dir, 
     job_read_ordinal(r, v[JOB_ORDINAL], &k[JOB_ORDINAL], &root, job);
     read_strata(r, v[JOB_STRATA], &root, job);
     job_read_cam(r, v[JOB_CAM], &root, job);
+    for (int i = 0; i < job->n_model; i++)
+        if (job->model[i].cam && job->model[i].mean_without_fold)
+            yaml_mistake(
+                r, RAD_SEVERITY_ERROR, v[JOB_CAM],
+                "'cam' is wanted of model '%s', whose patients without a fold get the mean of several networks: there is no map of "
+                "that; name other models in 'cam.models', or leave 'without_fold' out",
+                job->model[i].name ? job->model[i].name : "?");
     job_read_bids(r, v[JOB_BIDS], &root, &job->bids);
     yaml_get_bool(r, v[JOB_VERIFY], &k[JOB_VERIFY], &wv, &job->verify_files);
     yaml_get_bool(r, v[JOB_REMEMBER], &k[JOB_REMEMBER], &wr, &job->remember_files);

@@ -217,7 +217,7 @@ static rad_status adjust(const char *method, const feature *f, int64_t n, double
 }
 
 rad_status rad_statistics_features(rad_computation *c, const rad_reading_set *s, rad_error *err) {
-    const rad_stratum all = {"all", "all", NULL, -1, -1};
+    const rad_stratum all = {"all", "all", NULL, -1, -1, 0};
     feature *f = NULL;
     int64_t n = 0;
     double *p = NULL, *holm = NULL, *bh = NULL;
