@@ -31,6 +31,7 @@ typedef struct rad_farm_opts {
 } rad_farm_opts;
 
 #define RAD_SILENCE_SECONDS 60.0
+#define RAD_MIN_SILENCE 6.0 /* a rank that has nothing to say gives a sign of life every five seconds */
 #define RAD_MAX_SHARDS 100000
 
 typedef struct rad_farm_merge { /* what rad_farm_opts.merge_dir held */

@@ -177,6 +177,9 @@ static int run(int argc, char **argv) {
     RAD_TRY(parse_count("--threads", threads, MAX_THREADS, &opts.threads, &err));
     RAD_TRY(parse_seconds("--case-deadline", deadline, &opts.case_deadline, &err));
     RAD_TRY(parse_seconds("--silence", silence, &opts.silence, &err));
+    if (silence && opts.silence < RAD_MIN_SILENCE)
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--silence %s: at least %.0f seconds: ranks give a sign of life every five", silence,
+                              RAD_MIN_SILENCE));
     RAD_TRY(parse_mode(mode, &opts.file_mode, &err));
     opts.status = status;
     opts.scratch = scratch;

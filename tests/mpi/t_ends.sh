@@ -44,7 +44,8 @@ grep -q '"recovered": [1-9]' "$tmp/log" || echo "note: nothing was left in the j
 finished=$(stat -c %s "$tmp/records")
 cases=$("$rad" status "$db" --json | sed -n 's/^ *"n_case": \([0-9]*\),/\1/p')
 echo "3 kills of 3 ranks: $finished cases computed for $cases"
-[ "$finished" -le "$cases" ] || fail "$finished cases were computed where there are $cases"
+[ "$finished" -ge $((cases - 6)) ] || fail "only $finished finished cases were written down for $cases" # one less where a kill fell between
+[ "$finished" -le $((cases + 1)) ] || fail "$finished cases were computed where there are $cases"
 [ ! -e "$db.spool" ] || fail "the journals are still there after the run"
 unset TROUBLE_RECORDS
 

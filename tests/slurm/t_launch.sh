@@ -3,7 +3,11 @@
 . "$(dirname "$0")/lib.sh"
 make_job 16 24 8
 site RAD_LAUNCHER=mpirun RAD_RANKS_PER_NODE=2
-one=$(submit -N 2 -n 2 slurm/run.sbatch job/job.yaml --db results/mpirun.sqlite)
+out=$(slurm/submit.sh --nodes 2 job/job.yaml -- --db results/mpirun.sqlite 2>&1) || fail "submit.sh: $out"
+grep -q '^job tiny: 24 cases' <<<"$out" || fail "submit.sh does not say what the job needs: $out"
+one=$(sed -n 's/^run job \([0-9]*\)$/\1/p' <<<"$out")
+for _ in $(seq 50); do [ -e "results/$one.out" ] && break; sleep 0.1; done
+ln -s "results/$one.out" "$one.out"
 expect 3 "$one" 60
 same results/mpirun.sqlite "mpirun on two nodes"
 grep -q '5 ranks on 2 nodes' "$one.out" || fail "mpirun: not 2 ranks a node and the coordinator"
@@ -19,6 +23,9 @@ import sqlite3, sys
 hosts = {h for (h,) in sqlite3.connect(sys.argv[1]).execute("SELECT DISTINCT host FROM time_ledger")}
 sys.exit(len(hosts) != 2)
 P
+dry=$(slurm/submit.sh --dry-run --hours 2 --no-probe --nodes 3 job/job.yaml 2>&1) || fail "submit.sh --dry-run: $dry"
+grep -q 'sbatch .*--gpus-per-node=2 .*-N 3 ' <<<"$dry" || fail "the command of --dry-run is not what was asked for: $dry"
+[ -z "$(squeue -h)" ] || fail "--dry-run submitted something"
 # what cannot work is told at once, and not tried again
 site RAD_LAUNCHER=mpirun
 three=$(submit -N 1 slurm/run.sbatch job/no-such.yaml)
