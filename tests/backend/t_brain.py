@@ -105,7 +105,7 @@ with tempfile.TemporaryDirectory() as tmp:
     got = {}
     for r in scores:
         got.setdefault(r[:2], []).append(r)
-    worst, missing, expected = 0.0, 0, {}
+    worst, missing, expected, highest = 0.0, 0, {}, {}
     lesions = rows(f"{tmp}/cohort", "lesions.tsv")
     for r in lesions:
         lesion = {"mask": r["mask"]} if r["mask"] else {"box": [int(v) for v in r["box"].split()]}
@@ -117,6 +117,7 @@ with tempfile.TemporaryDirectory() as tmp:
         score = {m[9]: m[10] for m in mine}
         worst = max(worst, *(abs(score[c] - v) for c, v in zip(classes, p)))
         missing += "T1" not in images[r["patient"]]
+        highest[r["patient"], r["lesion"]] = 1 + max(range(4), key=lambda k: score[classes[k]])
         expected[r["patient"], r["lesion"]] = sum((k + 1) * score[c] for k, c in enumerate(classes))
     check(worst < 1e-4, f"scores differ by {worst}")
     check(len(lesions) == len(got) >= 36 and missing >= 1, f"{len(lesions)} lesions, {len(got)} scored, {missing} without T1")
@@ -124,6 +125,7 @@ with tempfile.TemporaryDirectory() as tmp:
     # grades and their statistics
     grades = db.execute("SELECT patient, lesion, label_grade, grade, call_grade, center, cohort FROM v_case_grade WHERE unit = 'lesion'").fetchall()
     check(len(grades) == len(lesions) and all(abs(expected[g[:2]] - g[3]) < 1e-12 for g in grades), "expected grades")
+    check(all(highest[g[:2]] == g[4] for g in grades), "grades of the highest scores")
     check(db.execute("SELECT group_concat(grade) FROM (SELECT grade FROM run_class ORDER BY class_index)").fetchone()[0] == "1,2,3,4", "grades of classes")
     table = subprocess.run([program, "stats", path], capture_output=True, text=True).stdout
     centers = {g[5] for g in grades}
@@ -142,6 +144,31 @@ with tempfile.TemporaryDirectory() as tmp:
             r = have[name]
             check(value is None or (abs(r[1] - value) < 1e-9 and r[2] <= r[1] <= r[3] and r[4] == len(part)), f"{name} of {stratum}: {r}, expected {value}")
             check(len(db.execute(r[5]).fetchall()) == len(part), f"{name} of {stratum}: its query")
+
+    # the same grades from slices: a network for slices, several per lesion, other rules
+    w = np.random.default_rng(1).normal(size=(1, 4)).astype(np.float32) * 3
+    nodes = [onnx.helper.make_node("GlobalAveragePool", ["x"], ["p"]), onnx.helper.make_node("Flatten", ["p"], ["f"]),
+             onnx.helper.make_node("MatMul", ["f", "w"], ["y"])]
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(nodes, "g", [value("x", onnx.TensorProto.FLOAT, ["n", 1, 12, 12])], [value("y", onnx.TensorProto.FLOAT, ["n", 4])],
+                                   [numpy_helper.from_array(w, "w")])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)]), f"{tmp}/flat.onnx")
+    flat = {**job, "cohort": "cohort", "aggregate": {"lesion": "mean", "patient": "top-2"},
+            "inputs": {"slices": {"channels": [{"sequence": "FLAIR", "window": {"percentile": [5, 95], "over": "region"}}], "slices": "lesion-all",
+                                  "resize": {"size": 12}}},
+            "models": [{"name": "flat", "file": "flat.onnx", "activation": "softmax"}]}
+    flat.pop("collapse", None)
+    flat.pop("operating_points", None)
+    yaml.safe_dump(flat, open(f"{tmp}/job.yaml", "w"))
+    db, path = run(tmp, 2, 8, 1, "onednn")
+    slices = {}
+    for patient, z, name, score in db.execute("SELECT patient, slice, class, score FROM v_slice_score"):
+        slices.setdefault(patient, {}).setdefault(z, {})[name] = score
+    for patient, unit, grade, call in db.execute("SELECT patient, unit, grade, call_grade FROM v_case_grade"):
+        each = [sum((k + 1) * s[c] for k, c in enumerate(classes)) for s in slices[patient].values()]
+        mean = {c: np.mean([s[c] for s in slices[patient].values()]) for c in classes}
+        check(len(each) > 1 and abs(grade - np.mean(each)) < 1e-12 and call == 1 + max(range(4), key=lambda k: mean[classes[k]]),
+              f"{patient}: {unit} of {len(each)} slices: {grade}, expected {np.mean(each)}")
 
 print(f"{len(lesions)} cases, {missing} without T1; scores within {worst:.2g}")
 for f in failures:

@@ -20,7 +20,7 @@ c = engines.C(os.environ["RAD_BUILD"])
 
 
 def check(what, got, want, tolerance=1e-12):
-    if got is None or not math.isclose(got, want, rel_tol=tolerance, abs_tol=tolerance):
+    if got is None or not math.isclose(got, want, rel_tol=tolerance, abs_tol=1e-12):
         failures.append(f"{what}: {got}, expected {want}")
 
 
