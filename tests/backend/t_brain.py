@@ -145,6 +145,17 @@ with tempfile.TemporaryDirectory() as tmp:
             check(value is None or (abs(r[1] - value) < 1e-9 and r[2] <= r[1] <= r[3] and r[4] == len(part)), f"{name} of {stratum}: {r}, expected {value}")
             check(len(db.execute(r[5]).fetchall()) == len(part), f"{name} of {stratum}: its query")
 
+    # the cut at grade III
+    high = {r["patient"]: r["label"] in ("III", "IV") for r in lesions}
+    at = {}
+    for r in scores:
+        at.setdefault(r[0], {})[r[9]] = r[10]
+    p = {k: v["III"] + v["IV"] for k, v in at.items()}
+    u = stats.mannwhitneyu([p[k] for k in p if high[k]], [p[k] for k in p if not high[k]]).statistic
+    auc = db.execute("SELECT est, n, n_pos FROM v_statistic WHERE unit = 'lesion' AND stratum = 'all' AND name = 'auc' AND class = 'high-grade'").fetchone()
+    n_high = sum(high.values())
+    check(auc and abs(auc[0] - u / n_high / (len(high) - n_high)) < 1e-12 and auc[1:] == (len(high), n_high), f"cut at III: {auc}")
+
     # the same grades from slices: a network for slices, several per lesion, other rules
     w = np.random.default_rng(1).normal(size=(1, 4)).astype(np.float32) * 3
     nodes = [onnx.helper.make_node("GlobalAveragePool", ["x"], ["p"]), onnx.helper.make_node("Flatten", ["p"], ["f"]),
