@@ -113,7 +113,7 @@ with tempfile.TemporaryDirectory() as tmp:
         with torch.no_grad():
             p = torch.softmax(execute(model, torch.from_numpy(x)[None]).double(), 1)[0].numpy()
         mine = got.get((r["patient"], r["lesion"]), [])
-        check(len(mine) == len(classes) and list(mine[0][2:8]) == record and abs(mine[0][8] - mm) < 1e-6, f"{r['patient']}: {mine[:1]}, {record} {mm}")
+        check(len(mine) == len(classes) + 1 and list(mine[0][2:8]) == record and abs(mine[0][8] - mm) < 1e-6, f"{r['patient']}: {mine[:1]}, {record} {mm}")
         score = {m[9]: m[10] for m in mine}
         worst = max(worst, *(abs(score[c] - v) for c, v in zip(classes, p)))
         missing += "T1" not in images[r["patient"]]
