@@ -181,6 +181,36 @@ with tempfile.TemporaryDirectory() as tmp:
         check(len(each) > 1 and abs(grade - np.mean(each)) < 1e-12 and call == 1 + max(range(4), key=lambda k: mean[classes[k]]),
               f"{patient}: {unit} of {len(each)} slices: {grade}, expected {np.mean(each)}")
 
+    # a 3-D network of another make, where there is one: r3d_18
+    r3d = os.path.join(os.environ.get("RADCOHORT_SHARED", os.path.join(source, "../shared")), "models/r3d_18/model_bn.onnx")
+    if os.path.exists(r3d):
+        net = onnx.load(r3d)
+        spec = {"channels": [{"sequence": "FLAIR"}, {"sequence": "T1", "missing": "zero"}, {"sequence": "FLAIR", "interpolation": "nearest"}],
+                "orientation": "PIL", "edge": "zero", "region": {"from": "whole"}, "volume": {"size": [8, 64, 64], "spacing_mm": [1.2, 1.2, 4]},
+                "zscore": "volume"}
+        other = {"job": "r3d", "cohort": "cohort", "unit": "lesion", "classes": ["I", "II", "III", "IV", "V"], "inputs": {"in": spec},
+                 "models": [{"name": "r3d", "file": r3d, "activation": "softmax"}]}
+        yaml.safe_dump(other, open(f"{tmp}/job.yaml", "w"), sort_keys=False)
+        for line in open(f"{tmp}/cohort/patients.tsv").readlines()[9:]:
+            shutil.rmtree(f"{tmp}/cohort/images/{line.split()[0]}")
+        for name in ("patients", "images", "lesions", "readings"):
+            path = f"{tmp}/cohort/{name}.tsv"
+            lines = open(path).readlines()
+            at = lines[0].split("\t").index("patient")
+            open(path, "w").writelines(lines[:1] + [s for s in lines[1:] if os.path.exists(f"{tmp}/cohort/images/{s.split(chr(9))[at]}")])
+        for backend, ranks in (("onednn", 2), ("ref", 3)):
+            db, path = run(tmp, ranks, 3, 2, backend)
+            have = {}
+            for patient, name, score in db.execute("SELECT patient, class, score FROM v_slice_score"):
+                have.setdefault(patient, {})[name] = score
+            check(len(have) == 8, f"r3d_18 on {backend}: {len(have)} patients")
+            for patient, score in have.items():
+                x = sample(spec, f"{tmp}/cohort", images[patient], {})[0]
+                with torch.no_grad():
+                    p = torch.softmax(execute(net, torch.from_numpy(x)[None]).double(), 1)[0].numpy()
+                d = max(abs(score[c] - v) for c, v in zip(other["classes"], p))
+                check(d < 1e-4, f"r3d_18 on {backend}: {patient} differs by {d}")
+
 print(f"{len(lesions)} cases, {missing} without T1; scores within {worst:.2g}")
 for f in failures:
     print("FAIL:", f)
