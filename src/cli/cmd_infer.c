@@ -281,7 +281,7 @@ const rad_command rad_command_infer = {
             "  --shape N,C,H,W     dims, needed when the file leaves them open; N is checked against the input\n"
             "  --backend NAME      cudnn, onednn (default), ref, checked\n"
             "  --precision P       fp32 (default), tf32, fp16, bf16\n"
-            "  --threads N         samples computed at the same time, one thread each (default 1); never changes a bit\n"
+            "  --threads N         threads that compute (default 1); never changes a bit\n"
             "  --result NAME       the output to take when the network has several (default: its first)\n"
             "  --tap NAME          also take this inner tensor; written to --tap-output FILE\n"
             "  --cam CLASS         also the class activation map of this class (from 0), what each position adds to its logit; written to\n"
