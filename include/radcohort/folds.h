@@ -43,6 +43,11 @@ rad_status rad_folds_check(const rad_cohort *c, const rad_job *job, rad_manifest
 /* A column `fold` of lesions or images that does not agree with the patient's is an issue. */
 void rad_folds_check_straddling(const rad_cohort *c, rad_issues *issues);
 
+#define RAD_FOLD_SEED_COLUMN "fold_seed"
+/* The patients table as TSV with the column `fold` in place of the one it may have (-1: n/a), and the covariate RAD_FOLD_SEED_COLUMN. Other
+ * fields stay as they are written; what is not known becomes n/a. fold [c->n_patient] in table order. Appended to `out`. */
+rad_status rad_folds_write(const rad_cohort *c, const int64_t *fold, const char *seed, rad_buf *out, rad_error *err) RAD_MUST_CHECK;
+
 #ifdef __cplusplus
 }
 #endif

@@ -148,6 +148,13 @@ bool rad_aggregate_is_rule(const char *rule);
  * 0 or the rule is unknown. Thread-safe for distinct `score`. */
 double rad_aggregate_scores(const char *rule, double *score, int64_t n);
 
+/* ---------------------------------------------------------------- folds */
+
+/* Random folds 0 .. n_fold - 1 of n units into ret [n]: within each stratum (any numbers) the units, in the order they come in, are
+ * shuffled (MT19937 of the GSL, its own bits on every machine), and dealt out, from stratum to stratum without a break: sizes differ by one
+ * at most, in all and within each stratum. Errors: USAGE (more folds than units, a seed of 2^32 or more), NOMEM. */
+rad_status rad_assign_folds(const int64_t *stratum, int64_t n, int64_t n_fold, uint64_t seed, int64_t *ret, rad_error *err) RAD_MUST_CHECK;
+
 /* ---------------------------------------------------------------- claim audit */
 
 /* Numbers as a paper prints them; the digits count, so they stay text ("0.95", "74.8 %", "<0.001"). NULL or NaN = not reported. */
