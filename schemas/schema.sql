@@ -249,6 +249,15 @@ CREATE TABLE tuned_threshold (
     FOREIGN KEY (run_id, point) REFERENCES operating_point
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE regression (
+    run_id     INTEGER NOT NULL REFERENCES run,
+    position   INTEGER NOT NULL,
+    regression TEXT NOT NULL,
+    place      INTEGER NOT NULL,
+    predictor  TEXT NOT NULL,
+    PRIMARY KEY (run_id, position, place)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE run_patient (
     run_id      INTEGER NOT NULL REFERENCES run,
     patient_id  INTEGER NOT NULL REFERENCES patient,

@@ -23,6 +23,9 @@ extern "C" {
 #define RAD_MAX_INPUTS 32
 #define RAD_MAX_MODELS 64
 #define RAD_MAX_CLASSES 64
+#define RAD_MAX_REGRESSIONS 16
+#define RAD_MAX_PREDICTORS 24 /* of one regression */
+#define RAD_SCORE_OF "score:" /* a predictor: the score of another model */
 #define RAD_MAX_SELECTS 8
 #define RAD_MAX_SELECT_VALUES 64
 #define RAD_MAX_GRADE 1000
@@ -221,6 +224,14 @@ typedef struct rad_endpoint {
 /* What was divided at random when the data were split into training and test. */
 typedef enum rad_split { RAD_SPLIT_PATIENT, RAD_SPLIT_LESION, RAD_SPLIT_IMAGE } rad_split;
 
+/* A logistic regression of the label on what is known of a case. */
+typedef struct rad_regression {
+    char *name;
+    int n_predictor;
+    char *predictor[RAD_MAX_PREDICTORS]; /* "score", "score:MODEL", "age", "sex", "size_mm", or a further column of lesions.tsv or
+                                            patients.tsv */
+} rad_regression;
+
 /* Which patients a job is about: those whose `column` of patients.tsv is one of the values. */
 typedef struct rad_select {
     char *column;
@@ -248,6 +259,8 @@ typedef struct rad_job {
     char *cohort_dir;            /* resolved */
     rad_bids_spec bids;          /* used when the cohort folder is a BIDS folder */
     char *database;              /* resolved, or NULL: results/NAME.sqlite in the working directory */
+    int n_regression;
+    rad_regression regression[RAD_MAX_REGRESSIONS];
     int n_select;
     rad_select select[RAD_MAX_SELECTS]; /* all must hold; none: every patient */
     rad_unit case_unit;                 /* `unit`: what is scored as one case, lesion or patient */

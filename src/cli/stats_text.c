@@ -159,6 +159,8 @@ rad_status rad_stats_print_headline(rad_store *db, const rad_run_status *run, ra
         st = rad_stats_print_folds(db, run, err);
     if (st == RAD_OK)
         st = rad_stats_print_rules(db, run, err);
+    if (st == RAD_OK)
+        st = rad_stats_print_regressions(db, run, err);
     if (st != RAD_OK)
         return st;
     printf("\n--details: slices, naive beside clustered intervals, operating points, calibration, centers; --csv, --json: every row\n");

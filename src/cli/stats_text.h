@@ -12,6 +12,8 @@ rad_status rad_stats_print_details(rad_store *db, const rad_run_status *run, rad
 
 /* Below the headline, where there are some: models compared, readers. At most a screen: the rest is counted. */
 rad_status rad_stats_print_compared(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
+/* Below these: the job's logistic regressions; nothing without. */
+rad_status rad_stats_print_regressions(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
 /* Below the headline of a job whose classes are grades; nothing for others. */
 rad_status rad_stats_print_grades(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
 /* Below them: pooled and fold-averaged numbers of cross-validated models, and the headline under every aggregation rule. */

@@ -14,6 +14,8 @@ void job_read_folds(yaml_reader *r, const yaml_node_t *const *v, const key_def *
 void job_read_measures(yaml_reader *r, const yaml_node_t *const *v, const yaml_where *root, rad_job *job);
 /* The mapping under `cam`, or NULL; after classes and models. */
 void job_read_cam(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_job *job);
+/* The list under `regressions`, or NULL; after models. */
+void job_read_regressions(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_job *job);
 /* The list under `select`, or NULL: which patients the job is about. */
 void job_read_select(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_job *job);
 /* The key `ordinal`, after classes and models. */

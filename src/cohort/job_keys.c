@@ -183,6 +183,13 @@ static const key_def cam_keys[] = {
     {.name = NULL}};
 static const key_group cam_group = {"cam", cam_keys};
 
+static const key_def regression_keys[] = {
+    [REGRESSION_NAME] = {.name = "name", .kind = KEY_NAME, .required = true, .example = "clinical"},
+    [REGRESSION_PREDICTORS] = {.name = "predictors", .kind = KEY_TEXTS, .required = true, .min_items = 1, .max_items = RAD_MAX_PREDICTORS,
+                               .example = "[score, age, sex, size_mm]"},
+    {.name = NULL}};
+static const key_group regression_group = {"regression", regression_keys};
+
 static const key_def select_keys[] = {
     [SELECT_COLUMN] = {.name = "column", .kind = KEY_TEXT, .required = true, .example = "set"},
     [SELECT_VALUES] = {.name = "values", .kind = KEY_TEXTS, .required = true, .min_items = 1, .max_items = RAD_MAX_SELECT_VALUES,
@@ -209,6 +216,8 @@ const key_group bids_group = {"bids", bids_keys};
 static const key_def job_keys[] = {
     [JOB_NAME] = {.name = "job", .kind = KEY_NAME, .required = true, .example = "liver-mri"},
     [JOB_COHORT] = {.name = "cohort", .kind = KEY_TEXT, .required = true, .example = "../cohort"},
+    [JOB_REGRESSIONS] = {.name = "regressions", .kind = KEY_MAPS, .min_items = 1, .max_items = RAD_MAX_REGRESSIONS,
+                         .example = "[{name: clinical, predictors: [score, age, sex, size_mm]}]", .group = &regression_group},
     [JOB_SELECT] = {.name = "select", .kind = KEY_MAPS, .min_items = 1, .max_items = RAD_MAX_SELECTS,
                     .example = "[{column: set, values: [validation]}]", .group = &select_group},
     [JOB_DATABASE] = {.name = "database", .kind = KEY_TEXT, .example = "../results/liver-mri.sqlite"},

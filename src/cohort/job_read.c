@@ -285,6 +285,7 @@ static void read_root(yaml_reader *r, const yaml_node_t *node, const char *dir, 
                 "'cam' is wanted of model '%s', whose patients without a fold get the mean of several networks: there is no map of "
                 "that; name other models in 'cam.models', or leave 'without_fold' out",
                 job->model[i].name ? job->model[i].name : "?");
+    job_read_regressions(r, v[JOB_REGRESSIONS], &root, job);
     job_read_bids(r, v[JOB_BIDS], &root, &job->bids);
     yaml_get_bool(r, v[JOB_VERIFY], &k[JOB_VERIFY], &wv, &job->verify_files);
     yaml_get_bool(r, v[JOB_REMEMBER], &k[JOB_REMEMBER], &wr, &job->remember_files);

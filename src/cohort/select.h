@@ -1,4 +1,4 @@
-/* select.h (private to src/cohort): who falls under the job's key `select`. */
+/* select.h (private to src/cohort): keys of a job that name columns of the cohort: `select`, `regressions`. */
 #ifndef RAD_COHORT_SELECT_H
 #define RAD_COHORT_SELECT_H
 
@@ -9,5 +9,8 @@
  * has become issues. Errors: NOMEM. */
 rad_status rad_select_patients(const rad_cohort *c, const rad_job *job, arena *a, rad_manifest *m, rad_issues *issues,
                                rad_error *err) RAD_MUST_CHECK;
+
+/* Predictors of the job's regressions that the cohort does not have become issues. */
+void rad_regressions_check(const rad_cohort *c, const rad_job *job, rad_issues *issues);
 
 #endif

@@ -15,6 +15,11 @@ static rad_status put_job(rad_buf *b, const rad_job *job, rad_error *err) {
     rad_status st = RAD_OK;
     RAD_TRY(put_text(b, "job", job->name, err));
     RAD_TRY(rad_buf_printf(b, err, "unit %s positive %d\n", rad_unit_name(job->case_unit), job->n_class == 2 ? job->positive : -1));
+    for (int i = 0; i < job->n_regression; i++) {
+        RAD_TRY(put_text(b, "regression", job->regression[i].name, err));
+        for (int k = 0; k < job->regression[i].n_predictor; k++)
+            RAD_TRY(put_text(b, "predictor", job->regression[i].predictor[k], err));
+    }
     for (int i = 0; i < job->n_select; i++) {
         RAD_TRY(put_text(b, "select", job->select[i].column, err));
         for (int k = 0; k < job->select[i].n_value; k++)

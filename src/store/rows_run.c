@@ -27,6 +27,7 @@ static const char SQL_MODEL_FILE[] =
 static const char SQL_POINT[] =
     "INSERT INTO operating_point (run_id, position, point, threshold, origin, tune, target, tuned_on, tuned_model)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+static const char SQL_REGRESSION[] = "INSERT INTO regression (run_id, position, regression, place, predictor) VALUES (?1, ?2, ?3, ?4, ?5)";
 static const char SQL_RUN_PATIENT[] =
     "INSERT INTO run_patient (run_id, patient_id, center_id, cohort, class_index, fold) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 static const char SQL_UNSELECTED[] = "INSERT INTO unselected_patient (run_id, patient_id, reason) VALUES (?1, ?2, ?3)";
@@ -169,6 +170,16 @@ static rad_status put_declarations(struct rad_store *st, const rad_run_info *inf
                       job->endpoint[i].of, err);
     for (int i = 0; i < job->n_model && s == RAD_OK; i++)
         s = put_model(st, info, run, i, err);
+    for (int i = 0; i < job->n_regression && s == RAD_OK; i++)
+        for (int k = 0; k < job->regression[i].n_predictor && s == RAD_OK; k++) {
+            rad_query q = rad_query_start(st, SQL_REGRESSION);
+            rad_bind_int(&q, run);
+            rad_bind_int(&q, i);
+            rad_bind_text(&q, job->regression[i].name);
+            rad_bind_int(&q, k);
+            rad_bind_text(&q, job->regression[i].predictor[k]);
+            s = rad_query_exec(&q, err);
+        }
     for (int i = 0; i < job->n_point && s == RAD_OK; i++) {
         rad_query q = rad_query_start(st, SQL_POINT);
         rad_bind_int(&q, run);

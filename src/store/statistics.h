@@ -132,6 +132,8 @@ rad_status rad_statistics_ordinal(rad_computation *c, rad_error *err) RAD_MUST_C
 rad_status rad_statistics_readers(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
 /* Readers among themselves, their ratings and features, the model against their mean. */
 rad_status rad_statistics_readings(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
+/* The job's logistic regressions, for the model, unit and class at hand. */
+rad_status rad_statistics_regressions(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
 /* Whether the rows of the run can all be true. Errors: INTERNAL naming the row. */
 rad_status rad_statistics_audit(struct rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
 

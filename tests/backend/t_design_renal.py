@@ -6,7 +6,7 @@ import design
 import numpy as np
 
 PHASES = ('unenhanced', 'corticomedullary', 'nephrographic', 'excretory')
-with design.Study('renal-ct', 'renal', 0.14) as s:
+with design.Study('renal-ct', 'renal', 0.35) as s:
     t = s.published()
     assert len(t['patients']) == 159 and design.labels(t['lesions']) == {'benign': 32, 'malignant': 136}
     there = {}
@@ -38,3 +38,41 @@ with design.Study('renal-ct', 'renal', 0.14) as s:
     pairs = s.statistic('auc_paired_difference', unit='lesion', stratum_kind='all')
     assert len(pairs) == 15 and len({r.n for r in pairs}) == 1
     design.has(s.printed, 'unit lesion', 'unit patient', 'models compared', 'p (Holm)', *PHASES, 'enhanced', 'all-phases')
+
+    # logistic regression: numpy's own fit of the rows that the number's query returns; profile limits are where twice the log-likelihood has
+    # fallen by chi-square's 95th percentile
+    def fit(x, y, fixed=None, at=0.0):
+        beta = np.zeros(x.shape[1])
+        free = [j for j in range(x.shape[1]) if j != fixed]
+        if fixed is not None:
+            beta[fixed] = at
+        for _ in range(200):
+            mu = 1 / (1 + np.exp(-np.clip(x @ beta, -500, 500)))
+            step = np.linalg.solve((x[:, free] * (mu * (1 - mu))[:, None]).T @ x[:, free], x[:, free].T @ (y - mu))
+            beta[free] += step / max(1.0, np.abs(step).max())
+            if np.abs(step).max() < 1e-12:
+                break
+        eta = x @ beta
+        return beta, float(np.sum(y * eta - np.logaddexp(0, eta)))
+
+    rows = s.statistic('odds_ratio', model='excretory', point='clinical', unit='lesion', stratum_kind='all')
+    assert {r.versus for r in rows} == {'score per 0.1', 'age', 'sex=M', 'size_mm'}
+    query, = s.sql.execute("SELECT query FROM v_statistic WHERE name = 'odds_ratio' AND model = 'excretory' AND point = 'clinical'").fetchone()
+    data = [r[1:] for r in s.sql.execute(query) if None not in r]
+    y = np.array([r[0] for r in data], float)
+    x = np.array([[1, r[1], float(r[2]), r[3] == 'M', float(r[4])] for r in data], float)
+    spread = x.std(0)
+    spread[0] = 1
+    beta, best = fit(x / spread, y)
+    column = {'score per 0.1': 1, 'age': 2, 'sex=M': 3, 'size_mm': 4}
+    for r in rows:
+        j = column[r.versus]
+        assert (r.n, r.n_pos) == (len(y), y.sum()), r
+        assert abs(np.log(r.est) - beta[j] / spread[j]) < 1e-6 * max(1, abs(beta[j] / spread[j])), (r, beta[j] / spread[j])
+        for limit in (r.lower, r.upper):
+            if limit and np.isfinite(limit):
+                fallen = 2 * (best - fit(x / spread, y, j, np.log(limit) * spread[j])[1])
+                assert abs(fallen - 3.841458820694124) < 1e-3, (r, fallen)
+    design.has(s.printed, 'logistic regressions', 'score per 0.1', 'size_mm', 'events per variable', 'VIF')
+    # a regression without `score` is the same for every model: it stands once
+    assert {r.model for r in s.statistic('odds_ratio', point='networks')} == {'unenhanced'}
