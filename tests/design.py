@@ -169,6 +169,10 @@ class Study:
                     networks[file] = Network(os.path.join(job.folder, file))
                 p = torch.softmax(networks[file](x).double(), 1).numpy()
                 want = {(k, c): p[i, j] for i, k in enumerate(slices) for j, c in enumerate(job.classes) if not positive or c == positive}
+                for e in job.spec.get('collapse', []):
+                    part = [job.classes.index(c) for c in e['of']]
+                    for i, k in enumerate(slices):
+                        want[k, e['name']] = p[i, part].sum() if e['rule'] == 'sum' else float(p[i].argmax() in part)
                 assert {(k, c) for k, c, _, _ in got} == set(want), f"{case['patient']} {case['lesion']} {model['name']}: other slices"
                 assert {f for _, _, _, f in got} == {file}, f"{case['patient']} {model['name']}: scored by {got[0][3]}, {file} was expected"
                 for k, c, score, _ in got:
@@ -189,6 +193,15 @@ class Study:
             up[model, p, c].append(s)
         patients = {(m, p, c): s for m, p, c, s in self.sql.execute("SELECT model, patient, class, score FROM v_case_score WHERE unit = 'patient'")}
         assert set(lesions) == set(down) and set(patients) == set(up)
+        # calls of the highest class are made at each unit, not aggregated
+        job = Job(self.job, self.cohort)
+        for e in job.spec.get('collapse', []):
+            if e['rule'] != 'argmax':
+                continue
+            for scores in (lesions, patients):
+                for k in [k for k in scores if k[-1] == e['name']]:
+                    highest = max(job.classes, key=lambda c: scores[k[:-1] + (c,)])
+                    assert scores.pop(k) == float(highest in e['of']), f'{k}: the highest class is {highest}'
         for k, s in lesions.items():
             assert abs(s - lesion(down[k])) <= 1e-12, f'{k}: {s}, from its slices {lesion(down[k])}'
         for k, s in patients.items():

@@ -36,4 +36,17 @@ with design.Study('liver-mri', 'liver', 0.02) as s:
     assert {(r.model, r.class_, r.stratum) for r in rows} >= {(m, c, z) for m in ('t2', 't2-dwi', 't2-dwi-t1', 'contrast') for c in s.classes()
                                                               for z in ('first', 'second', 'third')}
     assert len(s.statistic('auc_hand_till', unit='patient', stratum_kind='all')) == 4
+    # malignant = primary + metastatic; a threshold found on the internal patients, carried unchanged to the external ones
+    for model in ('t2', 't2-dwi', 't2-dwi-t1', 'contrast'):
+        threshold = {t for t, in s.sql.execute("SELECT DISTINCT threshold FROM v_call WHERE point = 'sensitive' AND unit = 'patient' AND model = ?"
+                                               " AND class = 'malignant'", [model])}
+        assert len(threshold) == 1, threshold
+        rows = s.sql.execute("SELECT score, cohort FROM v_case_score WHERE unit = 'patient' AND class = 'malignant' AND label = 1 AND model = ?",
+                             [model]).fetchall()
+        internal = sorted((x for x, cohort in rows if cohort == 'internal'), reverse=True)
+        need = int(np.ceil(0.98 * len(internal) - 1e-9))
+        assert sum(x >= min(threshold) for x in internal) >= need, (model, threshold, internal)
+        row, = s.statistic('sensitivity', model=model, class_='malignant', unit='patient', stratum='external', point='sensitive')
+        external = [x for x, cohort in rows if cohort == 'external']
+        assert (row.n_pos, row.n) == (sum(x >= min(threshold) for x in external), len(external)), row
     design.has(s.printed, 'unit patient', 't2-dwi-t1', 'contrast', 'internal', 'external', 'second', 'third')

@@ -31,5 +31,15 @@ with design.Study('renal-us', 'ultrasound', 0.1) as s:
            for m in ('repvgg', 'repvgg-deployed')}
     assert len(two['repvgg']) > 100 and np.abs(two['repvgg'] - two['repvgg-deployed']).max() < 2e-6
     print('training and deployed form: largest difference %.1e' % np.abs(two['repvgg'] - two['repvgg-deployed']).max())
-    # text and ruler are burned in, and are not seen
+    # the cut at grade III, at all three units; the grades are kept
+    for unit, view in (('slice', 'v_slice_score'), ('lesion', 'v_case_score'), ('patient', 'v_case_score')):
+        where = '' if unit == 'slice' else f" AND unit = '{unit}'"
+        tp, n = s.sql.execute(f"SELECT sum(score >= 0.5), count(*) FROM {view} WHERE class = 'high' AND label = 1 AND model = 'repvgg'{where}").fetchone()
+        row, = s.statistic('sensitivity', model='repvgg', class_='high', unit=unit, stratum_kind='all', point='half')
+        assert (row.n_pos, row.n) == (tp, n), (unit, row, tp, n)
+    rows = s.statistic('ordinal_c_index', model='repvgg', unit='patient', stratum_kind='all')
+    assert rows[0].n == len(design.table(s.cohort, 'patients'))
+    # a map for each still and loop, with its overlap with the lesion
+    maps, = s.sql.execute("SELECT count(*) FROM v_cam WHERE model = 'repvgg-deployed'").fetchone()
+    assert maps == len(lesions), maps
     design.has(s.printed, 'unit lesion', 'unit patient', 'repvgg', 'repvgg-deployed')
