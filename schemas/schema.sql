@@ -485,6 +485,32 @@ CREATE UNIQUE INDEX statistic_row
     ON statistic (run_id, run_model_id, unit, coalesce(class_index, -1), stratum_kind, stratum, coalesce(point, ''), name,
                   coalesce(versus, ''));
 
+-- Seals: SHA-256 over what was stored, each over the one before it, so that a row that was changed later is found (radcohort verify).
+-- Rows are sealed in an order made of names, without internal ids, times, ranks and hosts. `marks` name the rows.
+CREATE TABLE result_seal (
+    result_id INTEGER PRIMARY KEY REFERENCES result,
+    seal      TEXT NOT NULL CHECK (length(seal) = 64),
+    marks     BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE seal (
+    seal_id  INTEGER PRIMARY KEY,
+    run_id   INTEGER NOT NULL REFERENCES run,
+    object   TEXT NOT NULL,
+    n_row    INTEGER NOT NULL CHECK (n_row >= 0),
+    content  TEXT NOT NULL CHECK (length(content) = 64),
+    previous TEXT NOT NULL CHECK (length(previous) IN (0, 64)),
+    seal     TEXT NOT NULL CHECK (length(seal) = 64)
+) STRICT;
+CREATE INDEX seal_run ON seal (run_id, object);
+
+CREATE TABLE seal_marks (
+    seal_id INTEGER NOT NULL REFERENCES seal DEFERRABLE INITIALLY DEFERRED,
+    part    INTEGER NOT NULL CHECK (part >= 0),
+    marks   BLOB NOT NULL,
+    PRIMARY KEY (seal_id, part)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE data_dictionary (
     object      TEXT NOT NULL,
     column_name TEXT NOT NULL,

@@ -201,6 +201,25 @@ typedef struct rad_cam_row { /* one map of a run with all that is needed to show
 rad_status rad_store_each_cam(rad_store *st, int64_t run, int (*row)(const rad_cam_row *r, void *payload), void *payload,
                               rad_error *err) RAD_MUST_CHECK;
 
+/* ---------------------------------------------------------------- seals */
+
+typedef struct rad_seal_finding { /* a row that is not what was sealed; strings live for the call */
+    int64_t run;                  /* 0: of no run */
+    const char *table, *what;     /* changed, deleted, inserted; of table seal also how the chain is broken */
+    const char *row;              /* by its names: model, unit, patient, lesion, ... */
+} rad_seal_finding;
+typedef struct rad_seal_report {
+    int64_t n_result, n_row, n_seal, n_finding; /* results, rows of finished runs, seals, and how many were found wanting */
+    int64_t n_run, n_open;                      /* finished runs; others, whose tables are sealed when they end */
+    char head[RAD_SHA256_HEX];                  /* the chain's last link, "" without one */
+} rad_seal_report;
+/* Every result is sealed by SHA-256 when it is stored, the tables of every run when it is finished, each seal over the one before it.
+ * Recomputes all of them and tells every row that was changed, deleted or inserted by other means. A file whose chain was computed anew
+ * after a change is only told by its head: `head`, when not NULL, is one noted earlier and must be a link of the chain. A non-zero return
+ * of `found` stops. Errors: STORE, NOMEM, STOPPED. */
+rad_status rad_store_verify(rad_store *st, const char *head, int (*found)(const rad_seal_finding *f, void *payload), void *payload,
+                            rad_seal_report *ret, rad_error *err) RAD_MUST_CHECK;
+
 /* ---------------------------------------------------------------- reading */
 
 /* SHA-256 over all case and slice scores and exclusions of a run in a fixed order, without times, ranks, hosts and ids: equal for equal

@@ -3,6 +3,7 @@
  * run can be worked on without its job. */
 #include "aggregation.h"
 #include "grades.h"
+#include "seal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -293,6 +294,8 @@ rad_status rad_store_finish_run(rad_store *st, int64_t run, const rad_job *job, 
             s = rad_finish_statistics(st, run, err);
         if (s == RAD_OK)
             s = set_state(st, run, "finished", err);
+        if (s == RAD_OK)
+            s = rad_seal_run(st, run, err);
         if (s == RAD_OK)
             s = rad_tx_offer(st, false, err);
         if (s == RAD_OK)

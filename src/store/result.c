@@ -1,6 +1,6 @@
 /* result.c: what workers send, into the file. A result is stored once under its content key and runs refer to it; a case's second
  * result changes nothing. */
-#include "db.h"
+#include "seal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -239,6 +239,8 @@ static rad_status put_scores(struct rad_store *st, const open_case *c, int model
     int64_t result = row ? sqlite3_column_int64(q.stmt, 0) : 0;
     rad_query_end(&q);
     s = row ? put_slices(st, result, r, err) : same_as_stored(st, r, &result, &same, err);
+    if (s == RAD_OK && row)
+        s = rad_seal_result(st, result, err);
     if (s == RAD_OK && !same)
         s = put_warning(st, c, -1, "store",
                         "a result under the same key came with other scores; the first is kept: two machines of this run compute "

@@ -4,6 +4,7 @@
  * order in which cases arrived. Each row keeps the SQL that returns what it was computed from, its unit and its denominators. When
  * several units share a patient, the naive row says in its method that they were treated as independent, and a row with the suffix
  * _clustered beside it takes the patients as clusters (promise 6). The naive row of slices has no interval: it would be far too narrow. */
+#include "seal.h"
 #include "statistics.h"
 
 #include <inttypes.h>
@@ -440,6 +441,8 @@ rad_status rad_store_compute_statistics(rad_store *st, int64_t run, rad_error *e
     s = compute(st, run, true, err);
     if (s == RAD_OK)
         s = rad_statistics_audit(st, run, err);
+    if (s == RAD_OK)
+        s = rad_seal_run(st, run, err);
     if (s == RAD_OK)
         s = rad_tx_commit(st, err);
     return rad_tx_end(st, s);

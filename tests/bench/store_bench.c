@@ -1,6 +1,6 @@
 /* store_bench.c: how many scores per second go through rad_store_put_result into the file, what a committed lease costs, and how
  * long the end of a run takes. `store_bench [PATIENTS [SLICES [MODELS]]]`; with `-k FILE` as the first two arguments the file is kept (the
- * script tests make their result files this way). */
+ * script tests make their result files this way), and `backwards` at the end lets the results come in the other order. */
 #include "../unit/store_fixture.h"
 
 #include <sys/stat.h>
@@ -29,6 +29,7 @@ int main(int argc, char **argv) {
     int first = keep ? 3 : 1;
     int n_patient = number(argv, argc, first, 2000, 1000000), n_slice = number(argv, argc, first + 1, 20, FX_MAX_SLICE);
     int n_model = number(argv, argc, first + 2, 2, FX_MAX_MODEL);
+    const bool backwards = argc > first + 3 && strcmp(argv[first + 3], "backwards") == 0;
     char own[160];
     rad_error err = {0};
     rad_store *st = NULL;
@@ -63,7 +64,8 @@ int main(int argc, char **argv) {
             leases++;
             a = rad_clock_seconds();
         }
-        rad_case_result *r = fx_make(&f, p[i].manifest_index, p[i].case_id, -1, b);
+        const rad_pending_case *next = &p[backwards ? n - 1 - i : i];
+        rad_case_result *r = fx_make(&f, next->manifest_index, next->case_id, -1, b);
         for (int m = 0; m < r->n_model; m++)
             scores += r->model[m].n_slice * f.job.n_class;
         make += rad_clock_seconds() - a;
