@@ -16,6 +16,12 @@ with design.Study('spine-mri', 'spine-mri', 0.16) as s:
                      ('year-4', 'benign'): (136, 140), ('year-1', 'malignant'): (39, 50), ('year-1', 'benign'): (86, 140)}, right
     features = [k for k in t['readings'][0] if k not in ('reader', 'patient', 'lesion', 'call', 'rating', 'experience_years')]
     assert len(features) == 15 and sum(r[features[0]] != '' for r in t['readings']) == 190, 'one reader notes fifteen findings'
+    from scipy.stats import chi2_contingency
+    label = {r['patient']: r['label'] for r in t['patients']}
+    found = {f: [[sum(r[f] == v and label[r['patient']] == c for r in t['readings']) for v in ('present', 'absent')] for c in ('malignant', 'benign')]
+             for f in features}
+    strong = [f for f, m in found.items() if chi2_contingency(m)[1] <= 0.001]
+    assert len(strong) == 10, (len(strong), {f: chi2_contingency(m)[1] for f, m in found.items()})
 
     s.run()
     s.compare(12)
@@ -40,4 +46,6 @@ with design.Study('spine-mri', 'spine-mri', 0.16) as s:
         row, = s.statistic(what + '_vs_reader', versus=reader, unit='lesion', stratum_kind='all', point='half')
         want = binomtest(min(b, c), b + c).pvalue if b + c else 1.0
         assert abs(row.p - want) < 1e-9, (row, b, c)
+    # every finding against the classes, once for the study
+    assert {r.versus for r in s.statistic('feature_association', stratum_kind='all')} == {'senior: ' + f for f in features}
     design.has(s.printed, 'unit lesion', 'unit patient', 'resnet', 'readers', 'senior', 'year-4', 'year-1', 'McNemar')
