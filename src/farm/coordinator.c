@@ -8,6 +8,7 @@
 #include "gather.h"
 #include "journal.h"
 #include "signals.h"
+#include "sweep.h"
 #include "worker.h"
 
 #include <inttypes.h>
@@ -276,6 +277,7 @@ static void forget(const rad_coordinator *c) {
     if (dir)
         rad_spool_remove(dir, NULL);
     free(dir);
+    rad_sweep(c->plan->database, c->plan->cam_dir);
 }
 
 rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *err) {
@@ -298,7 +300,8 @@ rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *
     else
         best_effort(rad_store_flush(c->store, NULL)); /* what came stays */
     if (st == RAD_OK && !o->nothing_to_do) {
-        if (n.pending > 0) {
+        rad_plan_tell_moved(o->n_moved);
+        if (n.pending > 0 || o->n_moved > 0) {
             st = rad_store_stop_run(c->store, c->run, err);
             o->exit_code = RAD_EXIT_STOPPED;
             if (st == RAD_OK)
@@ -312,7 +315,9 @@ rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *
             if (st == RAD_OK)
                 forget(c);
         }
-    } else if (st != RAD_OK) {
+    } else if (st == RAD_OK) { /* whoever finished it may have been killed right then */
+        forget(c);
+    } else {
         best_effort(rad_store_stop_run(c->store, c->run, NULL));
     }
     c->write_s += rad_clock_seconds() - t;

@@ -77,8 +77,12 @@ static rad_status take_result(rad_coordinator *c, int from, const rad_buf *m, ra
         st = rad_error_set(err, RAD_E_COMM, "rank %d sent a result of a case that it cannot have", from);
     if (st == RAD_OK)
         c->rank[from].n_taken++;
-    if (st == RAD_OK && rad_sched_complete(c->sched, r.index, from))
-        st = store_result(c, from, &r, err);
+    if (st == RAD_OK && rad_sched_complete(c->sched, r.index, from)) {
+        if (r.moved)
+            c->out->n_moved++;
+        else
+            st = store_result(c, from, &r, err);
+    }
     rad_wire_arena_release(&a);
     return st;
 }

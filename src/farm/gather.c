@@ -1,6 +1,8 @@
 /* gather.c: see gather.h. */
 #include "gather.h"
 
+#include "maps.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,8 +11,9 @@ struct gather {
     int64_t run;
     const rad_plan *plan;
     const rad_pending_case *pending; /* ascending in both numbers: the manifest's order is the order of making */
-    int64_t n_pending, n_new, n_odd;
+    int64_t n_pending, n_new, n_odd, n_mapless;
     bool positions;
+    char *maps; /* of shards; NULL: they lie where the database has its own */
     bool *done; /* [n_pending] */
 };
 
@@ -43,7 +46,12 @@ static rad_status take(void *state, const rad_spool_head *head, const void *mess
         st = RAD_OK;
     } else if (st != RAD_OK) {
         st = rad_error_set(err, st, "%s", why.text);
-    } else if (i >= 0 && !g->done[i]) {
+    } else if (i >= 0 && !g->done[i] && !r.moved) {
+        bool whole = true;
+        st = rad_maps_adopt(g->maps, g->plan->cam_dir, &r.result, &whole, err);
+        g->n_mapless += st == RAD_OK && !whole;
+        if (st != RAD_OK || !whole) /* then it is computed again */
+            goto out;
         r.result.case_id = g->pending[i].case_id;
         r.result.rank = (int)head->rank;
         r.result.host = head->host;
@@ -52,6 +60,7 @@ static rad_status take(void *state, const rad_spool_head *head, const void *mess
         g->done[i] = st == RAD_OK;
         g->n_new += st == RAD_OK;
     }
+out:
     rad_wire_arena_release(&a);
     return st;
 }
@@ -65,13 +74,20 @@ rad_status rad_gather(rad_store *store, int64_t run, const char *dir, const char
                        .n_pending = *n_pending,
                        .positions = strcmp(space, RAD_SPOOL_POSITIONS) == 0,
                        .done = rad_calloc((size_t)*n_pending + 1, sizeof *g.done)};
-    if (!g.done)
+    if (g.positions)
+        g.maps = rad_maps_shard_dir(dir);
+    if (!g.done || (g.positions && !g.maps)) {
+        free(g.done);
+        free(g.maps);
         return rad_error_set(err, RAD_E_NOMEM, "out of memory for %lld cases", (long long)*n_pending);
+    }
     rad_status st = rad_spool_read(dir, plan->identity, space, take, &g, ret, err);
     if (st == RAD_OK && g.n_new > 0)
         st = rad_store_flush(store, err);
     if (g.n_odd > 0)
         rad_log(RAD_LOG_WARN, "'%s': %lld results were written by another version of radcohort: left out", dir, (long long)g.n_odd);
+    if (g.n_mapless > 0)
+        rad_log(RAD_LOG_WARN, "'%s': %lld results are left out, because their class activation maps are lost", dir, (long long)g.n_mapless);
     int64_t k = 0;
     for (int64_t i = 0; st == RAD_OK && i < *n_pending; i++)
         if (!g.done[i])
@@ -81,5 +97,6 @@ rad_status rad_gather(rad_store *store, int64_t run, const char *dir, const char
         *ret_new = g.n_new;
     }
     free(g.done);
+    free(g.maps);
     return st;
 }

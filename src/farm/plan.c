@@ -54,6 +54,7 @@ void rad_plan_release(rad_plan *p) {
     free(p->database);
     free(p->cam_dir);
     free(p->cost);
+    free(p->stamp);
     rad_files_destroy(&p->files);
     rad_manifest_destroy(&p->manifest);
     rad_cohort_destroy(&p->cohort);
@@ -308,7 +309,8 @@ static rad_status describe(const rad_plan *p, const rad_pending_case *pending, i
                        .n_input = p->job->n_input,
                        .input = r->input,
                        .n_model = p->job->n_model,
-                       .file = r->file};
+                       .file = r->file,
+                       .stamp = p->stamp[pending[index].manifest_index]};
     for (int m = 0; m < p->job->n_model; m++)
         r->file[m] = rad_case_file(p->job, p->cohort, p->manifest, mc, m);
     for (int i = 0; i < p->job->n_input; i++) {

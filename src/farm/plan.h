@@ -29,6 +29,7 @@ typedef struct rad_plan {
     char *cam_dir;                 /* beside it */
     char crash_tag[RAD_CRASH_TAG]; /* once the run has begun */
     double *cost;                  /* [manifest->n_case], bytes of the case's files */
+    uint64_t *stamp;               /* [manifest->n_case], of the case's files (stamp.h) */
     char files_sha256[RAD_SHA256_HEX];
     char identity[RAD_SHA256_HEX]; /* of the run */
 } rad_plan;
@@ -42,8 +43,8 @@ void rad_plan_release(rad_plan *p);
 /* What the plan says of a run; host, launch mode, command line, versions, ranks and threads are left to the caller. Borrows from `p`. */
 rad_run_info rad_plan_run_info(const rad_plan *p);
 
-/* One look at every image and mask that the manifest uses, each once: fills `cost`, and `files_sha256` from their paths, sizes and times of
- * change (or that they are missing). Part of rad_plan_complete. */
+/* One look at every image and mask that the manifest uses, each once: fills `cost`, `stamp`, and `files_sha256` from their paths, sizes and
+ * times of change (or that they are missing). Part of rad_plan_complete. */
 rad_status rad_plan_files(rad_plan *p, rad_error *err) RAD_MUST_CHECK;
 
 /* The same for many processes that score parts of one run: the first to come writes what it found to `path`, the others take it from there
@@ -52,6 +53,9 @@ rad_status rad_plan_files_shared(rad_plan *p, const char *path, rad_error *err) 
 /* Class activation maps have files beside the database: makes their folder, and opens the cases whose files are lost again, also of a
  * finished run; *ret_n says how many. Errors: STORE, NOMEM. */
 rad_status rad_plan_lost_cams(const rad_plan *p, rad_store *st, int64_t run, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
+
+/* Warns of cases whose files changed under the run, and says what to do. */
+void rad_plan_tell_moved(int64_t n);
 
 /* False when the intake excludes the case for every model. */
 bool rad_plan_wants(const rad_plan *p, int64_t manifest_index);

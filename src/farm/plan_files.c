@@ -2,6 +2,8 @@
  * change tell whether a run over the same tables is still the same run. */
 #include "plan.h"
 
+#include "stamp.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,15 +23,21 @@ static rad_status fold(struct digest *d, rad_error *err) {
     return st == RAD_OK ? rad_buf_put(&d->text, d->sha256, sizeof d->sha256 - 1, err) : st;
 }
 
-/* Adds the file at `path` in the cohort's folder; *ret_bytes 0 when it cannot be had. */
-static rad_status look(const rad_plan *p, struct digest *d, const char *path, double *ret_bytes, rad_error *err) {
+struct seen {     /* of a file */
+    double bytes; /* 0: it cannot be had */
+    uint64_t stamp;
+};
+
+/* Adds the file at `path` in the cohort's folder. */
+static rad_status look(const rad_plan *p, struct digest *d, const char *path, struct seen *ret, rad_error *err) {
     struct stat s;
     char *full = rad_path_join(p->cohort->dir, path);
     if (!full)
         return rad_error_set(err, RAD_E_NOMEM, "out of memory for a path");
     bool there = stat(full, &s) == 0;
     free(full);
-    *ret_bytes = there ? (double)s.st_size : 0;
+    ret->bytes = there ? (double)s.st_size : 0;
+    ret->stamp = rad_stamp(&s, there);
     rad_status st = rad_buf_printf(&d->text, err, "%zu:%s ", strlen(path), path);
     if (st == RAD_OK && there)
         st = rad_buf_printf(&d->text, err, "%lld %lld.%09ld\n", (long long)s.st_size, (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
@@ -51,14 +59,32 @@ static void mark(const rad_plan *p, bool *used, bool *mask) {
     }
 }
 
-static double case_bytes(const rad_plan *p, const rad_case *c, const double *bytes) {
+static double case_bytes(const rad_plan *p, const rad_case *c, const struct seen *image_seen) {
     double sum = 1;
     for (int i = 0; i < p->job->n_input; i++)
         for (int ch = 0; c->input[i].status == RAD_OK && ch < p->job->input[i].n_channel; ch++) {
             int64_t image = c->input[i].image[ch];
             if (image >= 0 && !(ch > 0 && image == c->input[i].image[ch - 1]))
-                sum += 1 + bytes[image];
+                sum += 1 + image_seen[image].bytes;
         }
+    return sum;
+}
+
+/* An image that an earlier channel or input of the case has had. */
+static bool had(const rad_plan *p, const rad_case *c, int input, int channel) {
+    for (int i = 0; i <= input; i++)
+        for (int ch = 0; c->input[i].status == RAD_OK && ch < (i < input ? p->job->input[i].n_channel : channel); ch++)
+            if (c->input[i].image[ch] == c->input[input].image[channel])
+                return true;
+    return false;
+}
+
+static uint64_t case_stamp(const rad_plan *p, const rad_case *c, const struct seen *image_seen, const struct seen *mask_seen) {
+    uint64_t sum = c->lesion >= 0 && p->cohort->lesion[c->lesion].has_mask ? mask_seen[c->lesion].stamp : 0;
+    for (int i = 0; i < p->job->n_input; i++)
+        for (int ch = 0; c->input[i].status == RAD_OK && ch < p->job->input[i].n_channel; ch++)
+            if (c->input[i].image[ch] >= 0 && !had(p, c, i, ch))
+                sum += image_seen[c->input[i].image[ch]].stamp;
     return sum;
 }
 
@@ -66,28 +92,33 @@ rad_status rad_plan_files(rad_plan *p, rad_error *err) {
     rad_status st = RAD_OK;
     const rad_cohort *c = p->cohort;
     struct digest d = {.sha256 = ""};
-    double *bytes = rad_calloc((size_t)c->n_image + 1, sizeof *bytes), ignored;
+    struct seen *image_seen = rad_calloc((size_t)c->n_image + 1, sizeof *image_seen);
+    struct seen *mask_seen = rad_calloc((size_t)c->n_lesion + 1, sizeof *mask_seen);
     bool *used = rad_calloc((size_t)c->n_image + 1, sizeof *used), *mask = rad_calloc((size_t)c->n_lesion + 1, sizeof *mask);
     rad_buf_init(&d.text, 2 * DIGEST_CHUNK);
     p->cost = rad_calloc((size_t)p->manifest->n_case + 1, sizeof *p->cost);
-    if (!bytes || !used || !mask || !p->cost) {
+    p->stamp = rad_calloc((size_t)p->manifest->n_case + 1, sizeof *p->stamp);
+    if (!image_seen || !mask_seen || !used || !mask || !p->cost || !p->stamp) {
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for %lld images", (long long)c->n_image);
         goto out;
     }
     mark(p, used, mask);
     for (int64_t i = 0; i < c->n_image; i++)
         if (used[i])
-            RAD_TRY(look(p, &d, c->image[i].path, &bytes[i], err));
+            RAD_TRY(look(p, &d, c->image[i].path, &image_seen[i], err));
     for (int64_t i = 0; i < c->n_lesion; i++)
         if (mask[i])
-            RAD_TRY(look(p, &d, c->lesion[i].mask, &ignored, err));
+            RAD_TRY(look(p, &d, c->lesion[i].mask, &mask_seen[i], err));
     RAD_TRY(fold(&d, err));
     memcpy(p->files_sha256, d.sha256, sizeof p->files_sha256);
-    for (int64_t k = 0; k < p->manifest->n_case; k++)
-        p->cost[k] = case_bytes(p, &p->manifest->item[k], bytes);
+    for (int64_t k = 0; k < p->manifest->n_case; k++) {
+        p->cost[k] = case_bytes(p, &p->manifest->item[k], image_seen);
+        p->stamp[k] = case_stamp(p, &p->manifest->item[k], image_seen, mask_seen);
+    }
 out:
     rad_buf_release(&d.text);
-    free(bytes);
+    free(image_seen);
+    free(mask_seen);
     free(used);
     free(mask);
     return st;
@@ -98,7 +129,7 @@ out:
 #define MAX_SHARED ((size_t)1 << 30)
 
 static rad_status shared_head(const rad_plan *p, rad_buf *b, rad_error *err) {
-    return rad_buf_printf(b, err, "radcohort shard plan 1\njob %s\ncohort %s\ncases %" PRId64 "\nfiles ", p->job->sha256, p->cohort->sha256,
+    return rad_buf_printf(b, err, "radcohort shard plan 2\njob %s\ncohort %s\ncases %" PRId64 "\nfiles ", p->job->sha256, p->cohort->sha256,
                           p->manifest->n_case);
 }
 
@@ -117,6 +148,10 @@ static bool take_shared(rad_plan *p, const rad_buf *head, const char *text) {
     for (int64_t i = 0; i < p->manifest->n_case; i++) {
         char *end;
         p->cost[i] = strtod(at, &end);
+        if (end == at || *end != ' ')
+            return false;
+        at = end + 1;
+        p->stamp[i] = strtoull(at, &end, 16);
         if (end == at || *end != '\n')
             return false;
         at = end + 1;
@@ -134,7 +169,7 @@ static rad_status write_shared(const rad_plan *p, const rad_buf *head, const cha
     RAD_TRY(rad_buf_put(&b, head->data, head->size, err));
     RAD_TRY(rad_buf_printf(&b, err, "%s\n", p->files_sha256));
     for (int64_t i = 0; i < p->manifest->n_case; i++)
-        RAD_TRY(rad_buf_printf(&b, err, "%.17g\n", p->cost[i]));
+        RAD_TRY(rad_buf_printf(&b, err, "%.17g %" PRIx64 "\n", p->cost[i], p->stamp[i]));
     st = rad_file_write_atomic_mode(path, 0600, b.data, b.size, err);
 out:
     rad_buf_release(&b);
@@ -149,14 +184,17 @@ rad_status rad_plan_files_shared(rad_plan *p, const char *path, rad_error *err) 
     rad_buf_init(&head, 4096);
     RAD_TRY(shared_head(p, &head, err));
     p->cost = rad_calloc((size_t)p->manifest->n_case + 1, sizeof *p->cost);
-    if (!p->cost) {
+    p->stamp = rad_calloc((size_t)p->manifest->n_case + 1, sizeof *p->stamp);
+    if (!p->cost || !p->stamp) {
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for %" PRId64 " cases", p->manifest->n_case);
         goto out;
     }
     if (rad_file_read(path, MAX_SHARED, &text, &size, NULL) == RAD_OK && take_shared(p, &head, text))
         goto out;
     free(p->cost);
+    free(p->stamp);
     p->cost = NULL;
+    p->stamp = NULL;
     RAD_TRY(rad_plan_files(p, err));
     st = write_shared(p, &head, path, err);
 out:
@@ -175,4 +213,12 @@ rad_status rad_plan_lost_cams(const rad_plan *p, rad_store *st, int64_t run, int
         rad_log(RAD_LOG_WARN, "class activation maps of %lld case%s are lost: they are made again", (long long)*ret_n,
                 *ret_n == 1 ? "" : "s");
     return s;
+}
+
+void rad_plan_tell_moved(int64_t n) {
+    if (n > 0)
+        rad_log(RAD_LOG_WARN,
+                "the files of %" PRId64 " case%s changed while the run went on, and could not be read: left for the next time; the same "
+                "command goes on when they are at rest",
+                n, n == 1 ? "" : "s");
 }

@@ -153,6 +153,8 @@ void rad_session_end(rad_session *s, const rad_farm_outcome *o, int exit_code, c
             snprintf(reason, sizeof reason, "stop file");
         else if (rad_signals_asked() != 0)
             snprintf(reason, sizeof reason, "signal %d", rad_signals_asked());
+        else if (o->n_moved > 0)
+            snprintf(reason, sizeof reason, "files changed while the run went on");
         else
             snprintf(reason, sizeof reason, "no rank is left in service");
     }
@@ -162,6 +164,6 @@ void rad_session_end(rad_session *s, const rad_farm_outcome *o, int exit_code, c
     s->excluded = o->n_excluded;
     bool finished = exit_code == RAD_EXIT_OK || exit_code == RAD_EXIT_EXCLUSIONS;
     write_file(s, finished ? "finished" : exit_code == RAD_EXIT_STOPPED ? "stopped" : "failed", code, reason);
-    if (s->stopped)
+    if (s->stop && (s->stopped || finished)) /* one that came too late must not stop the next run */
         (void)unlink(s->stop);
 }

@@ -2,6 +2,7 @@
 #include "shard.h"
 
 #include "crash.h"
+#include "maps.h"
 #include "plan.h"
 #include "progress.h"
 #include "radcohort/sched.h"
@@ -32,6 +33,7 @@ struct shard {
     rad_session *session;
     rad_spool *spool;
     rad_worker *w;
+    char *cam_dir; /* class activation maps, until they are merged */
     rad_progress progress;
     bool *done;                /* [manifest->n_case] in a spool of the folder */
     rad_pending_case *pending; /* what is to be done, the largest first; case_id: position in the manifest */
@@ -53,7 +55,7 @@ static rad_status mark(void *state, const rad_spool_head *head, const void *mess
     rad_wire_result r;
     rad_status st = rad_wire_get_result(message, size, &a, &r, err);
     (void)head;
-    if (st == RAD_OK && r.result.case_id >= 0 && r.result.case_id < s->plan.manifest->n_case)
+    if (st == RAD_OK && r.result.case_id >= 0 && r.result.case_id < s->plan.manifest->n_case && rad_maps_are_whole(s->cam_dir, &r.result))
         s->done[r.result.case_id] = true;
     rad_wire_arena_release(&a);
     return st == RAD_E_COMM ? RAD_OK : st; /* another version's: done again */
@@ -104,6 +106,11 @@ static rad_status keep(struct shard *s, const void *message, size_t size, rad_er
     rad_wire_arena a = {0};
     rad_wire_result r;
     rad_status st = rad_wire_get_result(message, size, &a, &r, err);
+    if (st == RAD_OK && r.moved) {
+        s->out->n_moved++;
+        s->moved = rad_clock_seconds();
+        goto out;
+    }
     if (st == RAD_OK)
         st = rad_spool_put(s->spool, message, size, err);
     if (st == RAD_OK) {
@@ -119,6 +126,7 @@ static rad_status keep(struct shard *s, const void *message, size_t size, rad_er
         o->read_bytes += r.result.read_bytes;
         s->moved = rad_clock_seconds();
     }
+out:
     rad_wire_arena_release(&a);
     return st;
 }
@@ -263,6 +271,7 @@ static rad_status start_worker(struct shard *s, rad_error *err) {
                          .model_sha256 = s->plan.sha256,
                          .graph_hash = s->plan.graph_hash,
                          .precision = s->plan.precision,
+                         .cam_dir = s->cam_dir,
                          .batch = s->plan.batch,
                          .threads = s->o->threads > 0 ? s->o->threads : cores};
     double largest = 0;
@@ -278,7 +287,8 @@ static rad_status run(struct shard *s, rad_error *err) {
     rad_spool_report report;
     char *notes = rad_asprintf("%s/shards", s->o->spool_dir);
     s->done = rad_calloc((size_t)s->plan.manifest->n_case + 1, sizeof *s->done);
-    if (!s->done || !notes) {
+    s->cam_dir = rad_maps_shard_dir(s->o->spool_dir);
+    if (!s->done || !notes || !s->cam_dir) {
         st = no_memory(err);
         goto out;
     }
@@ -296,6 +306,7 @@ static rad_status run(struct shard *s, rad_error *err) {
     }
     s->out->nothing_to_do = s->out->n_done == 0;
     s->out->n_left = s->n_pending + s->n_condemned - s->out->n_done;
+    rad_plan_tell_moved(s->out->n_moved);
 out:
     free(notes);
     return st;
@@ -337,6 +348,7 @@ rad_status rad_shard_run(const rad_farm_opts *o, rad_farm_outcome *ret, rad_erro
     rad_signals_restore();
     rad_crash_restore();
     rad_plan_release(&s.plan);
+    free(s.cam_dir);
     free(s.done);
     free(s.pending);
     *ret = out;

@@ -14,7 +14,7 @@
 
 #include "known.h"
 
-#define RAD_WIRE_VERSION 4
+#define RAD_WIRE_VERSION 5
 #define RAD_MAX_MESSAGE ((size_t)1 << 30) /* below INT_MAX: MPI counts are int */
 #define RAD_MAX_LEASE_CASES 1024
 #define RAD_MAX_CASE_IMAGES (RAD_MAX_INPUTS * RAD_MAX_CHANNELS)
@@ -96,6 +96,7 @@ typedef struct rad_wire_case {
     const rad_wire_input *input;
     int64_t n_model;
     const int64_t *file; /* [n_model] file (folds.h) that scores the case for each model; -1: none may */
+    uint64_t stamp;      /* of its files when the run was planned (stamp.h) */
 } rad_wire_case;
 
 typedef struct rad_wire_lease {
@@ -106,6 +107,7 @@ typedef struct rad_wire_lease {
 typedef struct rad_wire_result {
     int64_t index;
     int n_class;
+    bool moved;             /* something failed, and the files are not those of the plan any more: no result of this run */
     rad_case_result result; /* rank, host, device are not sent: the coordinator knows them from the hello */
 } rad_wire_result;
 

@@ -280,6 +280,7 @@ static void get_case(struct in *in, rad_wire_case *ret) {
     for (int64_t i = 0; i < ret->n_model && in->st == RAD_OK; i++)
         file[i] = get_range(in, -1, RAD_MAX_MODEL_FILES - 1, "a model file that is not there");
     ret->file = file;
+    ret->stamp = (uint64_t)get_int(in);
 }
 
 rad_status rad_wire_get_lease(const void *data, size_t size, rad_wire_arena *a, rad_wire_lease *ret, rad_error *err) {
@@ -399,6 +400,7 @@ rad_status rad_wire_get_result(const void *data, size_t size, rad_wire_arena *a,
     r->prepare_s = get_double(&in);
     r->infer_s = get_double(&in);
     r->read_bytes = get_range(&in, 0, INT64_MAX, "a negative size");
+    m.moved = get_flag(&in);
     rad_status st = finish(&in);
     if (st == RAD_OK)
         *ret = m;

@@ -125,6 +125,7 @@ static void put_case(struct out *o, const rad_wire_case *c) {
     }
     put_int(o, c->n_model);
     put_ints(o, c->file, c->n_model);
+    put_int(o, (int64_t)c->stamp);
 }
 
 rad_status rad_wire_put_lease(rad_buf *b, const rad_wire_lease *m, rad_error *err) {
@@ -209,6 +210,7 @@ rad_status rad_wire_put_result(rad_buf *b, const rad_wire_result *m, rad_error *
     put_double(&o, r->prepare_s);
     put_double(&o, r->infer_s);
     put_int(&o, r->read_bytes);
+    put_int(&o, m->moved);
     return o.st;
 }
 

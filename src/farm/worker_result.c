@@ -1,6 +1,8 @@
 /* worker_result.c: from the network's outputs to the scores of a case, its content key, and the message that carries them. */
 #include "worker_cam.h"
 
+#include "stamp.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +120,19 @@ static rad_status fill_model(const rad_worker *w, const struct work *k, int64_t 
     return RAD_OK;
 }
 
+/* The study is not to blame for what failed when its files are not those that the run was planned with: one that is being copied, say. */
+static bool has_moved(const rad_wire_case *c, const rad_model_result *model) {
+    bool failed = false;
+    for (int64_t i = 0; i < c->n_model; i++)
+        failed = failed || (model[i].status != RAD_OK && strcmp(model[i].stage, "intake") != 0);
+    if (!failed)
+        return false;
+    uint64_t stamp = c->mask ? rad_stamp_path(c->mask) : 0;
+    for (int64_t i = 0; i < c->n_image; i++)
+        stamp += rad_stamp_path(c->image[i].path);
+    return stamp != c->stamp;
+}
+
 rad_status rad_work_encode(const rad_worker *w, struct work *k, rad_buf *ret, rad_error *err) {
     rad_status st = RAD_OK;
     rad_model_result model[RAD_MAX_MODELS] = {{0}};
@@ -133,6 +148,7 @@ rad_status rad_work_encode(const rad_worker *w, struct work *k, rad_buf *ret, ra
     }
     rad_wire_result r = {.index = k->c->index,
                          .n_class = w->job->n_class,
+                         .moved = has_moved(k->c, model),
                          .result = {.case_id = k->c->case_id,
                                     .n_image = k->n_record,
                                     .image = k->record,

@@ -1,0 +1,13 @@
+/* stamp.h (private to src/farm): whether a case's files are still those that the run was planned with. */
+#ifndef RAD_FARM_STAMP_H
+#define RAD_FARM_STAMP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+/* Of a file's size and time of change, `there` false: that it is missing. The stamp of a case is the sum over its files, each once. */
+uint64_t rad_stamp(const struct stat *s, bool there);
+uint64_t rad_stamp_path(const char *path);
+
+#endif
