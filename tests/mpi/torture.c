@@ -81,7 +81,7 @@ static void start(void) {
 
 static int below(const char *path) {
     pthread_once(&once, start);
-    return root && path && strncmp(path, root, strlen(root)) == 0;
+    return root && path && (path[0] != '/' || strncmp(path, root, strlen(root)) == 0); /* the current folder is below it */
 }
 
 static int path_of(int fd, char *ret, size_t cap) {
