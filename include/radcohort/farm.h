@@ -86,6 +86,10 @@ typedef struct rad_farm_estimate {
  * small to large; 0: none) on this machine, keeping nothing. Errors: as rad_farm_run. Not collective. */
 rad_status rad_farm_estimate_run(const rad_farm_opts *opts, int n_probe, rad_farm_estimate *ret, rad_error *err) RAD_MUST_CHECK;
 
+/* The bytes of the files of every case of the job that a network wants, as the scheduler costs them, manifest order: *ret [*ret_n] is the
+ * caller's to free. Reads job, tables, models and the sizes of the files. Errors: as rad_farm_run. Not collective. */
+rad_status rad_farm_case_bytes(const rad_farm_opts *opts, double **ret, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
+
 #ifdef __cplusplus
 }
 #endif

@@ -40,6 +40,11 @@ rad_status rad_sched_create(const rad_sched_case *item, int64_t n, int n_rank, c
 void rad_sched_destroy(rad_sched **s);
 /* Leases up to `max` cases to `rank` at time `now`; writes indices into ret_index, returns how many (0: nothing left or rank is out). */
 int64_t rad_sched_lease(rad_sched *s, int rank, int64_t max, double now, int64_t *ret_index);
+/* How many more cases to lease to `rank` now, 0: none. It may hold its window, or what it does in a second when that is more (each lease
+ * costs a commit), at most RAD_SCHED_MAX_HOLD; guided: never more than half of the even share of what is left among the `serving` ranks, so
+ * that the tail is short, but two; and in lots of at least half of what it may hold. */
+#define RAD_SCHED_MAX_HOLD 256
+int64_t rad_sched_want(const rad_sched *s, int rank, int64_t window, double results_per_s, int64_t serving);
 /* A result (score or exclusion) for case `index` came; true when it is the first and must be stored. */
 bool rad_sched_complete(rad_sched *s, int64_t index, int rank);
 /* The worker gave the case back untouched (device failure, stop): pending again, the attempt does not count. */

@@ -86,6 +86,8 @@ rad_status rad_store_begin_run(rad_store *st, const rad_run_info *info, int64_t 
 /* Commits that these cases are leased to `rank` BEFORE their work is sent; counts the attempt. Not committed yet (the work must not be
  * sent) when rad_store_is_held says so afterwards. */
 rad_status rad_store_lease(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, int rank, rad_error *err) RAD_MUST_CHECK;
+/* The same without the commit, which is rad_store_flush: leases of many ranks cost one. */
+rad_status rad_store_put_lease(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, int rank, rad_error *err) RAD_MUST_CHECK;
 /* The leases came back without the case's fault: the attempt does not count. */
 rad_status rad_store_return(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, rad_error *err) RAD_MUST_CHECK;
 

@@ -128,7 +128,8 @@ rad_status rad_coordinator_create(const rad_farm_opts *o, rad_plan *plan, rad_tr
     c->n_rank = rad_transport_size(t);
     c->start = c->last_flush = rad_clock_seconds();
     c->rank = rad_calloc((size_t)c->n_rank, sizeof *c->rank);
-    if (!c->rank) {
+    c->draft = rad_calloc(MAX_DRAFTS, sizeof *c->draft);
+    if (!c->rank || !c->draft) {
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for %d ranks", c->n_rank);
         goto out;
     }
@@ -180,6 +181,7 @@ void rad_coordinator_destroy(rad_coordinator **cp) {
         free(c->rank[i].device);
     }
     free(c->rank);
+    free(c->draft);
     rad_sched_destroy(&c->sched);
     rad_store_close(&c->store);
     free(c->pending);

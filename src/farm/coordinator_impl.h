@@ -26,6 +26,14 @@ struct rank {
     double heard;             /* when its last message came */
 };
 
+#define MAX_DRAFTS 256
+
+struct draft { /* a lease that is written, but not sent */
+    int rank;
+    int64_t n, index[RAD_MAX_LEASE_CASES];
+    rad_buf message;
+};
+
 struct rad_coordinator {
     const rad_farm_opts *opts;
     rad_plan *plan;
@@ -37,6 +45,7 @@ struct rad_coordinator {
     int64_t n_pending, run;
     struct rank *rank;
     int n_rank;
+    struct draft *draft; /* [MAX_DRAFTS], of one round */
     rad_progress progress;
     rad_farm_outcome *out;
     double start, last_flush, write_s;

@@ -16,7 +16,6 @@
 #define FLUSH_SECONDS 2.0 /* a reader sees what is that old; what a kill takes is in the journals of the ranks */
 #define FLUSH_RESULTS 512
 #define HELD_SECONDS 0.25 /* between tries to commit while another program holds the database */
-#define LEASE_SECONDS 1.0
 #define START_SILENCES 10 /* a rank that builds its engines cannot speak: so many times the silence is allowed then */
 
 /* ---------------------------------------------------------------- messages */
@@ -218,59 +217,74 @@ static rad_status store_quarantined(rad_coordinator *c, rad_error *err) {
     return RAD_OK;
 }
 
-static rad_status lease_to(rad_coordinator *c, int rank, int64_t want, double now, rad_error *err) {
-    int64_t index[RAD_MAX_LEASE_CASES], id[RAD_MAX_LEASE_CASES];
-    int64_t n = rad_sched_lease(c->sched, rank, want < RAD_MAX_LEASE_CASES ? want : RAD_MAX_LEASE_CASES, now, index);
-    if (n == 0)
+static rad_status draft_lease(rad_coordinator *c, int rank, int64_t want, double now, struct draft *d, rad_error *err) {
+    int64_t id[RAD_MAX_LEASE_CASES];
+    d->rank = rank;
+    d->n = rad_sched_lease(c->sched, rank, want < RAD_MAX_LEASE_CASES ? want : RAD_MAX_LEASE_CASES, now, d->index);
+    if (d->n == 0)
         return RAD_OK;
-    rad_buf b;
-    rad_status st = rad_plan_pack_lease(c->plan, c->pending, index, n, &b, err);
+    rad_status st = rad_plan_pack_lease(c->plan, c->pending, d->index, d->n, &d->message, err);
     if (st != RAD_OK)
         return st;
-    for (int64_t i = 0; i < n; i++)
-        id[i] = c->pending[index[i]].case_id;
-    double t = rad_clock_seconds();
-    st = rad_store_lease(c->store, c->run, id, n, rank, err);
+    for (int64_t i = 0; i < d->n; i++)
+        id[i] = c->pending[d->index[i]].case_id;
+    const double t = rad_clock_seconds();
+    st = rad_store_put_lease(c->store, c->run, id, d->n, rank, err);
     c->write_s += rad_clock_seconds() - t;
+    if (st != RAD_OK)
+        rad_buf_release(&d->message);
+    return st;
+}
+
+/* One commit for all of them, and for the results before them; then they are sent. */
+static rad_status send_leases(rad_coordinator *c, struct draft *d, int n, rad_error *err) {
+    const double t = rad_clock_seconds();
+    rad_status st = n > 0 ? rad_store_flush(c->store, err) : RAD_OK;
     c->last_flush = rad_clock_seconds();
-    bool held = st == RAD_OK && rad_store_is_held(c->store);
-    if (st != RAD_OK || held) {
-        rad_buf_release(&b);
-        return held ? rad_coordinator_give_back(c, rank, index, n, err) : st;
+    c->write_s += c->last_flush - t;
+    const bool held = st == RAD_OK && rad_store_is_held(c->store);
+    if (n > 0 && st == RAD_OK && !held)
+        c->unflushed = 0;
+    for (int i = 0; i < n; i++) {
+        if (st == RAD_OK && !held)
+            st = rad_transport_send(c->t, d[i].rank, &d[i].message, err);
+        else
+            rad_buf_release(&d[i].message);
+        if (held && st == RAD_OK)
+            st = rad_coordinator_give_back(c, d[i].rank, d[i].index, d[i].n, err);
     }
-    c->unflushed = 0; /* it committed the results before it as well */
-    st = rad_transport_send(c->t, rank, &b, err);
-    return st == RAD_OK ? rad_coordinator_acknowledge(c, err) : st;
+    return st == RAD_OK && n > 0 && !held ? rad_coordinator_acknowledge(c, err) : st;
 }
 
-/* What a rank may hold: its window, or what it does in LEASE_SECONDS when that is more, since each lease costs a commit. */
-static int64_t hold_limit(const struct rank *r, double now) {
-    double done = (double)r->n_result / (now - r->since + 0.1) * LEASE_SECONDS;
-    int64_t n = done < RAD_MAX_LEASE_CASES / 4 ? (int64_t)done : RAD_MAX_LEASE_CASES / 4;
-    return n > r->window ? n : r->window;
-}
-
-/* Guided: never more than half of the even share of what is left, so that the tail is short. Leases go out in lots of at least half of what
- * a rank may hold. */
+/* Every lease costs its share of a commit: those of one round are committed together. */
 static rad_status lease_all(rad_coordinator *c, double now, int *ret_serving, rad_error *err) {
-    int serving = 0;
+    int serving = 0, n = 0;
+    rad_status st = RAD_OK;
     for (int r = 0; r < c->n_rank; r++)
         serving += c->rank[r].state == RANK_SERVING && rad_sched_rank_usable(c->sched, r);
     *ret_serving = serving;
-    for (int r = 0; r < c->n_rank && !c->draining && !rad_store_is_held(c->store); r++) {
-        int64_t pending = rad_sched_count(c->sched).pending, held = rad_sched_load(c->sched, r), target = hold_limit(&c->rank[r], now);
-        if (c->rank[r].state != RANK_SERVING || pending == 0)
+    if (c->draining || rad_store_is_held(c->store))
+        return RAD_OK;
+    for (int r = 0; r < c->n_rank && st == RAD_OK; r++) {
+        const struct rank *k = &c->rank[r];
+        const double rate = (double)k->n_result / (now - k->since + 0.1);
+        const int64_t want = k->state == RANK_SERVING ? rad_sched_want(c->sched, r, k->window, rate, serving) : 0;
+        if (want <= 0)
             continue;
-        int64_t share = serving > 1 ? pending / (2 * (int64_t)serving) : target;
-        if (target > share)
-            target = share > 2 ? share : 2;
-        if (held <= target / 2) {
-            rad_status st = lease_to(c, r, target - held, now, err);
-            if (st != RAD_OK)
-                return st;
+        st = draft_lease(c, r, want, now, &c->draft[n], err);
+        n += st == RAD_OK && c->draft[n].n > 0;
+        if (st == RAD_OK && n == MAX_DRAFTS) {
+            st = send_leases(c, c->draft, n, err);
+            n = 0;
+            if (st == RAD_OK && rad_store_is_held(c->store))
+                return RAD_OK;
         }
     }
-    return RAD_OK;
+    if (st == RAD_OK)
+        return send_leases(c, c->draft, n, err);
+    for (int i = 0; i < n; i++)
+        rad_buf_release(&c->draft[i].message);
+    return st;
 }
 
 static rad_status drain(rad_coordinator *c, rad_error *err) {

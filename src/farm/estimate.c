@@ -143,3 +143,23 @@ out:
     rad_plan_release(&plan);
     return st;
 }
+
+rad_status rad_farm_case_bytes(const rad_farm_opts *opts, double **ret, int64_t *ret_n, rad_error *err) {
+    rad_plan plan = {0};
+    int64_t n = 0;
+    rad_status st = rad_plan_read_job(opts, true, &plan, err);
+    if (st == RAD_OK)
+        st = rad_plan_complete(opts, &plan, err);
+    double *cost = st == RAD_OK ? rad_calloc((size_t)plan.manifest->n_case + 1, sizeof *cost) : NULL;
+    if (st == RAD_OK && !cost)
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory for %lld cases", (long long)plan.manifest->n_case);
+    for (int64_t i = 0; st == RAD_OK && i < plan.manifest->n_case; i++)
+        if (rad_plan_wants(&plan, i))
+            cost[n++] = plan.cost[i];
+    rad_plan_release(&plan);
+    if (st == RAD_OK) {
+        *ret = cost;
+        *ret_n = n;
+    }
+    return st;
+}

@@ -249,6 +249,17 @@ int64_t rad_sched_lease(rad_sched *s, int rank, int64_t max, double now, int64_t
     return got;
 }
 
+int64_t rad_sched_want(const rad_sched *s, int rank, int64_t window, double results_per_s, int64_t serving) {
+    const int64_t pending = s->count.pending, held = rad_sched_load(s, rank);
+    int64_t target = results_per_s < RAD_SCHED_MAX_HOLD ? (int64_t)results_per_s : RAD_SCHED_MAX_HOLD;
+    if (target < window)
+        target = window;
+    const int64_t share = serving > 1 ? pending / (2 * serving) : target;
+    if (target > share)
+        target = share > 2 ? share : 2;
+    return pending > 0 && held <= target / 2 ? target - held : 0;
+}
+
 bool rad_sched_complete(rad_sched *s, int64_t index, int rank) {
     if (rank_valid(s, rank))
         s->rank[rank].silent = false;

@@ -260,7 +260,7 @@ rad_status rad_store_known_keys(rad_store *st, int64_t run, int64_t max, uint8_t
     return RAD_OK;
 }
 
-rad_status rad_store_lease(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, int rank, rad_error *err) {
+rad_status rad_store_put_lease(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, int rank, rad_error *err) {
     rad_status s = rad_tx_begin(st, err);
     if (s != RAD_OK)
         return s;
@@ -274,9 +274,12 @@ rad_status rad_store_lease(rad_store *st, int64_t run, const int64_t *case_id, i
             s = rad_error_set(err, RAD_E_INTERNAL, "case %lld of run %lld cannot be leased: it is done or not of this run",
                               (long long)case_id[i], (long long)run);
     }
-    if (s == RAD_OK)
-        s = rad_tx_offer(st, false, err);
     return rad_tx_end(st, s);
+}
+
+rad_status rad_store_lease(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, int rank, rad_error *err) {
+    rad_status s = rad_store_put_lease(st, run, case_id, n, rank, err);
+    return s == RAD_OK ? rad_tx_end(st, rad_tx_offer(st, false, err)) : s;
 }
 
 rad_status rad_store_return(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, rad_error *err) {

@@ -37,7 +37,7 @@ MODULE = {
     'report': {'base', 'store', 'stats'},
     'cli': None,  # the top: may see all
 }
-OWN = {'cohort': {'cohort', 'convert', 'folds', 'job'}, 'base': {'base', 'issue'}, 'stats': {'stats', 'sqlext'},
+OWN = {'sched': {'sched', 'simulate'}, 'cohort': {'cohort', 'convert', 'folds', 'job'}, 'base': {'base', 'issue'}, 'stats': {'stats', 'sqlext'},
        'prepare': {'prepare', 'prepare_plan'}}
 BANNED = r'\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|rand|srand|gets|localtime|gmtime|ctime|asctime|setlocale|alloca|tmpnam|mktemp)\s*\('
 NO_EXIT = r'(?<![\w>.])(abort|exit|_exit|quick_exit|MPI_Abort)\s*\('
