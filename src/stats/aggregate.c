@@ -1,9 +1,5 @@
 /* aggregate.c: one score out of those of the parts, independent of their order. */
-#include "radcohort/stats.h"
-
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
+#include "impl.h"
 
 static double largest(const double *sorted, int64_t n) {
     return sorted[n - 1];
@@ -70,3 +66,32 @@ double rad_aggregate_scores(const char *rule, double *score, int64_t n) {
         return top < n ? mean(score + (n - top), top) : mean(score, n);
     return r->of(score, n);
 }
+
+/* ---------------------------------------------------------------- the same as an SQL aggregate */
+
+static rad_status aggregate_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
+    const char *rule = rad_arg_text(arg, n_arg, 0, "");
+    if (!rad_aggregate_is_rule(rule))
+        return rad_error_set(err, RAD_E_USAGE, "rule '%s': expected max, mean, median, noisy-or, majority, or top-K (K from 1 to %d)", rule,
+                             RAD_MAX_TOP_RULE);
+    double *x = rad_new_doubles(f->n);
+    if (!x)
+        return rad_no_memory(err);
+    int64_t n = 0;
+    for (int64_t i = 0; i < f->n; i++)
+        if (!isnan(f->column[0].value[i]))
+            x[n++] = f->column[0].value[i];
+    rad_doc_int(doc, "n", n);
+    rad_doc_num(doc, "score", rad_aggregate_scores(rule, x, n));
+    free(x);
+    return RAD_OK;
+}
+
+static const rad_stat_function functions[] = {
+    {"aggregate_scores", "score, rule",
+     "one score out of those of the parts, by a rule of the job file: 'max', 'mean', 'median', 'noisy-or' (Pearl 1988), 'top-K' (mean of "
+     "the K "
+     "highest), 'majority' (scores are then votes, 0 or 1); missing scores are left out",
+     "score", "n", "t", 2, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, aggregate_doc},
+};
+RAD_STAT_TOPIC(rad_topic_aggregate, functions);

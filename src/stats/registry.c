@@ -8,7 +8,7 @@ static const rad_stat_topic *const topics[] = {
     &rad_topic_special, &rad_topic_paired,   &rad_topic_agreement,    &rad_topic_multiclass, &rad_topic_mrmc,
     &rad_topic_meta,    &rad_topic_logistic, &rad_topic_calibration,  &rad_topic_cv,         &rad_topic_contingency,
     &rad_topic_table1,  &rad_topic_drift,    &rad_topic_describe,     &rad_topic_audit,      &rad_topic_power,
-    &rad_topic_mixed,   &rad_topic_matched,  &rad_topic_multiplicity, &rad_topic_ordinal,
+    &rad_topic_mixed,   &rad_topic_matched,  &rad_topic_multiplicity, &rad_topic_ordinal,    &rad_topic_aggregate,
 };
 enum { N_TOPIC = sizeof topics / sizeof *topics };
 

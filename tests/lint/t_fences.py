@@ -34,7 +34,7 @@ MODULE = {
     'stats': {'base'},
     'store': {'base', 'issue', 'cohort', 'folds', 'job', 'stats'},
     'farm': {'base', 'issue', 'cohort', 'folds', 'job', 'sched', 'load', 'prepare', 'model', 'infer', 'store'},
-    'report': {'base', 'store', 'stats'},
+    'report': {'base', 'store', 'stats', 'sqlext'},
     'cli': None,  # the top: may see all
 }
 OWN = {'sched': {'sched', 'simulate'}, 'cohort': {'cohort', 'convert', 'folds', 'job'}, 'base': {'base', 'issue'}, 'stats': {'stats', 'sqlext'},

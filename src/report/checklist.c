@@ -1,0 +1,318 @@
+/* checklist.c: CLAIM 2024, STARD-AI and TRIPOD+AI with what the record knows. The items are named in our own short words, by the numbers
+ * of the published lists (STARD-AI by those of STARD 2015, which it extends); the published text is the authority. */
+#include "parts.h"
+
+/* What the record knows: a query of one value. {} stands for the run. Public: whether the answer holds nothing that a public report
+ * suppresses. */
+typedef enum fact {
+    NONE,
+    SOURCES,
+    ELIGIBLE,
+    PREPARED,
+    PSEUDONYM,
+    MISSING,
+    SEQUENCES,
+    TRUTH,
+    READERS,
+    PARTITION,
+    SIZE,
+    MODELS,
+    SOFTWARE,
+    FOLDS,
+    METRICS,
+    UNCERTAINTY,
+    ROBUST,
+    MAPS,
+    INTERNAL,
+    EXTERNAL,
+    FLOW,
+    TABLE1,
+    ESTIMATES,
+    FAILURES,
+    THRESHOLD,
+    OUTPUTS,
+    SUBGROUPS,
+    CALIBRATED,
+    AVAILABLE,
+    N_FACT
+} fact;
+
+static const struct {
+    const char *sql; /* each %lld is the run */
+    bool is_public;
+} FACT[N_FACT] = {
+    [SOURCES] = {"SELECT count(DISTINCT rp.center_id) || ' centers: ' || (SELECT group_concat(center, ', ') FROM (SELECT DISTINCT c.center "
+                 "FROM run_patient q JOIN center c ON c.center_id = q.center_id WHERE q.run_id = %lld ORDER BY 1))"
+                 " FROM run_patient rp WHERE rp.run_id = %lld",
+                 true},
+    [ELIGIBLE] = {"SELECT CASE WHEN count(*) = 0 THEN 'all patients of the cohort tables' ELSE count(*) || ' patients of the tables not "
+                  "selected: ' || group_concat(DISTINCT reason) END FROM unselected_patient WHERE run_id = %lld",
+                  false},
+    [PREPARED] = {"SELECT group_concat(model || ': ' || input_text, '; ') FROM run_model WHERE run_id = %lld", true},
+    [PSEUDONYM] = {"SELECT 'pseudonyms only; names, dates of birth and UIDs are not in the file (' || count(*) || ' runs)' FROM run WHERE "
+                   "run_id = %lld",
+                   true},
+    [MISSING] = {"SELECT CASE WHEN count(*) = 0 THEN 'no case was left out' ELSE count(*) || ' exclusions: ' || group_concat(DISTINCT "
+                 "stage || ' ' || reason) END FROM exclusion WHERE run_id = %lld",
+                 false},
+    [SEQUENCES] = {"SELECT group_concat(DISTINCT i.sequence) FROM image_use u JOIN manifest m ON m.case_id = u.case_id JOIN image i ON "
+                   "i.image_id = u.image_id WHERE m.run_id = %lld",
+                   true},
+    [TRUTH] = {"SELECT 'labels of the cohort tables: ' || group_concat(class, ', ') FROM run_class WHERE run_id = %lld", true},
+    [READERS] = {"SELECT CASE WHEN count(DISTINCT reader) > 0 THEN count(DISTINCT reader) || ' readers: ' || group_concat(DISTINCT reader) "
+                 "END FROM v_reading WHERE run_id = %lld",
+                 true},
+    [PARTITION] = {"SELECT 'by patient; cohorts by center: ' || group_concat(x, ', ') FROM (SELECT DISTINCT cohort AS x FROM run_patient "
+                   "WHERE run_id = %lld)",
+                   true},
+    [SIZE] = {"SELECT count(*) || ' patients' FROM run_patient WHERE run_id = %lld", false},
+    [MODELS] = {"SELECT group_concat(rm.model || ' (' || mo.parameters || ' parameters, input ' || mo.input_shape || ', SHA-256 ' || "
+                "substr(mo.sha256, 1, 12) || ')', '; ') FROM run_model rm JOIN run_model_file f ON f.run_model_id ="
+                " rm.run_model_id JOIN model mo ON mo.model_id = f.model_id WHERE rm.run_id = %lld",
+                true},
+    [SOFTWARE] = {"SELECT 'radcohort ' || radcohort_version || ', ' || backend || ' ' || backend_version || ', ' || precision FROM run "
+                  "WHERE run_id = %lld",
+                  true},
+    [FOLDS] = {"SELECT CASE WHEN max(folds) IS NOT NULL THEN max(folds) || ' folds; each patient scored by the one file that had not seen "
+               "the patient' END FROM run_model WHERE run_id = %lld",
+               true},
+    [METRICS] = {"SELECT group_concat(DISTINCT name) FROM v_statistic WHERE run_id = %lld AND unit = 'patient' AND stratum_kind <> "
+                 "'contrast' AND versus IS NULL",
+                 true},
+    [UNCERTAINTY] = {"SELECT group_concat(DISTINCT method) FROM v_statistic WHERE run_id = %lld AND name IN ('auc', 'auc_difference', "
+                     "'auc_paired_difference', 'auc_clustered')",
+                     true},
+    [ROBUST] = {"SELECT 'AUC by ' || count(DISTINCT stratum) || ' strata, and by six aggregation rules' FROM v_statistic WHERE run_id = "
+                "%lld AND name = 'auc'",
+                true},
+    [MAPS] = {"SELECT CASE WHEN count(*) > 0 THEN 'class activation maps of ' || count(*) || ' slices' END FROM v_cam WHERE run_id = %lld",
+              false},
+    [INTERNAL] = {"SELECT CASE WHEN count(*) > 0 THEN count(*) || ' patients of internal centers' END FROM run_patient WHERE cohort = "
+                  "'internal' AND run_id = %lld",
+                  false},
+    [EXTERNAL] = {"SELECT CASE WHEN count(*) > 0 THEN count(*) || ' patients of external centers' END FROM run_patient WHERE cohort = "
+                  "'external' AND run_id = %lld",
+                  false},
+    [FLOW] = {"SELECT 'figure flow-diagram: ' || n_patient || ' patients, ' || n_case || ' cases' FROM v_manifest_check WHERE run_id = "
+              "%lld LIMIT 1",
+              false},
+    [TABLE1] = {"SELECT 'Table 1: age and sex of ' || sum(p.age IS NOT NULL) || ' and ' || sum(p.sex IS NOT NULL) || ' patients' FROM "
+                "run_patient rp JOIN patient p ON p.patient_id = rp.patient_id WHERE rp.run_id = %lld",
+                false},
+    [ESTIMATES] = {"SELECT group_concat(model || ' ' || stratum || ' ' || printf('%%.3f (%%.3f to %%.3f)', est, lower, upper), '; ') FROM "
+                   "v_statistic WHERE run_id = %lld AND unit = 'patient' AND name IN ('auc', 'auc_macro')"
+                   " AND stratum_kind IN ('all', 'cohort') AND (name = 'auc_macro' OR class = (SELECT k.class FROM run r JOIN run_class k "
+                   "ON k.run_id = r.run_id AND k.class_index = r.positive_class WHERE r.run_id = v_statistic.run_id))",
+                   false},
+    [FAILURES] = {"SELECT 'false calls at ' || group_concat(DISTINCT point) FROM v_statistic WHERE run_id = %lld AND name = 'sensitivity' "
+                  "HAVING count(*) > 0",
+                  true},
+    [THRESHOLD] = {"SELECT group_concat(point || ': ' || threshold || ' (' || origin || coalesce(' on ' || tuned_on, '') || ')', ', ') "
+                   "FROM operating_point WHERE run_id = %lld",
+                   true},
+    [OUTPUTS] = {"SELECT group_concat(DISTINCT activation) || ' scores of ' || (SELECT group_concat(class, ', ') FROM run_class k WHERE "
+                 "k.run_id = run_model.run_id) FROM run_model WHERE run_id = %lld",
+                 true},
+    [SUBGROUPS] = {"SELECT 'by cohort and center: ' || count(DISTINCT stratum) || ' strata' FROM v_statistic WHERE run_id = %lld AND name "
+                   "= 'auc' AND stratum_kind IN ('cohort', 'center') HAVING count(*) > 0",
+                   true},
+    [CALIBRATED] = {"SELECT 'Brier score, calibration slope and intercept, reliability diagrams' FROM v_statistic WHERE run_id = %lld AND "
+                    "name = 'calibration_slope' LIMIT 1",
+                    true},
+    [AVAILABLE] =
+        {"SELECT 'radcohort ' || radcohort_version || ' (GPL-3.0-or-later); every figure with data and query' FROM run WHERE run_id = %lld",
+         true},
+};
+
+typedef struct item {
+    const char *number, *about;
+    fact fact;
+} item;
+
+static const item CLAIM[] = {{"1", "title names the use of AI", NONE},
+                             {"2", "structured abstract", NONE},
+                             {"3", "background and intended use", NONE},
+                             {"4", "aims and hypotheses", NONE},
+                             {"5", "prospective or retrospective", NONE},
+                             {"6", "goal of the study", NONE},
+                             {"7", "where the data came from", SOURCES},
+                             {"8", "who was eligible", ELIGIBLE},
+                             {"9", "preparation of the images", PREPARED},
+                             {"10", "choice of parts of the data", SEQUENCES},
+                             {"11", "removal of identity", PSEUDONYM},
+                             {"12", "missing data", MISSING},
+                             {"13", "how images were acquired", SEQUENCES},
+                             {"14", "reference standard", TRUTH},
+                             {"15", "why this reference standard", NONE},
+                             {"16", "who made the reference standard", NONE},
+                             {"17", "how the test set was labelled", NONE},
+                             {"18", "agreement of readers", READERS},
+                             {"19", "how data were divided", PARTITION},
+                             {"20", "level at which parts are disjoint", PARTITION},
+                             {"21", "sample size", SIZE},
+                             {"22", "the model", MODELS},
+                             {"23", "software", SOFTWARE},
+                             {"24", "initial weights", NONE},
+                             {"25", "training", NONE},
+                             {"26", "choice of the final model", NONE},
+                             {"27", "ensembles and folds", FOLDS},
+                             {"28", "measures of performance", METRICS},
+                             {"29", "uncertainty and tests", UNCERTAINTY},
+                             {"30", "robustness", ROBUST},
+                             {"31", "explanation of outputs", MAPS},
+                             {"32", "evaluation on internal data", INTERNAL},
+                             {"33", "evaluation on external data", EXTERNAL},
+                             {"34", "registration of a trial", NONE},
+                             {"35", "flow of patients", FLOW},
+                             {"36", "demographics by part", TABLE1},
+                             {"37", "performance in every part", ESTIMATES},
+                             {"38", "estimates with precision", ESTIMATES},
+                             {"39", "analysis of failures", FAILURES},
+                             {"40", "limitations", NONE},
+                             {"41", "meaning for practice", NONE},
+                             {"42", "protocol", NONE},
+                             {"43", "software and data available", AVAILABLE},
+                             {"44", "funding", NONE}};
+
+static const item STARD[] = {{"1", "title names diagnostic accuracy and AI", NONE},
+                             {"2", "structured abstract", NONE},
+                             {"3", "background and role of the test", NONE},
+                             {"4", "aims", NONE},
+                             {"5", "prospective or retrospective", NONE},
+                             {"6", "eligibility", ELIGIBLE},
+                             {"7", "how patients were found", NONE},
+                             {"8", "places and dates", SOURCES},
+                             {"9", "series: consecutive, random, convenience", NONE},
+                             {"10a", "index test, to repeat it", MODELS},
+                             {"10b", "reference standard", TRUTH},
+                             {"11", "why this reference standard", NONE},
+                             {"12a", "thresholds of the index test, declared or tuned", THRESHOLD},
+                             {"12b", "thresholds of the reference standard", NONE},
+                             {"13a", "what readers of the index test knew", NONE},
+                             {"13b", "what assessors of the reference standard knew", NONE},
+                             {"14", "measures of accuracy and their comparison", METRICS},
+                             {"15", "indeterminate results", MISSING},
+                             {"16", "missing data", MISSING},
+                             {"17", "variation of accuracy", SUBGROUPS},
+                             {"18", "sample size", SIZE},
+                             {"19", "flow of patients", FLOW},
+                             {"20", "baseline characteristics", TABLE1},
+                             {"21a", "severity of disease in patients", NONE},
+                             {"21b", "other diagnoses in those without", NONE},
+                             {"22", "time between tests", NONE},
+                             {"23", "cross table of test and reference", FAILURES},
+                             {"24", "estimates with precision", ESTIMATES},
+                             {"25", "adverse events", NONE},
+                             {"26", "limitations", NONE},
+                             {"27", "meaning for practice", NONE},
+                             {"28", "registration", NONE},
+                             {"29", "protocol", NONE},
+                             {"30", "funding", NONE},
+                             {"AI", "data sources, preparation and acquisition", PREPARED},
+                             {"AI", "partition of the data", PARTITION},
+                             {"AI", "software, hardware and version", SOFTWARE},
+                             {"AI", "external evaluation", EXTERNAL},
+                             {"AI", "fairness over groups", NONE},
+                             {"AI", "availability of code and data", AVAILABLE}};
+
+static const item TRIPOD[] = {{"1", "title names the model and its target", NONE},
+                              {"2", "abstract", NONE},
+                              {"3", "context, use, and known inequalities", NONE},
+                              {"4", "aims: development or evaluation", NONE},
+                              {"5a", "sources of data", SOURCES},
+                              {"5b", "dates", NONE},
+                              {"6a", "setting and centers", SOURCES},
+                              {"6b", "eligibility", ELIGIBLE},
+                              {"6c", "treatments", NONE},
+                              {"7", "preparation of data", PREPARED},
+                              {"8a", "outcome and its assessment", TRUTH},
+                              {"8b", "who assessed the outcome", NONE},
+                              {"8c", "blinding of the outcome", NONE},
+                              {"9a", "choice of predictors", SEQUENCES},
+                              {"9b", "definition of predictors", PREPARED},
+                              {"9c", "who assessed predictors", NONE},
+                              {"10", "sample size", SIZE},
+                              {"11", "missing data", MISSING},
+                              {"12a", "how data were used and divided", PARTITION},
+                              {"12b", "handling of predictors", PREPARED},
+                              {"12c", "type and building of the model", MODELS},
+                              {"12d", "differences between centers", SUBGROUPS},
+                              {"12e", "measures and plots of performance", METRICS},
+                              {"12f", "updating of the model", NONE},
+                              {"12g", "how predictions were computed", SOFTWARE},
+                              {"13", "class imbalance", NONE},
+                              {"14", "fairness", NONE},
+                              {"15", "output of the model and thresholds", OUTPUTS},
+                              {"16", "differences between development and evaluation", NONE},
+                              {"17", "ethics", NONE},
+                              {"18a", "funding", NONE},
+                              {"18b", "conflicts of interest", NONE},
+                              {"18c", "protocol", NONE},
+                              {"18d", "registration", NONE},
+                              {"18e", "data sharing", AVAILABLE},
+                              {"18f", "code sharing", AVAILABLE},
+                              {"19", "patients and public", NONE},
+                              {"20a", "flow of participants", FLOW},
+                              {"20b", "characteristics by source", TABLE1},
+                              {"20c", "comparison with development data", NONE},
+                              {"21", "numbers in each analysis", SIZE},
+                              {"22", "the full model", MODELS},
+                              {"23a", "performance with intervals", ESTIMATES},
+                              {"23b", "heterogeneity over centers, calibration", CALIBRATED},
+                              {"24", "results of updating", NONE},
+                              {"25", "interpretation", NONE},
+                              {"26", "limitations", NONE},
+                              {"27", "use, input quality, next steps", NONE}};
+
+/* One query whose rows are the items: it is what the CSV and the page show. */
+static char *list_query(rp_page *p, const item *list, size_t n) {
+    sqlite3_str *s = sqlite3_str_new(p->db);
+    for (size_t i = 0; i < n; i++) {
+        char *sql = NULL;
+        if (FACT[list[i].fact].sql && (FACT[list[i].fact].is_public || !p->o->is_public)) {
+            sqlite3_str *f = sqlite3_str_new(p->db); /* constants only: %lld is written as the run, %% as % */
+            for (const char *c = FACT[list[i].fact].sql; *c; c++) {
+                if (strncmp(c, "%lld", 4) == 0) {
+                    sqlite3_str_appendf(f, "%lld", (long long)p->run);
+                    c += 3;
+                } else {
+                    c += strncmp(c, "%%", 2) == 0;
+                    sqlite3_str_appendchar(f, 1, *c);
+                }
+            }
+            sql = sqlite3_str_finish(f);
+        }
+        sqlite3_str_appendf(s, "%sSELECT %Q AS item, %Q AS about, ", i ? "\nUNION ALL " : "", list[i].number, list[i].about);
+        if (sql)
+            sqlite3_str_appendf(s, "coalesce((%s), 'for the author') AS value, %Q AS query", sql, sql);
+        else
+            sqlite3_str_appendf(s, "'for the author' AS value, NULL AS query");
+        sqlite3_free(sql);
+    }
+    return sqlite3_str_finish(s);
+}
+
+static void put_list(rp_page *p, const char *id, const char *name, const item *list, size_t n) {
+    static const rp_spec SPEC[] = {
+        {"Item", RP_TEXT, "item", 0, 0}, {"About", RP_TEXT, "about", 0, 0}, {"From the record", RP_TEXT, "value", 0, 0}};
+    char caption[200];
+    rp_rows r;
+    rp_query(p, list_query(p, list, n), &r);
+    int64_t known = 0;
+    for (int64_t i = 0; i < r.n; i++)
+        known += strcmp(rp_text_at(&r, i, "value"), "for the author") != 0;
+    (void)snprintf(caption, sizeof caption, "%s: %lld of %lld items have something in the record", name, (long long)known, (long long)r.n);
+    rp_put(p, "<details class=\"checklist\"><summary>{}</summary>\n", caption);
+    rp_table(p, id, caption, &r, SPEC, 3);
+    rp_put(p, "</details>\n");
+    rp_rows_release(&r);
+}
+
+void rp_section_checklists(rp_page *p) {
+    rp_section(p, "checklists", "Reporting checklists");
+    rp_put(p, "<p>Items in short words; the published lists are the authority. STARD-AI is listed by the numbers of STARD 2015, which it "
+              "extends, additions as AI. The query of each value is in the CSV file.</p>\n");
+    put_list(p, "claim-2024", "CLAIM 2024", CLAIM, sizeof CLAIM / sizeof *CLAIM);
+    put_list(p, "stard-ai", "STARD-AI", STARD, sizeof STARD / sizeof *STARD);
+    put_list(p, "tripod-ai", "TRIPOD+AI", TRIPOD, sizeof TRIPOD / sizeof *TRIPOD);
+}

@@ -1,0 +1,190 @@
+/* forest.c: centers and their pooled value, and internal against external. */
+#include "parts.h"
+
+enum { WIDTH = 700, LEFT = 190, RIGHT = 170, ROW = 26, TOP = 30 };
+
+static rp_axes scale(const rp_rows *r, int64_t n_row) {
+    double low = 1;
+    for (int64_t i = 0; i < r->n; i++) {
+        const double x = isnan(rp_num(r, i, "lower")) ? rp_num(r, i, "est") : rp_num(r, i, "lower");
+        low = x < low ? x : low;
+    }
+    low = low < 0 ? 0 : floor(low * 10) / 10;
+    if (low > 0.9)
+        low = 0.9;
+    return (rp_axes){
+        .x0 = low, .x1 = 1, .y0 = 0, .y1 = 1, .left = LEFT, .top = TOP, .width = WIDTH - LEFT - RIGHT, .height = (double)n_row * ROW + 6};
+}
+
+static double clamp(double x, double low, double high) {
+    return x < low ? low : x > high ? high : x;
+}
+
+/* One row of a forest plot; series chooses the marker. */
+static void draw_row(rp_page *p, const rp_axes *a, const rp_rows *r, int64_t i, double y, const char *name, int series, const char *css) {
+    const double est = rp_num(r, i, "est"), lower = rp_num(r, i, "lower"), upper = rp_num(r, i, "upper");
+    char text[96], tip[256];
+    rp_label(p, LEFT - 10, y + 4, "end", "", name, LEFT - 16);
+    if (isnan(est) && isnan(lower)) {
+        rp_label(p, WIDTH - RIGHT + 12, y + 4, "start", "small soft", rp_at(r, i, "est")->hidden ? "suppressed" : "not defined",
+                 RIGHT - 16);
+        return;
+    }
+    if (!isnan(lower) && !isnan(upper))
+        rp_rule(p, rp_x(a, clamp(lower, a->x0, a->x1)), y, rp_x(a, clamp(upper, a->x0, a->x1)), y, css);
+    if (isnan(est))
+        (void)snprintf(text, sizeof text, "%.3f to %.3f", lower, upper);
+    else
+        rp_estimate(text, est, lower, upper, 3);
+    (void)snprintf(tip, sizeof tip, "%.100s: %s", name, text);
+    if (series >= 0 && !isnan(est))
+        rp_marker(p, rp_x(a, clamp(est, a->x0, a->x1)), y, series, tip);
+    rp_label(p, WIDTH - RIGHT + 12, y + 4, "start", "small", text, RIGHT - 16);
+}
+
+static void centers(rp_page *p, const rp_rows *combo, int64_t i) {
+    char id[200], title[256], caption[400];
+    const char *unit = rp_text_at(combo, i, "unit"), *class_name = rp_text_at(combo, i, "class"), *model = rp_text_at(combo, i, "model");
+    rp_rows r;
+    rp_query(p,
+             sqlite3_mprintf("SELECT model, unit, class, stratum_kind, stratum, cohort, point, name, versus, n, n_pos, n_cluster, est, "
+                             "lower, upper, method, reason"
+                             " FROM v_statistic WHERE run_id = %lld AND model = %Q AND unit = %Q AND class = %Q AND ((stratum_kind = "
+                             "'center' AND name = 'auc')"
+                             " OR name IN ('auc_centers_reml', 'auc_centers_prediction', 'auc_centers_i2')) ORDER BY stratum_kind, cohort "
+                             "DESC, stratum, name DESC",
+                             (long long)p->run, model, unit, class_name),
+             &r);
+    rp_protect_statistics(p, &r);
+    int64_t rows = 0, pooled = -1, prediction = -1, i2 = -1;
+    for (int64_t k = 0; k < r.n; k++) {
+        const char *name = rp_text_at(&r, k, "name");
+        rows += strcmp(name, "auc") == 0;
+        pooled = strcmp(name, "auc_centers_reml") == 0 ? k : pooled;
+        prediction = strcmp(name, "auc_centers_prediction") == 0 ? k : prediction;
+        i2 = strcmp(name, "auc_centers_i2") == 0 ? k : i2;
+    }
+    if (rows > 0) {
+        const rp_axes a = scale(&r, rows + 2);
+        (void)snprintf(id, sizeof id, "forest-%s-%s-%s", unit, RP_ID(model), RP_ID(class_name));
+        (void)snprintf(title, sizeof title, "AUC by center: %.80s, %.80s, unit: %s", model, class_name, unit);
+        const rp_tags tags = {.unit = unit, .model = model, .class_name = class_name};
+        rp_figure(p, id, &tags, title,
+                  "Forest plot: one row per center with its 95 % interval, then the mean over centers and the interval expected of a "
+                  "further center.",
+                  WIDTH, a.top + a.height + 48);
+        rp_frame(p, &a, "AUC", "", a.x0 < 0.7 ? 0.1 : 0.05, 0);
+        rp_label(p, LEFT - 10, 18, "end", "small soft", "center (cohort, n)", LEFT - 16);
+        rp_label(p, WIDTH - RIGHT + 12, 18, "start", "small soft", "AUC (95 % interval)", RIGHT - 16);
+        double y = TOP + ROW / 2.0 + 3;
+        for (int64_t k = 0; k < r.n; k++) {
+            if (strcmp(rp_text_at(&r, k, "name"), "auc") != 0)
+                continue;
+            char name[200];
+            const bool external = strcmp(rp_text_at(&r, k, "cohort"), "external") == 0;
+            if (rp_at(&r, k, "n")->hidden)
+                (void)snprintf(name, sizeof name, "%.80s (%s)", rp_text_at(&r, k, "stratum"), external ? "external" : "internal");
+            else
+                (void)snprintf(name, sizeof name, "%.80s (%s, %.0f)", rp_text_at(&r, k, "stratum"), external ? "ext." : "int.",
+                               rp_num(&r, k, "n"));
+            draw_row(p, &a, &r, k, y, name, external ? 1 : 0, "ci");
+            y += ROW;
+        }
+        if (pooled >= 0)
+            draw_row(p, &a, &r, pooled, y, "Mean center (REML)", 3, "ci");
+        y += ROW;
+        if (prediction >= 0)
+            draw_row(p, &a, &r, prediction, y, "A further center", -1, "pred");
+        (void)snprintf(caption, sizeof caption,
+                       "%.200s. Circles internal, squares external, diamond pooled, dashed: prediction interval.%s%s%s", title,
+                       i2 >= 0 && !isnan(rp_num(&r, i2, "est")) ? " I\xc2\xb2 " : "",
+                       i2 >= 0 && !isnan(rp_num(&r, i2, "est")) ? RP_NUM("%.0f", rp_num(&r, i2, "est")) : "",
+                       i2 >= 0 && !isnan(rp_num(&r, i2, "est")) ? " %." : "");
+        rp_figure_end(p, id, caption, &r);
+    }
+    rp_rows_release(&r);
+}
+
+void rp_section_forest(rp_page *p) {
+    rp_rows combo;
+    rp_section(p, "centers", "Centers");
+    rp_combos(p, &combo);
+    const int before = p->n_figure;
+    for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++)
+        centers(p, &combo, i);
+    if (p->n_figure == before)
+        rp_absent(p, "No AUC by center: the job does not declare the stratum center.");
+    rp_rows_release(&combo);
+}
+
+/* ---------------------------------------------------------------- internal against external */
+
+static void both_cohorts(rp_page *p, const rp_rows *combo, int64_t from, int64_t end) {
+    char id[200], title[256];
+    const char *unit = rp_text_at(combo, from, "unit"), *class_name = rp_text_at(combo, from, "class");
+    rp_rows r;
+    rp_query(p,
+             sqlite3_mprintf("SELECT s.model, s.unit, s.class, s.stratum_kind, s.stratum, s.cohort, s.point, s.name, s.versus, s.n, "
+                             "s.n_pos, s.est, s.lower, s.upper"
+                             " FROM v_statistic s JOIN run_model m ON m.run_id = s.run_id AND m.model = s.model WHERE s.run_id = %lld AND "
+                             "s.unit = %Q AND s.class = %Q"
+                             " AND s.stratum_kind = 'cohort' AND s.name = 'auc' ORDER BY m.position, s.stratum = 'external'",
+                             (long long)p->run, unit, class_name),
+             &r);
+    rp_protect_statistics(p, &r);
+    const rp_axes a = scale(&r, 2 * (end - from));
+    (void)snprintf(id, sizeof id, "cohorts-%s-%s", unit, RP_ID(class_name));
+    (void)snprintf(title, sizeof title, "AUC inside and outside: %.80s, unit: %s", class_name, unit);
+    const rp_tags tags = {.unit = unit, .class_name = class_name};
+    rp_figure(p, id, &tags, title, "For each model the AUC in the internal and in the external cohort with 95 % intervals.", WIDTH,
+              a.top + a.height + 48);
+    rp_frame(p, &a, "AUC", "", a.x0 < 0.7 ? 0.1 : 0.05, 0);
+    rp_label(p, LEFT - 10, 18, "end", "small soft", "model, cohort", LEFT - 16);
+    rp_label(p, WIDTH - RIGHT + 12, 18, "start", "small soft", "AUC (95 % interval)", RIGHT - 16);
+    double y = TOP + ROW / 2.0 + 3;
+    for (int64_t k = 0; k < r.n; k++) {
+        char name[200];
+        const bool external = strcmp(rp_text_at(&r, k, "stratum"), "external") == 0;
+        (void)snprintf(name, sizeof name, "%.80s, %s", rp_text_at(&r, k, "model"), external ? "external" : "internal");
+        draw_row(p, &a, &r, k, y, name, external ? 1 : 0, "ci");
+        y += ROW;
+    }
+    rp_figure_end(p, id, title, &r);
+    rp_rows_release(&r);
+}
+
+void rp_section_cohorts(rp_page *p) {
+    rp_rows r, combo;
+    rp_section(p, "internal-external", "Internal against external");
+    if (!p->has_internal || !p->has_external) {
+        rp_absent(p, p->has_internal || p->has_external ? "One cohort only: nothing to compare."
+                                                        : "The job does not declare the stratum cohort, or all centers are of one cohort.");
+        return;
+    }
+    rp_combos(p, &combo);
+    for (int64_t i = 0, end; i < combo.n && p->st == RAD_OK; i = end) {
+        for (end = i; end < combo.n && strcmp(rp_text_at(&combo, end, "unit"), rp_text_at(&combo, i, "unit")) == 0 &&
+                      strcmp(rp_text_at(&combo, end, "class"), rp_text_at(&combo, i, "class")) == 0;)
+            end++;
+        both_cohorts(p, &combo, i, end);
+    }
+    rp_rows_release(&combo);
+    rp_query(p,
+             sqlite3_mprintf("SELECT s.model, s.unit, s.class, s.stratum_kind, s.stratum, s.point, s.name, s.versus, coalesce(s.versus, "
+                             "'all external centers') AS against, s.n, s.n_pos,"
+                             " s.est, s.lower, s.upper, s.p, s.p_adjusted, s.method, s.reason FROM v_statistic s JOIN run_model m ON "
+                             "m.run_id = s.run_id AND m.model = s.model"
+                             " WHERE s.run_id = %lld AND s.name LIKE 'auc_difference%%' ORDER BY s.unit DESC, m.position, s.class, s.name, "
+                             "s.versus IS NOT NULL, s.versus",
+                             (long long)p->run),
+             &r);
+    rp_protect_statistics(p, &r);
+    static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0},  {"Class", RP_TEXT, "class", 0, 0},
+                                   {"Unit", RP_TEXT, "unit", 0, 0},    {"Internal minus", RP_TEXT, "against", 0, 0},
+                                   {"n", RP_INT, "n", 0, 0},           {"Difference (95 % CI)", RP_EST3, "est", "lower", "upper"},
+                                   {"p", RP_PVALUE, "p", 0, 0},        {"p adjusted", RP_PVALUE, "p_adjusted", 0, 0},
+                                   {"Method", RP_TEXT, "method", 0, 0}};
+    if (r.n > 0)
+        rp_table(p, "internal-external-table", "Difference of the AUCs", &r, SPEC, 9);
+    rp_rows_release(&r);
+}

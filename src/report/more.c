@@ -1,0 +1,299 @@
+/* more.c: aggregation sensitivity, maps, drift, exclusions, provenance. */
+#include "parts.h"
+
+/* ---------------------------------------------------------------- aggregation */
+
+/* The case score by every rule from the same slices; the label is the case's. */
+static char *aggregation_sql(rp_page *p, const rp_rows *combo, int64_t i) {
+    static const struct {
+        const char *name, *expression;
+    } RULE[] = {{"max", "max(score)"},
+                {"mean", "aggregate_scores(score, 'mean')"},
+                {"median", "aggregate_scores(score, 'median')"},
+                {"top-3", "aggregate_scores(score, 'top-3')"},
+                {"noisy-or", "aggregate_scores(score, 'noisy-or')"},
+                {"majority", "aggregate_scores(score >= 0.5, 'majority')"}};
+    const char *model = rp_text_at(combo, i, "model"), *class_name = rp_text_at(combo, i, "class");
+    sqlite3_str *s = sqlite3_str_new(p->db);
+    for (size_t k = 0; k < sizeof RULE / sizeof *RULE; k++) {
+        if (!p->probabilities && (k == 4 || k == 5))
+            continue;
+        sqlite3_str_appendf(
+            s,
+            "%sSELECT %Q AS model, %Q AS class, %Q AS unit, cohort, '%s' AS rule, count(label) AS n, sum(label) AS n_pos, auc(label, "
+            "score) AS est,"
+            " auc_clustered_lower(label, score, patient) AS lower, auc_clustered_upper(label, score, patient) AS upper FROM"
+            " (SELECT cohort, patient, label, %s AS score FROM v_slice_score WHERE run_id = %lld AND model = %Q AND class = %Q"
+            " GROUP BY cohort, patient, lesion, study) GROUP BY cohort",
+            k ? "\nUNION ALL " : "", model, class_name, p->case_unit, RULE[k].name, RULE[k].expression, (long long)p->run, model,
+            class_name);
+    }
+    return sqlite3_str_finish(s);
+}
+
+void rp_section_aggregation(rp_page *p) {
+    rp_rows r, combo;
+    rp_section(p, "aggregation", "Sensitivity to the aggregation");
+    char *rule = rp_one_text(
+        p, sqlite3_mprintf("SELECT CASE case_unit WHEN 'lesion' THEN lesion_rule ELSE patient_rule END FROM run WHERE run_id = %lld",
+                           (long long)p->run));
+    if (rp_one(p, sqlite3_mprintf("SELECT max(n_slice) FROM result re JOIN run_result rr ON rr.result_id = re.result_id JOIN manifest m ON "
+                                  "m.case_id = rr.case_id WHERE m.run_id = %lld",
+                                  (long long)p->run)) < 2) {
+        rp_absent(p, "Every case has one slice: all rules give the same score.");
+        free(rule);
+        return;
+    }
+    rp_query(
+        p,
+        sqlite3_mprintf(
+            "SELECT rm.model, k.class FROM run_model rm JOIN run r ON r.run_id = rm.run_id JOIN run_class k ON k.run_id = rm.run_id AND"
+            " (r.positive_class IS NULL OR r.positive_class = k.class_index) WHERE rm.run_id = %lld ORDER BY rm.position, k.class_index",
+            (long long)p->run),
+        &combo);
+    rp_put(p,
+           "<p>The AUC by {} if slice scores were brought together by another rule; the job declares <em>{}</em>. Intervals take patients "
+           "as clusters.</p>\n",
+           p->case_unit, rule ? rule : "");
+    for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++) {
+        char id[200], caption[300];
+        (void)snprintf(id, sizeof id, "aggregation-%s-%s", RP_ID(rp_text_at(&combo, i, "model")), RP_ID(rp_text_at(&combo, i, "class")));
+        (void)snprintf(caption, sizeof caption, "%.80s, %.80s: AUC by rule, unit: %s", rp_text_at(&combo, i, "model"),
+                       rp_text_at(&combo, i, "class"), p->case_unit);
+        rp_query(p, aggregation_sql(p, &combo, i), &r);
+        for (int64_t k = 0; p->o->is_public && k < r.n; k++) {
+            const double n = rp_num(&r, k, "n"), pos = rp_num(&r, k, "n_pos");
+            if (pos < p->o->k || n - pos < p->o->k) {
+                rp_hide(&r, k, "est");
+                rp_hide(&r, k, "lower");
+                rp_hide(&r, k, "upper");
+            }
+        }
+        for (int64_t k = 0; p->o->is_public && k < r.n; k++) { /* shown in the ledger's tables, where they are */
+            rp_hide(&r, k, "n");
+            rp_hide(&r, k, "n_pos");
+        }
+        static const rp_spec SPEC[] = {{"Rule", RP_TEXT, "rule", 0, 0},
+                                       {"Cohort", RP_TEXT, "cohort", 0, 0},
+                                       {"n", RP_INT, "n", 0, 0},
+                                       {"Positive", RP_INT, "n_pos", 0, 0},
+                                       {"AUC (95 % CI)", RP_EST3, "est", "lower", "upper"}};
+        rp_table(p, id, caption, &r, SPEC, 5);
+        rp_rows_release(&r);
+    }
+    rp_rows_release(&combo);
+    free(rule);
+}
+
+/* ---------------------------------------------------------------- class activation maps */
+
+static void put_base64(rp_page *p, const unsigned char *b, size_t n) {
+    static const char DIGIT[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char line[4097];
+    size_t at = 0;
+    for (size_t i = 0; i < n; i += 3) {
+        const unsigned v = (unsigned)b[i] << 16 | (i + 1 < n ? (unsigned)b[i + 1] << 8 : 0) | (i + 2 < n ? b[i + 2] : 0u);
+        line[at++] = DIGIT[v >> 18];
+        line[at++] = DIGIT[v >> 12 & 63];
+        line[at++] = i + 1 < n ? DIGIT[v >> 6 & 63] : '=';
+        line[at++] = i + 2 < n ? DIGIT[v & 63] : '=';
+        if (at == sizeof line - 1 || i + 3 >= n) {
+            line[at] = '\0';
+            rp_put(p, "{!}", line);
+            at = 0;
+        }
+    }
+}
+
+void rp_section_cams(rp_page *p) {
+    rp_section(p, "maps", "Class activation maps");
+    if (p->o->is_public) {
+        rp_absent(p, "Left out of public reports: a map is drawn on the image of one patient.");
+        return;
+    }
+    rp_rows r;
+    rp_query(p,
+             sqlite3_mprintf("SELECT model, cohort, class, count(*) AS n, avg(energy_inside) AS energy_inside, avg(peak_inside) AS "
+                             "peak_inside, avg(iou) AS iou FROM v_cam"
+                             " WHERE run_id = %lld AND deciding GROUP BY model, cohort, class ORDER BY model, cohort DESC, class",
+                             (long long)p->run),
+             &r);
+    if (r.n == 0) {
+        rp_absent(p, "The job asked for no class activation maps.");
+    } else {
+        static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0},
+                                       {"Cohort", RP_TEXT, "cohort", 0, 0},
+                                       {"Class", RP_TEXT, "class", 0, 0},
+                                       {"Maps", RP_INT, "n", 0, 0},
+                                       {"Energy on the lesion", RP_NUM3, "energy_inside", 0, 0},
+                                       {"Peak on the lesion", RP_NUM3, "peak_inside", 0, 0},
+                                       {"Overlap (IoU)", RP_NUM3, "iou", 0, 0}};
+        for (int i = 0; i < p->o->n_image; i++) {
+            const rad_report_image *m = &p->o->image[i];
+            rp_put(p, "<figure class=\"montage\"><h3>{}</h3>", m->title);
+            rp_printf(p, "<img width=\"%d\" height=\"%d\"", m->width, m->height);
+            rp_put(p, " alt=\"{}\" src=\"data:image/png;base64,", m->caption);
+            put_base64(p, m->png, m->size);
+            rp_put(p, "\"><figcaption>{}</figcaption></figure>\n", m->caption);
+            p->n_figure++;
+        }
+        if (p->o->n_image == 0)
+            rp_absent(p, p->o->no_image ? p->o->no_image : "The maps have numbers but no overlay files.");
+        rp_table(p, "maps-table", "Where the maps of the deciding slices lie: means over cases with a lesion there", &r, SPEC, 7);
+    }
+    rp_rows_release(&r);
+}
+
+/* ---------------------------------------------------------------- drift since the run before */
+
+static void drift_tables(rp_page *p, long long before) {
+    rp_rows r;
+    rp_query(p,
+             sqlite3_mprintf("SELECT s.model, s.unit, s.class, s.stratum_kind, s.stratum, s.point, s.name, s.versus, s.n, s.n_pos, b.n AS "
+                             "n_before, b.est AS before, s.est, s.est - b.est AS change"
+                             " FROM v_statistic s JOIN v_statistic b ON b.run_id = %lld AND b.model = s.model AND b.unit = s.unit AND "
+                             "b.class IS s.class AND b.stratum_kind = s.stratum_kind"
+                             " AND b.stratum = s.stratum AND b.point IS s.point AND b.name = s.name AND b.versus IS s.versus WHERE "
+                             "s.run_id = %lld AND s.name IN ('auc', 'sensitivity', 'specificity')"
+                             " AND s.unit IN ('lesion', 'patient') AND s.est IS NOT b.est ORDER BY abs(s.est - b.est) DESC, s.model, "
+                             "s.unit, s.stratum, s.name",
+                             before, (long long)p->run),
+             &r);
+    static const rp_spec SPEC[] = {
+        {"Model", RP_TEXT, "model", 0, 0},  {"Measure", RP_TEXT, "name", 0, 0},  {"Stratum", RP_TEXT, "stratum", 0, 0},
+        {"Point", RP_TEXT, "point", 0, 0},  {"Unit", RP_TEXT, "unit", 0, 0},     {"n before", RP_INT, "n_before", 0, 0},
+        {"n", RP_INT, "n", 0, 0},           {"Before", RP_NUM3, "before", 0, 0}, {"Now", RP_NUM3, "est", 0, 0},
+        {"Change", RP_NUM3, "change", 0, 0}};
+    if (r.n == 0)
+        rp_absent(p, "No AUC, sensitivity or specificity moved.");
+    else
+        rp_table(p, "drift-numbers", "Numbers that moved since the run before", &r, SPEC, 10);
+    rp_rows_release(&r);
+    rp_query(p,
+             sqlite3_mprintf("SELECT a.model, a.unit, a.center, a.cohort, a.point, count(*) AS n, sum(a.call <> b.call) AS flipped, "
+                             "sum(a.call > b.call) AS to_positive FROM v_call a JOIN v_call b"
+                             " ON b.run_id = %lld AND b.model = a.model AND b.unit = a.unit AND b.patient = a.patient AND b.lesion IS "
+                             "a.lesion AND b.class = a.class AND b.point = a.point"
+                             " WHERE a.run_id = %lld GROUP BY a.model, a.unit, a.center, a.cohort, a.point HAVING flipped > 0 ORDER BY "
+                             "flipped DESC, a.model, a.center",
+                             before, (long long)p->run),
+             &r);
+    static const rp_spec FLIP[] = {{"Model", RP_TEXT, "model", 0, 0},
+                                   {"Center", RP_TEXT, "center", 0, 0},
+                                   {"Point", RP_TEXT, "point", 0, 0},
+                                   {"Unit", RP_TEXT, "unit", 0, 0},
+                                   {"n", RP_INT, "n", 0, 0},
+                                   {"Calls that flipped", RP_INT, "flipped", 0, 0},
+                                   {"to positive", RP_INT, "to_positive", 0, 0}};
+    if (r.n == 0)
+        rp_absent(p, "No call flipped on a case that both runs scored.");
+    else
+        rp_table(p, "drift-flips", "Calls that flipped since the run before", &r, FLIP, 7);
+    rp_rows_release(&r);
+}
+
+void rp_section_drift(rp_page *p) {
+    rp_section(p, "drift", "Drift since the run before");
+    const double before = rp_one(p, sqlite3_mprintf("SELECT max(b.run_id) FROM run b JOIN run r ON r.job = b.job WHERE r.run_id = %lld AND "
+                                                    "b.run_id < r.run_id AND b.state = 'finished'",
+                                                    (long long)p->run));
+    if (isnan(before)) {
+        rp_absent(p, "No earlier run of this job is in the file.");
+    } else if (p->o->is_public) {
+        rp_absent(p, "Left out of public reports: the difference of two nights can be one patient.");
+    } else {
+        rp_put(p, "<p>Against run {}.</p>\n", RP_NUM("%.0f", before));
+        drift_tables(p, (long long)before);
+    }
+}
+
+/* ---------------------------------------------------------------- exclusions */
+
+void rp_section_exclusions(rp_page *p) {
+    rp_rows r;
+    rp_section(p, "exclusions", "Exclusions and failures");
+    rp_query(p,
+             sqlite3_mprintf(
+                 "SELECT center, cohort, unit, coalesce(model, 'all models') AS model_or_all, stage, reason, count(*) AS n, min(text) AS "
+                 "example FROM v_exclusion WHERE run_id = %lld"
+                 " GROUP BY center, cohort, unit, model_or_all, stage, reason ORDER BY n DESC, center, unit, model_or_all, stage, reason",
+                 (long long)p->run),
+             &r);
+    for (int64_t i = 0; i < r.n && p->st == RAD_OK; i++) {
+        char family[256], what[256], key[700];
+        (void)snprintf(family, sizeof family, "exclusion|%s|%s", rp_text_at(&r, i, "unit"), rp_text_at(&r, i, "model_or_all"));
+        (void)snprintf(what, sizeof what, "%s:%s", rp_text_at(&r, i, "stage"), rp_text_at(&r, i, "reason"));
+        if (rp_is_hidden(p, rp_key(key, sizeof key, family, rp_text_at(&r, i, "center"), what)))
+            rp_hide(&r, i, "n");
+        if (p->o->is_public) /* names files and patients */
+            rp_hide(&r, i, "example");
+    }
+    static const rp_spec SPEC[] = {{"Center", RP_TEXT, "center", 0, 0},      {"Unit", RP_TEXT, "unit", 0, 0},
+                                   {"Model", RP_TEXT, "model_or_all", 0, 0}, {"Stage", RP_TEXT, "stage", 0, 0},
+                                   {"Reason", RP_TEXT, "reason", 0, 0},      {"n", RP_INT, "n", 0, 0},
+                                   {"One of them", RP_TEXT, "example", 0, 0}};
+    if (r.n == 0)
+        rp_absent(p, "Nothing was excluded: every case and patient has a score of every model.");
+    else
+        rp_table(p, "exclusions-table", "What could not be scored, and why", &r, SPEC, p->o->is_public ? 6 : 7);
+    rp_rows_release(&r);
+    if (p->o->is_public)
+        return;
+    rp_query(p,
+             sqlite3_mprintf(
+                 "SELECT stage, text, count(*) AS n FROM v_warning WHERE run_id = %lld GROUP BY stage, text ORDER BY n DESC, stage, text",
+                 (long long)p->run),
+             &r);
+    static const rp_spec WARN[] = {{"Stage", RP_TEXT, "stage", 0, 0}, {"Warning", RP_TEXT, "text", 0, 0}, {"n", RP_INT, "n", 0, 0}};
+    if (r.n > 0)
+        rp_table(p, "warnings", "Warnings", &r, WARN, 3);
+    rp_rows_release(&r);
+}
+
+/* ---------------------------------------------------------------- provenance */
+
+void rp_section_provenance(rp_page *p) {
+    rp_rows r;
+    rp_section(p, "provenance", "Provenance");
+    rp_query(
+        p,
+        sqlite3_mprintf("SELECT 'run' AS item, CAST(run_id AS TEXT) AS value FROM run WHERE run_id = %lld UNION ALL SELECT 'identity', "
+                        "identity FROM run WHERE run_id = %lld"
+                        " UNION ALL SELECT 'job file, SHA-256', job_sha256 FROM run WHERE run_id = %lld UNION ALL SELECT 'cohort tables, "
+                        "SHA-256', cohort_sha256 FROM run WHERE run_id = %lld"
+                        " UNION ALL SELECT 'started', started FROM run WHERE run_id = %lld UNION ALL SELECT 'finished', finished FROM run "
+                        "WHERE run_id = %lld"
+                        " UNION ALL SELECT 'backend', backend || ', ' || backend_version || ', ' || precision FROM run WHERE run_id = %lld"
+                        " UNION ALL SELECT 'ranks, threads', n_rank || ', ' || threads FROM run WHERE run_id = %lld UNION ALL SELECT "
+                        "'radcohort', radcohort_version FROM run WHERE run_id = %lld"
+                        "%s",
+                        (long long)p->run, (long long)p->run, (long long)p->run, (long long)p->run, (long long)p->run, (long long)p->run,
+                        (long long)p->run, (long long)p->run, (long long)p->run,
+                        p->o->is_public ? "" : " UNION ALL SELECT 'result file', value FROM meta WHERE key = 'file_id'"),
+        &r);
+    static const rp_spec SPEC[] = {{"Item", RP_TEXT, "item", 0, 0}, {"Value", RP_TEXT, "value", 0, 0}};
+    rp_table(p, "provenance-run", "The run", &r, SPEC, 2);
+    rp_rows_release(&r);
+    rp_query(p,
+             sqlite3_mprintf("SELECT rm.model, f.file, f.fold, mo.sha256, mo.opset, mo.parameters, mo.input_shape, rm.activation, "
+                             "rm.input_text FROM run_model rm JOIN run_model_file f ON"
+                             " f.run_model_id = rm.run_model_id JOIN model mo ON mo.model_id = f.model_id WHERE rm.run_id = %lld ORDER BY "
+                             "rm.position, f.position",
+                             (long long)p->run),
+             &r);
+    static const rp_spec MODEL[] = {{"Model", RP_TEXT, "model", 0, 0},       {"File", RP_TEXT, "file", 0, 0},
+                                    {"Fold", RP_INT, "fold", 0, 0},          {"Parameters", RP_INT, "parameters", 0, 0},
+                                    {"Input", RP_TEXT, "input_shape", 0, 0}, {"Activation", RP_TEXT, "activation", 0, 0},
+                                    {"SHA-256", RP_TEXT, "sha256", 0, 0},    {"Preparation", RP_TEXT, "input_text", 0, 0}};
+    rp_table(p, "provenance-models", "The networks and their preparation", &r, MODEL, 8);
+    rp_rows_release(&r);
+    if (p->o->is_public)
+        return;
+    char *text = rp_one_text(p, sqlite3_mprintf("SELECT job_text FROM run WHERE run_id = %lld", (long long)p->run)),
+         *line = rp_one_text(p, sqlite3_mprintf("SELECT command_line FROM run WHERE run_id = %lld", (long long)p->run));
+    rp_put(p,
+           "<p>Command: <code>{}</code></p>\n<details><summary>The job file</summary><pre tabindex=\"0\"><code>{}</code></pre></details>\n",
+           line ? line : "", text ? text : "");
+    free(text);
+    free(line);
+}

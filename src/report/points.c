@@ -1,0 +1,183 @@
+/* points.c: confusion matrices and operating points. The counts are those of the statistic table: correct calls are n_pos of n. */
+#include "parts.h"
+
+/* ---------------------------------------------------------------- confusion matrices */
+
+static void put_count(rp_page *p, const rp_rows *r, int64_t i, const char *name, double of) {
+    const rp_cell *c = rp_at(r, i, name);
+    if (c->hidden)
+        rp_put(p, "<td class=\"num\">suppressed</td>");
+    else if (isnan(of) || !(of > 0))
+        rp_put(p, "<td class=\"num\">{}</td>", RP_NUM("%.0f", c->num));
+    else
+        rp_put(p, "<td class=\"num\">{} ({} %)</td>", RP_NUM("%.0f", c->num), RP_NUM("%.0f", 100 * c->num / of));
+}
+
+static void put_matrix(rp_page *p, const rp_rows *r, int64_t i) {
+    const char *unit = rp_text_at(r, i, "unit"), *model = rp_text_at(r, i, "model"), *stratum = rp_text_at(r, i, "stratum");
+    const double tp = rp_num(r, i, "tp"), fn = rp_num(r, i, "fn"), tn = rp_num(r, i, "tn"), fp = rp_num(r, i, "fp");
+    rp_put(p, "<table class=\"matrix\" data-unit=\"{}\" data-model=\"{}\"{!}{}{!}><caption>{}, {}, {}, unit: {}</caption>", unit, model,
+           strcmp(stratum, "all") == 0 ? "" : " data-cohort=\"", strcmp(stratum, "all") == 0 ? "" : stratum,
+           strcmp(stratum, "all") == 0 ? "" : "\"", model, rp_text_at(r, i, "point"), stratum, unit);
+    rp_put(p,
+           "<thead><tr><th scope=\"col\">Truth</th><th scope=\"col\" class=\"num\">called positive</th><th scope=\"col\" "
+           "class=\"num\">called negative</th></tr></thead>"
+           "<tbody><tr><th scope=\"row\">{}</th>",
+           rp_text_at(r, i, "class"));
+    put_count(p, r, i, "tp", tp + fn);
+    put_count(p, r, i, "fn", tp + fn);
+    rp_put(p, "</tr><tr><th scope=\"row\">other</th>");
+    put_count(p, r, i, "fp", tn + fp);
+    put_count(p, r, i, "tn", tn + fp);
+    rp_put(p, "</tr></tbody></table>\n");
+}
+
+static void two_classes(rp_page *p) {
+    rp_rows r;
+    rp_query(p,
+             sqlite3_mprintf(
+                 "SELECT a.model, a.unit, a.class, a.point, a.stratum_kind, a.stratum, a.cohort, a.name, a.versus, a.n_pos AS tp, a.n - "
+                 "a.n_pos AS fn,"
+                 " b.n - b.n_pos AS fp, b.n_pos AS tn FROM v_statistic a JOIN run_model m ON m.run_id = a.run_id AND m.model = a.model"
+                 " JOIN v_statistic b ON b.run_id = a.run_id AND b.model = a.model AND b.unit = a.unit AND b.class IS a.class AND b.point "
+                 "= a.point"
+                 " AND b.stratum_kind = a.stratum_kind AND b.stratum = a.stratum AND b.name = 'specificity' WHERE a.run_id = %lld"
+                 " AND a.name = 'sensitivity' AND a.unit IN ('lesion', 'patient') ORDER BY a.unit DESC, m.position, a.point,"
+                 " CASE a.stratum_kind WHEN 'all' THEN 0 WHEN 'cohort' THEN 1 ELSE 2 END, a.stratum = 'external', a.stratum",
+                 (long long)p->run),
+             &r);
+    for (int64_t i = 0; i < r.n && p->st == RAD_OK; i++) {
+        static const char *const CELL[] = {"tp", "fn", "fp", "tn"};
+        char family[512], stratum[256], key[900];
+        (void)snprintf(family, sizeof family, "point|%s|%s|%s|%s", rp_text_at(&r, i, "model"), rp_text_at(&r, i, "unit"),
+                       rp_text_at(&r, i, "class"), rp_text_at(&r, i, "point"));
+        (void)snprintf(stratum, sizeof stratum, "%s:%s", rp_text_at(&r, i, "stratum_kind"), rp_text_at(&r, i, "stratum"));
+        for (int c = 0; c < 4; c++)
+            if (rp_is_hidden(p, rp_key(key, sizeof key, family, stratum, CELL[c])))
+                rp_hide(&r, i, CELL[c]);
+    }
+    for (int64_t i = 0; i < r.n && p->st == RAD_OK; i++)
+        if (strcmp(rp_text_at(&r, i, "stratum_kind"), rp_cohort_kind(p)) == 0)
+            put_matrix(p, &r, i);
+    static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0}, {"Point", RP_TEXT, "point", 0, 0},
+                                   {"Unit", RP_TEXT, "unit", 0, 0},   {"Stratum", RP_TEXT, "stratum", 0, 0},
+                                   {"TP", RP_INT, "tp", 0, 0},        {"FN", RP_INT, "fn", 0, 0},
+                                   {"FP", RP_INT, "fp", 0, 0},        {"TN", RP_INT, "tn", 0, 0}};
+    rp_table(p, "confusion-table", "True and false calls at each operating point: whole, cohorts, centers", &r, SPEC, 8);
+    rp_rows_release(&r);
+}
+
+static int64_t cell_of(const rp_rows *r, int64_t from, int64_t end, const char *truth, const char *call) {
+    for (int64_t i = from; i < end; i++)
+        if (strcmp(rp_text_at(r, i, "truth"), truth) == 0 && strcmp(rp_text_at(r, i, "call"), call) == 0)
+            return i;
+    return -1;
+}
+
+char *rp_matrix_query(rp_page *p) {
+    return sqlite3_mprintf(
+        "WITH s AS (SELECT v.model, v.unit, v.cohort, v.patient, v.lesion, v.class, v.score, v.label, k.class_index,"
+        " row_number() OVER (PARTITION BY v.model, v.unit, v.patient, v.lesion ORDER BY v.score DESC, k.class_index) AS place"
+        " FROM v_case_score v JOIN run_class k ON k.run_id = v.run_id AND k.class = v.class WHERE v.run_id = %lld)"
+        " SELECT c.model, c.unit, c.cohort, t.class AS truth, c.class AS call, count(*) AS n FROM s c JOIN s t ON t.model = c.model AND "
+        "t.unit = c.unit"
+        " AND t.patient = c.patient AND t.lesion IS c.lesion AND t.label = 1 WHERE c.place = 1 GROUP BY c.model, c.unit, c.cohort, "
+        "t.class_index, c.class_index"
+        " ORDER BY c.unit DESC, c.model, c.cohort DESC, t.class_index, c.class_index",
+        (long long)p->run);
+}
+
+static void many_classes(rp_page *p) {
+    rp_rows r, k;
+    rp_query(p, rp_matrix_query(p), &r);
+    rp_query(p, sqlite3_mprintf("SELECT class FROM run_class WHERE run_id = %lld ORDER BY class_index", (long long)p->run), &k);
+    for (int64_t i = 0; i < r.n && p->st == RAD_OK; i++) {
+        char family[512], what[256], key[900];
+        (void)snprintf(family, sizeof family, "matrix|%s|%s", rp_text_at(&r, i, "model"), rp_text_at(&r, i, "unit"));
+        (void)snprintf(what, sizeof what, "%s>%s", rp_text_at(&r, i, "truth"), rp_text_at(&r, i, "call"));
+        if (rp_is_hidden(p, rp_key(key, sizeof key, family, rp_text_at(&r, i, "cohort"), what)))
+            rp_hide(&r, i, "n");
+    }
+    for (int64_t i = 0, end; i < r.n && p->st == RAD_OK; i = end) {
+        const char *model = rp_text_at(&r, i, "model"), *unit = rp_text_at(&r, i, "unit"), *cohort = rp_text_at(&r, i, "cohort");
+        for (end = i; end < r.n && strcmp(rp_text_at(&r, end, "model"), model) == 0 && strcmp(rp_text_at(&r, end, "unit"), unit) == 0 &&
+                      strcmp(rp_text_at(&r, end, "cohort"), cohort) == 0;)
+            end++;
+        rp_put(p,
+               "<table class=\"matrix\" data-unit=\"{}\" data-model=\"{}\" data-cohort=\"{}\"><caption>{}, {}, unit: "
+               "{}</caption><thead><tr><th scope=\"col\">Truth</th>",
+               unit, model, cohort, model, cohort, unit);
+        for (int64_t c = 0; c < k.n; c++)
+            rp_put(p, "<th scope=\"col\" class=\"num\">called {}</th>", rp_text_at(&k, c, "class"));
+        rp_put(p, "</tr></thead><tbody>");
+        for (int64_t t = 0; t < k.n; t++) {
+            rp_put(p, "<tr><th scope=\"row\">{}</th>", rp_text_at(&k, t, "class"));
+            for (int64_t c = 0; c < k.n; c++) {
+                const int64_t at = cell_of(&r, i, end, rp_text_at(&k, t, "class"), rp_text_at(&k, c, "class"));
+                if (at < 0)
+                    rp_put(p, "<td class=\"num\">0</td>");
+                else
+                    put_count(p, &r, at, "n", NAN);
+            }
+            rp_put(p, "</tr>");
+        }
+        rp_put(p, "</tbody></table>\n");
+    }
+    rp_csv(p, "confusion-table", &r);
+    rp_put(p,
+           "<details class=\"source\"><summary>Data and SQL</summary><p><a href=\"csv/confusion-table.csv\" "
+           "download>confusion-table.csv</a></p><pre tabindex=\"0\"><code>{}</code></pre></details>\n",
+           r.sql);
+    rp_rows_release(&k);
+    rp_rows_release(&r);
+}
+
+void rp_section_confusion(rp_page *p) {
+    rp_section(p, "confusion", "Confusion matrices");
+    if (p->positive) {
+        rp_put(p, "<p>A call is positive when the score is at least the threshold. Percentages are of the row.</p>\n");
+        two_classes(p);
+    } else {
+        rp_put(p, "<p>The call is the class with the largest score, the first of several.</p>\n");
+        many_classes(p);
+    }
+}
+
+/* ---------------------------------------------------------------- operating points */
+
+void rp_section_points(rp_page *p) {
+    rp_rows r;
+    rp_section(p, "points", "Operating points");
+    rp_query(
+        p,
+        sqlite3_mprintf("SELECT s.model, s.unit, s.class, s.point, s.stratum_kind, s.stratum, s.cohort, s.name, s.versus, s.n, s.n_pos,"
+                        " coalesce(o.threshold, (SELECT t.est FROM v_statistic t WHERE t.run_id = s.run_id AND t.model = s.model AND "
+                        "t.unit = s.unit AND t.class IS s.class"
+                        " AND t.point = s.point AND t.name = 'threshold')) AS threshold, coalesce(o.origin, 'tuned') AS origin, s.est, "
+                        "s.lower, s.upper, s.method"
+                        " FROM v_statistic s JOIN run_model m ON m.run_id = s.run_id AND m.model = s.model LEFT JOIN operating_point o ON "
+                        "o.run_id = s.run_id AND o.point = s.point"
+                        " WHERE s.run_id = %lld AND s.point IS NOT NULL AND s.unit IN ('lesion', 'patient') AND s.versus IS NULL AND "
+                        "s.stratum_kind IN ('all', 'cohort')"
+                        " AND s.name IN ('sensitivity', 'specificity', 'accuracy', 'ppv', 'npv') ORDER BY s.unit DESC, m.position, "
+                        "s.point, s.stratum_kind, s.stratum = 'external',"
+                        " CASE s.name WHEN 'sensitivity' THEN 0 WHEN 'specificity' THEN 1 WHEN 'accuracy' THEN 2 ELSE 3 END, s.name DESC",
+                        (long long)p->run),
+        &r);
+    rp_protect_statistics(p, &r);
+    if (p->o->is_public)
+        for (int64_t i = 0; i < r.n; i++)
+            if (strcmp(rp_text_at(&r, i, "origin"), "tuned") == 0) /* a tuned threshold is one patient's score */
+                rp_hide(&r, i, "threshold");
+    static const rp_spec SPEC[] = {
+        {"Model", RP_TEXT, "model", 0, 0},   {"Point", RP_TEXT, "point", 0, 0}, {"Threshold", RP_NUM3, "threshold", 0, 0},
+        {"Origin", RP_TEXT, "origin", 0, 0}, {"Unit", RP_TEXT, "unit", 0, 0},   {"Stratum", RP_TEXT, "stratum", 0, 0},
+        {"Measure", RP_TEXT, "name", 0, 0},  {"n", RP_INT, "n", 0, 0},          {"Value (95 % CI)", RP_EST3, "est", "lower", "upper"}};
+    if (r.n == 0)
+        rp_absent(p, p->positive ? "The job declares no operating point." : "Operating points belong to two classes; this job has more.");
+    else
+        rp_table(p, "operating-points",
+                 "What follows from each threshold; a threshold tuned on units that are among those counted is optimistic there", &r, SPEC,
+                 9);
+    rp_rows_release(&r);
+}

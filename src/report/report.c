@@ -1,0 +1,174 @@
+/* report.c: opens the file, writes the page. */
+#include "parts.h"
+
+#include "radcohort/sqlext.h"
+#include "radcohort/store.h"
+
+extern const char rad_embedded_report_css[];
+extern const char rad_embedded_report_js[];
+
+enum { BUSY_MS = 30000, K_DEFAULT = 5 };
+
+static void put_head(rp_page *p) {
+    static const char *const TOC[][2] = {{"result", "Result"},
+                                         {"flow", "Flow of patients"},
+                                         {"table-1", "Patients by center"},
+                                         {"roc", "ROC curves"},
+                                         {"centers", "Centers"},
+                                         {"internal-external", "Internal against external"},
+                                         {"confusion", "Confusion matrices"},
+                                         {"points", "Operating points"},
+                                         {"calibration", "Calibration and decision"},
+                                         {"readers", "Readers and the model"},
+                                         {"aggregation", "Aggregation"},
+                                         {"maps", "Activation maps"},
+                                         {"drift", "Drift"},
+                                         {"exclusions", "Exclusions"},
+                                         {"provenance", "Provenance"},
+                                         {"words", "Methods and results"},
+                                         {"checklists", "Checklists"}};
+    rp_put(p,
+           "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, "
+           "initial-scale=1\">\n"
+           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src "
+           "'unsafe-inline'; img-src data:\">\n"
+           "<meta name=\"generator\" content=\"radcohort {}\">\n<link rel=\"icon\" href=\"data:,\">\n<title>{}: report of run "
+           "{}</title>\n<style>\n{!}</style>\n</head>\n<body>\n",
+           rad_version(), p->job, RP_NUM("%lld", (long long)p->run), rad_embedded_report_css);
+    rp_put(p,
+           "<a class=\"skip\" href=\"#result\">To the result</a>\n<header class=\"top\"><h1>{}</h1>\n<p class=\"meta\">Run {}, finished "
+           "{}{}</p></header>\n<main>\n",
+           p->job, RP_NUM("%lld", (long long)p->run), p->finished, p->o->is_public ? "; public report" : "");
+    rp_section_headline(p);
+    rp_put(p, "<nav class=\"toc\" aria-label=\"Contents\"><ul>");
+    for (size_t i = 0; i < sizeof TOC / sizeof *TOC; i++)
+        rp_put(p, "<li><a href=\"#{}\">{}</a></li>", TOC[i][0], TOC[i][1]);
+    rp_put(p, "</ul></nav>\n");
+}
+
+static void put_body(rp_page *p) {
+    put_head(p);
+    rp_section_flow(p);
+    rp_section_table1(p);
+    rp_section_roc(p);
+    rp_section_forest(p);
+    rp_section_cohorts(p);
+    rp_section_confusion(p);
+    rp_section_points(p);
+    rp_section_calibration(p);
+    rp_section_readers(p);
+    rp_section_aggregation(p);
+    rp_section_cams(p);
+    rp_section_drift(p);
+    rp_section_exclusions(p);
+    rp_section_provenance(p);
+    rp_section_words(p);
+    rp_section_checklists(p);
+    rp_put(p,
+           "</section>\n</main>\n<footer><p>Made by radcohort {} from the result file alone. Every figure and table has its data as CSV "
+           "and the SQL that made it; the functions in it are those of the"
+           " SQLite extension radstats.</p></footer>\n<script>\n{!}</script>\n</body>\n</html>\n",
+           rad_version(), rad_embedded_report_js);
+}
+
+/* What every section asks about the run. */
+static void read_run(rp_page *p) {
+    rp_rows r;
+    if (p->run == 0) {
+        const double last = rp_one(p, sqlite3_mprintf("SELECT max(run_id) FROM run WHERE state = 'finished'"));
+        if (p->st == RAD_OK && isnan(last))
+            rp_fail(p, RAD_E_USAGE, "the file has no finished run; 'radcohort run' finishes one, 'radcohort status' says how far it is");
+        p->run = isnan(last) ? 0 : (int64_t)last;
+    }
+    rp_query(p,
+             sqlite3_mprintf("SELECT r.state, r.job, r.case_unit, coalesce(r.finished, '') AS finished, k.class AS positive,"
+                             " EXISTS (SELECT 1 FROM statistic s WHERE s.run_id = r.run_id AND s.stratum_kind = 'cohort' AND s.stratum = "
+                             "'internal' AND s.name = 'auc' AND s.n > 0) AS internal,"
+                             " EXISTS (SELECT 1 FROM statistic s WHERE s.run_id = r.run_id AND s.stratum_kind = 'cohort' AND s.stratum = "
+                             "'external' AND s.name = 'auc' AND s.n > 0) AS external,"
+                             " NOT EXISTS (SELECT 1 FROM run_model m WHERE m.run_id = r.run_id AND m.activation = 'none') AS probabilities "
+                             "FROM run r LEFT JOIN run_class k ON"
+                             " k.run_id = r.run_id AND k.class_index = r.positive_class WHERE r.run_id = %lld",
+                             (long long)p->run),
+             &r);
+    if (p->st == RAD_OK && r.n == 0)
+        rp_fail(p, RAD_E_USAGE, "the file has no run %lld; 'radcohort status' names the newest", (long long)p->run);
+    if (p->st == RAD_OK && strcmp(rp_text_at(&r, 0, "state"), "finished") != 0)
+        rp_fail(p, RAD_E_USAGE, "run %lld is %s: only a finished run has a report; the same 'radcohort run' command goes on with it",
+                (long long)p->run, rp_text_at(&r, 0, "state"));
+    if (p->st == RAD_OK) {
+        p->job = rad_strdup(rp_text_at(&r, 0, "job"));
+        p->case_unit = rad_strdup(rp_text_at(&r, 0, "case_unit"));
+        p->finished = rad_strdup(rp_text_at(&r, 0, "finished"));
+        p->positive = rp_at(&r, 0, "positive")->text ? rad_strdup(rp_text_at(&r, 0, "positive")) : NULL;
+        if (!p->job || !p->case_unit || !p->finished || (rp_at(&r, 0, "positive")->text && !p->positive))
+            rp_fail(p, RAD_E_NOMEM, "out of memory for the report");
+        p->has_internal = rp_num(&r, 0, "internal") == 1;
+        p->has_external = rp_num(&r, 0, "external") == 1;
+        p->probabilities = rp_num(&r, 0, "probabilities") == 1;
+    }
+    rp_rows_release(&r);
+}
+
+/* rad_store_open says what is wrong with a file that is none of ours, and rolls back the journal of a writer that was killed. */
+static rad_status open_file(const char *path, sqlite3 **ret, rad_error *err) {
+    rad_store *store = NULL;
+    sqlite3 *db = NULL;
+    rad_status st = rad_store_open(path, RAD_STORE_READ, &store, err);
+    rad_store_close(&store);
+    if (st != RAD_OK)
+        return st;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        st = rad_error_set(err, RAD_E_STORE, "cannot open '%s': %s", path, db ? sqlite3_errmsg(db) : "no memory");
+        (void)sqlite3_close(db);
+        return st;
+    }
+    (void)sqlite3_busy_timeout(db, BUSY_MS);
+    st = rad_sqlext_register(db, err);
+    /* one snapshot: a run that goes on meanwhile does not make two halves of a report */
+    if (st == RAD_OK && sqlite3_exec(db, "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; BEGIN; SELECT count(*) FROM run", NULL,
+                                     NULL, NULL) != SQLITE_OK)
+        st = rad_error_set(err, RAD_E_STORE, "cannot read '%s': %s", path, sqlite3_errmsg(db));
+    if (st != RAD_OK) {
+        (void)sqlite3_close(db);
+        return st;
+    }
+    *ret = db;
+    return RAD_OK;
+}
+
+rad_status rad_report_write(const char *path, const rad_report_opts *o, rad_report_summary *ret, rad_error *err) {
+    rad_report_opts own = *o;
+    rp_page p = {.run = o->run, .o = &own, .err = err};
+    char *csv = rad_path_join(o->dir, "csv"), *index = rad_path_join(o->dir, "index.html");
+    rad_buf_init(&p.html, RAD_REPORT_MAX_BYTES);
+    own.k = o->k ? o->k : K_DEFAULT;
+    if (own.k < 2)
+        rp_fail(&p, RAD_E_USAGE, "k is %d: suppression begins at 2 (counts of 1)", own.k);
+    if (!csv || !index)
+        rp_fail(&p, RAD_E_NOMEM, "out of memory for a path");
+    if (p.st == RAD_OK)
+        p.st = open_file(path, &p.db, err);
+    if (p.st == RAD_OK)
+        read_run(&p);
+    if (p.st == RAD_OK)
+        p.st = rad_mkdirs(csv, err);
+    if (p.st == RAD_OK) {
+        rp_ledger_create(&p);
+        put_body(&p);
+    }
+    if (p.st == RAD_OK)
+        p.st = rad_file_write_atomic_mode(index, own.is_public ? 0644 : 0600, p.html.data, p.html.size, err);
+    if (p.st == RAD_OK)
+        *ret = (rad_report_summary){p.run, p.n_figure, p.n_table, p.n_csv, rp_ledger_hidden(&p), p.html.size};
+    rp_ledger_destroy(&p.ledger);
+    (void)sqlite3_close(p.db);
+    rad_buf_release(&p.html);
+    free(p.job);
+    free(p.case_unit);
+    free(p.finished);
+    free(p.positive);
+    free(csv);
+    free(index);
+    return p.st;
+}

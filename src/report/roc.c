@@ -1,0 +1,254 @@
+/* roc.c: ROC curves by model and by cohort, and readers beside the model in ROC space. */
+#include "parts.h"
+
+enum { SIDE = 300, MAX_HITS = 40 };
+static const rp_axes ROC_AXES = {.x0 = 0, .x1 = 1, .y0 = 0, .y1 = 1, .left = 52, .top = 10, .width = SIDE, .height = SIDE};
+
+/* One curve as SQL; `line` is its name in the rows. */
+static char *curve_sql(rp_page *p, const char *line, const rp_rows *combo, int64_t i, const char *stratum) {
+    char *where = rp_where(p, rp_text_at(combo, i, "unit"), rp_text_at(combo, i, "model"), rp_text_at(combo, i, "class"), stratum);
+    char *inner = where ? sqlite3_mprintf("SELECT label, score FROM v_case_score WHERE %s", where) : NULL;
+    char *sql = inner
+                    ? sqlite3_mprintf(
+                          "SELECT %Q AS line, threshold, fpr, tpr, wilson_lower(tp, tp + fn) AS lower, wilson_upper(tp, tp + fn) AS upper,"
+                          " tp, fp, fn, tn FROM roc_points(%Q)",
+                          line, inner)
+                    : NULL;
+    sqlite3_free(where);
+    sqlite3_free(inner);
+    return sql;
+}
+
+static void append(rp_page *p, char **all, char *one) {
+    char *joined = !one ? NULL : *all ? sqlite3_mprintf("%s\nUNION ALL %s", *all, one) : sqlite3_mprintf("%s", one);
+    sqlite3_free(*all);
+    sqlite3_free(one);
+    *all = joined;
+    if (!joined)
+        rp_fail(p, RAD_E_NOMEM, "out of memory for the report");
+}
+
+/* Steps: the points of the empirical curve are joined, ties give slopes. The band is vertical: Wilson's limits of the sensitivity. */
+static void draw_line(rp_page *p, const rp_rows *r, int64_t from, int64_t end, int series, bool band) {
+    double *x = rp_doubles(p, r, from, end, "fpr"), *y = rp_doubles(p, r, from, end, "tpr"), *low = rp_doubles(p, r, from, end, "lower"),
+           *high = rp_doubles(p, r, from, end, "upper");
+    int64_t n = 0; /* NaN: a stratum of one class has no curve */
+    for (int64_t i = 0; p->st == RAD_OK && i < end - from; i++)
+        if (!isnan(x[i]) && !isnan(y[i])) {
+            x[n] = x[i];
+            y[n] = y[i];
+            low[n] = low[i];
+            high[n++] = high[i];
+        }
+    if (n > 1) {
+        if (band)
+            rp_band(p, &ROC_AXES, x, low, high, n, series);
+        rp_line(p, &ROC_AXES, x, y, n, series);
+        const int64_t step = n / MAX_HITS + 1;
+        for (int64_t i = 0; i < n; i += step) {
+            char tip[160];
+            (void)snprintf(tip, sizeof tip, "%.80s: sensitivity %.3f, specificity %.3f", rp_text_at(r, from, "line"), y[i], 1 - x[i]);
+            rp_hit(p, rp_x(&ROC_AXES, x[i]), rp_y(&ROC_AXES, y[i]), tip);
+        }
+    }
+    free(x);
+    free(y);
+    free(low);
+    free(high);
+}
+
+static void open_roc(rp_page *p, const char *id, const rp_tags *tags, const char *title, const char *description, int n_line) {
+    rp_figure(p, id, tags, title, description, SIDE + 72, SIDE + 62 + 17.0 * n_line);
+    rp_frame(p, &ROC_AXES, "1 \xe2\x88\x92 specificity", "sensitivity", 0.2, 0.2);
+    rp_rule(p, rp_x(&ROC_AXES, 0), rp_y(&ROC_AXES, 0), rp_x(&ROC_AXES, 1), rp_y(&ROC_AXES, 1), "diagonal");
+}
+
+/* Lines of `r` in their order with a legend of their AUCs. */
+static void draw_lines(rp_page *p, const rp_rows *r, const rp_rows *combo, int64_t i, bool by_model, const char *stratum) {
+    double y = SIDE + 68;
+    int series = 0;
+    for (int64_t from = 0, end; from < r->n && p->st == RAD_OK; from = end, series++) {
+        char text[256], est[96];
+        double v[3];
+        int64_t n;
+        const char *line = rp_text_at(r, from, "line");
+        end = rp_group_end(r, from, "line");
+        draw_line(p, r, from, end, series, !by_model);
+        const char *which = by_model ? stratum : line;
+        const bool known = rp_statistic(p, rp_text_at(combo, i, "unit"), by_model ? line : rp_text_at(combo, i, "model"),
+                                        rp_text_at(combo, i, "class"), strcmp(which, "all") == 0 ? "all" : "cohort", which, "auc", v, &n);
+        (void)snprintf(text, sizeof text, "%.60s: %s", line, known ? rp_estimate(est, v[0], v[1], v[2], 3) : "AUC not shown");
+        y = rp_legend(p, 14, y, series, text, SIDE + 50);
+    }
+}
+
+/* All models of a unit and class in one stratum. */
+static void by_model(rp_page *p, const rp_rows *combo, int64_t from, int64_t end, const char *stratum) {
+    char id[200], title[256], *sql = NULL;
+    rp_rows r;
+    for (int64_t i = from; i < end && p->st == RAD_OK; i++)
+        append(p, &sql, curve_sql(p, rp_text_at(combo, i, "model"), combo, i, stratum));
+    rp_query(p, sql, &r);
+    rp_protect_curve(p, &r);
+    const char *unit = rp_text_at(combo, from, "unit"), *class_name = rp_text_at(combo, from, "class");
+    (void)snprintf(id, sizeof id, "roc-models-%s-%s-%s", unit, RP_ID(class_name), stratum);
+    (void)snprintf(title, sizeof title, "%s, %.80s, unit: %s", stratum, class_name, unit);
+    title[0] = (char)(title[0] >= 'a' && title[0] <= 'z' ? title[0] - 'a' + 'A' : title[0]);
+    const rp_tags tags = {.unit = unit, .class_name = class_name, .cohort = strcmp(stratum, "all") == 0 ? NULL : stratum};
+    open_roc(p, id, &tags, title, "ROC curves of all models; the legend gives AUC and 95 % interval.", (int)(end - from));
+    draw_lines(p, &r, combo, from, true, stratum);
+    rp_figure_end(p, id, title, &r);
+    rp_rows_release(&r);
+}
+
+/* One model, its cohorts with bands. */
+static void by_cohort(rp_page *p, const rp_rows *combo, int64_t i, const rp_rows *cohort) {
+    char id[200], title[256], *sql = NULL;
+    rp_rows r;
+    for (int64_t c = 0; c < cohort->n && p->st == RAD_OK; c++)
+        append(p, &sql, curve_sql(p, rp_text_at(cohort, c, "stratum"), combo, i, rp_text_at(cohort, c, "stratum")));
+    rp_query(p, sql, &r);
+    rp_protect_curve(p, &r);
+    const char *unit = rp_text_at(combo, i, "unit"), *class_name = rp_text_at(combo, i, "class"), *model = rp_text_at(combo, i, "model");
+    (void)snprintf(id, sizeof id, "roc-%s-%s-%s", unit, RP_ID(model), RP_ID(class_name));
+    (void)snprintf(title, sizeof title, "%.80s, %.80s, unit: %s", model, class_name, unit);
+    const rp_tags tags = {.unit = unit, .model = model, .class_name = class_name};
+    open_roc(p, id, &tags, title, "ROC curves by cohort with 95 % bands; the legend gives AUC and 95 % interval.", (int)cohort->n);
+    draw_lines(p, &r, combo, i, false, NULL);
+    rp_figure_end(p, id, title, &r);
+    rp_rows_release(&r);
+}
+
+void rp_section_roc(rp_page *p) {
+    rp_rows combo, cohort;
+    rp_section(p, "roc", "ROC curves");
+    rp_combos(p, &combo);
+    rp_cohorts(p, &cohort);
+    if (combo.n == 0) {
+        rp_absent(p, "No curve: no unit has both a score and a known label.");
+    } else {
+        if (p->o->is_public)
+            rp_put(p, "<p>Curves are coarsened: between neighbouring points lie no, or enough, cases of each class.</p>");
+        rp_put(p, "<h3>By model</h3>\n<div class=\"grid\">\n");
+        for (int64_t i = 0, end; i < combo.n && p->st == RAD_OK; i = end) {
+            for (end = i; end < combo.n && strcmp(rp_text_at(&combo, end, "unit"), rp_text_at(&combo, i, "unit")) == 0 &&
+                          strcmp(rp_text_at(&combo, end, "class"), rp_text_at(&combo, i, "class")) == 0;)
+                end++;
+            for (int64_t c = 0; c < cohort.n; c++)
+                by_model(p, &combo, i, end, rp_text_at(&cohort, c, "stratum"));
+        }
+        rp_put(p, "</div>\n<h3>By cohort</h3>\n<p class=\"muted\">Bands: pointwise 95 % Wilson limits of the sensitivity; units are taken "
+                  "as independent.</p>\n<div class=\"grid\">\n");
+        for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++)
+            by_cohort(p, &combo, i, &cohort);
+        rp_put(p, "</div>\n");
+    }
+    rp_rows_release(&cohort);
+    rp_rows_release(&combo);
+}
+
+/* ---------------------------------------------------------------- readers */
+
+static void reader_figure(rp_page *p, const rp_rows *combo, int64_t i, const char *stratum, const rp_rows *reader, int64_t from,
+                          int64_t end) {
+    char id[200], title[256];
+    rp_rows r;
+    const char *unit = rp_text_at(combo, i, "unit"), *class_name = rp_text_at(combo, i, "class"), *model = rp_text_at(combo, i, "model");
+    rp_query(p, curve_sql(p, model, combo, i, stratum), &r);
+    rp_protect_curve(p, &r);
+    (void)snprintf(id, sizeof id, "readers-%s-%s-%s", unit, RP_ID(model), stratum);
+    (void)snprintf(title, sizeof title, "Readers and %.80s, %s, unit: %s", model, strcmp(stratum, "all") == 0 ? "all" : stratum, unit);
+    const rp_tags tags = {.unit = unit, .model = model, .class_name = class_name, .cohort = strcmp(stratum, "all") == 0 ? NULL : stratum};
+    open_roc(p, id, &tags, title, "The model's ROC curve and one marker per reader; the legend names them.", 1 + (int)(end - from));
+    draw_line(p, &r, 0, r.n, 0, true);
+    double y = rp_legend(p, 14, SIDE + 68, 0, model, SIDE + 50);
+    for (int64_t k = from; k < end; k++) {
+        char tip[256];
+        const double sens = rp_num(reader, k, "sensitivity"), spec = rp_num(reader, k, "specificity");
+        const int series = 1 + (int)(k - from) % 7;
+        if (isnan(sens) || isnan(spec)) {
+            (void)snprintf(tip, sizeof tip, "%.80s: not shown", rp_text_at(reader, k, "reader"));
+        } else {
+            (void)snprintf(tip, sizeof tip, "%.80s: sensitivity %.3f, specificity %.3f", rp_text_at(reader, k, "reader"), sens, spec);
+            rp_marker(p, rp_x(&ROC_AXES, 1 - spec), rp_y(&ROC_AXES, sens), series, tip);
+        }
+        rp_marker(p, 28, y - 4, series, tip);
+        rp_label(p, 48, y, "start", "small", tip, SIDE + 16);
+        y += 17;
+    }
+    rp_figure_end(p, id, title, &r);
+    rp_rows_release(&r);
+}
+
+static void reader_tables(rp_page *p) {
+    rp_rows r;
+    rp_query(p,
+             sqlite3_mprintf(
+                 "SELECT d.model, d.unit, d.class, d.stratum_kind, d.stratum, d.cohort, d.point, d.name, d.versus, d.versus AS reader,"
+                 " replace(d.name, '_vs_reader', '') AS measure, d.n, r.n_pos, r.est AS of_reader, d.est, d.lower, d.upper, d.p AS exact_p"
+                 " FROM v_statistic d JOIN v_statistic r ON r.run_id = d.run_id AND r.model = d.model AND r.unit = d.unit AND"
+                 " r.class IS d.class AND r.stratum_kind = d.stratum_kind AND r.stratum = d.stratum AND r.versus = d.versus AND"
+                 " r.name = 'reader_' || replace(d.name, '_vs_reader', '') WHERE d.run_id = %lld AND d.stratum_kind IN ('all', 'cohort')"
+                 " AND d.name IN ('sensitivity_vs_reader', 'specificity_vs_reader', 'accuracy_vs_reader')"
+                 " ORDER BY d.unit DESC, d.model, d.point, d.stratum, d.versus, d.name",
+                 (long long)p->run),
+             &r);
+    rp_protect_statistics(p, &r);
+    static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0},
+                                   {"Reader", RP_TEXT, "reader", 0, 0},
+                                   {"Measure", RP_TEXT, "measure", 0, 0},
+                                   {"Stratum", RP_TEXT, "stratum", 0, 0},
+                                   {"Point", RP_TEXT, "point", 0, 0},
+                                   {"Unit", RP_TEXT, "unit", 0, 0},
+                                   {"n", RP_INT, "n", 0, 0},
+                                   {"Reader's", RP_NUM3, "of_reader", 0, 0},
+                                   {"Model minus reader (95 % CI)", RP_EST3, "est", "lower", "upper"},
+                                   {"Exact p", RP_PVALUE, "exact_p", 0, 0}};
+    if (r.n > 0)
+        rp_table(p, "readers-table", "Model against each reader on the cases that both judged; exact McNemar test", &r, SPEC, 10);
+    rp_rows_release(&r);
+}
+
+void rp_section_readers(rp_page *p) {
+    rp_rows combo, reader;
+    rp_section(p, "readers", "Readers and the model");
+    rp_combos(p, &combo);
+    rp_query(p,
+             sqlite3_mprintf(
+                 "SELECT a.model, a.unit, a.class, a.stratum_kind, a.stratum, a.point, a.versus AS reader, a.versus, a.name, a.n, a.n_pos,"
+                 " b.n AS n_neg, b.n_pos AS tn, a.est AS sensitivity, b.est AS specificity FROM v_statistic a JOIN v_statistic b ON"
+                 " b.run_id = a.run_id AND b.model = a.model AND b.unit = a.unit AND b.class IS a.class AND b.stratum_kind = a.stratum_kind"
+                 " AND b.stratum = a.stratum AND b.versus = a.versus AND b.name = 'reader_specificity' WHERE a.run_id = %lld"
+                 " AND a.name = 'reader_sensitivity' AND a.stratum_kind IN ('all', 'cohort') ORDER BY a.unit DESC, a.model, a.class, "
+                 "a.stratum, a.versus",
+                 (long long)p->run),
+             &reader);
+    rp_protect_statistics(p, &reader);
+    if (reader.n == 0)
+        rp_absent(p, "No reader's calls on scored cases of two classes are in the file.");
+    else
+        rp_put(p, "<div class=\"grid\">\n");
+    bool drawn = false;
+    for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++)
+        for (int64_t k = 0; k < reader.n; k++) {
+            int64_t end = k;
+            while (end < reader.n && strcmp(rp_text_at(&reader, end, "model"), rp_text_at(&reader, k, "model")) == 0 &&
+                   strcmp(rp_text_at(&reader, end, "unit"), rp_text_at(&reader, k, "unit")) == 0 &&
+                   strcmp(rp_text_at(&reader, end, "stratum"), rp_text_at(&reader, k, "stratum")) == 0)
+                end++;
+            if (strcmp(rp_text_at(&reader, k, "stratum_kind"), rp_cohort_kind(p)) == 0 &&
+                strcmp(rp_text_at(&reader, k, "model"), rp_text_at(&combo, i, "model")) == 0 &&
+                strcmp(rp_text_at(&reader, k, "unit"), rp_text_at(&combo, i, "unit")) == 0) {
+                reader_figure(p, &combo, i, rp_text_at(&reader, k, "stratum"), &reader, k, end);
+                drawn = true;
+            }
+            k = end - 1;
+        }
+    if (reader.n > 0)
+        rp_put(p, "</div>\n");
+    if (reader.n > 0 && !drawn)
+        rp_absent(p, "Readers judged another unit than the figures have; the table has them.");
+    reader_tables(p);
+    rp_rows_release(&reader);
+    rp_rows_release(&combo);
+}
