@@ -361,6 +361,7 @@ CREATE TABLE cam (
     rule           TEXT NOT NULL,
     class_index    INTEGER NOT NULL CHECK (class_index >= 0),
     deciding_slice INTEGER NOT NULL CHECK (deciding_slice >= 0),
+    depth          INTEGER CHECK (depth > 0),
     height         INTEGER NOT NULL CHECK (height > 0),
     width          INTEGER NOT NULL CHECK (width > 0),
     file           TEXT UNIQUE,
@@ -585,11 +586,11 @@ SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, s.
 
 -- Class activation maps, one row per model, case and mapped slice. `file` lies in the folder beside this file that has its name and .cams.
 CREATE VIEW v_cam (run_id, model, center, cohort, patient, lesion, study, class, slice, stored_slice, deciding, score, label, peak_i, peak_j,
-                   peak_k, peak_x, peak_y, peak_z, peak_value, low_value, energy, energy_inside, peak_inside, iou, x0, y0, x1, y1, height,
-                   width, file, scale) AS
+                   peak_k, peak_x, peak_y, peak_z, peak_value, low_value, energy, energy_inside, peak_inside, iou, x0, y0, x1, y1, depth,
+                   height, width, file, scale) AS
 SELECT m.run_id, rm.model, ce.center, rp.cohort, p.patient, l.lesion, m.study, k.class, s.slice, sl.stored_slice, s.slice = c.deciding_slice,
        ss.score, m.class_index = c.class_index, s.peak_i, s.peak_j, s.peak_k, s.peak_x, s.peak_y, s.peak_z, s.peak_value, s.low_value,
-       s.energy, s.energy_inside, s.peak_inside, s.iou, sl.x0, sl.y0, sl.x1, sl.y1, c.height, c.width, c.file, c.scale
+       s.energy, s.energy_inside, s.peak_inside, s.iou, sl.x0, sl.y0, sl.x1, sl.y1, c.depth, c.height, c.width, c.file, c.scale
   FROM manifest m
   JOIN run_cam rc ON rc.case_id = m.case_id
   JOIN run_model rm ON rm.run_model_id = rc.run_model_id

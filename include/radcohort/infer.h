@@ -142,6 +142,10 @@ rad_status rad_cam_compute(const rad_cam *c, int64_t cls, const float *tap, floa
  * x = (i + 0.5) * n_from / n_to - 0.5, clamped to [0, n_from - 1], between floor(x) and its neighbour. It is ONNX Resize linear/half_pixel
  * and PyTorch interpolate(align_corners=False, antialias=False). In double, last axis first. Errors: SHAPE (rank, a dim below 1), LIMIT. */
 rad_status rad_cam_resize(const float *map, const rad_shape *from, const rad_shape *to, float *ret, rad_error *err) RAD_MUST_CHECK;
+/* The same between positions: output index i of axis d reads the input at first[d] + i * step[d], clamped and interpolated as there.
+ * Errors: SHAPE, LIMIT. */
+rad_status rad_cam_sample(const float *map, const rad_shape *from, const rad_shape *to, const double first[RAD_CAM_RANK],
+                          const double step[RAD_CAM_RANK], float *ret, rad_error *err) RAD_MUST_CHECK;
 /* Index of the largest value along each axis of a finite map; the first in row-major order when several are equal. Returns the value. */
 float rad_cam_peak(const float *map, const rad_shape *shape, int64_t ret_index[RAD_CAM_RANK]);
 /* Where the centre of cell `index` of an axis of n_from cells lies on the same axis of n_to pixels, 0 = centre of the first pixel:

@@ -41,6 +41,7 @@ typedef struct rad_prepared {
     double *mismatch_mm;   /* [n_slice] distance from the slice (and its neighbours; of a volume from its centre) to the nearest slices of
                               images on other grids: the largest; 0 when all lie on the reference's grid */
     int stored_axis;       /* 0, 1 or 2: which stored axis the slices run along */
+    double border[2][3];   /* of a volume: x y z in voxels of the reoriented reference, half a sample outside the outer samples */
 } rad_prepared;
 
 /* volume[c]: the volume of channel entry c of `spec` (entries may share one); NULL: missing, planes of zeros (never the first nor
@@ -61,11 +62,16 @@ typedef struct rad_site {
     bool frames;         /* slices are frames of a 4-D image of one slice */
     int axis[3];         /* reoriented axis t runs along stored axis axis[t], backwards where flip[t] */
     bool flip[3];
-    int64_t dim[3];    /* of the reoriented axes */
-    int64_t box[4];    /* the region, x0 y0 x1 y1, the same in all slices */
-    int64_t seen[4];   /* the part of it that is image: neither beyond its borders nor cropped */
-    uint8_t *lesion;   /* [n_slice, y1 - y0, x1 - x0]: 1 = pixel of the lesion (mask, else box); NULL: it has neither. Owned */
-    int64_t *n_lesion; /* [n_slice]: pixels of the lesion in the whole slice; owned */
+    int64_t dim[3];   /* of the reoriented axes */
+    int64_t box[4];   /* the region, x0 y0 x1 y1, the same in all slices */
+    int64_t seen[4];  /* the part of it that is image: neither beyond its borders nor cropped */
+    bool deep;        /* the sample is a volume: what follows speaks of all its slices at once */
+    int64_t first[3]; /* x y z of the block of voxels that `lesion` and maps are about: the region of one slice (z = 0), or what of the */
+    int64_t n[3];     /* volume is image: the voxels whose centres lie in it; along an axis without any the one nearest to its middle */
+    double border[2][3]; /* of a volume, as in rad_prepared */
+    uint8_t *lesion;     /* [n_slice, n[1], n[0]], of a volume [n[2], n[1], n[0]]: 1 = voxel of the lesion (mask, else box); NULL: it has
+                            neither. Owned */
+    int64_t *n_lesion;   /* [n_slice]: pixels of the lesion in the whole slice, of a volume [1]: voxels in the whole image; owned */
 } rad_site;
 /* The site of what rad_prepare_case made from the same arguments; a mask in `roi` counts whether or not the region was made from it.
  * Errors: SHAPE, REGION (as there), NOMEM. */

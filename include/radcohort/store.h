@@ -103,8 +103,8 @@ typedef struct rad_image_record { /* what the worker read */
     int64_t file_bytes;
 } rad_image_record;
 
-typedef struct rad_cam_slice { /* the class activation map of one slice, on the image's own pixels */
-    int64_t slice;
+typedef struct rad_cam_slice {    /* the class activation map of one slice, or of a volume, on the image's own pixels */
+    int64_t slice;                /* of a volume the one nearest to its centre */
     int64_t peak[3];              /* stored voxel of the largest value; the first in the reoriented slice's row-major order */
     double peak_mm[3];            /* RAS+ */
     double peak_value, low_value; /* largest and smallest value of the region */
@@ -117,8 +117,9 @@ typedef struct rad_cam_result { /* of one model on one case */
     char key[RAD_SHA256_HEX];
     bool stored; /* the file has it under `key`: nothing below is set */
     int class_index;
-    int64_t deciding_slice, height, width; /* the slice with the highest score of the class; size of the map before it was resized */
-    const char *file;                      /* below the folder of maps, or NULL: none was to be written */
+    int64_t deciding_slice;       /* the slice with the highest score of the class */
+    int64_t depth, height, width; /* size of the map before it was resized; depth 0: maps of slices */
+    const char *file;             /* below the folder of maps, or NULL: none was to be written */
     char file_sha256[RAD_SHA256_HEX];
     int64_t file_bytes;
     double scale; /* value = scale * stored voxel */
@@ -189,6 +190,7 @@ typedef struct rad_cam_row { /* one map of a run with all that is needed to show
     double score;                                                       /* of the class in this slice */
     int label;                                                          /* 1: of the class, 0: not, -1: not known */
     int64_t slice, region[4], peak[3];
+    bool deep; /* of a volume: the peak may lie in another slice than `slice` */
     bool deciding;
     double peak_value, energy_inside, iou, scale; /* NaN as in rad_cam_slice */
     int peak_inside;

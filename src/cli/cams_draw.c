@@ -73,6 +73,7 @@ struct tile {
     const rad_volume *image, *overlay, *mask;
     struct lie lie;
     int64_t x0, y0, side; /* of the square that is shown */
+    int64_t slice;        /* the map's, of a volume that of its peak */
     double low, high, top;
 };
 
@@ -82,7 +83,7 @@ static bool on_border(const int64_t box[4], int64_t x, int64_t y) {
 }
 
 static void draw_pixel(const struct tile *t, int64_t u, int64_t v, uint8_t *plain, uint8_t *mapped) {
-    const int64_t x = t->x0 + u * t->side / CAMS_TILE, y = t->y0 + v * t->side / CAMS_TILE, s = t->r->slice, at = voxel(&t->lie, x, y, s);
+    const int64_t x = t->x0 + u * t->side / CAMS_TILE, y = t->y0 + v * t->side / CAMS_TILE, s = t->slice, at = voxel(&t->lie, x, y, s);
     const double grey = at < 0 ? 0 : ((double)value(t->image, at) - t->low) / (t->high - t->low);
     const double heat = t->top > 0 ? fmin(fmax((double)value(t->overlay, at) / t->top, 0), 1) : 0, part = 0.6 * heat;
     plain[0] = plain[1] = plain[2] = byte(grey);
@@ -107,7 +108,7 @@ static void set_range(struct tile *t) {
     t->high = -INFINITY;
     for (int64_t y = t->y0; y < t->y0 + t->side; y++)
         for (int64_t x = t->x0; x < t->x0 + t->side; x++) {
-            const int64_t at = voxel(&t->lie, x, y, t->r->slice);
+            const int64_t at = voxel(&t->lie, x, y, t->slice);
             if (at < 0)
                 continue;
             const double g = (double)value(t->image, at), h = (double)value(t->overlay, at);
@@ -136,6 +137,11 @@ rad_status cams_draw(const rad_cam_row *r, const char *cam_dir, uint8_t *rgb, in
     if (memcmp(image->info.dim, overlay->info.dim, 3 * sizeof(int64_t)) != 0)
         RAD_TRY(
             rad_error_set(err, RAD_E_SHAPE, "'%s' is not on the grid of '%s' any more: one of them was changed", overlay_path, image_path));
+    t.slice = r->slice;
+    if (r->deep) {
+        const int64_t k = r->peak[t.lie.axis[2]];
+        t.slice = t.lie.flip[2] ? t.lie.dim[t.lie.axis[2]] - 1 - k : k;
+    }
     /* a mask on another grid (drawn elsewhere, or stored in another order) is left out: the numbers in the database have it */
     if (mask_path && rad_volume_load(mask_path, &mask, NULL) == RAD_OK &&
         memcmp(mask->info.dim, image->info.dim, 3 * sizeof(int64_t)) == 0 &&

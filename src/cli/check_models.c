@@ -74,9 +74,10 @@ static void check_cam(check *k, const rad_model_spec *spec, const rad_graph *g) 
         MISTAKE(k, spec, "model '%s': %s; leave it out of 'cam.models'", spec->name, why.text);
     if (cam)
         rad_cam_get_shape(cam, &shape);
-    if (cam && shape.rank != 2)
-        MISTAKE(k, spec, "model '%s': its class activation maps are %s, expected rows and columns; leave it out of 'cam.models'",
-                spec->name, rad_shape_text(&shape, text, sizeof text));
+    const bool deep = k->job->input[spec->input].volume.on;
+    if (cam && shape.rank != (deep ? 3 : 2))
+        MISTAKE(k, spec, "model '%s': its class activation maps are %s, expected %srows and columns; leave it out of 'cam.models'",
+                spec->name, rad_shape_text(&shape, text, sizeof text), deep ? "depth, " : "");
     rad_cam_destroy(&cam);
 }
 

@@ -317,6 +317,7 @@ static void get_cam(struct in *in, int64_t n_class, rad_cam_result *c) {
         return;
     c->class_index = (int)get_range(in, 0, n_class - 1, "a class that is not there");
     c->deciding_slice = get_range(in, 0, INT64_MAX, "a negative slice");
+    c->depth = get_range(in, 0, INT64_MAX, "a map of negative depth");
     c->height = get_range(in, 1, INT64_MAX, "a map without pixels");
     c->width = get_range(in, 1, INT64_MAX, "a map without pixels");
     c->file = get_optional(in);

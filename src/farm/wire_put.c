@@ -156,6 +156,7 @@ static void put_cam(struct out *o, const rad_cam_result *c) {
         return;
     put_int(o, c->class_index);
     put_int(o, c->deciding_slice);
+    put_int(o, c->depth);
     put_int(o, c->height);
     put_int(o, c->width);
     put_optional(o, c->file);

@@ -7,6 +7,11 @@
  * whether the peak lies on the lesion (pointing game, Zhang J et al., IJCV 2018, without tolerance), and the overlap |A and B| / |A or B|
  * of A = {value > 0 and value >= peak / 2} with the lesion's pixels B of the slice. All in double, in row-major order.
  *
+ * Of a volume. The map [d, h, w] covers the box between the borders low and high (rad_prepared.border): the voxel at position p of the
+ * reoriented image reads the map at (p_t - low_t) / (high_t - low_t) n_t - 1/2 along axis t, n = (w, h, d), clamped to [0, n_t - 1],
+ * trilinear (rad_cam_sample): the same half-pixel centres. Voxels are those whose centres lie in the box. There is one map, its numbers are
+ * about the whole box and all of the lesion's voxels, and the first in row-major order is the first of z, y, x.
+ *
  * File. uint8 on the grid of the reference image. Stored value = floor(255 max(value, 0) / top + 1/2), top = the largest value of the
  * file's slices; scl_slope = float32(top / 255). Outside the region 0. Nothing positive: all 0, slope 1. */
 #include "worker_cam.h"
@@ -95,68 +100,104 @@ struct overlay {
     const rad_site *site;
     const struct work_model *m;
     int map;      /* of m->n_map */
-    float *value; /* [region rows, region columns] */
-    rad_shape region;
+    float *value; /* [block rows, block columns], of a volume [block slices, ..] (rad_site.first, n) */
+    rad_shape block;
 };
 
 static rad_status draw(struct overlay *o, int64_t at, rad_error *err) {
-    return rad_cam_resize(o->m->map + (at * o->m->n_map + o->map) * o->m->n_position, &o->m->map_shape, &o->region, o->value, err);
+    const float *map = o->m->map + (at * o->m->n_map + o->map) * o->m->n_position;
+    const rad_site *s = o->site;
+    double first[RAD_CAM_RANK], step[RAD_CAM_RANK];
+    if (!s->deep)
+        return rad_cam_resize(map, &o->m->map_shape, &o->block, o->value, err);
+    for (int d = 0; d < 3; d++) {
+        const int t = 2 - d;
+        step[d] = (double)o->m->map_shape.dim[d] / (s->border[1][t] - s->border[0][t]);
+        first[d] = ((double)s->first[t] - s->border[0][t]) * step[d] - 0.5;
+    }
+    return rad_cam_sample(map, &o->m->map_shape, &o->block, first, step, o->value, err);
 }
 
-/* Slice `at` of the case; o->value is drawn. */
+/* The slices that the drawn block speaks of: one, or those of the volume. */
+static void slices_of(const rad_site *s, int64_t slice, int64_t *ret_first, int64_t *ret_end) {
+    *ret_first = s->deep ? s->first[2] : slice;
+    *ret_end = *ret_first + s->n[2];
+}
+
+/* Place in a block of pixel (x, y) of its slice z, from 0. */
+static int64_t place(const rad_site *s, int64_t x, int64_t y, int64_t z) {
+    return (z * s->n[1] + y - s->first[1]) * s->n[0] + x - s->first[0];
+}
+
+/* Energy on the lesion, whether the peak lies on it, and the overlap. */
+static void compare(const struct overlay *o, int64_t at, int64_t peak, rad_cam_slice *r) {
+    const rad_site *s = o->site;
+    const uint8_t *lesion = s->lesion + (s->deep ? 0 : at * s->n[0] * s->n[1]);
+    int64_t half = 0, both = 0;
+    double inside = 0;
+    for (int64_t z = 0; z < s->n[2]; z++)
+        for (int64_t y = s->seen[1]; y < s->seen[3]; y++)
+            for (int64_t x = s->seen[0]; x < s->seen[2]; x++) {
+                const double v = (double)o->value[place(s, x, y, z)];
+                const bool high = v > 0 && v >= r->peak_value / 2, on = lesion[place(s, x, y, z)];
+                inside += on && v > 0 ? v : 0;
+                half += high;
+                both += high && on;
+            }
+    r->peak_inside = lesion[peak];
+    r->energy_inside = r->energy > 0 ? inside / r->energy : (double)NAN;
+    r->iou = (double)both / (double)(half + s->n_lesion[at] - both);
+}
+
+/* Slice `at` of the case, or its volume; o->value is drawn. */
 static void measure(const struct overlay *o, int64_t at, int64_t slice, rad_cam_slice *ret) {
     const rad_site *s = o->site;
-    const int64_t *seen = s->seen, width = o->region.dim[1];
-    int64_t px = seen[0], py = seen[1], voxel[4], half = 0, both = 0;
-    double inside = 0;
-    const float *origin = o->value - s->box[1] * width - s->box[0];
+    const int64_t *seen = s->seen;
+    int64_t first, end, peak[3], voxel[4];
+    slices_of(s, slice, &first, &end);
+    peak[0] = seen[0];
+    peak[1] = seen[1];
+    peak[2] = first;
     rad_cam_slice r = {.slice = slice, .peak_inside = -1, .energy_inside = NAN, .iou = NAN};
-    r.peak_value = r.low_value = (double)origin[py * width + px];
-    for (int64_t y = seen[1]; y < seen[3]; y++)
-        for (int64_t x = seen[0]; x < seen[2]; x++) {
-            const double v = (double)origin[y * width + x];
-            if (v > r.peak_value) {
-                r.peak_value = v;
-                px = x;
-                py = y;
+    r.peak_value = r.low_value = (double)o->value[place(s, seen[0], seen[1], 0)];
+    for (int64_t z = first; z < end; z++)
+        for (int64_t y = seen[1]; y < seen[3]; y++)
+            for (int64_t x = seen[0]; x < seen[2]; x++) {
+                const double v = (double)o->value[place(s, x, y, z - first)];
+                if (v > r.peak_value) {
+                    r.peak_value = v;
+                    peak[0] = x;
+                    peak[1] = y;
+                    peak[2] = z;
+                }
+                r.low_value = v < r.low_value ? v : r.low_value;
+                r.energy += v > 0 ? v : 0;
             }
-            r.low_value = v < r.low_value ? v : r.low_value;
-            r.energy += v > 0 ? v : 0;
-        }
-    rad_site_voxel(s, px, py, slice, voxel);
+    rad_site_voxel(s, peak[0], peak[1], peak[2], voxel);
     memcpy(r.peak, voxel, sizeof r.peak);
     for (int a = 0; a < 3; a++)
         r.peak_mm[a] = s->info.affine[a][0] * (double)voxel[0] + s->info.affine[a][1] * (double)voxel[1] +
                        s->info.affine[a][2] * (double)voxel[2] + s->info.affine[a][3];
+    if (s->lesion && s->n_lesion[at] > 0)
+        compare(o, at, place(s, peak[0], peak[1], peak[2] - first), &r);
     *ret = r;
-    if (!s->lesion || s->n_lesion[at] == 0)
-        return;
-    const uint8_t *lesion = s->lesion + at * o->region.dim[0] * width - s->box[1] * width - s->box[0];
-    for (int64_t y = seen[1]; y < seen[3]; y++)
-        for (int64_t x = seen[0]; x < seen[2]; x++) {
-            const double v = (double)origin[y * width + x];
-            const bool high = v > 0 && v >= r.peak_value / 2, on = lesion[y * width + x];
-            inside += on && v > 0 ? v : 0;
-            half += high;
-            both += high && on;
-        }
-    ret->peak_inside = lesion[py * width + px];
-    ret->energy_inside = r.energy > 0 ? inside / r.energy : (double)NAN;
-    ret->iou = (double)both / (double)(half + s->n_lesion[at] - both);
 }
 
 static void paint(const struct overlay *o, int64_t slice, double top, uint8_t *voxel) {
     const rad_site *s = o->site;
     const int64_t *dim = s->info.dim;
-    for (int64_t y = s->seen[1]; y < s->seen[3]; y++)
-        for (int64_t x = s->seen[0]; x < s->seen[2]; x++) {
-            const double v = (double)o->value[(y - s->box[1]) * o->region.dim[1] + x - s->box[0]];
-            int64_t at[4];
-            if (!(v > 0))
-                continue;
-            rad_site_voxel(s, x, y, slice, at);
-            voxel[((at[3] * dim[2] + at[2]) * dim[1] + at[1]) * dim[0] + at[0]] = (uint8_t)floor(255 * v / top + 0.5);
-        }
+    int64_t first, end;
+    slices_of(s, slice, &first, &end);
+    for (int64_t z = first; z < end; z++)
+        for (int64_t y = s->seen[1]; y < s->seen[3]; y++)
+            for (int64_t x = s->seen[0]; x < s->seen[2]; x++) {
+                const double v = (double)o->value[place(s, x, y, z - first)];
+                int64_t at[4];
+                if (!(v > 0))
+                    continue;
+                rad_site_voxel(s, x, y, z, at);
+                voxel[((at[3] * dim[2] + at[2]) * dim[1] + at[1]) * dim[0] + at[0]] = (uint8_t)floor(255 * v / top + 0.5);
+            }
 }
 
 /* Writes the file and reads its hash back. What fails here is no study's fault: a score without the map that the job wants must not pass.
@@ -228,7 +269,8 @@ static rad_status mean_maps(const rad_worker *w, const struct work *k, struct wo
     if (!m->map)
         return rad_error_set(err, RAD_E_NOMEM, "out of memory for class activation maps");
     for (int i = 1; i < n; i++)
-        if (part[i].n_position != part->n_position || memcmp(part[i].map_shape.dim, part->map_shape.dim, 2 * sizeof(int64_t)) != 0)
+        if (part[i].n_position != part->n_position || part[i].map_shape.rank != part->map_shape.rank ||
+            memcmp(part[i].map_shape.dim, part->map_shape.dim, (size_t)part->map_shape.rank * sizeof(int64_t)) != 0)
             return rad_error_set(err, RAD_E_MODEL, "model '%s': its files have class activation maps of several sizes, which have no mean",
                                  w->job->model[m->model].name);
     for (int64_t p = 0; p < count; p++) {
@@ -253,19 +295,20 @@ rad_status rad_work_finish_cam(const rad_worker *w, const struct work *k, struct
         goto out;
     if (rad_mean_of(w, m->model) > 0)
         RAD_TRY(mean_maps(w, k, m, r->n_slice, err));
-    c.height = m->map_shape.dim[0];
-    c.width = m->map_shape.dim[1];
+    c.depth = site->deep ? m->map_shape.dim[0] : 0;
+    c.height = m->map_shape.dim[m->map_shape.rank - 2];
+    c.width = m->map_shape.dim[m->map_shape.rank - 1];
     choose(job, r, &c.class_index, &deciding);
     c.deciding_slice = r->slice[deciding];
     c.n_slice = job->cam_write == RAD_CAM_SLICE ? r->n_slice : 1;
     o.map = m->n_map > 1 ? c.class_index : 0;
-    o.region = (rad_shape){2, {site->box[3] - site->box[1], site->box[2] - site->box[0]}};
+    o.block = site->deep ? (rad_shape){3, {site->n[2], site->n[1], site->n[0]}} : (rad_shape){2, {site->n[1], site->n[0]}};
     size_t pixels;
     free(m->cam_slice); /* a file that scores for two models is asked twice */
     m->cam_slice = rad_calloc((size_t)c.n_slice, sizeof *m->cam_slice);
     chosen = rad_calloc((size_t)c.n_slice, sizeof *chosen);
-    if (!rad_mul_size((size_t)o.region.dim[0], (size_t)o.region.dim[1], &pixels) || !(o.value = rad_calloc(pixels, sizeof *o.value)) ||
-        !m->cam_slice || !chosen) {
+    if (!rad_mul_size((size_t)site->n[0], (size_t)site->n[1], &pixels) || !rad_mul_size(pixels, (size_t)site->n[2], &pixels) ||
+        !(o.value = rad_calloc(pixels, sizeof *o.value)) || !m->cam_slice || !chosen) {
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for class activation maps");
         goto out;
     }

@@ -25,9 +25,10 @@ rad_status rad_worker_check_cam(const rad_job *job, int model, const rad_graph *
     if (st != RAD_OK)
         return st;
     rad_cam_get_shape(cam, &shape);
-    if (shape.rank != 2)
-        st = rad_error_set(err, RAD_E_MODEL, "its class activation maps are %s, expected rows and columns",
-                           rad_shape_text(&shape, text, sizeof text));
+    const bool deep = job->input[job->model[model].input].volume.on;
+    if (shape.rank != (deep ? 3 : 2))
+        st = rad_error_set(err, RAD_E_MODEL, "its class activation maps are %s, expected %srows and columns",
+                           rad_shape_text(&shape, text, sizeof text), deep ? "depth, " : "");
     rad_cam_destroy(&cam);
     return st;
 }

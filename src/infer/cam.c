@@ -119,9 +119,9 @@ double rad_cam_position(int64_t index, int64_t n_from, int64_t n_to) {
     return ((double)index + 0.5) * (double)n_to / (double)n_from - 0.5;
 }
 
-static struct source source_of(int64_t index, int64_t n_to, int64_t n_from) {
-    double x = rad_cam_position(index, n_to, n_from);
-    if (x < 0.0)
+/* Between which elements of an axis of n_from a position lies; outside it is clamped. */
+static struct source source_at(double x, int64_t n_from) {
+    if (!(x > 0.0))
         x = 0.0;
     if (x > (double)(n_from - 1))
         x = (double)(n_from - 1);
@@ -135,13 +135,28 @@ static double between(double a, double b, double part) {
     return a * (1.0 - part) + b * part;
 }
 
-rad_status rad_cam_resize(const float *map, const rad_shape *from, const rad_shape *to, float *ret, rad_error *err) {
-    int64_t a[RAD_CAM_RANK] = {1, 1, 1}, b[RAD_CAM_RANK] = {1, 1, 1};
+/* Where output index i of axis d (of RAD_CAM_RANK) reads; first NULL: resized as a whole. */
+struct ladder {
+    const double *first, *step;
+    int skipped; /* axes in front that the map lacks */
+    int64_t from[RAD_CAM_RANK], to[RAD_CAM_RANK];
+};
+
+static struct source source_of(const struct ladder *l, int d, int64_t i) {
+    if (!l->first || d < l->skipped)
+        return source_at(rad_cam_position(i, l->to[d], l->from[d]), l->from[d]);
+    return source_at(l->first[d - l->skipped] + (double)i * l->step[d - l->skipped], l->from[d]);
+}
+
+static rad_status interpolate(const float *map, const rad_shape *from, const rad_shape *to, const double *first, const double *step,
+                              float *ret, rad_error *err) {
+    struct ladder l = {first, step, RAD_CAM_RANK - from->rank, {1, 1, 1}, {1, 1, 1}};
+    const int64_t *a = l.from, *b = l.to;
     char text[96], target[96];
     bool good = from->rank == to->rank && from->rank >= 1 && from->rank <= RAD_CAM_RANK;
     for (int d = 0; good && d < from->rank; d++) {
-        a[RAD_CAM_RANK - from->rank + d] = from->dim[d];
-        b[RAD_CAM_RANK - from->rank + d] = to->dim[d];
+        l.from[l.skipped + d] = from->dim[d];
+        l.to[l.skipped + d] = to->dim[d];
         good = from->dim[d] >= 1 && to->dim[d] >= 1;
     }
     if (!good)
@@ -151,13 +166,13 @@ rad_status rad_cam_resize(const float *map, const rad_shape *from, const rad_sha
         return rad_error_set(err, RAD_E_LIMIT, "a map %s resized to %s is too large", rad_shape_text(from, text, sizeof text),
                              rad_shape_text(to, target, sizeof target));
     for (int64_t z = 0; z < b[0]; z++) {
-        const struct source sz = source_of(z, b[0], a[0]);
+        const struct source sz = source_of(&l, 0, z);
         for (int64_t y = 0; y < b[1]; y++) {
-            const struct source sy = source_of(y, b[1], a[1]);
+            const struct source sy = source_of(&l, 1, y);
             const float *row[4] = {map + (sz.low * a[1] + sy.low) * a[2], map + (sz.low * a[1] + sy.high) * a[2],
                                    map + (sz.high * a[1] + sy.low) * a[2], map + (sz.high * a[1] + sy.high) * a[2]};
             for (int64_t x = 0; x < b[2]; x++) {
-                const struct source sx = source_of(x, b[2], a[2]);
+                const struct source sx = source_of(&l, 2, x);
                 double v[4];
                 for (int i = 0; i < 4; i++)
                     v[i] = between((double)row[i][sx.low], (double)row[i][sx.high], sx.part);
@@ -166,6 +181,15 @@ rad_status rad_cam_resize(const float *map, const rad_shape *from, const rad_sha
         }
     }
     return RAD_OK;
+}
+
+rad_status rad_cam_resize(const float *map, const rad_shape *from, const rad_shape *to, float *ret, rad_error *err) {
+    return interpolate(map, from, to, NULL, NULL, ret, err);
+}
+
+rad_status rad_cam_sample(const float *map, const rad_shape *from, const rad_shape *to, const double first[RAD_CAM_RANK],
+                          const double step[RAD_CAM_RANK], float *ret, rad_error *err) {
+    return interpolate(map, from, to, first, step, ret, err);
 }
 
 float rad_cam_peak(const float *map, const rad_shape *shape, int64_t ret_index[RAD_CAM_RANK]) {

@@ -4,6 +4,8 @@
 
 #include "radcohort/prepare.h"
 
+#define CEIL_SLACK 1e-6 /* pixels */
+
 /* ---------------------------------------------------------------- orient.c */
 
 /* A volume seen along named axes: reoriented axis t (0 = x = W, 1 = y = H, 2 = z = slices) is stored axis axis[t], run backwards when

@@ -47,7 +47,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CEIL_SLACK 1e-6     /* pixels */
 #define LARGEST_BOX 1e9     /* voxels to either side of the centre of a volume */
 #define SQUARE_PIXELS 0.001 /* relative difference of sx and sy that is rounding, not anisotropy */
 

@@ -2,34 +2,57 @@
  * where the lesion lies in each scored slice. Rules of slices and regions: region.c. */
 #include "internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Line y of slice z of the reference: counted, and what of it lies in the block marked in `block`, which is that slice's. */
+static void mark_line(const rad_outline *o, const rad_view *ref, int64_t y, int64_t z, float *row, uint8_t *line, const rad_site *s,
+                      uint8_t *block, int64_t *n_lesion) {
+    const int64_t *first = s->first, *n = s->n;
+    rad_outline_row(o, y, z, ref->dim[0], row, line);
+    for (int64_t x = 0; x < ref->dim[0]; x++) {
+        *n_lesion += line[x];
+        if (block && line[x] && x >= first[0] && x < first[0] + n[0] && y >= first[1] && y < first[1] + n[1])
+            block[(y - first[1]) * n[0] + x - first[0]] = 1;
+    }
+}
+
 static rad_status outline_slices(const rad_outline *o, const rad_view *ref, const rad_prepared *p, rad_site *s, rad_error *err) {
-    const int64_t *box = s->box, w = box[2] - box[0], h = box[3] - box[1];
+    const int64_t n_block = s->deep ? s->n[2] : p->n_slice, n_seen = s->deep ? ref->dim[2] : p->n_slice;
     size_t pixels = 0, all = 0;
     rad_status st = RAD_OK;
     uint8_t *line = rad_calloc((size_t)ref->dim[0], 1);
     float *row = rad_calloc((size_t)ref->dim[0], sizeof *row);
-    s->lesion = rad_mul_size((size_t)w, (size_t)h, &pixels) && rad_mul_size(pixels, (size_t)p->n_slice, &all) ? rad_calloc(all, 1) : NULL;
+    s->lesion =
+        rad_mul_size((size_t)s->n[0], (size_t)s->n[1], &pixels) && rad_mul_size(pixels, (size_t)n_block, &all) ? rad_calloc(all, 1) : NULL;
     s->n_lesion = rad_calloc((size_t)p->n_slice, sizeof *s->n_lesion);
     if (!line || !row || !s->lesion || !s->n_lesion) {
-        st = rad_error_set(err, RAD_E_NOMEM, "no memory for the outline of a lesion in %lld slices", (long long)p->n_slice);
+        st = rad_error_set(err, RAD_E_NOMEM, "no memory for the outline of a lesion in %lld slices", (long long)n_block);
         goto out;
     }
-    for (int64_t i = 0; i < p->n_slice; i++)
-        for (int64_t y = 0; y < ref->dim[1]; y++) {
-            rad_outline_row(o, y, p->slice[i], ref->dim[0], row, line);
-            for (int64_t x = 0; x < ref->dim[0]; x++) {
-                s->n_lesion[i] += line[x];
-                if (line[x] && x >= box[0] && x < box[2] && y >= box[1] && y < box[3])
-                    s->lesion[(size_t)i * pixels + (size_t)((y - box[1]) * w + x - box[0])] = 1;
-            }
-        }
+    for (int64_t i = 0; i < n_seen; i++) {
+        const int64_t z = s->deep ? i : p->slice[i], at = s->deep ? i - s->first[2] : i;
+        uint8_t *block = at >= 0 && at < n_block ? s->lesion + (size_t)at * pixels : NULL;
+        for (int64_t y = 0; y < ref->dim[1]; y++)
+            mark_line(o, ref, y, z, row, line, s, block, &s->n_lesion[s->deep ? 0 : i]);
+    }
 out:
     free(line);
     free(row);
     return st;
+}
+
+/* The voxels low <= i < high of an axis whose centres lie in a volume. */
+static void place_block(const rad_prepared *p, int a, int64_t low, int64_t high, int64_t *ret_first, int64_t *ret_n) {
+    const double *from = p->border[0], *to = p->border[1];
+    const double first = fmax(ceil(from[a] - CEIL_SLACK), (double)low), end = fmin(ceil(to[a] - CEIL_SLACK), (double)high);
+    *ret_first = (int64_t)first;
+    *ret_n = (int64_t)(end - first);
+    if (end > first)
+        return;
+    *ret_first = (int64_t)fmin(fmax(rad_nearest((from[a] + to[a]) / 2), (double)low), (double)(high - 1));
+    *ret_n = 1;
 }
 
 rad_status rad_site_make(const rad_input_spec *spec, const rad_volume *const *volume, const rad_roi *roi, const rad_prepared *p,
@@ -53,9 +76,20 @@ rad_status rad_site_make(const rad_input_spec *spec, const rad_volume *const *vo
     memcpy(s.flip, ref->flip, sizeof s.flip);
     memcpy(s.dim, ref->dim, sizeof s.dim);
     memcpy(s.box, p->box[0], sizeof s.box);
+    s.deep = p->depth > 0;
+    memcpy(s.border, p->border, sizeof s.border);
+    s.n[2] = 1;
     for (int a = 0; a < 2; a++) {
         s.seen[a] = s.box[a] > ref->low[a] ? s.box[a] : ref->low[a];
         s.seen[a + 2] = s.box[a + 2] < ref->high[a] ? s.box[a + 2] : ref->high[a];
+        s.first[a] = s.box[a];
+        s.n[a] = s.box[a + 2] - s.box[a];
+    }
+    for (int a = 0; a < 3 && s.deep; a++)
+        place_block(p, a, a < 2 ? ref->low[a] : 0, a < 2 ? ref->high[a] : ref->dim[2], &s.first[a], &s.n[a]);
+    for (int a = 0; a < 2 && s.deep; a++) {
+        s.seen[a] = s.first[a];
+        s.seen[a + 2] = s.first[a] + s.n[a];
     }
     if (!s.frames)
         for (int d = 3; d < 7; d++)

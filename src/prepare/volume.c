@@ -26,6 +26,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define INSIDE_SLACK 1e-6 /* voxels */
 #define MATCH_SLACK 0.001 /* mm: rounding of float32 affines */
@@ -261,6 +262,8 @@ static rad_status make_room(const rad_input_spec *spec, const rad_view *ref, con
     p->stored_slice[0] = ref->flip[2] ? ref->dim[2] - 1 - cut->slice[0] : cut->slice[0];
     for (int i = 0; i < 4; i++)
         p->box[0][i] = cut->box[i];
+    memcpy(p->border[0], cut->low, sizeof cut->low);
+    memcpy(p->border[1], cut->high, sizeof cut->high);
     return RAD_OK;
 }
 

@@ -10,8 +10,8 @@
 
 /* A file that was made again may have other bytes (another version of the compressor): the size that is there now counts. */
 static const char SQL_CAM[] =
-    "INSERT INTO cam (cam_key, result_id, rule, class_index, deciding_slice, height, width, file, file_bytes, file_sha256, scale)"
-    " SELECT ?3, rr.result_id, rm.cam_rule, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM run_result rr"
+    "INSERT INTO cam (cam_key, result_id, rule, class_index, deciding_slice, depth, height, width, file, file_bytes, file_sha256, scale)"
+    " SELECT ?3, rr.result_id, rm.cam_rule, ?4, ?5, nullif(?6, 0), ?7, ?8, ?9, ?10, ?11, ?12 FROM run_result rr"
     " JOIN run_model rm ON rm.run_model_id = rr.run_model_id WHERE rr.case_id = ?1 AND rr.run_model_id = ?2"
     " ON CONFLICT (cam_key) DO UPDATE SET file_bytes = excluded.file_bytes, file_sha256 = excluded.file_sha256 RETURNING cam_id";
 static const char SQL_CAM_SLICE[] =
@@ -80,6 +80,7 @@ rad_status rad_store_put_cam(struct rad_store *st, int64_t case_id, int64_t run_
         rad_bind_text(&q, c->key);
         rad_bind_int(&q, c->class_index);
         rad_bind_int(&q, c->deciding_slice);
+        rad_bind_int(&q, c->depth);
         rad_bind_int(&q, c->height);
         rad_bind_int(&q, c->width);
         rad_bind_text(&q, c->file);

@@ -11,7 +11,7 @@ static const char SQL_CAMS[] =
     "r.cohort_dir,"
     " (SELECT o.threshold FROM operating_point o WHERE o.run_id = v.run_id ORDER BY o.position LIMIT 1), l.mask, l.i0, l.j0, l.k0, l.i1, "
     "l.j1,"
-    " l.k1 FROM v_cam v JOIN run r ON r.run_id = v.run_id JOIN run_model rm ON rm.run_id = v.run_id AND rm.model = v.model"
+    " l.k1, v.depth FROM v_cam v JOIN run r ON r.run_id = v.run_id JOIN run_model rm ON rm.run_id = v.run_id AND rm.model = v.model"
     " JOIN patient p ON p.patient = v.patient LEFT JOIN lesion l ON l.patient_id = p.patient_id AND l.lesion = v.lesion"
     " JOIN manifest m ON m.run_id = v.run_id AND m.patient_id = p.patient_id AND m.lesion_id IS l.lesion_id AND m.study = v.study"
     " LEFT JOIN image_use u ON u.case_id = m.case_id AND u.input = rm.input AND u.channel = 0 LEFT JOIN image i ON i.image_id = u.image_id"
@@ -43,6 +43,7 @@ rad_status rad_store_each_cam(rad_store *st, int64_t run, int (*row)(const rad_c
                          .cohort_dir = rad_column_text(&q, 25),
                          .threshold = rad_column_real(&q, 26),
                          .mask = rad_column_text(&q, 27),
+                         .deep = sqlite3_column_type(q.stmt, 34) != SQLITE_NULL,
                          .has_box = sqlite3_column_type(q.stmt, 28) != SQLITE_NULL};
         const char *rules = rad_column_text(&q, 24), *at = rules ? strstr(rules, "orientation=") : NULL;
         if (at && strlen(at) >= 15)
