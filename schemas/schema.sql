@@ -323,7 +323,9 @@ CREATE TABLE result (
     result_key TEXT NOT NULL UNIQUE CHECK (length(result_key) = 64),
     model_id   INTEGER NOT NULL REFERENCES model,
     n_slice    INTEGER NOT NULL CHECK (n_slice > 0),
-    n_class    INTEGER NOT NULL CHECK (n_class > 0)
+    n_class    INTEGER NOT NULL CHECK (n_class > 0),
+    input_mean REAL,
+    input_sd   REAL CHECK (input_sd >= 0)
 ) STRICT;
 
 CREATE TABLE slice (
@@ -510,6 +512,80 @@ CREATE TABLE seal_marks (
     part    INTEGER NOT NULL CHECK (part >= 0),
     marks   BLOB NOT NULL,
     PRIMARY KEY (seal_id, part)
+) STRICT, WITHOUT ROWID;
+
+-- ------------------------------------------------------------------------------------------------ nights (radcohort nightly)
+
+-- The last look at each file that a job uses. A file that has not moved since is not opened.
+CREATE TABLE file_stamp (
+    path        TEXT PRIMARY KEY,
+    bytes       INTEGER NOT NULL,
+    inode       INTEGER NOT NULL,
+    seconds     INTEGER NOT NULL,
+    nanoseconds INTEGER NOT NULL,
+    content     TEXT CHECK (length(content) = 32),
+    since_run   INTEGER NOT NULL REFERENCES run
+) STRICT, WITHOUT ROWID;
+
+-- Failures that come again with the same files, tables, weights and engine, under the key that the result would have.
+CREATE TABLE failed_result (
+    result_key TEXT PRIMARY KEY CHECK (length(result_key) = 64),
+    stage      TEXT NOT NULL,
+    reason     TEXT NOT NULL,
+    text       TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE nightly (
+    nightly_id    INTEGER PRIMARY KEY,
+    run_id        INTEGER NOT NULL REFERENCES run,
+    versus_run_id INTEGER REFERENCES run,
+    finished      TEXT NOT NULL,
+    n_file        INTEGER NOT NULL,
+    n_moved       INTEGER NOT NULL,
+    n_read        INTEGER NOT NULL,
+    n_run         INTEGER NOT NULL,
+    n_keep        INTEGER NOT NULL,
+    n_excluded    INTEGER NOT NULL,
+    n_gone        INTEGER NOT NULL,
+    n_change      INTEGER NOT NULL,
+    n_flip        INTEGER NOT NULL,
+    n_alarm       INTEGER NOT NULL,
+    headline      TEXT NOT NULL,
+    summary       TEXT NOT NULL,
+    json          TEXT NOT NULL CHECK (json LIKE '{%}')
+) STRICT;
+CREATE INDEX nightly_run ON nightly (run_id);
+
+CREATE TABLE nightly_case (
+    nightly_id INTEGER NOT NULL REFERENCES nightly,
+    position   INTEGER NOT NULL,
+    what       TEXT NOT NULL CHECK (what IN ('run', 'excluded', 'failed', 'gone')),
+    patient    TEXT,
+    lesion     TEXT,
+    study      TEXT,
+    reasons    TEXT NOT NULL,
+    detail     TEXT,
+    PRIMARY KEY (nightly_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE drift (
+    nightly_id INTEGER NOT NULL REFERENCES nightly,
+    center     TEXT NOT NULL,
+    variable   TEXT NOT NULL,
+    unit       TEXT NOT NULL CHECK (unit IN ('image', 'lesion', 'patient')),
+    test       TEXT NOT NULL CHECK (test IN ('ks', 'chisq')),
+    n_base     INTEGER NOT NULL,
+    n_recent   INTEGER NOT NULL,
+    psi        REAL,
+    statistic  REAL,
+    p          REAL CHECK (p BETWEEN 0 AND 1),
+    p_adjusted REAL CHECK (p_adjusted BETWEEN 0 AND 1),
+    base       TEXT,
+    recent     TEXT,
+    alarm      INTEGER NOT NULL CHECK (alarm IN (0, 1)),
+    reason     TEXT,
+    PRIMARY KEY (nightly_id, center, variable, unit),
+    CHECK (psi IS NOT NULL OR reason IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE data_dictionary (

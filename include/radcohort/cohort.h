@@ -117,6 +117,47 @@ rad_status rad_cohort_read(const char *dir, const rad_cohort_opts *opts, rad_coh
                            rad_error *err) RAD_MUST_CHECK;
 void rad_cohort_destroy(rad_cohort **c);
 
+/* ---------------------------------------------------------------- golden cases */
+
+#define RAD_MAX_GOLDEN 256 /* cases */
+typedef struct rad_golden_row {
+    char *patient, *lesion, *study, *model; /* lesion, study: or NULL */
+    char *sha256;                           /* over all slices and the bits of their scores */
+    char *scores;                           /* the first of them, in decimal, for people and for the difference */
+    int64_t line;
+} rad_golden_row;
+typedef struct rad_golden {
+    int64_t n;
+    rad_golden_row *row;
+    void *arena;
+} rad_golden;
+/* The table that `radcohort nightly --make-golden` writes. Errors: CONFIG (the mistakes are issues), NOMEM. */
+rad_status rad_golden_read(const char *path, rad_golden **ret, rad_issues *issues, rad_error *err) RAD_MUST_CHECK;
+void rad_golden_destroy(rad_golden **g);
+
+/* ---------------------------------------------------------------- the files that the tables name */
+
+#define RAD_MAX_WALKERS 16 /* threads that look at files at the same time */
+
+typedef struct rad_file_look { /* one file as it is now */
+    bool looked;
+    int error; /* errno of stat; 0: it is there */
+    bool pair; /* .hdr or .img: half of an image */
+    uint64_t bytes, inode;
+    int64_t seconds; /* time of change */
+    long nanoseconds;
+    char content[RAD_XXH128_HEX]; /* XXH3-128 of its bytes, once they were read; else "" */
+} rad_file_look;
+/* Looks at path[0 .. n - 1] (relative to `dir`; NULL is passed over), each distinct one once, in the order of folders, by at most `threads`
+ * threads: ret[i]. Opens no file. Errors: NOMEM. */
+rad_status rad_walk_files(const char *dir, const char *const *path, int64_t n, int threads, rad_file_look *ret,
+                          rad_error *err) RAD_MUST_CHECK;
+/* The same for contents: reads the files and fills ret[i].content (left "" for what cannot be read, and for halves of pairs). */
+rad_status rad_walk_contents(const char *dir, const char *const *path, int64_t n, int threads, rad_file_look *ret,
+                             rad_error *err) RAD_MUST_CHECK;
+/* Size, inode, time of change (or why it is not there) are the same. */
+bool rad_file_look_same(const rad_file_look *a, const rad_file_look *b);
+
 /* ---------------------------------------------------------------- manifest: what is to be scored */
 
 /* The images that make one input of one case, or why they do not. */

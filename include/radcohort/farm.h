@@ -9,6 +9,8 @@
 extern "C" {
 #endif
 
+struct rad_night; /* nightly.h */
+
 typedef struct rad_farm_opts {
     const char *job_path;
     const char *database;  /* NULL: the job's */
@@ -28,6 +30,9 @@ typedef struct rad_farm_opts {
     bool merge_only;       /* and nothing is computed */
     const char *spool_dir; /* a shard: no database, results into files of this folder; NULL: a run */
     int shard, n_shard;    /* 0 <= shard < n_shard */
+    /* a night: rank 0 fills it (empty, outlives the call), and cases whose results are stored are not leased; NULL: none */
+    struct rad_night *night;
+    bool plan_only; /* of a night: the plan and nothing else; nothing is written */
 } rad_farm_opts;
 
 #define RAD_SILENCE_SECONDS 60.0
@@ -73,6 +78,12 @@ typedef struct rad_farm_outcome {
 rad_status rad_farm_run(const rad_farm_opts *opts, rad_farm_outcome *ret, rad_error *err) RAD_MUST_CHECK;
 
 /* ---------------------------------------------------------------- what a run will take */
+
+/* Scores `n_case` cases of the job, evenly chosen, on this machine and writes them to the file that the job's key `golden` names. Errors:
+ * as rad_farm_run, CONFIG (no such key), IO. Not collective. */
+rad_status rad_farm_make_golden(const rad_farm_opts *opts, int n_case, rad_error *err) RAD_MUST_CHECK;
+/* True on rank 0, as far as the environment tells before rad_farm_run. */
+bool rad_farm_is_root(void);
 
 typedef struct rad_farm_estimate {
     int64_t n_case, n_left; /* cases; those that are still to be computed, by the database if there is one */

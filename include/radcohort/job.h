@@ -258,6 +258,7 @@ typedef struct rad_job {
     char sha256[RAD_SHA256_HEX]; /* of text */
     char *cohort_dir;            /* resolved */
     rad_bids_spec bids;          /* used when the cohort folder is a BIDS folder */
+    char *golden;                /* table of cases scored before each night, resolved, or NULL */
     char *database;              /* resolved, or NULL: results/NAME.sqlite in the working directory */
     int n_regression;
     rad_regression regression[RAD_MAX_REGRESSIONS];

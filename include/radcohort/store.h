@@ -140,6 +140,7 @@ typedef struct rad_model_result { /* one model on one case */
     const int64_t (*box)[4];             /* [n_slice] */
     const double *mismatch_mm;           /* [n_slice] how far slices of images on other grids were at most; NULL: all 0 */
     const double *score;                 /* [n_slice, n_class] after the activation */
+    double input_mean, input_sd;         /* of the samples that the network saw; NaN: not known */
     bool has_cam;
     rad_cam_result cam;
 } rad_model_result;
@@ -154,6 +155,7 @@ typedef struct rad_case_result {
     const rad_model_result *model;     /* job->n_model */
     double read_s, prepare_s, infer_s; /* time ledger */
     int64_t read_bytes;
+    bool carried; /* taken over from an earlier run without work: no time ledger */
 } rad_case_result;
 
 /* The content keys of the stored results of the networks (by their graphs) of a run, as bytes, ascending: what a worker need not compute.

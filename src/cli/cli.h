@@ -16,8 +16,9 @@ typedef struct rad_command {
 #define RAD_COMMANDS(X)                                                                                                                    \
     X(check)                                                                                                                               \
     X(run)                                                                                                                                 \
-    X(infer) X(backends) X(phantom) X(convert) X(folds) X(stats) X(report) X(status) X(verify) X(simulate) X(cams) X(audit) X(merge)       \
-        X(plan)
+    X(infer)                                                                                                                               \
+    X(backends) X(phantom) X(convert) X(folds) X(stats) X(report) X(status) X(verify) X(simulate) X(cams) X(audit) X(merge) X(plan)        \
+        X(nightly)
 #define RAD_DECLARE(n) extern const rad_command rad_command_##n;
 RAD_COMMANDS(RAD_DECLARE)
 #undef RAD_DECLARE

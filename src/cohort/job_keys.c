@@ -221,6 +221,7 @@ static const key_def job_keys[] = {
     [JOB_SELECT] = {.name = "select", .kind = KEY_MAPS, .min_items = 1, .max_items = RAD_MAX_SELECTS,
                     .example = "[{column: set, values: [validation]}]", .group = &select_group},
     [JOB_DATABASE] = {.name = "database", .kind = KEY_TEXT, .example = "../results/liver-mri.sqlite"},
+    [JOB_GOLDEN] = {.name = "golden", .kind = KEY_TEXT, .example = "golden.tsv"},
     [JOB_UNIT] = {.name = "unit", .kind = KEY_WORD, .required = true, .words = unit_words, .example = "lesion"},
     [JOB_CLASSES] = {.name = "classes", .kind = KEY_TEXTS, .required = true, .min_items = 2, .max_items = RAD_MAX_CLASSES,
                      .example = "[benign, malignant]"},

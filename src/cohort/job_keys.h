@@ -50,6 +50,7 @@ enum {
     JOB_COHORT,
     JOB_SELECT,
     JOB_DATABASE,
+    JOB_GOLDEN,
     JOB_UNIT,
     JOB_CLASSES,
     JOB_POSITIVE,

@@ -267,6 +267,7 @@ static void read_root(yaml_reader *r, const yaml_node_t *node, const char *dir, 
     yaml_get_text(r, v[JOB_NAME], &k[JOB_NAME], &wn, &job->name);
     read_path(r, v[JOB_COHORT], &k[JOB_COHORT], &root, dir, &job->cohort_dir);
     read_path(r, v[JOB_DATABASE], &k[JOB_DATABASE], &root, dir, &job->database);
+    read_path(r, v[JOB_GOLDEN], &k[JOB_GOLDEN], &root, dir, &job->golden);
     job_read_select(r, v[JOB_SELECT], &root, job);
     job->case_unit = RAD_UNIT_LESION;
     if (v[JOB_UNIT] && yaml_get_word(r, v[JOB_UNIT], &k[JOB_UNIT], &wu, &unit))

@@ -7,6 +7,7 @@
 #include "crash.h"
 #include "gather.h"
 #include "journal.h"
+#include "nightly.h"
 #include "signals.h"
 #include "sweep.h"
 #include "worker.h"
@@ -148,6 +149,8 @@ rad_status rad_coordinator_create(const rad_farm_opts *o, rad_plan *plan, rad_tr
     RAD_TRY(rad_store_open_opts(plan->database, RAD_STORE_WRITE, &so, &c->store, err));
     if (made)
         rad_crash_forget(plan->database, NULL);
+    if (o->night) /* the database as the last night left it */
+        RAD_TRY(rad_nightly_decide(plan, c->store, o->night, err));
     RAD_TRY(begin_run(c, threads, &finished, err));
     RAD_TRY(rad_plan_lost_cams(plan, c->store, c->run, &lost, err));
     if (lost > 0) {
@@ -159,6 +162,8 @@ rad_status rad_coordinator_create(const rad_farm_opts *o, rad_plan *plan, rad_tr
         RAD_TRY(recover(c, err));
     if (!finished && o->merge_dir)
         RAD_TRY(merge(c, err));
+    if (!finished && o->night)
+        RAD_TRY(rad_nightly_carry(plan, c->store, c->run, o->night, c->pending, &c->n_pending, err));
     RAD_TRY(make_schedule(c, err));
     rad_progress_start(&c->progress, !o->quiet, c->start);
     *ret_nothing = finished || c->n_pending == 0;
@@ -323,6 +328,8 @@ rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *
         best_effort(rad_store_stop_run(c->store, c->run, NULL));
     }
     c->write_s += rad_clock_seconds() - t;
+    if (st == RAD_OK && c->opts->night && n.pending == 0)
+        st = rad_nightly_settle(c->plan, c->store, c->run, c->opts->night, err);
     rad_run_status rs;
     if (st == RAD_OK)
         st = rad_store_run_status(c->store, c->run, &rs, err);

@@ -4,6 +4,8 @@
 #include "agent.h"
 #include "coordinator.h"
 #include "crash.h"
+#include "golden.h"
+#include "nightly.h"
 #include "shard.h"
 #include "signals.h"
 
@@ -308,6 +310,19 @@ static rad_status begin_session(struct farm *f, rad_error *err) {
     return st;
 }
 
+/* What a night would do, from the database as it is. */
+static rad_status plan_night(struct farm *f, rad_error *err) {
+    rad_store *store = NULL;
+    rad_status st = access(f->plan.database, F_OK) == 0 ? rad_store_open(f->plan.database, RAD_STORE_READ, &store, err) : RAD_OK;
+    if (st == RAD_OK)
+        st = rad_nightly_decide(&f->plan, store, f->opts->night, err);
+    rad_store_close(&store);
+    f->out->n_case = f->plan.manifest->n_case;
+    f->out->exit_code = RAD_EXIT_OK;
+    snprintf(f->out->database, sizeof f->out->database, "%s", f->plan.database);
+    return st;
+}
+
 static rad_status run_root(struct farm *f, rad_error *err) {
     rad_coordinator *c = NULL;
     rad_agent a = {.t = f->t};
@@ -315,10 +330,14 @@ static rad_status run_root(struct farm *f, rad_error *err) {
     rad_status st = f->opts->status ? rad_session_open(f->opts->status, NULL, &f->session, err) : RAD_OK;
     if (st == RAD_OK)
         st = rad_plan_read_job(f->opts, true, &f->plan, err);
-    if (st == RAD_OK)
+    if (st == RAD_OK && !f->opts->plan_only)
         st = begin_session(f, err);
     if (st == RAD_OK)
         st = rad_plan_complete(f->opts, &f->plan, err);
+    if (st == RAD_OK && f->opts->plan_only)
+        return announce(f, plan_night(f, err), true, err);
+    if (st == RAD_OK && f->opts->night && f->plan.job->golden)
+        st = rad_golden_check(f->opts, &f->plan, err);
     if (st == RAD_OK)
         st = rad_coordinator_create(f->opts, &f->plan, f->t, f->threads, f->out, f->session, &c, &nothing, err);
     nothing = nothing || f->opts->merge_only;

@@ -55,6 +55,7 @@ void rad_plan_release(rad_plan *p) {
     free(p->cam_dir);
     free(p->cost);
     free(p->stamp);
+    free(p->look);
     rad_files_destroy(&p->files);
     rad_manifest_destroy(&p->manifest);
     rad_cohort_destroy(&p->cohort);
@@ -233,7 +234,7 @@ rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err
     rad_backend *be = NULL;
     char *shared = NULL;
     rad_issues issues = {0};
-    rad_cohort_opts co = {.allow_outside = o->allow_outside, .bids = &p->job->bids};
+    rad_cohort_opts co = {.allow_outside = o->allow_outside, .skip_file_check = o->night != NULL, .bids = &p->job->bids};
     st = rad_cohort_read(p->job->cohort_dir, &co, &p->cohort, &issues, err);
     if (st == RAD_OK)
         st = rad_manifest_build(p->cohort, p->job, &p->manifest, &issues, err);

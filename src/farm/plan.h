@@ -30,6 +30,7 @@ typedef struct rad_plan {
     char crash_tag[RAD_CRASH_TAG]; /* once the run has begun */
     double *cost;                  /* [manifest->n_case], bytes of the case's files */
     uint64_t *stamp;               /* [manifest->n_case], of the case's files (stamp.h) */
+    rad_file_look *look;           /* [cohort->n_image + cohort->n_lesion]: images in use, then masks of cases; NULL: not looked at */
     char files_sha256[RAD_SHA256_HEX];
     char identity[RAD_SHA256_HEX]; /* of the run */
 } rad_plan;

@@ -23,24 +23,11 @@ static rad_status fold(struct digest *d, rad_error *err) {
     return st == RAD_OK ? rad_buf_put(&d->text, d->sha256, sizeof d->sha256 - 1, err) : st;
 }
 
-struct seen {     /* of a file */
-    double bytes; /* 0: it cannot be had */
-    uint64_t stamp;
-};
-
-/* Adds the file at `path` in the cohort's folder. */
-static rad_status look(const rad_plan *p, struct digest *d, const char *path, struct seen *ret, rad_error *err) {
-    struct stat s;
-    char *full = rad_path_join(p->cohort->dir, path);
-    if (!full)
-        return rad_error_set(err, RAD_E_NOMEM, "out of memory for a path");
-    bool there = stat(full, &s) == 0;
-    free(full);
-    ret->bytes = there ? (double)s.st_size : 0;
-    ret->stamp = rad_stamp(&s, there);
+/* Adds what a look at `path` has shown. */
+static rad_status add(struct digest *d, const char *path, const rad_file_look *f, rad_error *err) {
     rad_status st = rad_buf_printf(&d->text, err, "%zu:%s ", strlen(path), path);
-    if (st == RAD_OK && there)
-        st = rad_buf_printf(&d->text, err, "%lld %lld.%09ld\n", (long long)s.st_size, (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
+    if (st == RAD_OK && f->error == 0)
+        st = rad_buf_printf(&d->text, err, "%llu %lld.%09ld\n", (unsigned long long)f->bytes, (long long)f->seconds, f->nanoseconds);
     else if (st == RAD_OK)
         st = rad_buf_printf(&d->text, err, "missing\n");
     return st == RAD_OK && d->text.size >= DIGEST_CHUNK ? fold(d, err) : st;
@@ -59,13 +46,13 @@ static void mark(const rad_plan *p, bool *used, bool *mask) {
     }
 }
 
-static double case_bytes(const rad_plan *p, const rad_case *c, const struct seen *image_seen) {
+static double case_bytes(const rad_plan *p, const rad_case *c) {
     double sum = 1;
     for (int i = 0; i < p->job->n_input; i++)
         for (int ch = 0; c->input[i].status == RAD_OK && ch < p->job->input[i].n_channel; ch++) {
             int64_t image = c->input[i].image[ch];
             if (image >= 0 && !(ch > 0 && image == c->input[i].image[ch - 1]))
-                sum += 1 + image_seen[image].bytes;
+                sum += 1 + (double)p->look[image].bytes;
         }
     return sum;
 }
@@ -79,48 +66,51 @@ static bool had(const rad_plan *p, const rad_case *c, int input, int channel) {
     return false;
 }
 
-static uint64_t case_stamp(const rad_plan *p, const rad_case *c, const struct seen *image_seen, const struct seen *mask_seen) {
-    uint64_t sum = c->lesion >= 0 && p->cohort->lesion[c->lesion].has_mask ? mask_seen[c->lesion].stamp : 0;
+static uint64_t case_stamp(const rad_plan *p, const rad_case *c) {
+    uint64_t sum =
+        c->lesion >= 0 && p->cohort->lesion[c->lesion].has_mask ? rad_stamp_of_look(&p->look[p->cohort->n_image + c->lesion]) : 0;
     for (int i = 0; i < p->job->n_input; i++)
         for (int ch = 0; c->input[i].status == RAD_OK && ch < p->job->input[i].n_channel; ch++)
             if (c->input[i].image[ch] >= 0 && !had(p, c, i, ch))
-                sum += image_seen[c->input[i].image[ch]].stamp;
+                sum += rad_stamp_of_look(&p->look[c->input[i].image[ch]]);
     return sum;
 }
 
 rad_status rad_plan_files(rad_plan *p, rad_error *err) {
     rad_status st = RAD_OK;
     const rad_cohort *c = p->cohort;
+    const int64_t n = c->n_image + c->n_lesion;
     struct digest d = {.sha256 = ""};
-    struct seen *image_seen = rad_calloc((size_t)c->n_image + 1, sizeof *image_seen);
-    struct seen *mask_seen = rad_calloc((size_t)c->n_lesion + 1, sizeof *mask_seen);
     bool *used = rad_calloc((size_t)c->n_image + 1, sizeof *used), *mask = rad_calloc((size_t)c->n_lesion + 1, sizeof *mask);
+    const char **path = rad_calloc((size_t)n + 1, sizeof *path);
     rad_buf_init(&d.text, 2 * DIGEST_CHUNK);
     p->cost = rad_calloc((size_t)p->manifest->n_case + 1, sizeof *p->cost);
+    p->look = rad_calloc((size_t)n + 1, sizeof *p->look);
     p->stamp = rad_calloc((size_t)p->manifest->n_case + 1, sizeof *p->stamp);
-    if (!image_seen || !mask_seen || !used || !mask || !p->cost || !p->stamp) {
+    if (!used || !mask || !path || !p->cost || !p->look || !p->stamp) {
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for %lld images", (long long)c->n_image);
         goto out;
     }
     mark(p, used, mask);
     for (int64_t i = 0; i < c->n_image; i++)
-        if (used[i])
-            RAD_TRY(look(p, &d, c->image[i].path, &image_seen[i], err));
+        path[i] = used[i] ? c->image[i].path : NULL;
     for (int64_t i = 0; i < c->n_lesion; i++)
-        if (mask[i])
-            RAD_TRY(look(p, &d, c->lesion[i].mask, &mask_seen[i], err));
+        path[c->n_image + i] = mask[i] ? c->lesion[i].mask : NULL;
+    RAD_TRY(rad_walk_files(c->dir, path, n, RAD_MAX_WALKERS, p->look, err));
+    for (int64_t i = 0; i < n; i++)
+        if (path[i])
+            RAD_TRY(add(&d, path[i], &p->look[i], err));
     RAD_TRY(fold(&d, err));
     memcpy(p->files_sha256, d.sha256, sizeof p->files_sha256);
     for (int64_t k = 0; k < p->manifest->n_case; k++) {
-        p->cost[k] = case_bytes(p, &p->manifest->item[k], image_seen);
-        p->stamp[k] = case_stamp(p, &p->manifest->item[k], image_seen, mask_seen);
+        p->cost[k] = case_bytes(p, &p->manifest->item[k]);
+        p->stamp[k] = case_stamp(p, &p->manifest->item[k]);
     }
 out:
     rad_buf_release(&d.text);
-    free(image_seen);
-    free(mask_seen);
     free(used);
     free(mask);
+    free(path);
     return st;
 }
 

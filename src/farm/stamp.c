@@ -13,6 +13,13 @@ uint64_t rad_stamp(const struct stat *s, bool there) {
     return there ? mix(mix(mix((uint64_t)s->st_size) ^ (uint64_t)s->st_mtim.tv_sec) ^ (uint64_t)s->st_mtim.tv_nsec) : mix(0);
 }
 
+uint64_t rad_stamp_of_look(const rad_file_look *f) {
+    struct stat s = {.st_size = (off_t)f->bytes};
+    s.st_mtim.tv_sec = (time_t)f->seconds;
+    s.st_mtim.tv_nsec = f->nanoseconds;
+    return rad_stamp(&s, f->error == 0);
+}
+
 uint64_t rad_stamp_path(const char *path) {
     struct stat s;
     const bool there = stat(path, &s) == 0;

@@ -2,12 +2,15 @@
 #ifndef RAD_FARM_STAMP_H
 #define RAD_FARM_STAMP_H
 
+#include "radcohort/cohort.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
 /* Of a file's size and time of change, `there` false: that it is missing. The stamp of a case is the sum over its files, each once. */
 uint64_t rad_stamp(const struct stat *s, bool there);
+uint64_t rad_stamp_of_look(const rad_file_look *f);
 uint64_t rad_stamp_path(const char *path);
 
 #endif

@@ -1,6 +1,8 @@
 /* transport.c: choice of the kind, messages to the own rank, and what needs no MPI. */
 #include "transport.h"
 
+#include "radcohort/farm.h"
+
 #include "wire.h"
 
 #include <stdlib.h>
@@ -72,6 +74,13 @@ static rad_status check_lonely_step(rad_error *err) {
             err, RAD_E_COMM,
             "srun started %s tasks without a process manager, so each would run the whole job alone; use 'srun --mpi=pmix'", n);
     return RAD_OK;
+}
+
+bool rad_farm_is_root(void) {
+    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+    rank = rank ? rank : getenv("PMIX_RANK");
+    rank = rank ? rank : getenv("PMI_RANK");
+    return !rad_transport_has_launcher() || !rank || strcmp(rank, "0") == 0;
 }
 
 rad_status rad_transport_open(rad_transport **ret, rad_error *err) {

@@ -364,6 +364,8 @@ static void get_model_result(struct in *in, int64_t n_class, rad_model_result *r
         get_ints(in, box[i], 4);
     get_doubles(in, mismatch, r->n_slice);
     get_doubles(in, score, r->n_slice * n_class);
+    get_doubles(in, &r->input_mean, 1);
+    get_doubles(in, &r->input_sd, 1);
     r->slice = slice;
     r->stored_slice = stored;
     r->box = (const int64_t(*)[4])box;

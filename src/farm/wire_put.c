@@ -190,6 +190,8 @@ static void put_model_result(struct out *o, const rad_model_result *r, int64_t n
     for (int64_t i = 0; i < r->n_slice; i++)
         put_double(o, r->mismatch_mm ? r->mismatch_mm[i] : 0);
     put_doubles(o, r->score, r->n_slice * n_class);
+    put_double(o, r->input_mean);
+    put_double(o, r->input_sd);
     put_int(o, r->has_cam);
     if (r->has_cam)
         put_cam(o, &r->cam);

@@ -25,12 +25,16 @@ char *rad_work_cam_file(const char *key) {
     return rad_asprintf("%.2s/%s.nii.gz", key, key);
 }
 
-rad_status rad_work_cam_key(const rad_worker *w, const struct work_model *m, const char *mask_content, char ret[RAD_SHA256_HEX],
-                            rad_error *err) {
+rad_status rad_cam_key(const char *result_key, const char *mask_content, const char *rule, char ret[RAD_SHA256_HEX], rad_error *err) {
     char text[512];
     int n = snprintf(text, sizeof text, "radcohort class activation map key, revision %d\nresult %s\nmask %s\n%s\n", RAD_CAM_REVISION,
-                     m->key, mask_content, w->job->cam_rule);
+                     result_key, mask_content, rule);
     return rad_sha256(text, (size_t)n, ret, err);
+}
+
+rad_status rad_work_cam_key(const rad_worker *w, const struct work_model *m, const char *mask_content, char ret[RAD_SHA256_HEX],
+                            rad_error *err) {
+    return rad_cam_key(m->key, mask_content, w->job->cam_rule, ret, err);
 }
 
 bool rad_work_has_cam_file(const rad_worker *w, const char *key) {

@@ -14,6 +14,7 @@ static inline bool rad_work_wants_cam(const rad_job *job, int file) {
 /* Below the folder of maps, from the key. Caller frees; NULL when memory is out. */
 char *rad_work_cam_file(const char *key);
 /* Key of the maps of a result: what the result does not depend on is the wish and the lesion's outline. */
+rad_status rad_cam_key(const char *result_key, const char *mask_content, const char *rule, char ret[RAD_SHA256_HEX], rad_error *err);
 rad_status rad_work_cam_key(const rad_worker *w, const struct work_model *m, const char *mask_content, char ret[RAD_SHA256_HEX],
                             rad_error *err);
 /* The file is there, or none is wanted. */

@@ -3,17 +3,40 @@
  * one has not left this rank then, and is done again by others when the leases go back. */
 #include "worker_impl.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* Cases that may wait for the question; it costs less than one of them. */
 #define RAD_UNCONFIRMED_CASES 256
 
+/* Mean and standard deviation of what the networks will see, in double and in one order: nights are compared by them. */
+static void describe_samples(struct work_input *in) {
+    const rad_prepared *p = &in->prepared;
+    const int64_t n = p->n_slice * p->n_plane * (p->depth > 0 ? p->depth : 1) * p->height * p->width;
+    const double origin = n > 0 ? (double)p->data[0] : 0;
+    double sum[2] = {0, 0}, square[2] = {0, 0}; /* two chains: the additions need not wait for each other */
+    for (int64_t i = 0; i < n; i++) {
+        const double d = (double)p->data[i] - origin;
+        sum[i & 1] += d;
+        square[i & 1] += d * d;
+    }
+    if (n == 0)
+        return;
+    const double mean = (sum[0] + sum[1]) / (double)n;
+    in->mean = origin + mean;
+    in->sd = sqrt(fmax(0, (square[0] + square[1]) / (double)n - mean * mean));
+}
+
 rad_status rad_worker_prepare(rad_worker *w, int input, const rad_volume *const *volume, const rad_roi *roi, struct work_input *in,
                               rad_error *err) {
     const rad_input_spec *spec = &w->job->input[input];
+    in->mean = in->sd = (double)NAN;
     if (w->on_device[input])
         return rad_backend_prepare(w->backend, spec, volume, roi, &in->prepared, &in->samples, err);
-    return rad_prepare_case(spec, volume, roi, &in->prepared, err);
+    rad_status st = rad_prepare_case(spec, volume, roi, &in->prepared, err);
+    if (st == RAD_OK)
+        describe_samples(in);
+    return st;
 }
 
 void rad_worker_drop_samples(rad_worker *w, struct work_input *in) {

@@ -23,6 +23,7 @@ struct work_input {
     rad_prepared prepared;
     rad_samples *samples; /* on the device, then prepared.data is NULL */
     size_t bytes;         /* of the samples */
+    double mean, sd;      /* of their numbers; NaN: they are on the device */
     rad_site site;        /* when class activation maps are wanted */
     int users;            /* models that still need the samples */
 };

@@ -1,4 +1,5 @@
 /* worker_result.c: from the network's outputs to the scores of a case, its content key, and the message that carries them. */
+#include "result_key.h"
 #include "worker_cam.h"
 
 #include "stamp.h"
@@ -7,37 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *activation_name(rad_activation a) {
-    return a == RAD_ACT_SOFTMAX ? "softmax" : a == RAD_ACT_SIGMOID ? "sigmoid" : "none";
-}
-
 rad_status rad_work_key(const rad_worker *w, const struct work *k, int model, const char *mask_content, const char *const *channel_content,
                         char ret[RAD_SHA256_HEX], rad_error *err) {
-    const rad_model_spec *m = &w->job->model[model];
     const rad_wire_case *c = k->c;
-    rad_status st = RAD_OK;
-    rad_buf b;
-    rad_buf_init(&b, 1 << 20);
-    RAD_TRY(rad_buf_printf(&b, err, "radcohort result key, rules %d\ninput %s\n", RAD_RULES_REVISION, w->job->input[m->input].canonical));
-    for (int i = 0; i < w->job->input[m->input].n_channel; i++)
-        RAD_TRY(rad_buf_printf(&b, err, "channel %d image %s\n", i, channel_content[i]));
-    RAD_TRY(rad_buf_printf(&b, err, "mask %s\n", mask_content));
-    if (c->has_box)
-        RAD_TRY(rad_buf_printf(&b, err, "box %lld %lld %lld %lld %lld %lld\n", (long long)c->box[0], (long long)c->box[1],
-                               (long long)c->box[2], (long long)c->box[3], (long long)c->box[4], (long long)c->box[5]));
-    if (c->has_point)
-        RAD_TRY(rad_buf_printf(&b, err, "point %a %a %a\n", c->point[0], c->point[1], c->point[2]));
-    const rad_wire_input *listed = &c->input[m->input];
-    for (int64_t i = 0; i < listed->n_listed; i++)
-        RAD_TRY(
-            rad_buf_printf(&b, err, "%s%lld%s", i ? "," : "slices ", (long long)listed->listed[i], i + 1 < listed->n_listed ? "" : "\n"));
-    RAD_TRY(rad_buf_printf(&b, err, "graph %s output %s activation %s classes %d\nprecision %s\nengine %s\n", w->graph_hash[model],
-                           m->output ? m->output : "-", activation_name(m->activation), w->job->n_class, rad_precision_name(w->precision),
-                           rad_backend_version(w->backend)));
-    RAD_TRY(rad_sha256(b.data, b.size, ret, err));
-out:
-    rad_buf_release(&b);
-    return st;
+    const rad_wire_input *in = &c->input[w->job->model[model].input];
+    const rad_key_parts p = {.job = w->job,
+                             .model = model,
+                             .channel_content = channel_content,
+                             .mask_content = mask_content,
+                             .has_box = c->has_box,
+                             .has_point = c->has_point,
+                             .box = c->box,
+                             .point = c->point,
+                             .n_listed = in->n_listed,
+                             .listed = in->listed,
+                             .graph_hash = w->graph_hash[model],
+                             .precision = rad_precision_name(w->precision),
+                             .backend_version = rad_backend_version(w->backend)};
+    return rad_result_key(&p, ret, err);
 }
 
 static double sigmoid(double x) {
@@ -117,6 +105,8 @@ static rad_status fill_model(const rad_worker *w, const struct work *k, int64_t 
     r->box = (const int64_t(*)[4])p->box;
     r->mismatch_mm = p->mismatch_mm;
     r->score = score;
+    r->input_mean = in->mean;
+    r->input_sd = in->sd;
     return RAD_OK;
 }
 

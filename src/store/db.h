@@ -19,7 +19,7 @@
 #define RAD_STORE_BATCH_SECONDS 1.0
 #define RAD_STORE_BUSY_MS 60000 /* how long a read, or the begin of a transaction, waits for others */
 #define RAD_STORE_TRY_MS 100    /* how long a commit waits for readers before it is put off */
-#define RAD_STORE_MAX_STATEMENTS 128
+#define RAD_STORE_MAX_STATEMENTS 224
 /* A case that was on lease when the coordinator died is condemned only when nothing else can have been the reason: the session finished
  * nothing and held nothing but this case, this many times. It is then handed out as having no attempt left, which the scheduler
  * quarantines. A cluster that kills a job again and again condemns nobody. */

@@ -16,8 +16,9 @@ static const char SQL_VOLUME[] =
 static const char SQL_IMAGE_READ[] = "UPDATE image_use SET volume_id = ?3 WHERE case_id = ?1 AND image_id = ?2";
 static const char SQL_WARNING[] =
     "INSERT INTO warning (run_id, case_id, image_id, stage, text) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
-static const char SQL_RESULT[] = "INSERT INTO result (result_key, model_id, n_slice, n_class) VALUES (?1, ?2, ?3, ?4)"
-                                 " ON CONFLICT (result_key) DO NOTHING RETURNING result_id";
+static const char SQL_RESULT[] =
+    "INSERT INTO result (result_key, model_id, n_slice, n_class, input_mean, input_sd) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+    " ON CONFLICT (result_key) DO NOTHING RETURNING result_id";
 static const char SQL_RESULT_OLD[] = "SELECT result_id, n_slice, n_class FROM result WHERE result_key = ?1";
 static const char SQL_SLICE[] = "INSERT INTO slice (result_id, slice, stored_slice, x0, y0, x1, y1, mismatch_mm)"
                                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -233,6 +234,8 @@ static rad_status put_scores(struct rad_store *st, const open_case *c, int model
     rad_bind_int(&q, st->file_model_id[r->file]);
     rad_bind_int(&q, r->n_slice);
     rad_bind_int(&q, st->n_class);
+    rad_bind_real(&q, r->input_mean);
+    rad_bind_real(&q, r->input_sd);
     rad_status s = rad_query_row(&q, &row, err);
     if (s != RAD_OK)
         return s;
@@ -321,7 +324,7 @@ rad_status rad_store_put_result(rad_store *st, int64_t run, const rad_case_resul
         s = put_image(st, &c, &r->image[i], err);
     if (s == RAD_OK)
         s = put_models(st, &c, r, err);
-    if (s == RAD_OK) {
+    if (s == RAD_OK && !r->carried) {
         rad_clock_utc(now);
         rad_query q = rad_query_start(st, SQL_TIME);
         rad_bind_int(&q, c.id);
