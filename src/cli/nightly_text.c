@@ -48,13 +48,6 @@ static rad_status more(rad_buf *b, rad_error *err, int64_t n) {
 
 /* ---------------------------------------------------------------- headline */
 
-static int64_t count_gone(const rad_night *n, rad_night_gone_kind kind) {
-    int64_t k = 0;
-    for (int64_t i = 0; i < n->n_gone; i++)
-        k += n->gone[i].kind == kind;
-    return k;
-}
-
 /* Centers with an alarm, as far as they fit. */
 static int name_centers(const rad_night_report *r, char *ret, size_t cap) {
     int k = 0;
@@ -80,7 +73,7 @@ void rad_night_headline(const rad_night *n, const rad_night_report *r, char ret[
     if (!r) {
         snprintf(text + used, sizeof text - (size_t)used, "%" PRId64 " case%s would be scored, %" PRId64 " kept, %" PRId64 " excluded",
                  n->n_run, plural(n->n_run), n->n_keep, n->n_excluded);
-        snprintf(ret, RAD_NIGHT_HEADLINE, "%s", text);
+        snprintf(ret, RAD_NIGHT_HEADLINE, "%.78s", text);
         return;
     }
     const bool quiet = n->n_run == 0 && r->n_flip == 0 && r->n_alarm == 0 && n->n_gone == 0;
@@ -92,7 +85,7 @@ void rad_night_headline(const rad_night *n, const rad_night_report *r, char ret[
         used += snprintf(text + used, sizeof text - (size_t)used, "%" PRId64 " VANISHED; ", n->n_gone);
     snprintf(text + used, sizeof text - (size_t)used, quiet ? "nothing new, %" PRId64 " cases as they were" : "%" PRId64 " scored",
              quiet ? n->n_keep : n->n_run);
-    snprintf(ret, RAD_NIGHT_HEADLINE, "%s", text);
+    snprintf(ret, RAD_NIGHT_HEADLINE, "%.78s", text);
 }
 
 /* ---------------------------------------------------------------- text */

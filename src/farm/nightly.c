@@ -37,7 +37,7 @@ static rad_status look_up(const rad_plan *p, rad_store *st, rad_night *n, rad_er
         if (s != RAD_OK)
             return s;
         f->look = p->look[i];
-        f->moved = !found || !rad_file_look_same(&last.look, &f->look);
+        f->moved = found ? !rad_file_look_same(&last.look, &f->look) : f->look.error == 0;
         f->since = found ? last.since : 0;
         memcpy(f->before, last.before, sizeof f->before);
         if (!f->moved && !f->look.pair)

@@ -10,7 +10,11 @@
 static const char SQL_SCORES[] =
     "SELECT p.patient, l.lesion, coalesce(ma.study, ''), c.center, ra.model, k.class, a.unit, b.score, a.score,"
     "       ra.run_model_id, rb.run_model_id, a.class_index,"
-    "       iif(a.unit = 'lesion', ma.class_index, rp.class_index) = a.class_index"
+    "       CASE WHEN k.rule IS NULL THEN iif(a.unit = 'lesion', ma.class_index, rp.class_index) = a.class_index"
+    "            ELSE iif(iif(a.unit = 'lesion', ma.class_index, rp.class_index) IS NULL, NULL, EXISTS (SELECT 1 FROM run_class_part cp"
+    "                 WHERE cp.run_id = ra.run_id AND cp.class_index = a.class_index"
+    "                   AND cp.part_index = iif(a.unit = 'lesion', ma.class_index, rp.class_index))) END,"
+    "       r.positive_class IS NOT NULL OR k.rule IS NOT NULL, kb.class_index"
     "  FROM run_model ra JOIN run r ON r.run_id = ra.run_id"
     "  JOIN run_model rb ON rb.run_id = ?2 AND rb.model = ra.model"
     "  JOIN case_score a ON a.run_model_id = ra.run_model_id"
@@ -26,16 +30,13 @@ static const char SQL_SCORES[] =
     "       AND mb.patient_id = ma.patient_id AND coalesce(mb.lesion_id, 0) = coalesce(ma.lesion_id, 0) AND mb.study = ma.study), 0)"
     " WHERE ra.run_id = ?1 AND (r.positive_class IS NULL OR r.positive_class = a.class_index)"
     " ORDER BY abs(a.score - b.score) DESC, p.patient, l.lesion, ra.model, k.class, a.unit";
-/* Thresholds of both runs: declared ones, and those that the statistics tuned for the model and unit. */
+/* Thresholds of both runs for a model, unit and class: declared, or tuned. ?3 and ?4 the models, ?6 and ?7 the classes of the two runs. */
 static const char SQL_POINTS[] =
-    "SELECT o.point, o.threshold, q.threshold FROM operating_point o"
-    "  JOIN operating_point q ON q.run_id = ?2 AND q.point = o.point WHERE o.run_id = ?1"
-    " UNION ALL "
-    "SELECT s.point, s.est, t.est FROM statistic s"
-    "  JOIN statistic t ON t.run_model_id = ?4 AND t.unit = s.unit AND t.name = s.name AND t.point = s.point AND t.class_index = "
-    "s.class_index"
-    " WHERE s.run_model_id = ?3 AND s.unit = ?5 AND s.class_index = ?6 AND s.name = 'threshold' AND s.point IS NOT NULL"
-    "   AND s.est IS NOT NULL AND t.est IS NOT NULL";
+    "SELECT o.point, coalesce(o.threshold, t.threshold) AS now, coalesce(q.threshold, u.threshold) AS then_ FROM operating_point o"
+    "  JOIN operating_point q ON q.run_id = ?2 AND q.point = o.point"
+    "  LEFT JOIN tuned_threshold t ON t.run_id = ?1 AND t.point = o.point AND t.run_model_id = ?3 AND t.unit = ?5 AND t.class_index = ?6"
+    "  LEFT JOIN tuned_threshold u ON u.run_id = ?2 AND u.point = o.point AND u.run_model_id = ?4 AND u.unit = ?5 AND u.class_index = ?7"
+    " WHERE o.run_id = ?1 AND now IS NOT NULL AND then_ IS NOT NULL";
 static const char SQL_METRICS[] =
     "SELECT ra.model, a.unit, k.class, a.stratum_kind, a.stratum, a.point, a.name, b.est, a.est, a.lower, a.upper, b.n, a.n"
     "  FROM statistic a JOIN run_model ra ON ra.run_model_id = a.run_model_id"
@@ -135,6 +136,7 @@ static rad_status flips_of(rad_store *st, rad_night_report *r, rad_query *q, rad
     rad_bind_int(&p, sqlite3_column_int64(q->stmt, 10));
     rad_bind_text(&p, rad_column_text(q, 6));
     rad_bind_int(&p, sqlite3_column_int64(q->stmt, 11));
+    rad_bind_int(&p, sqlite3_column_int64(q->stmt, 14));
     rad_status s;
     while ((s = rad_query_row(&p, &row, err)) == RAD_OK && row) {
         const double now = rad_column_real(&p, 1), then = rad_column_real(&p, 2);
@@ -165,7 +167,7 @@ static rad_status put_change(rad_night_report *r, rad_query *q, rad_error *err) 
     return RAD_OK;
 }
 
-/* A tuned threshold may move while the scores stay: calls are compared for all units unless no threshold moved. */
+/* A tuned threshold may move while the scores stay: the calls of all units are compared. */
 static rad_status compare_scores(rad_store *st, rad_night_report *r, rad_error *err) {
     bool row = false;
     rad_status s;
@@ -176,7 +178,7 @@ static rad_status compare_scores(rad_store *st, rad_night_report *r, rad_error *
         r->n_common++;
         if (rad_column_real(&q, 7) != rad_column_real(&q, 8))
             s = put_change(r, &q, err);
-        if (s == RAD_OK)
+        if (s == RAD_OK && sqlite3_column_int(q.stmt, 13))
             s = flips_of(st, r, &q, err);
         if (s != RAD_OK)
             break;

@@ -244,12 +244,12 @@ static rad_status explain_images(rad_store *st, int64_t prior_case, const char *
     return s;
 }
 
-rad_status rad_night_explain(rad_store *st, int64_t run, int64_t prior_case, const rad_night_now *now, unsigned *reasons, char detail[120],
-                             rad_error *err) {
+rad_status rad_night_explain(rad_store *st, int64_t run, int64_t prior_case, const rad_night_now *now, unsigned *ret_reasons,
+                             char detail[120], rad_error *err) {
     bool row = false;
     int64_t model = 0, same = 0;
     char input[80] = "";
-    const unsigned before = *reasons;
+    unsigned mine = 0, *reasons = &mine; /* of this model: another one may have the same */
     rad_query q = rad_query_start(st, SQL_MODEL);
     rad_bind_int(&q, run);
     rad_bind_text(&q, now->model);
@@ -258,6 +258,7 @@ rad_status rad_night_explain(rad_store *st, int64_t run, int64_t prior_case, con
         return s;
     if (!row) {
         add(reasons, RAD_NIGHT_MODEL, detail, "model %.64s is new", now->model);
+        *ret_reasons |= mine;
         return RAD_OK;
     }
     model = sqlite3_column_int64(q.stmt, 0);
@@ -279,7 +280,8 @@ rad_status rad_night_explain(rad_store *st, int64_t run, int64_t prior_case, con
     s = explain_images(st, prior_case, input, now, reasons, detail, err);
     if (s == RAD_OK && now->lesion)
         s = explain_lesion(st, prior_case, now, reasons, detail, err);
-    if (s != RAD_OK || *reasons != before)
+    *ret_reasons |= mine;
+    if (s != RAD_OK || mine != 0)
         return s;
     q = rad_query_start(st, SQL_FAILED);
     rad_bind_int(&q, prior_case);
@@ -290,6 +292,7 @@ rad_status rad_night_explain(rad_store *st, int64_t run, int64_t prior_case, con
     else if (s == RAD_OK)
         add(reasons, RAD_NIGHT_RESULT, detail, "no result of model %.64s is stored", now->model);
     rad_query_end(&q);
+    *ret_reasons |= mine;
     return s;
 }
 
