@@ -14,6 +14,7 @@ typedef struct extra {
     table t;
     char *model, *unit, *class_name; /* of the last line */
     const char *only;                /* stratum of the table of rules: all, or NULL for the cohorts */
+    const char *only_class;          /* the first endpoint of the table of rules, or NULL: every class */
     char *point;                     /* the operating point that is shown */
     double lowest, highest;          /* AUC of a fold */
     int n_fold;
@@ -90,6 +91,10 @@ static int rule_row(const rad_statistic_row *r, void *payload) {
     if (strncmp(r->name, "exploratory_", 12) != 0 || !r->class_name || (x->only && !is(r->stratum, x->only)))
         return 0;
     const bool auc = is(r->name, "exploratory_auc"), sens = is(r->name, "exploratory_sensitivity");
+    if (x->only_class && !is(r->class_name, x->only_class)) {
+        x->left += auc;
+        return 0;
+    }
     if (r->point && !x->point && !(x->point = rad_strdup(r->point)))
         t->failed = true;
     if (r->point && !is(x->point, r->point))
@@ -187,20 +192,36 @@ rad_status rad_stats_print_folds(rad_store *db, const rad_run_status *run, rad_e
     return st;
 }
 
-static int has_all(const rad_statistic_row *r, void *payload) {
-    bool *all = payload;
-    *all = *all || (strcmp(r->name, "exploratory_auc") == 0 && is(r->stratum, "all"));
-    return *all;
+/* What the table of rules is about: everyone when there is that stratum, and the first class with operating points: an endpoint is why a
+ * job of many classes has them. */
+typedef struct about {
+    bool all, failed;
+    char *class_name;
+} about;
+
+static int about_row(const rad_statistic_row *r, void *payload) {
+    about *a = payload;
+    if (strncmp(r->name, "exploratory_", 12) != 0 || !r->class_name)
+        return 0;
+    a->all = a->all || is(r->stratum, "all");
+    if (r->point && !a->class_name)
+        a->failed = !(a->class_name = rad_strdup(r->class_name));
+    return a->failed;
 }
 
 rad_status rad_stats_print_rules(rad_store *db, const rad_run_status *run, rad_error *err) {
     static const char *const TITLE[] = {"unit", "class", "stratum", "rule"};
-    bool all = false;
+    about a = {.all = false};
     extra x = {.model = NULL};
-    rad_status st = rad_store_each_statistic(db, run->run, has_all, &all, err);
-    if (st != RAD_OK)
+    rad_status st = rad_store_each_statistic(db, run->run, about_row, &a, err);
+    if (a.failed)
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the table");
+    if (st != RAD_OK) {
+        free(a.class_name);
         return st;
-    x.only = all ? "all" : NULL;
+    }
+    x.only = a.all ? "all" : NULL;
+    x.only_class = a.class_name;
     begin(&x.t, TITLE, RULE_FIRST_MODEL, RULE_FIRST_MODEL);
     st = fill(db, run, rule_row, &x, err);
     if (st == RAD_OK && x.t.n_row > 1) {
@@ -212,5 +233,6 @@ rad_status rad_stats_print_rules(rad_store *db, const rad_run_status *run, rad_e
             printf("%" PRId64 " further lines: --csv\n", x.left);
     }
     release(&x);
+    free(a.class_name);
     return st;
 }

@@ -39,25 +39,29 @@ static void print_run(const rad_run_status *run) {
 
 /* ---------------------------------------------------------------- headline */
 
-enum { HEAD_STRATUM, HEAD_COHORT, HEAD_N, HEAD_POS, HEAD_FIRST_MODEL, HEAD_MODELS = 4 /* side by side on a terminal */ };
+enum { HEAD_CLASS, HEAD_STRATUM, HEAD_COHORT, HEAD_N, HEAD_POS, HEAD_FIRST_MODEL, HEAD_MODELS = 4 /* side by side on a terminal */ };
 
-/* One table: a unit, a class, and up to HEAD_MODELS models. Rows come model by model: the first makes the lines, the others fill them. */
+/* One table: a unit and up to HEAD_MODELS models. Rows come model by model: the first makes the lines, the others fill them. A job with
+ * more than one class or endpoint has a line for each of them in everyone, internal and external; centers and differences are left to
+ * --details. */
 typedef struct headline {
     const char *unit; /* which unit is wanted */
-    char *class_name; /* of the class in hand; NULL before the first */
+    char *class_name; /* the first one */
     char *model;      /* of the column in hand */
     table t;
-    int column;             /* of the model in hand */
-    size_t line;            /* of the row in hand */
-    bool clustered, ragged; /* ragged: the models do not have the same number of units */
+    int column;                                  /* of the model in hand */
+    bool many_classes, broad, clustered, ragged; /* broad: there are strata besides the centers; ragged: models differ in number of units */
 } headline;
 
 static void headline_end(headline *h) {
     if (h->t.n_row > 1) {
-        printf("\nAUC (95 %% interval), unit %s, class %s\n", h->unit, h->class_name);
+        printf("\nAUC (95 %% interval), unit %s%s%s\n", h->unit, h->many_classes ? "" : ", class ", h->many_classes ? "" : h->class_name);
         table_print(&h->t, stdout);
-        printf("%s%s\n", h->clustered ? "intervals with patients as clusters (Obuchowski 1997)" : "intervals: DeLong 1988",
-               h->ragged ? "; counts of the first model: others have missing scores" : "");
+        printf("%s%s%s\n", h->clustered ? "intervals with patients as clusters (Obuchowski 1997)" : "intervals: DeLong 1988",
+               h->ragged ? "; counts of the first model: others have missing scores" : "",
+               !h->many_classes ? ""
+               : h->broad       ? "; each class against the others; centers and differences: --details"
+                                : "; each class against the others; differences: --details");
     }
     table_release(&h->t);
     free(h->class_name);
@@ -71,7 +75,7 @@ static void headline_begin(headline *h, const rad_statistic_row *r) {
     h->class_name = rad_strdup(r->class_name);
     h->column = HEAD_FIRST_MODEL - 1;
     table_row(&h->t);
-    const char *const title[] = {"stratum", "cohort", plural(r->unit), "positive"};
+    const char *const title[] = {"class", "stratum", "cohort", plural(r->unit), "positive"};
     for (int i = 0; i < HEAD_FIRST_MODEL; i++)
         table_put(&h->t, i, rad_strdup(title[i]));
     h->t.failed = h->t.failed || !h->class_name;
@@ -87,15 +91,39 @@ static char *auc_cell(const rad_statistic_row *r, bool contrast) {
                     : rad_asprintf("%.3f (%.3f to %.3f)", r->est, r->lower, r->upper);
 }
 
+/* The line of a class (none in a table of one class) and stratum, made when it is not there. */
+static size_t headline_line(headline *h, const rad_statistic_row *r, bool contrast) {
+    table *t = &h->t;
+    for (size_t i = 1; i < t->n_row && !t->failed; i++)
+        if ((!h->many_classes || strcmp(table_cell(t, i, HEAD_CLASS), r->class_name) == 0) &&
+            strcmp(table_cell(t, i, HEAD_STRATUM), r->stratum) == 0)
+            return i;
+    table_row(t);
+    if (h->many_classes)
+        table_put(t, HEAD_CLASS, rad_strdup(r->class_name));
+    table_put(t, HEAD_STRATUM, rad_strdup(r->stratum));
+    if (strcmp(r->stratum_kind, "center") == 0)
+        table_put(t, HEAD_COHORT, rad_strdup(r->cohort));
+    if (!contrast) {
+        table_put(t, HEAD_N, rad_asprintf("%" PRId64, r->n));
+        table_put(t, HEAD_POS, rad_asprintf("%" PRId64, r->n_pos));
+    } else { /* the p value stands on a line of its own below its difference */
+        table_row(t);
+        table_put(t, HEAD_STRATUM, rad_strdup("    p"));
+    }
+    return t->failed ? 0 : t->n_row - (contrast ? 2 : 1);
+}
+
 static int headline_row(const rad_statistic_row *r, void *payload) {
     headline *h = payload;
     table *t = &h->t;
+    bool contrast = strcmp(r->stratum_kind, "contrast") == 0, clustered = ends_with(r->name, "_clustered");
     if (!rad_stats_is_auc(r) || strcmp(r->unit, h->unit) != 0 || strcmp(r->stratum_kind, "fold") == 0)
         return 0; /* cross-validation has a table of its own */
-    bool contrast = strcmp(r->stratum_kind, "contrast") == 0, clustered = ends_with(r->name, "_clustered");
-    bool other_class = h->class_name && strcmp(h->class_name, r->class_name) != 0;
+    if (h->many_classes && (contrast || (h->broad && strcmp(r->stratum_kind, "center") == 0)))
+        return 0;
     bool other_model = !h->model || strcmp(h->model, r->model) != 0;
-    if (!h->class_name || other_class || (other_model && h->column + 1 == HEAD_FIRST_MODEL + HEAD_MODELS)) {
+    if (!h->class_name || (other_model && h->column + 1 == HEAD_FIRST_MODEL + HEAD_MODELS)) {
         headline_end(h);
         headline_begin(h, r);
         other_model = true;
@@ -104,55 +132,66 @@ static int headline_row(const rad_statistic_row *r, void *payload) {
         free(h->model);
         h->model = rad_strdup(r->model);
         h->column++;
-        h->line = 0;
         table_put_at(t, 0, h->column, rad_strdup(r->model));
         t->failed = t->failed || !h->model;
     }
+    const size_t line = t->failed ? 0 : headline_line(h, r, contrast);
     if (t->failed)
         return -1;
-    if (!clustered) {
-        h->line++;
-        if (h->line == t->n_row) { /* the first model makes the lines */
-            table_row(t);
-            table_put(t, HEAD_STRATUM, rad_strdup(r->stratum));
-            if (strcmp(r->stratum_kind, "center") == 0)
-                table_put(t, HEAD_COHORT, rad_strdup(r->cohort));
-            if (!contrast) {
-                table_put(t, HEAD_N, rad_asprintf("%" PRId64, r->n));
-                table_put(t, HEAD_POS, rad_asprintf("%" PRId64, r->n_pos));
-            }
-        }
+    if (!clustered && !contrast) {
         char n[24];
         snprintf(n, sizeof n, "%" PRId64, r->n);
-        h->ragged = h->ragged || (!contrast && !t->failed && strcmp(table_cell(t, h->line, HEAD_N), n) != 0);
+        h->ragged = h->ragged || strcmp(table_cell(t, line, HEAD_N), n) != 0;
     }
     h->clustered = h->clustered || clustered;
-    table_put_at(t, h->line, h->column, auc_cell(r, contrast));
-    if (contrast && h->line + 1 == t->n_row) { /* the p value stands on a line of its own below its difference */
-        table_row(t);
-        table_put(t, HEAD_STRATUM, rad_strdup("    p"));
-    }
-    if (contrast && !t->failed)
-        table_put_at(t, h->line + 1, h->column, isnan(r->p) ? rad_strdup("-") : rad_stats_p_text(r->p));
+    table_put_at(t, line, h->column, auc_cell(r, contrast));
+    if (contrast)
+        table_put_at(t, line + 1, h->column, isnan(r->p) ? rad_strdup("-") : rad_stats_p_text(r->p));
     return t->failed ? -1 : 0;
 }
 
+/* Has this unit more than one class or endpoint, and strata besides the centers? Then a line for each center would fill screens. */
+typedef struct classes {
+    const char *unit;
+    char *first;
+    bool many, broad, failed;
+} classes;
+
+static int classes_row(const rad_statistic_row *r, void *payload) {
+    classes *c = payload;
+    if (!rad_stats_is_auc(r) || strcmp(r->unit, c->unit) != 0)
+        return 0;
+    if (!c->first)
+        c->failed = !(c->first = rad_strdup(r->class_name));
+    c->many = c->many || (c->first && strcmp(c->first, r->class_name) != 0);
+    c->broad = c->broad || strcmp(r->stratum_kind, "all") == 0 || strcmp(r->stratum_kind, "cohort") == 0;
+    return c->failed;
+}
+
+static rad_status print_headline_unit(rad_store *db, const rad_run_status *run, const char *unit, rad_error *err) {
+    headline h = {.unit = unit};
+    classes c = {.unit = unit};
+    rad_status st = rad_store_each_statistic(db, run->run, classes_row, &c, err);
+    h.many_classes = c.many;
+    h.broad = c.broad;
+    free(c.first);
+    if (st == RAD_OK)
+        st = rad_store_each_statistic(db, run->run, headline_row, &h, err);
+    if (h.t.failed || c.failed)
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the table");
+    if (st != RAD_OK)
+        table_release(&h.t); /* half a table is not printed */
+    headline_end(&h);
+    return st;
+}
+
 rad_status rad_stats_print_headline(rad_store *db, const rad_run_status *run, rad_error *err) {
-    static const char *const unit[] = {"lesion", "patient"};
     print_run(run);
-    for (int u = strcmp(run->case_unit, "patient") == 0 ? 1 : 0; u < 2; u++) {
-        headline h = {.unit = unit[u]};
-        rad_status st = rad_store_each_statistic(db, run->run, headline_row, &h, err);
-        if (h.t.failed)
-            st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the table");
-        if (st != RAD_OK) { /* half a table is not printed */
-            h.t.n_row = 0;
-            headline_end(&h);
-            return st;
-        }
-        headline_end(&h);
-    }
-    rad_status st = rad_stats_print_grades(db, run, err);
+    rad_status st = strcmp(run->case_unit, "patient") == 0 ? RAD_OK : print_headline_unit(db, run, "lesion", err);
+    if (st == RAD_OK)
+        st = print_headline_unit(db, run, "patient", err);
+    if (st == RAD_OK)
+        st = rad_stats_print_grades(db, run, err);
     if (st == RAD_OK)
         st = rad_stats_print_compared(db, run, err);
     if (st == RAD_OK)

@@ -74,11 +74,13 @@ void table_print(const table *t, FILE *to) {
         int last = t->n_column - 1;
         while (last > 0 && !(used[last] && table_cell(t, r, last)))
             last--;
+        bool first = true; /* of the columns that are printed */
         for (int c = 0; c <= last; c++) {
             const char *s = table_cell(t, r, c);
             int pad = width[c] - (s ? text_width(s) : 0);
             if (used[c])
-                fprintf(to, "%s%*s%s%*s", c ? "  " : "", t->right[c] ? pad : 0, "", s ? s : "", t->right[c] || c == last ? 0 : pad, "");
+                fprintf(to, "%s%*s%s%*s", first ? "" : "  ", t->right[c] ? pad : 0, "", s ? s : "", t->right[c] || c == last ? 0 : pad, "");
+            first = first && !used[c];
         }
         fputc('\n', to);
     }

@@ -49,4 +49,10 @@ with design.Study('liver-mri', 'liver', 0.02) as s:
         row, = s.statistic('sensitivity', model=model, class_='malignant', unit='patient', stratum='external', point='sensitive')
         external = [x for x, cohort in rows if cohort == 'external']
         assert (row.n_pos, row.n) == (sum(x >= min(threshold) for x in external), len(external)), row
-    design.has(s.printed, 'unit patient', 't2-dwi-t1', 'contrast', 'internal', 'external', 'second', 'third')
+    design.has(s.printed, 'unit patient', 't2-dwi-t1', 'contrast', 'internal', 'external')
+    # the printed table: the models side by side, a line for each class and cohort at each unit, and no more than a few screens
+    heading, *lines = [line.split() for line in s.printed.split('unit patient\n')[1].split('\n\n')[0].split('\n')]
+    assert heading == ['class', 'stratum', 'patients', 'positive', 't2', 't2-dwi', 't2-dwi-t1', 'contrast'], heading
+    assert {tuple(line[:2]) for line in lines[:15]} == {
+        (c, z) for c in [*s.classes(), 'malignant', 'malignant-argmax'] for z in ('all', 'internal', 'external')}, lines
+    assert s.printed.count('\n') < 130, s.printed

@@ -304,6 +304,9 @@ models:
         close(stat["malignant", "lesion", "all", "all", None, "reader_sensitivity", "R"]["est"], sum(right) / len(right), "reader")
         out = subprocess.run([rad, "stats", db.execute("PRAGMA database_list").fetchone()[2]], capture_output=True, text=True)
         assert out.returncode == 0 and "cross-validation" in out.stdout and "EXPLORATORY" in out.stdout, (out.stdout, out.stderr)
+        # rules: of the endpoint with operating points, not of every class
+        table = out.stdout.split("EXPLORATORY")[1].split("the declared rules")[0].split("\n")[2:]
+        assert {line.split()[1] for line in table if line} == {"malignant"}, table
         for row in db.execute("SELECT query, n, name FROM v_statistic WHERE stratum_kind = 'fold' OR class LIKE 'malig%'"):
             got = [q for q in db.execute(row["query"]) if q["label"] is not None]
             assert len(got) == row["n"], dict(row)
