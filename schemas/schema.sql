@@ -151,6 +151,7 @@ CREATE TABLE run (
     job             TEXT NOT NULL,
     job_sha256      TEXT NOT NULL,
     job_text        TEXT NOT NULL,
+    job_path        TEXT,
     cohort_sha256   TEXT NOT NULL,
     cohort_dir      TEXT,
     case_unit       TEXT NOT NULL CHECK (case_unit IN ('lesion', 'patient')),
@@ -171,6 +172,7 @@ CREATE TABLE run (
     threads         INTEGER NOT NULL,
     started         TEXT NOT NULL,
     finished        TEXT,
+    result_sha256   TEXT CHECK (length(result_sha256) = 64),
     session_started TEXT NOT NULL,
     session_done    INTEGER NOT NULL,
     sessions        INTEGER NOT NULL

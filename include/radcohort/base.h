@@ -157,6 +157,9 @@ rad_status rad_mkdirs(const char *path, rad_error *err) RAD_MUST_CHECK;
 char *rad_path_join(const char *dir, const char *name);
 /* The folder part of a path ("." when it has none). Caller frees. */
 char *rad_path_dir(const char *path);
+/* The path from the root, by the working directory; nothing is looked at. Caller frees; NULL when memory is out or there is no working
+ * directory any more. */
+char *rad_path_absolute(const char *path);
 /* True when `rel` is relative and no component is "..". */
 bool rad_path_is_inside(const char *rel);
 

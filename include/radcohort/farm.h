@@ -33,6 +33,8 @@ typedef struct rad_farm_opts {
     /* a night: rank 0 fills it (empty, outlives the call), and cases whose results are stored are not leased; NULL: none */
     struct rad_night *night;
     bool plan_only; /* of a night: the plan and nothing else; nothing is written */
+    const char *job_text;  /* NULL, or the job itself: job_path then only says where its relative paths start */
+    const char *cohort;    /* folder of the cohort; NULL: the job's */
 } rad_farm_opts;
 
 #define RAD_SILENCE_SECONDS 60.0
@@ -100,6 +102,22 @@ rad_status rad_farm_estimate_run(const rad_farm_opts *opts, int n_probe, rad_far
 /* The bytes of the files of every case of the job that a network wants, as the scheduler costs them, manifest order: *ret [*ret_n] is the
  * caller's to free. Reads job, tables, models and the sizes of the files. Errors: as rad_farm_run. Not collective. */
 rad_status rad_farm_case_bytes(const rad_farm_opts *opts, double **ret, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
+
+/* ---------------------------------------------------------------- what a run would be made of */
+
+typedef struct rad_farm_file { /* of a model; strings live for the call */
+    const char *model, *file, *path;
+    int position; /* among the files of the job */
+    char sha256[RAD_SHA256_HEX];
+} rad_farm_file;
+typedef struct rad_farm_parts {
+    char backend_version[256], cohort_sha256[RAD_SHA256_HEX], job_sha256[RAD_SHA256_HEX];
+    int64_t n_case;
+} rad_farm_parts;
+/* Reads job, tables and models and checks the models against the backend, as a run does before it begins; calls `file` (or not, NULL) for
+ * each model file. Nothing is written. Errors: as rad_farm_run. Not collective. */
+rad_status rad_farm_look(const rad_farm_opts *opts, rad_farm_parts *ret, int (*file)(const rad_farm_file *f, void *payload), void *payload,
+                         rad_error *err) RAD_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -297,6 +297,9 @@ typedef struct rad_job {
 /* Reads, resolves paths against the job file's folder, fills defaults, checks ranges. Every mistake becomes an issue with file,
  * line and column; RAD_E_CONFIG when there is at least one error. */
 rad_status rad_job_read(const char *path, rad_job **ret, rad_issues *issues, rad_error *err) RAD_MUST_CHECK;
+/* The same from text that was such a file once (run.job_text), as if it still lay at `path`. */
+rad_status rad_job_read_text(const char *text, size_t size, const char *path, rad_job **ret, rad_issues *issues,
+                             rad_error *err) RAD_MUST_CHECK;
 void rad_job_destroy(rad_job **job);
 /* A model's `file` or `path` with the number in place of its (last) '{fold}'; the same text when it has none. The caller frees; NULL: no
  * memory. */

@@ -182,6 +182,11 @@ char *rad_path_dir(const char *path) {
     return slash == path ? rad_strdup("/") : rad_strndup(path, (size_t)(slash - path));
 }
 
+char *rad_path_absolute(const char *path) {
+    char here[4096];
+    return path[0] == '/' ? rad_strdup(path) : getcwd(here, sizeof here) ? rad_path_join(here, path) : NULL;
+}
+
 bool rad_path_is_inside(const char *rel) {
     if (rel[0] == '/')
         return false;

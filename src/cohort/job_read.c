@@ -377,16 +377,18 @@ static rad_status fill_canonical(rad_job *job, rad_error *err) {
     return RAD_OK;
 }
 
-rad_status rad_job_read(const char *path, rad_job **ret, rad_issues *issues, rad_error *err) {
+static rad_status judge(const char *path, int64_t n_error, rad_error *err) {
+    return rad_error_set(err, RAD_E_CONFIG, "job file '%s' has %lld mistake%s", path, (long long)n_error, n_error == 1 ? "" : "s");
+}
+
+rad_status rad_job_read_text(const char *text, size_t size, const char *path, rad_job **ret, rad_issues *issues, rad_error *err) {
     rad_status st = RAD_OK;
     yaml_parser_t parser;
     yaml_document_t doc;
     rad_job *job = NULL;
-    char *text = NULL, *dir = NULL;
-    size_t size = 0;
+    char *dir = NULL;
     bool have_parser = false, have_doc = false;
     int64_t before = issues->n_error;
-    rad_error why = {0};
     arena *a = arena_create();
     dir = strchr(path, '/') ? rad_path_dir(path) : rad_strdup(""); /* "cohort", not "./cohort" */
     if (!a || !dir || !(job = arena_alloc(a, 1, sizeof *job))) {
@@ -394,15 +396,6 @@ rad_status rad_job_read(const char *path, rad_job **ret, rad_issues *issues, rad
         goto out;
     }
     job->arena = a;
-    st = rad_file_read(path, RAD_MAX_JOB_BYTES, &text, &size, &why);
-    if (st == RAD_E_NOMEM) {
-        rad_error_set(err, st, "%s", why.text);
-        goto out;
-    }
-    if (st != RAD_OK) {
-        rad_issues_add(issues, RAD_SEVERITY_ERROR, path, 0, NULL, "%s", why.text);
-        goto judge;
-    }
     if (!yaml_parser_initialize(&parser)) {
         st = rad_error_set(err, RAD_E_NOMEM, "no memory to read '%s'", path);
         goto out;
@@ -420,22 +413,32 @@ rad_status rad_job_read(const char *path, rad_job **ret, rad_issues *issues, rad
         }
         RAD_TRY(rad_sha256(text, size, job->sha256, err));
     }
-judge:
-    if (issues->n_error > before)
-        st = rad_error_set(err, RAD_E_CONFIG, "job file '%s' has %lld mistake%s", path, (long long)(issues->n_error - before),
-                           issues->n_error - before == 1 ? "" : "s");
-    else
-        st = fill_canonical(job, err);
+    st = issues->n_error > before ? judge(path, issues->n_error - before, err) : fill_canonical(job, err);
 out:
     if (have_doc)
         yaml_document_delete(&doc);
     if (have_parser)
         yaml_parser_delete(&parser);
-    free(text);
     free(dir);
     if (st == RAD_OK)
         *ret = job;
     else
         arena_destroy(a);
+    return st;
+}
+
+rad_status rad_job_read(const char *path, rad_job **ret, rad_issues *issues, rad_error *err) {
+    char *text = NULL;
+    size_t size = 0;
+    rad_error why = {0};
+    rad_status st = rad_file_read(path, RAD_MAX_JOB_BYTES, &text, &size, &why);
+    if (st == RAD_E_NOMEM)
+        return rad_error_set(err, st, "%s", why.text);
+    if (st != RAD_OK) {
+        rad_issues_add(issues, RAD_SEVERITY_ERROR, path, 0, NULL, "%s", why.text);
+        return judge(path, 1, err);
+    }
+    st = rad_job_read_text(text, size, path, ret, issues, err);
+    free(text);
     return st;
 }

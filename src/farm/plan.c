@@ -15,7 +15,8 @@ static rad_status no_memory(rad_error *err) {
 rad_status rad_plan_read_job(const rad_farm_opts *o, bool loud, rad_plan *ret, rad_error *err) {
     rad_issues issues = {0};
     rad_plan p = {0};
-    rad_status st = rad_job_read(o->job_path, &p.job, &issues, err);
+    rad_status st = o->job_text ? rad_job_read_text(o->job_text, strlen(o->job_text), o->job_path, &p.job, &issues, err)
+                                : rad_job_read(o->job_path, &p.job, &issues, err);
     if (loud)
         rad_issues_print(&issues, stderr);
     rad_issues_release(&issues);
@@ -235,7 +236,7 @@ rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err
     char *shared = NULL;
     rad_issues issues = {0};
     rad_cohort_opts co = {.allow_outside = o->allow_outside, .skip_file_check = o->night != NULL, .bids = &p->job->bids};
-    st = rad_cohort_read(p->job->cohort_dir, &co, &p->cohort, &issues, err);
+    st = rad_cohort_read(o->cohort ? o->cohort : p->job->cohort_dir, &co, &p->cohort, &issues, err);
     if (st == RAD_OK)
         st = rad_manifest_build(p->cohort, p->job, &p->manifest, &issues, err);
     if (!o->quiet || issues.n_error > 0)

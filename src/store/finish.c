@@ -51,6 +51,7 @@ static const char SQL_FIRST_LOST[] =
     " <> 1 ORDER BY m.position LIMIT 1";
 static const char SQL_STATE[] = "SELECT state, job_sha256 FROM run WHERE run_id = ?1";
 static const char SQL_SET_STATE[] = "UPDATE run SET state = ?2, finished = ?3 WHERE run_id = ?1";
+static const char SQL_SET_HASH[] = "UPDATE run SET result_sha256 = ?2 WHERE run_id = ?1";
 static const char SQL_EXCLUDED[] = "SELECT (SELECT count(DISTINCT case_id) FROM exclusion WHERE run_id = ?1)"
                                    " + (SELECT count(DISTINCT patient_id) FROM exclusion WHERE run_id = ?1 AND case_id IS NULL"
                                    "     AND stage = 'intake')";
@@ -246,6 +247,18 @@ static rad_status set_state(struct rad_store *st, int64_t run, const char *state
     return rad_query_exec(&q, err);
 }
 
+/* What the run has come to, in the file itself: rows that are lost or changed later cannot speak for themselves. */
+static rad_status set_hash(struct rad_store *st, int64_t run, rad_error *err) {
+    char hash[RAD_SHA256_HEX];
+    rad_status s = rad_store_result_hash(st, run, hash, err);
+    if (s != RAD_OK)
+        return s;
+    rad_query q = rad_query_start(st, SQL_SET_HASH);
+    rad_bind_int(&q, run);
+    rad_bind_text(&q, hash);
+    return rad_query_exec(&q, err);
+}
+
 static rad_status read_state(struct rad_store *st, int64_t run, const rad_job *job, bool *ret_finished, rad_error *err) {
     bool row = false;
     rad_query q = rad_query_start(st, SQL_STATE);
@@ -292,6 +305,8 @@ rad_status rad_store_finish_run(rad_store *st, int64_t run, const rad_job *job, 
             return fail_run(st, run, s, err);
         if (s == RAD_OK)
             s = rad_finish_statistics(st, run, err);
+        if (s == RAD_OK)
+            s = set_hash(st, run, err);
         if (s == RAD_OK)
             s = set_state(st, run, "finished", err);
         if (s == RAD_OK)

@@ -9,11 +9,12 @@
 #include <string.h>
 
 static const char SQL_RUN[] =
-    "INSERT INTO run (identity, state, job, job_sha256, job_text, cohort_sha256, cohort_dir, case_unit, lesion_rule, patient_rule, "
+    "INSERT INTO run (identity, state, job, job_sha256, job_text, job_path, cohort_sha256, cohort_dir, case_unit, lesion_rule, "
+    "patient_rule, "
     "vote_threshold,"
     " positive_class, strata, backend, backend_version, precision, radcohort_version, versions, host, launch_mode, command_line, n_rank,"
     " threads, started, session_started, session_done, sessions) VALUES (?1, 'running', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-    " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?23, 0, 1) RETURNING run_id";
+    " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?24, 0, 1) RETURNING run_id";
 static const char SQL_CLASS[] = "INSERT INTO run_class (run_id, class_index, class, grade, rule) VALUES (?1, ?2, ?3, ?4, ?5)";
 static const char SQL_CLASS_PART[] = "INSERT INTO run_class_part (run_id, class_index, part_index) VALUES (?1, ?2, ?3)";
 static const char SQL_MODEL[] =
@@ -58,11 +59,13 @@ static rad_status put_run(struct rad_store *st, const rad_run_info *info, const 
     snprintf(strata, sizeof strata, "[%s%s%s%s%s]", job->by_all ? "\"all\"" : "", job->by_all && job->by_cohort ? "," : "",
              job->by_cohort ? "\"cohort\"" : "", (job->by_all || job->by_cohort) && job->by_center ? "," : "",
              job->by_center ? "\"center\"" : "");
+    char *path = rad_path_absolute(job->path);
     rad_query q = rad_query_start(st, SQL_RUN);
     rad_bind_text(&q, identity);
     rad_bind_text(&q, job->name);
     rad_bind_text(&q, job->sha256);
     rad_bind_text(&q, job->text);
+    rad_bind_text(&q, path);
     rad_bind_text(&q, info->cohort->sha256);
     rad_bind_text(&q, job->cohort_dir);
     rad_bind_text(&q, rad_unit_name(job->case_unit));
@@ -82,7 +85,9 @@ static rad_status put_run(struct rad_store *st, const rad_run_info *info, const 
     rad_bind_int(&q, info->n_rank);
     rad_bind_int(&q, info->threads);
     rad_bind_text(&q, now);
-    return rad_query_int(&q, ret_run, err);
+    const rad_status s = rad_query_int(&q, ret_run, err);
+    free(path);
+    return s;
 }
 
 /* One file of a model; `fold` -1: it scores everybody, or stands for the mean of the others. */

@@ -28,7 +28,8 @@ static const char SQL_REOPEN[] =
     "                   AND (e.run_model_id IS NULL OR e.run_model_id = rm.run_model_id)))";
 static const char SQL_SESSION[] =
     "UPDATE run SET state = 'running', finished = NULL, radcohort_version = ?2, versions = ?3, host = ?4, launch_mode = ?5,"
-    " command_line = ?6, n_rank = ?7, threads = ?8, session_started = ?9, sessions = sessions + 1, job_sha256 = ?10, job_text = ?11,"
+    " command_line = ?6, n_rank = ?7, threads = ?8, session_started = ?9, sessions = sessions + 1, job_sha256 = ?10, job_text = ?11, "
+    "job_path = ?12,"
     " session_done = (SELECT count(*) FROM manifest m JOIN work w ON w.case_id = m.case_id"
     "                  WHERE m.run_id = ?1 AND w.state IN ('done', 'quarantined')) WHERE run_id = ?1";
 static const char SQL_COUNT_PENDING[] =
@@ -105,6 +106,7 @@ static rad_status take_up(struct rad_store *st, int64_t run, const rad_run_info 
     rad_bind_int(&q, run);
     if ((s = rad_query_exec(&q, err)) != RAD_OK)
         return s;
+    char *path = rad_path_absolute(info->job->path);
     q = rad_query_start(st, SQL_SESSION);
     rad_bind_int(&q, run);
     rad_bind_text(&q, rad_version());
@@ -117,7 +119,10 @@ static rad_status take_up(struct rad_store *st, int64_t run, const rad_run_info 
     rad_bind_text(&q, now);
     rad_bind_text(&q, info->job->sha256);
     rad_bind_text(&q, info->job->text);
-    return rad_query_exec(&q, err);
+    rad_bind_text(&q, path);
+    s = rad_query_exec(&q, err);
+    free(path);
+    return s;
 }
 
 static rad_status read_pending(struct rad_store *st, int64_t run, rad_pending_case **ret, int64_t *ret_n, rad_error *err) {

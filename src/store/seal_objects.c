@@ -18,7 +18,7 @@
 
 static const char SQL_RUN[] = "SELECT job, identity, job_sha256, job_text, cohort_sha256, case_unit, lesion_rule, patient_rule, "
                               "vote_threshold, positive_class, strata,"
-                              " backend, backend_version, precision, radcohort_version FROM run WHERE run_id = ?1";
+                              " backend, backend_version, precision, radcohort_version, result_sha256 FROM run WHERE run_id = ?1";
 static const char SQL_CLASS[] = "SELECT class, class_index, grade, rule FROM run_class WHERE run_id = ?1 ORDER BY 1, 2";
 static const char SQL_PART[] =
     "SELECT coalesce(k.class, s.class_index)" B "coalesce(part.class, s.part_index), s.class_index, s.part_index"
@@ -66,9 +66,9 @@ static const char SQL_STATISTIC[] =
     "coalesce(s.versus, ''), s.cohort, s.method, s.n, s.n_pos, s.n_missing, s.n_cluster, s.est, s.se, s.lower, s.upper, s.level, s.p,"
     " s.p_adjusted, s.reason, s.query FROM statistic s LEFT JOIN run_model rm ON rm.run_model_id = s.run_model_id" CLASS_JOIN(
         "s.run_id") " WHERE s.run_id = ?1 ORDER BY 1, 2";
-static const char SQL_PROVENANCE[] =
-    "SELECT job, cohort_dir, versions, host, launch_mode, command_line, n_rank, threads, started, finished, session_started, session_done,"
-    " sessions FROM run WHERE run_id = ?1";
+static const char SQL_PROVENANCE[] = "SELECT job, cohort_dir, job_path, versions, host, launch_mode, command_line, n_rank, threads, "
+                                     "started, finished, session_started, session_done,"
+                                     " sessions FROM run WHERE run_id = ?1";
 
 static const rad_seal_object OBJECT[] = {{"run", SQL_RUN, false},
                                          {"run_class", SQL_CLASS, false},

@@ -38,7 +38,7 @@ MODULE = {
     'cli': None,  # the top: may see all
 }
 OWN = {'sched': {'sched', 'simulate'}, 'cohort': {'cohort', 'convert', 'folds', 'job'}, 'base': {'base', 'issue'}, 'stats': {'stats', 'sqlext'},
-       'prepare': {'prepare', 'prepare_plan'}, 'store': {'store', 'nightly'}}
+       'prepare': {'prepare', 'prepare_plan'}, 'store': {'store', 'nightly', 'compare', 'replay', 'freeze', 'explain'}}
 BANNED = r'\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|rand|srand|gets|localtime|gmtime|ctime|asctime|setlocale|alloca|tmpnam|mktemp)\s*\('
 NO_EXIT = r'(?<![\w>.])(abort|exit|_exit|quick_exit|MPI_Abort)\s*\('
 MAX_LINES, MAX_COLUMNS = 620, 140
