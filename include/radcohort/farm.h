@@ -32,9 +32,9 @@ typedef struct rad_farm_opts {
     int shard, n_shard;    /* 0 <= shard < n_shard */
     /* a night: rank 0 fills it (empty, outlives the call), and cases whose results are stored are not leased; NULL: none */
     struct rad_night *night;
-    bool plan_only; /* of a night: the plan and nothing else; nothing is written */
-    const char *job_text;  /* NULL, or the job itself: job_path then only says where its relative paths start */
-    const char *cohort;    /* folder of the cohort; NULL: the job's */
+    bool plan_only;       /* of a night: the plan and nothing else; nothing is written */
+    const char *job_text; /* NULL, or the job itself: job_path then only says where its relative paths start */
+    const char *cohort;   /* folder of the cohort; NULL: the job's */
 } rad_farm_opts;
 
 #define RAD_SILENCE_SECONDS 60.0

@@ -59,7 +59,7 @@ try:
 except sqlite3.OperationalError:
     pass
 # one changed cell, one deleted row, one view that says something else
-for i, change in enumerate(("UPDATE slice_score SET score = score + 1e-15 WHERE slice = 1", "DELETE FROM exclusion WHERE exclusion_id = 1",
+for i, change in enumerate(("UPDATE slice_score SET score = score * 1.000000000000001 WHERE result_id = 3", "DELETE FROM exclusion WHERE exclusion_id = 1",
                             "DROP VIEW v_run", "UPDATE freeze SET value = replace(value, 'a', 'b') WHERE key = 'content_sha256'")):
     other = f'{folder}/changed{i}.sqlite'
     open(other, 'wb').write(open(path, 'rb').read())
