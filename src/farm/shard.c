@@ -241,7 +241,7 @@ static rad_status work(struct shard *s, rad_error *err) {
             st = on_clock(s, err);
         while (st == RAD_OK && s->stopping && rad_worker_drain(s->w, RAD_MAX_LEASE_CASES, ignored) > 0)
             continue;
-        if (st != RAD_OK || rad_worker_held(s->w) == 0)
+        if (st != RAD_OK || (rad_worker_held(s->w) == 0 && (s->stopping || s->next == s->n_pending)))
             break;
         int64_t n = 0;
         st = rad_worker_fault(s->w, RAD_MAX_LEASE_CASES, ignored, &n, err);

@@ -88,7 +88,7 @@ def nifti(path, dims, spacing, values, code):
         struct.pack_into("<4f", h, 280 + 16 * row, *affine)
     h[344:348] = b"n+1\0"
     data = bytes(h) + b"\0" * 4 + struct.pack("<%d%s" % (len(values), letter), *values)
-    with (gzip.open(path, "wb", 1) if path.endswith(".gz") else open(path, "wb")) as f:
+    with (gzip.GzipFile(path, "wb", 1, mtime=0) if path.endswith(".gz") else open(path, "wb")) as f:
         f.write(data)
 
 

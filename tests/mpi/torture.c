@@ -84,12 +84,13 @@ static int below(const char *path) {
     return root && path && (path[0] != '/' || strncmp(path, root, strlen(root)) == 0); /* the current folder is below it */
 }
 
+/* Of a file: false for sockets and pipes. */
 static int path_of(int fd, char *ret, size_t cap) {
     char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, ret, cap - 1);
     ret[n > 0 ? n : 0] = 0;
-    return n > 0;
+    return n > 0 && ret[0] == '/';
 }
 
 static void append(const char *variable, const char *text, size_t n) {
@@ -287,7 +288,7 @@ int unlink(const char *path) {
 }
 
 static int is_image(const char *path) {
-    return strstr(path, ".nii") && !strstr(path, ".cams");
+    return strstr(path, "cohort/") && strstr(path, ".nii");
 }
 
 static int do_open(const char *path, int flags, mode_t mode) {

@@ -208,6 +208,7 @@ class Campaign:
         self.ledger = os.path.join(torture.tmp, "ledger-%d" % number)
         self.log = os.path.join(torture.tmp, "log-%d" % number)
         self.session, self.history, self.exempt = 0, [], {}
+        self.positions = set()  # sessions that count cases from 0, as the manifest does, not from 1, as the database does
         self.faults = collections.Counter()
         self.seconds = 0.0
         self.shard = 0  # shards that are done
@@ -236,6 +237,8 @@ class Campaign:
     def run(self, event=None, count=None):
         """event: (kind, n, action, rank or None). Returns exit code and whether it happened."""
         self.session += 1
+        if self.mode == "shards" and self.shard < SHARDS:
+            self.positions.add(self.session)
         mark = os.path.join(self.t.tmp, "mark-%d-%d" % (self.number, self.session))
         env = self.t.environment(TORTURE_ROOT=self.root + "/", TORTURE_MARK=mark, TORTURE_LEDGER=self.ledger,
                                  TORTURE_SESSION=str(self.session), TORTURE_STOP=self.stop_file(), LD_PRELOAD=self.t.preload)
@@ -341,7 +344,7 @@ class Campaign:
             most /= self.t.o.ranks - 1
         if self.mode == "shards" and self.shard < SHARDS:
             most /= SHARDS
-        n = 1 + int(most * self.draw.random() ** 2)
+        n = 1 + int(most * self.draw.random() ** 3)
         return group, (kind, n, action, rank)
 
     def cut_leftovers(self):
@@ -440,6 +443,7 @@ class Campaign:
     def count_again(self):
         """Cases that were computed, and of each worker's those that were computed again after it."""
         lines = [tuple(map(int, line.split())) for line in open(self.ledger)]
+        lines = [(s, pid, case + (s in self.positions)) for s, pid, case in lines]
         last = {}
         for i, (_, _, case) in enumerate(lines):
             last[case] = i
@@ -506,7 +510,7 @@ def main():
         def campaign(number):
             c = Campaign(t, number, cycle[number % len(cycle)], want)
             over, events = False, 0
-            most = c.draw.randrange(3, 13)
+            most = c.draw.randrange(6, 20)
             while not over and sum(c.faults.values()) < most:
                 over = c.disturb(counts[c.mode])
             if not over:
