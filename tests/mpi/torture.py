@@ -510,7 +510,7 @@ def main():
         def campaign(number):
             c = Campaign(t, number, cycle[number % len(cycle)], want)
             over, events = False, 0
-            most = c.draw.randrange(6, 20)
+            most = min(c.draw.randrange(6, 20), max(4, o.events // 5))
             while not over and sum(c.faults.values()) < most:
                 over = c.disturb(counts[c.mode])
             if not over:
