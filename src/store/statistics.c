@@ -346,7 +346,7 @@ static rad_status compute_class(rad_computation *c, bool stacks, rad_error *err)
             s = rad_statistics_readers(c, err);
         if (s == RAD_OK && c->unit == (c->lesions ? RAD_UNIT_LESION : RAD_UNIT_PATIENT))
             s = rad_statistics_regressions(c, err);
-        if (s == RAD_OK && c->positive >= 0 && c->unit != RAD_UNIT_SLICE)
+        if (s == RAD_OK && rad_statistics_binary(c) && c->unit != RAD_UNIT_SLICE)
             s = rad_statistics_readings(c, err);
         c->tuned.name = NULL;
         for (int i = 0; i < c->n_point; i++)
@@ -370,6 +370,8 @@ static rad_status compute_model(rad_computation *c, rad_error *err) {
         s = rad_statistics_classes(c, err);
         if (s == RAD_OK)
             s = rad_statistics_ordinal(c, err);
+        if (s == RAD_OK)
+            s = rad_statistics_calls(c, err);
     }
     return s;
 }

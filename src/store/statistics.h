@@ -130,6 +130,8 @@ rad_status rad_statistics_classes(rad_computation *c, rad_error *err) RAD_MUST_C
 rad_status rad_statistics_ordinal(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
 /* Readers against the model, unit and class at hand. */
 rad_status rad_statistics_readers(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
+/* Readers who call one of several classes, for the model and unit at hand. */
+rad_status rad_statistics_calls(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
 /* Readers among themselves, their ratings and features, the model against their mean. */
 rad_status rad_statistics_readings(rad_computation *c, rad_error *err) RAD_MUST_CHECK;
 /* The job's logistic regressions, for the model, unit and class at hand. */

@@ -26,8 +26,9 @@ static const char SQL_PATIENT_CALLS[] =
 
 typedef struct reading {
     const char *reader;
-    int8_t *call;          /* [n_obs]; -1 = none */
-    double *x, *y, *group; /* [n_obs] of a stratum: model right, reader right, patient */
+    int8_t *call;            /* [n_obs]; -1 = none */
+    double *x, *y, *group;   /* [n_obs] of a stratum: model right, reader right, patient */
+    double *truth, *said[2]; /* the label; calls of model and reader */
     const char **level;
 } reading;
 
@@ -81,6 +82,7 @@ static int64_t select_read(const rad_computation *c, const rad_stratum *g, int l
         last = o->patient;
         r->x[n] = (o->score >= threshold) == (o->label == 1);
         r->y[n] = r->call[i] == o->label;
+        r->truth[n] = o->label;
         r->group[n++] = (double)(*ret_cluster - 1);
     }
     return n;
@@ -107,6 +109,36 @@ static rad_status put_alone(rad_computation *c, const rad_stratum *g, size_t k, 
     const rad_row_text t = {
         .name = SHARE[k].reader, .method = n_cluster < n ? "Wilson" RAD_STATISTICS_INDEPENDENT : "Wilson", .n_cluster = n_cluster};
     return s == RAD_OK ? put(c, g, r, t, SHARE[k].label, &v, err) : s;
+}
+
+/* Agreement of model and reader, whatever the truth; r->x and r->y say on each of n units whether they are right, r->truth which is. */
+static rad_status put_kappa(rad_computation *c, const rad_stratum *g, const rad_operating_point *p, const reading *r, int64_t n,
+                            int64_t missing, int64_t n_cluster, rad_error *err) {
+    static const char *const level[] = {"0", "1"};
+    rad_doc *doc = NULL;
+    char method[160];
+    for (int64_t i = 0; i < n; i++) {
+        r->said[0][i] = (r->x[i] > 0) == (r->truth[i] > 0);
+        r->said[1][i] = (r->y[i] > 0) == (r->truth[i] > 0);
+    }
+    const rad_column column[] = {{"model", r->said[0], level, 2}, {"reader", r->said[1], level, 2}};
+    const rad_status st = rad_measure_call("kappa_json", &(rad_frame){n, 2, column}, NULL, 0, &doc, err);
+    if (st != RAD_OK)
+        return st;
+    const char *why = rad_doc_get_reason(doc);
+    rad_measure v = {.e = {.est = rad_doc_get(doc, "kappa"),
+                           .se = rad_doc_get(doc, "se"),
+                           .lower = rad_doc_get(doc, "lower"),
+                           .upper = rad_doc_get(doc, "upper"),
+                           .p = rad_doc_get(doc, "p"),
+                           .n = n,
+                           .n_missing = missing}};
+    snprintf(v.reason, sizeof v.reason, "%s", isnan(v.e.est) && why ? why : "");
+    snprintf(method, sizeof method, "Cohen's kappa of the calls%s%s", n_cluster < n ? RAD_STATISTICS_INDEPENDENT : "",
+             rad_statistics_origin(g, p));
+    const rad_row_text t = {.name = "kappa_vs_reader", .point = p->name, .method = method, .n_cluster = n_cluster};
+    rad_doc_destroy(&doc);
+    return put(c, g, r, t, -1, &v, err);
 }
 
 static rad_status put_against(rad_computation *c, const rad_stratum *g, const rad_operating_point *p, size_t k, const reading *r,
@@ -146,6 +178,18 @@ static rad_status put_against(rad_computation *c, const rad_stratum *g, const ra
     t.name = SHARE[k].smallest;
     snprintf(method, sizeof method, "smallest exact p that this many discordant pairs can give%s", tuned);
     RAD_TRY(put(c, g, r, t, label, &v, err));
+    for (int side = 0; side < 2; side++) { /* the discordant pairs themselves */
+        char name[64];
+        snprintf(name, sizeof name, "%s_%s", SHARE[k].against, side ? "n01" : "n10");
+        v.e.est = n ? rad_doc_get(doc, side ? "c" : "b") : (double)NAN;
+        v.reason[0] = '\0';
+        t.name = name;
+        snprintf(method, sizeof method, "units that the model has %s and the reader %s%s", side ? "wrong" : "right",
+                 side ? "right" : "wrong", tuned);
+        RAD_TRY(put(c, g, r, t, label, &v, err));
+    }
+    if (label < 0)
+        RAD_TRY(put_kappa(c, g, p, r, n, missing, n_cluster, err));
     if (n_cluster == n)
         goto out;
     rad_doc_destroy(&doc);
@@ -230,8 +274,10 @@ rad_status rad_statistics_readers(rad_computation *c, rad_error *err) {
                   .x = rad_calloc(rows, sizeof *r.x),
                   .y = rad_calloc(rows, sizeof *r.y),
                   .group = rad_calloc(rows, sizeof *r.group),
+                  .truth = rad_calloc(rows, sizeof *r.truth),
+                  .said = {rad_calloc(rows, sizeof *r.said[0]), rad_calloc(rows, sizeof *r.said[1])},
                   .level = rad_calloc(rows, sizeof *r.level)};
-    if (!r.call || !r.x || !r.y || !r.group || !r.level) {
+    if (!r.call || !r.x || !r.y || !r.group || !r.truth || !r.said[0] || !r.said[1] || !r.level) {
         st = rad_statistics_no_memory(c, err);
         goto out;
     }
@@ -250,6 +296,9 @@ out:
     free(r.x);
     free(r.y);
     free(r.group);
+    free(r.truth);
+    free(r.said[0]);
+    free(r.said[1]);
     free(r.level);
     return st;
 }

@@ -10,7 +10,7 @@
 static const char SQL_READERS[] = "SELECT rd.reader, max(rd.experience_years), max(rd.rating IS NOT NULL) FROM reading rd"
                                   " JOIN run_patient rp ON rp.run_id = ?1 AND rp.patient_id = rd.patient_id"
                                   " WHERE rd.repeat = 0 AND (rd.lesion_id IS NOT NULL) = ?2 GROUP BY rd.reader ORDER BY rd.reader";
-#define CALLS "SELECT k.class_index, rd.rating, k2.class_index FROM "
+#define CALLS "SELECT k.class_index, rd.rating, k2.class_index, r2.rating FROM "
 #define SECOND                                                                                                                             \
     " LEFT JOIN run_class k ON k.run_id = ?1 AND k.class = rd.call"                                                                        \
     " LEFT JOIN reading r2 ON r2.patient_id = rd.patient_id AND r2.lesion_id IS rd.lesion_id AND r2.reader = rd.reader AND r2.repeat = 1"  \
@@ -30,9 +30,21 @@ void rad_reading_set_release(rad_reading_set *s) {
         free(s->reader[i].call);
         free(s->reader[i].again);
         free(s->reader[i].rating);
+        free(s->reader[i].rating_again);
     }
     free(s->reader);
     *s = (rad_reading_set){0};
+}
+
+/* A class or endpoint that a reader named, as rad_reader_row.call has it. */
+static int as_call(const rad_computation *c, int64_t named) {
+    if (named < 0)
+        return -1;
+    if (c->class_index < c->n_class)
+        return named < c->n_class ? (int)named : -1;
+    if (named >= c->n_class)
+        return named == c->class_index ? 1 : -1;
+    return c->scheme.endpoint[c->class_index - c->n_class].of >> named & 1 ? 1 : 0;
 }
 
 static rad_status read_one(rad_computation *c, rad_reader_row *r, rad_error *err) {
@@ -43,10 +55,11 @@ static rad_status read_one(rad_computation *c, rad_reader_row *r, rad_error *err
     rad_bind_int(&q, c->run);
     rad_bind_text(&q, r->name);
     while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row && n < c->n_obs) {
-        r->call[n] = (int)rad_column_index(&q, 0);
+        r->call[n] = as_call(c, rad_column_index(&q, 0));
         r->calls = r->calls || r->call[n] >= 0;
         r->rating[n] = rad_column_real(&q, 1);
-        r->again[n++] = (int)rad_column_index(&q, 2);
+        r->rating_again[n] = rad_column_real(&q, 3);
+        r->again[n++] = as_call(c, rad_column_index(&q, 2));
     }
     rad_query_end(&q);
     if (s == RAD_OK && n != c->n_obs)
@@ -71,10 +84,11 @@ rad_status rad_reading_set_read(rad_computation *c, rad_reading_set *ret, rad_er
                                   .call = rad_calloc(n, sizeof *p->call),
                                   .again = rad_calloc(n, sizeof *p->again),
                                   .rating = rad_calloc(n, sizeof *p->rating),
+                                  .rating_again = rad_calloc(n, sizeof *p->rating_again),
                                   .experience = rad_column_real(&q, 1),
                                   .rates = sqlite3_column_int(q.stmt, 2) != 0};
         }
-        if (!p || !p->name || !p->call || !p->again || !p->rating) {
+        if (!p || !p->name || !p->call || !p->again || !p->rating || !p->rating_again) {
             s = rad_statistics_no_memory(c, err);
             break;
         }
@@ -117,7 +131,8 @@ typedef struct group { /* what the parts share */
     const rad_reading_set *s;
     double *a, *b; /* room for n_obs values each */
     const char **level;
-    int order[RAD_MAX_CLASSES]; /* place of a class among the sorted names */
+    int order[RAD_MAX_CLASSES]; /* place of a call's level among the sorted names */
+    int n_level;                /* classes, or an endpoint and the rest */
 } group;
 
 /* `count` readings of a unit are as `said`, which is taken over. */
@@ -223,7 +238,7 @@ static rad_status put_kappa(group *k, const pair *p, const char *name, const cha
             k->a[n] = k->order[p->a[i]];
             k->b[n++] = k->order[p->b[i]];
         }
-    const rad_column column[] = {{"first", k->a, k->level, c->n_class}, {"second", k->b, k->level, c->n_class}};
+    const rad_column column[] = {{"first", k->a, k->level, k->n_level}, {"second", k->b, k->level, k->n_level}};
     RAD_TRY(rad_measure_call("kappa_json", &(rad_frame){n, 2, column}, NULL, 0, &doc, err));
     v.e.est = rad_doc_get(doc, "kappa");
     v.e.se = rad_doc_get(doc, "se");
@@ -262,8 +277,8 @@ static rad_status put_mcnemar(group *k, const rad_reader_row *x, const rad_reade
             }
             n_cluster += o->patient != last;
             last = o->patient;
-            k->a[n] = (x->call[i] == c->class_index) == (o->label == 1);
-            k->b[n] = (y->call[i] == c->class_index) == (o->label == 1);
+            k->a[n] = (x->call[i] == rad_reading_positive(c)) == (o->label == 1);
+            k->b[n] = (y->call[i] == rad_reading_positive(c)) == (o->label == 1);
             n_pos += k->a[n++] > 0;
         }
         if (n == 0)
@@ -286,6 +301,17 @@ static rad_status put_mcnemar(group *k, const rad_reader_row *x, const rad_reade
         st = put(k, SHARE[s].name, method, versus, SHARE[s].label, 2,
                  sqlite3_mprintf("r.repeat = 0 AND " A_CALL " AND r.reader IN (%Q, %Q)", x->name, y->name), n_cluster, RAD_ROW_INTERVAL, &v,
                  err);
+        for (int side = 0; side < 2 && st == RAD_OK; side++) { /* the discordant pairs themselves */
+            char name[64];
+            snprintf(name, sizeof name, "%s_%s", SHARE[s].name, side ? "n01" : "n10");
+            v.e.est = rad_doc_get(doc, side ? "c" : "b");
+            v.e.p = NAN;
+            v.reason[0] = '\0';
+            st = put(k, name,
+                     side ? "units that the second has right and the first wrong" : "units that the first has right and the second wrong",
+                     versus, SHARE[s].label, 2, sqlite3_mprintf("r.repeat = 0 AND " A_CALL " AND r.reader IN (%Q, %Q)", x->name, y->name),
+                     n_cluster, RAD_ROW_BARE, &v, err);
+        }
         rad_doc_destroy(&doc);
     }
     return st;
@@ -358,9 +384,9 @@ static rad_status put_all(group *k, rad_error *err) {
             for (int64_t i = 0; i < c->n_obs; i++)
                 if (rad_reading_counts(c, k->g, i) && all_called(k, s, i)) {
                     const int call = s->reader[r].call[i];
-                    x[at++] = what ? k->order[call] : (call == c->class_index) == (c->obs[i].label == 1);
+                    x[at++] = what ? k->order[call] : (call == rad_reading_positive(c)) == (c->obs[i].label == 1);
                 }
-            column[place++] = (rad_column){s->reader[r].name, x, what ? k->level : NULL, what ? c->n_class : 0};
+            column[place++] = (rad_column){s->reader[r].name, x, what ? k->level : NULL, what ? k->n_level : 0};
         }
         RAD_TRY(what ? rad_measure_call("fleiss_kappa_json", &(rad_frame){n, n_reader, column}, &NO_CATEGORIES, 1, &doc, err)
                      : rad_measure_call("cochran_q_json", &(rad_frame){n, n_reader, column}, NULL, 0, &doc, err));
@@ -407,7 +433,7 @@ static rad_status put_experience(group *k, rad_error *err) {
         for (int r = 0; r < s->n_reader; r++) {
             if (!rad_reading_counts(c, k->g, i) || s->reader[r].call[i] < 0 || isnan(s->reader[r].experience))
                 continue;
-            right[n] = (s->reader[r].call[i] == c->class_index) == (c->obs[i].label == 1);
+            right[n] = (s->reader[r].call[i] == rad_reading_positive(c)) == (c->obs[i].label == 1);
             years[n] = s->reader[r].experience;
             unit[n++] = (double)n_unit;
         }
@@ -547,12 +573,19 @@ rad_status rad_statistics_readings(rad_computation *c, rad_error *err) {
         st = rad_statistics_no_memory(c, err);
         goto out;
     }
-    for (int i = 0; i < c->n_class; i++) {
+    const bool endpoint = c->class_index >= c->n_class;
+    k.n_level = endpoint ? 2 : c->n_class;
+    for (int i = 0; i < 2 && endpoint; i++) {
+        k.order[i] = i;
+        k.level[i] = i ? "endpoint" : "another";
+    }
+    for (int i = 0; i < c->n_class && !endpoint; i++) {
         for (int j = 0; j < c->n_class; j++)
             k.order[i] += strcmp(c->class_name[j], c->class_name[i]) < 0;
         k.level[k.order[i]] = c->class_name[i];
     }
     RAD_TRY(rad_statistics_each_stratum(c, put_stratum, &k, err));
+    RAD_TRY(rad_statistics_ratings(c, &s, err));
     RAD_TRY(rad_statistics_features(c, &s, err));
 out:
     free(k.a);

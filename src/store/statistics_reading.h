@@ -6,10 +6,10 @@
 
 typedef struct rad_reader_row {
     char *name;
-    int *call, *again; /* [n_obs] class of the first and second reading; -1 = none */
-    double *rating;    /* [n_obs]; NaN = none */
-    double experience; /* years; NaN = not stated */
-    bool rates, calls; /* there is a rating, a call */
+    int *call, *again;             /* [n_obs] class of the first and second reading; -1 = none. At an endpoint 1 = it, 0 = another class */
+    double *rating, *rating_again; /* [n_obs]; NaN = none */
+    double experience;             /* years; NaN = not stated */
+    bool rates, calls;             /* there is a rating, a call */
 } rad_reader_row;
 
 typedef struct rad_reading_set {
@@ -27,6 +27,12 @@ char *rad_reading_query(const rad_computation *c, const rad_stratum *g, int labe
 static inline bool rad_reading_counts(const rad_computation *c, const rad_stratum *g, int64_t i) {
     return rad_statistics_holds(g, &c->obs[i]) && c->obs[i].label >= 0 && c->obs[i].score == c->obs[i].score;
 }
+/* The call that speaks for what the scores at hand are of. */
+static inline int rad_reading_positive(const rad_computation *c) {
+    return c->class_index < c->n_class ? c->class_index : 1;
+}
+/* Agreement of ratings (statistics_ratings.c). */
+rad_status rad_statistics_ratings(rad_computation *c, const rad_reading_set *s, rad_error *err) RAD_MUST_CHECK;
 /* Features against the truth, one reader after the other (statistics_features.c). */
 rad_status rad_statistics_features(rad_computation *c, const rad_reading_set *s, rad_error *err) RAD_MUST_CHECK;
 

@@ -222,7 +222,7 @@ with tempfile.TemporaryDirectory() as folder:
         close(r['est'], right / r['n'] if r['n'] else None, (r['name'], r['versus']))
         if r['n']:
             close(r['lower'], wilson(right, r['n'])[0], (r['name'], r['versus']))
-    for r in (r for r in rows if r['name'].endswith('_vs_reader')):
+    for r in (r for r in rows if r['name'].endswith('_vs_reader') and r['name'] != 'kappa_vs_reader'):
         t = threshold[r['model'], r['unit'], r['point']]
         model = [(d['score'] >= t) == (d['label'] == 1) for d in r['data']]
         reader = [(d['call'] == 'malignant') == (d['label'] == 1) for d in r['data']]
