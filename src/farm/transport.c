@@ -83,26 +83,30 @@ bool rad_farm_is_root(void) {
     return !rad_transport_has_launcher() || !rank || strcmp(rank, "0") == 0;
 }
 
-rad_status rad_transport_open(rad_transport **ret, rad_error *err) {
-    rad_status st = RAD_OK;
+rad_status rad_transport_create(const rad_transport_ops *ops, void *state, int rank, int size, int cores, rad_transport **ret,
+                                rad_error *err) {
     rad_transport *t = rad_calloc(1, sizeof *t);
-    if (!t)
+    if (!t) {
+        if (ops)
+            ops->close(state, true);
         return rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
-    t->end = &t->first;
-    if (rad_transport_has_launcher()) {
-        RAD_TRY(rad_transport_mpi_open(&t->state, &t->rank, &t->size, &t->cores, err));
-        t->ops = &rad_transport_mpi_ops;
-    } else {
-        uint64_t mask[16];
-        RAD_TRY(check_lonely_step(err));
-        t->size = 1;
-        t->cores = rad_transport_affinity(mask, 16);
     }
+    *t = (rad_transport){.ops = ops, .state = state, .rank = rank, .size = size, .cores = cores, .end = &t->first};
     *ret = t;
-    t = NULL;
-out:
-    free(t);
-    return st;
+    return RAD_OK;
+}
+
+rad_status rad_transport_open(rad_transport **ret, rad_error *err) {
+    void *state = NULL;
+    int rank = 0, size = 1, cores = 1;
+    uint64_t mask[16];
+    rad_status st;
+    if (rad_transport_has_launcher()) {
+        st = rad_transport_mpi_open(&state, &rank, &size, &cores, err);
+        return st == RAD_OK ? rad_transport_create(&rad_transport_mpi_ops, state, rank, size, cores, ret, err) : st;
+    }
+    st = check_lonely_step(err);
+    return st == RAD_OK ? rad_transport_create(NULL, NULL, 0, 1, rad_transport_affinity(mask, 16), ret, err) : st;
 }
 
 void rad_transport_close(rad_transport **tp, bool abandon) {

@@ -24,6 +24,9 @@ typedef struct rad_transport_ops {
 
 /* Errors: COMM. */
 rad_status rad_transport_open(rad_transport **ret, rad_error *err) RAD_MUST_CHECK;
+/* One of another kind (`ops` NULL: local); takes over `state`, also on failure. Errors: NOMEM. */
+rad_status rad_transport_create(const rad_transport_ops *ops, void *state, int rank, int size, int cores, rad_transport **ret,
+                                rad_error *err) RAD_MUST_CHECK;
 /* Collective, unless `abandon`: then nobody is waited for (a rank is lost or hangs). */
 void rad_transport_close(rad_transport **t, bool abandon);
 const char *rad_transport_name(const rad_transport *t);
