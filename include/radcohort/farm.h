@@ -21,15 +21,16 @@ typedef struct rad_farm_opts {
     bool allow_outside;
     bool quiet; /* no progress */
     const char *command_line;
-    const char *status;    /* status file, JSON: state, exit_code, bad_hosts, ...; NULL: DATABASE.status.json */
-    const char *scratch;   /* see rad_store_opts */
-    unsigned file_mode;    /* of a new database; 0: 0600 */
-    double case_deadline;  /* seconds after which a case counts as hung, plus one for each megabyte of its files; 0: 1800 */
-    double silence;        /* seconds after which a rank that says nothing counts as lost; 0: RAD_SILENCE_SECONDS */
-    const char *merge_dir; /* results of shards to be taken in first, or NULL */
-    bool merge_only;       /* and nothing is computed */
-    const char *spool_dir; /* a shard: no database, results into files of this folder; NULL: a run */
-    int shard, n_shard;    /* 0 <= shard < n_shard */
+    const char *status;     /* status file, JSON: state, exit_code, bad_hosts, ...; NULL: DATABASE.status.json */
+    const char *prometheus; /* the same figures for Prometheus' textfile collector, or NULL */
+    const char *scratch;    /* see rad_store_opts */
+    unsigned file_mode;     /* of a new database; 0: 0600 */
+    double case_deadline;   /* seconds after which a case counts as hung, plus one for each megabyte of its files; 0: 1800 */
+    double silence;         /* seconds after which a rank that says nothing counts as lost; 0: RAD_SILENCE_SECONDS */
+    const char *merge_dir;  /* results of shards to be taken in first, or NULL */
+    bool merge_only;        /* and nothing is computed */
+    const char *spool_dir;  /* a shard: no database, results into files of this folder; NULL: a run */
+    int shard, n_shard;     /* 0 <= shard < n_shard */
     /* a night: rank 0 fills it (empty, outlives the call), and cases whose results are stored are not leased; NULL: none */
     struct rad_night *night;
     bool plan_only;       /* of a night: the plan and nothing else; nothing is written */
@@ -70,8 +71,15 @@ typedef struct rad_farm_outcome {
     int n_reason;
     double read_s, prepare_s, infer_s, write_s;
     int64_t read_bytes;
+    int n_rank, n_loader; /* ranks that came into service, and their threads that read and prepare, summed */
     char database[4096];
 } rad_farm_outcome;
+
+typedef enum rad_limit { RAD_LIMIT_READ, RAD_LIMIT_PREPARE, RAD_LIMIT_INFER, RAD_LIMIT_DATABASE, RAD_LIMIT_WAIT, RAD_N_LIMIT } rad_limit;
+/* The resource that kept the session from being faster, and how busy each was, 0 to 1. WAIT: none was busy for half of the time. */
+rad_limit rad_farm_limit(const rad_farm_outcome *o, double ret_busy[RAD_N_LIMIT]);
+/* reading, preparing, inference, database, waiting. */
+const char *rad_limit_name(rad_limit l);
 
 /* Collective over all ranks of the job (initialises MPI when a launcher is there). SIGINT/SIGTERM once: finish what is in flight, write,
  * RAD_EXIT_STOPPED; twice: leave at once (what was committed stays). */

@@ -82,17 +82,31 @@ static rad_status join(int argc, char **argv, rad_buf *b, rad_error *err) {
 }
 
 json_t *rad_run_outcome_json(const rad_farm_outcome *o) {
+    double busy[RAD_N_LIMIT];
     json_t *reasons = json_object();
     for (int i = 0; i < o->n_reason; i++)
         json_object_set_new(reasons, o->reason[i].reason, json_integer(o->reason[i].n));
     return json_pack(
-        "{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I}}",
+        "{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:s}}",
         "database", o->database, "run", (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed, "nothing_to_do",
         o->nothing_to_do, "cases", (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded", (json_int_t)o->n_excluded, "left",
         (json_int_t)o->n_left, "patients_without_case", (json_int_t)o->n_no_case, "recovered", (json_int_t)o->n_recovered, "reused",
         "cases", (json_int_t)o->n_case_reused, "results", (json_int_t)o->n_reused, "of_results", (json_int_t)o->n_result,
         "excluded_in_session", reasons, "session", "cases", (json_int_t)o->n_done, "seconds", o->seconds, "read_s", o->read_s, "prepare_s",
-        o->prepare_s, "infer_s", o->infer_s, "write_s", o->write_s, "read_bytes", (json_int_t)o->read_bytes);
+        o->prepare_s, "infer_s", o->infer_s, "write_s", o->write_s, "read_bytes", (json_int_t)o->read_bytes, "limit",
+        o->n_done > 0 && o->n_rank > 0 ? rad_limit_name(rad_farm_limit(o, busy)) : "");
+}
+
+/* What kept the session from being faster. */
+static void print_limit(const rad_farm_outcome *o) {
+    double busy[RAD_N_LIMIT];
+    if (o->n_done == 0 || o->n_rank == 0)
+        return;
+    const rad_limit limit = rad_farm_limit(o, busy);
+    printf("limit:   %s", rad_limit_name(limit));
+    for (int i = 0; i < RAD_LIMIT_WAIT; i++)
+        printf("%s%s %.0f %%", i ? ", " : " (busy: ", rad_limit_name((rad_limit)i), 100 * busy[i]);
+    printf(")\n");
 }
 
 void rad_run_print_outcome(const rad_farm_outcome *o) {
@@ -116,6 +130,7 @@ void rad_run_print_outcome(const rad_farm_outcome *o) {
         printf("; %.1f s, %.1f cases/s (read %.1f s, prepare %.1f s, infer %.1f s, write %.1f s, summed over threads)", o->seconds,
                o->seconds > 0 ? (double)o->n_done / o->seconds : 0.0, o->read_s, o->prepare_s, o->infer_s, o->write_s);
     printf("\n");
+    print_limit(o);
     if (o->n_left > 0) {
         printf("stopped; the same command goes on where it stopped\n");
         return;
@@ -147,17 +162,30 @@ static void print_shard(const rad_farm_outcome *o, const rad_farm_opts *opts) {
 static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_run;
     const char *job = NULL, *database = NULL, *backend = NULL, *precision = NULL, *batch = NULL, *threads = NULL;
-    const char *status = NULL, *scratch = NULL, *mode = NULL, *deadline = NULL, *silence = NULL, *merge = NULL, *spool = NULL,
-               *shard = NULL;
+    const char *status = NULL, *prometheus = NULL, *scratch = NULL, *mode = NULL, *deadline = NULL, *silence = NULL, *merge = NULL,
+               *spool = NULL, *shard = NULL;
     const char *ranks = NULL;
     bool allow_outside = false, quiet = false, as_json = false;
     const rad_option option[] = {
-        {"--db", false, &database, NULL},     {"--backend", false, &backend, NULL}, {"--precision", false, &precision, NULL},
-        {"--batch", false, &batch, NULL},     {"--threads", false, &threads, NULL}, {"--allow-outside", true, NULL, &allow_outside},
-        {"--quiet", true, NULL, &quiet},      {"--json", true, NULL, &as_json},     {"--status", false, &status, NULL},
-        {"--scratch", false, &scratch, NULL}, {"--file-mode", false, &mode, NULL},  {"--case-deadline", false, &deadline, NULL},
-        {"--silence", false, &silence, NULL}, {"--merge", false, &merge, NULL},     {"--spool", false, &spool, NULL},
-        {"--shard", false, &shard, NULL},     {"--ranks", false, &ranks, NULL},     {NULL, false, NULL, NULL},
+        {"--db", false, &database, NULL},
+        {"--backend", false, &backend, NULL},
+        {"--precision", false, &precision, NULL},
+        {"--batch", false, &batch, NULL},
+        {"--threads", false, &threads, NULL},
+        {"--allow-outside", true, NULL, &allow_outside},
+        {"--quiet", true, NULL, &quiet},
+        {"--json", true, NULL, &as_json},
+        {"--status", false, &status, NULL},
+        {"--scratch", false, &scratch, NULL},
+        {"--file-mode", false, &mode, NULL},
+        {"--case-deadline", false, &deadline, NULL},
+        {"--silence", false, &silence, NULL},
+        {"--merge", false, &merge, NULL},
+        {"--spool", false, &spool, NULL},
+        {"--shard", false, &shard, NULL},
+        {"--ranks", false, &ranks, NULL},
+        {"--prometheus", false, &prometheus, NULL},
+        {NULL, false, NULL, NULL},
     };
     int n = 0;
     rad_error err = {0};
@@ -182,6 +210,7 @@ static int run(int argc, char **argv) {
                               RAD_MIN_SILENCE));
     RAD_TRY(parse_mode(mode, &opts.file_mode, &err));
     opts.status = status;
+    opts.prometheus = prometheus;
     opts.scratch = scratch;
     opts.merge_dir = merge;
     opts.spool_dir = spool;
@@ -225,7 +254,8 @@ out:
 const rad_command rad_command_run = {
     .name = "run",
     .usage = "JOB [--db FILE] [--backend NAME] [--precision P] [--batch N] [--threads N] [--ranks N]\n"
-             "                         [--scratch DIR] [--status FILE] [--case-deadline S] [--silence S] [--file-mode MODE] [--merge DIR]\n"
+             "                         [--scratch DIR] [--status FILE] [--prometheus FILE] [--case-deadline S] [--silence S] [--file-mode "
+             "MODE] [--merge DIR]\n"
              "                         [--spool DIR --shard I/N] [--allow-outside] [--quiet] [--json]",
     .summary = "scores every case of a job's cohort into one SQLite file",
     .help =
@@ -244,6 +274,7 @@ const rad_command rad_command_run = {
         "  --scratch DIR     build the database on a disk of this node, publish it every half minute and at the end (for file systems\n"
         "                    without locks)\n"
         "  --status FILE     status file, JSON, with state, exit_code and bad_hosts (default: DATABASE.status.json)\n"
+        "  --prometheus FILE the same figures for the textfile collector of Prometheus' node_exporter (FILE ends in .prom), every 5 s\n"
         "  --case-deadline S seconds after which a case counts as hung, plus one per megabyte of its files (default 1800)\n"
         "  --silence S       seconds after which a rank that says nothing counts as lost (default 60)\n"
         "  --file-mode MODE  permissions of a new database (default 0600); the umask takes from them\n"

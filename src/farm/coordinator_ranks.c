@@ -30,8 +30,11 @@ static rad_status take_hello(rad_coordinator *c, int from, const rad_buf *m, rad
         r->device = rad_strdup(h.device);
         r->window = h.window;
         r->since = rad_clock_seconds();
-        if (r->state == RANK_STARTING)
+        if (r->state == RANK_STARTING) {
             r->state = RANK_SERVING;
+            c->out->n_rank++;
+            c->out->n_loader += h.threads < RAD_MAX_LOADERS ? (int)h.threads : RAD_MAX_LOADERS;
+        }
         if (!r->host || !r->device)
             st = rad_error_set(err, RAD_E_NOMEM, "out of memory for rank %d", from);
     }
@@ -350,7 +353,8 @@ rad_status rad_coordinator_tick(rad_coordinator *c, bool stop, bool *ret_over, r
     rad_coordinator_tell_held(c);
     rad_progress_now p = rad_coordinator_progress(c, serving);
     rad_progress_show(&c->progress, &p, now, false);
-    rad_session_progress(c->session, c->run, p.total, p.done, p.excluded, serving, now);
+    c->out->write_s = c->write_s;
+    rad_session_progress(c->session, c->run, &p, now);
     rad_sched_counts n = rad_sched_count(c->sched);
     for (int r = 0; r < c->n_rank; r++) {
         starting += c->rank[r].state == RANK_STARTING;

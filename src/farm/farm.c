@@ -299,12 +299,14 @@ static void dismiss(struct farm *f, rad_coordinator *c, rad_agent *a) {
 static rad_status begin_session(struct farm *f, rad_error *err) {
     if (f->session) {
         rad_session_set_database(f->session, f->plan.database);
+        rad_session_set_prometheus(f->session, f->opts->prometheus, f->plan.job->name);
         return RAD_OK;
     }
     char *path = rad_session_default_path(f->plan.database), *dir = rad_path_dir(f->plan.database);
     rad_status st = path && dir ? RAD_OK : rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
     if (st == RAD_OK && rad_mkdirs(dir, NULL) == RAD_OK) /* else the database will say why not */
         st = rad_session_open(path, f->plan.database, &f->session, err);
+    rad_session_set_prometheus(f->session, f->opts->prometheus, f->plan.job->name);
     free(path);
     free(dir);
     return st;

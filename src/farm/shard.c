@@ -210,7 +210,7 @@ static rad_status on_clock(struct shard *s, rad_error *err) {
     rad_progress_now p = {
         s->out->n_case - s->n_pending - s->n_condemned + s->out->n_done, s->out->n_case, 0, 0, s->out->n_excluded, 1, s->out};
     rad_progress_show(&s->progress, &p, now, false);
-    rad_session_progress(s->session, 0, p.total, p.done, p.excluded, 1, now);
+    rad_session_progress(s->session, 0, &p, now);
     if (now - s->synced < SYNC_SECONDS)
         return RAD_OK;
     s->synced = now;
@@ -342,6 +342,7 @@ rad_status rad_shard_run(const rad_farm_opts *o, rad_farm_outcome *ret, rad_erro
         (void)rad_error_set(err, st, "%s", why.text);
     out.n_scored = out.n_case - out.n_left - out.n_excluded;
     out.seconds = rad_clock_seconds() - s.start;
+    out.n_rank = 1;
     rad_session_end(s.session, &out, out.exit_code, why.text);
     rad_session_close(&s.session);
     rad_spool_close(&s.spool, s.spool && rad_spool_size(s.spool) == 0);
