@@ -1,9 +1,9 @@
 /* open.c: opening, creating and migrating the file.
  *
- * Migration i takes a file from user_version i to i + 1 and runs in one transaction; the first makes the whole schema in an empty
- * file, so that a new file and an old one go the same way. The journal is DELETE: WAL needs shared memory, which network file systems do
- * not have, and a run's file often lies on one. */
+ * A new file and an older one get today's schema in one transaction (migrate.h). The journal is DELETE: WAL needs shared memory, which
+ * network file systems do not have, and a run's file often lies on one. */
 #include "db.h"
+#include "migrate.h"
 #include "place.h"
 
 #include <errno.h>
@@ -13,21 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-extern const char rad_embedded_schema_sql[];
-extern const char rad_embedded_data_dictionary_sql[];
-
-/* NULL-terminated scripts per step. */
-static const char *const MIGRATION[RAD_STORE_SCHEMA_VERSION][3] = {
-    {rad_embedded_schema_sql, rad_embedded_data_dictionary_sql, NULL},
-};
-
 static const char SQL_FORMAT[] =
     "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),"
     " (SELECT count(*) FROM sqlite_schema), (SELECT journal_mode FROM pragma_journal_mode)";
 static const char SQL_ID[] = "SELECT value FROM meta WHERE key = 'file_id'";
-static const char SQL_MAKE_ID[] =
-    "INSERT INTO meta (key, value) VALUES ('file_id', lower(hex(randomblob(16)))) ON CONFLICT (key) DO NOTHING";
-static const char SQL_META[] = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
 /* cache_spill off: a spill would take the exclusive lock in the middle of a batch and keep readers out. */
 static const char SQL_SETTINGS[] =
@@ -89,36 +78,12 @@ static rad_status check_format(struct rad_store *st, const file_format *f, rad_e
         return rad_error_set(err, RAD_E_STORE, "'%s' has schema version %lld, made by a newer radcohort; this one knows %d: update it",
                              st->path, (long long)f->version, RAD_STORE_SCHEMA_VERSION);
     if (f->version < RAD_STORE_SCHEMA_VERSION && st->mode == RAD_STORE_READ)
-        return rad_error_set(err, RAD_E_STORE, "'%s' has the older schema version %lld; 'radcohort stats' on it brings it to %d", st->path,
-                             (long long)f->version, RAD_STORE_SCHEMA_VERSION);
+        return rad_error_set(
+            err, RAD_E_STORE,
+            "'%s' has the older schema version %lld, and reading changes nothing; 'radcohort stats' on it brings it to %d, after a copy "
+            "was put beside it",
+            st->path, (long long)f->version, RAD_STORE_SCHEMA_VERSION);
     return RAD_OK;
-}
-
-static rad_status migrate(struct rad_store *st, int64_t from, rad_error *err) {
-    rad_status s = RAD_OK;
-    for (int64_t v = from; v < RAD_STORE_SCHEMA_VERSION && s == RAD_OK; v++) {
-        char version[64];
-        snprintf(version, sizeof version, "PRAGMA user_version = %lld", (long long)v + 1);
-        s = rad_tx_begin(st, err);
-        for (int i = 0; MIGRATION[v][i] && s == RAD_OK; i++)
-            s = rad_sql_script(st, MIGRATION[v][i], "making the schema", err);
-        if (s == RAD_OK) {
-            rad_query q = rad_query_start(st, SQL_META);
-            rad_bind_text(&q, "schema_made_by");
-            rad_bind_text(&q, rad_version());
-            s = rad_query_exec(&q, err);
-        }
-        if (s == RAD_OK) {
-            rad_query q = rad_query_start(st, SQL_MAKE_ID);
-            s = rad_query_exec(&q, err);
-        }
-        if (s == RAD_OK)
-            s = rad_sql_script(st, version, "making the schema", err);
-        if (s == RAD_OK)
-            s = rad_tx_commit(st, err);
-        s = rad_tx_end(st, s);
-    }
-    return s;
 }
 
 rad_status rad_store_open(const char *path, rad_store_mode mode, rad_store **ret, rad_error *err) {
@@ -167,7 +132,7 @@ rad_status rad_store_open_opts(const char *path, rad_store_mode mode, const rad_
             goto out;
         }
         RAD_TRY(rad_sql_script(db, SQL_WRITER, "setting it up", err));
-        RAD_TRY(migrate(db, f.version, err));
+        RAD_TRY(rad_migrate(db, rad_migration_current(), f.version, err));
     } else {
         RAD_TRY(rad_sql_script(db, SQL_READER, "setting it up", err));
     }
