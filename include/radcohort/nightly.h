@@ -87,6 +87,8 @@ void rad_night_release(rad_night *n);
 
 /* ---------------------------------------------------------------- what the database knows (all errors: STORE, NOMEM) */
 
+/* From `on` to off one state of the file is looked at, and its locks are taken once instead of for every question. */
+rad_status rad_night_hold(rad_store *st, bool on, rad_error *err) RAD_MUST_CHECK;
 /* The last finished run of a job before run `before` (0: of all), or 0. */
 rad_status rad_night_prior_run(rad_store *st, const char *job, int64_t before, int64_t *ret, rad_error *err) RAD_MUST_CHECK;
 /* The file at its last look; *ret_found false: never. Fills `look`, `before` and `since`. */

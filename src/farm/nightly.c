@@ -355,6 +355,8 @@ rad_status rad_nightly_decide(const rad_plan *p, rad_store *st, rad_night *n, ra
     if (!n->job || !n->item || !n->key)
         return no_memory(err);
     if (st)
+        s = rad_night_hold(st, true, err);
+    if (st && s == RAD_OK)
         s = rad_night_prior_run(st, p->job->name, 0, &n->prior_run, err);
     if (s == RAD_OK)
         s = look_up(p, st, n, err);
@@ -370,6 +372,10 @@ rad_status rad_nightly_decide(const rad_plan *p, rad_store *st, rad_night *n, ra
     }
     if (s == RAD_OK && n->prior_run > 0)
         s = find_gone(p, st, n, err);
+    if (st) {
+        rad_status over = rad_night_hold(st, false, s == RAD_OK ? err : NULL);
+        s = s == RAD_OK ? over : s;
+    }
     n->plan_s = rad_clock_seconds() - start;
     return s;
 }

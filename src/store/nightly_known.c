@@ -75,6 +75,12 @@ void rad_night_release(rad_night *n) {
     *n = (rad_night){0};
 }
 
+rad_status rad_night_hold(rad_store *st, bool on, rad_error *err) {
+    if (on == !sqlite3_get_autocommit(st->db))
+        return RAD_OK;
+    return rad_sql_script(st, on ? "BEGIN" : "COMMIT", "looking at the last night", err);
+}
+
 rad_status rad_night_prior_run(rad_store *st, const char *job, int64_t before, int64_t *ret, rad_error *err) {
     rad_query q = rad_query_start(st, SQL_PRIOR_RUN);
     rad_bind_text(&q, job);
