@@ -40,6 +40,8 @@ typedef struct rad_report_summary {
     size_t html_bytes;
 } rad_report_summary;
 
+/* *run: 0 becomes the newest finished run; another must be a finished one. Errors: NOTFOUND, USAGE, STORE, NOMEM. */
+rad_status rad_report_find_run(const char *path, int64_t *run, rad_error *err) RAD_MUST_CHECK;
 /* Writes the report of one run of the result file `path`. Files are replaced one by one, each atomically. The same file and options give
  * the same bytes. Errors: NOTFOUND, USAGE (no such run, a run that is not finished), STORE, IO, NOMEM, LIMIT, INTERNAL (counts of the flow
  * diagram that do not add up). One thread. */

@@ -110,8 +110,10 @@ void rp_section_forest(rp_page *p) {
     rp_section(p, "centers", "Centers");
     rp_combos(p, &combo);
     const int before = p->n_figure;
+    rp_put(p, "<div class=\"forests\">\n");
     for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++)
         centers(p, &combo, i);
+    rp_put(p, "</div>\n");
     if (p->n_figure == before)
         rp_absent(p, "No AUC by center: the job does not declare the stratum center.");
     rp_rows_release(&combo);

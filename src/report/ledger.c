@@ -166,43 +166,71 @@ static void eliminate(rp_page *p) {
     free(column);
 }
 
-/* One more count of a sum that `at` stands in: the smallest above 0, of the sum with the fewest suppressed. -1: there is none. */
-static int64_t partner(const struct rp_ledger *l, int64_t at) {
+/* The best count to suppress beside the suppressed ones marked with `ring`: the smallest, of the sum with the fewest suppressed; one above
+ * 0 before a zero, which cannot make room downward. -1: there is none. */
+static int64_t partner(const struct rp_ledger *l, const int *ring, int depth) {
     int64_t best = -1, best_hidden = 0;
     for (int64_t s = 0; s < l->n_sum; s++) {
         const struct rp_sum *u = &l->sum[s];
-        int64_t hidden = 0, candidate = -1;
         bool in = false;
+        int64_t hidden = 0;
         for (int64_t i = 0; i < u->n; i++) {
-            const struct rp_count *c = &l->item[u->part[i]];
-            in |= u->part[i] == at;
-            hidden += c->hidden;
-            if (!c->hidden && c->value > 0 && (candidate < 0 || c->value < l->item[candidate].value))
-                candidate = u->part[i];
+            in |= ring[u->part[i]] == depth;
+            hidden += l->item[u->part[i]].hidden;
         }
-        if (in && candidate >= 0 &&
-            (best < 0 || hidden < best_hidden || (hidden == best_hidden && l->item[candidate].value < l->item[best].value))) {
-            best = candidate;
-            best_hidden = hidden;
+        for (int64_t i = 0; in && i < u->n; i++) {
+            const struct rp_count *c = &l->item[u->part[i]], *old = best < 0 ? NULL : &l->item[best];
+            if (c->hidden)
+                continue;
+            const bool zero = c->value == 0, old_zero = old && old->value == 0;
+            const bool better = !old || (zero != old_zero ? !zero : hidden != best_hidden ? hidden < best_hidden : c->value < old->value);
+            if (better) {
+                best = u->part[i];
+                best_hidden = hidden;
+            }
         }
     }
     return best;
 }
 
+/* Marks the suppressed counts that share a sum with those at `depth`; false when there is no new one. */
+static bool widen(const struct rp_ledger *l, int *ring, int depth) {
+    bool any = false;
+    for (int64_t s = 0; s < l->n_sum; s++) {
+        const struct rp_sum *u = &l->sum[s];
+        bool in = false;
+        for (int64_t i = 0; i < u->n; i++)
+            in |= ring[u->part[i]] == depth;
+        for (int64_t i = 0; in && i < u->n; i++)
+            if (ring[u->part[i]] == 0 && l->item[u->part[i]].hidden) {
+                ring[u->part[i]] = depth + 1;
+                any = true;
+            }
+    }
+    return any;
+}
+
+/* One more count near each that is told too well; false when nothing is, or nothing is left to suppress. */
 static bool hide_more(rp_page *p) {
     struct rp_ledger *l = p->ledger;
     bool more = false;
-    for (int64_t i = 0; i < l->n; i++) {
+    for (int64_t i = 0; i < l->n && !more && p->st == RAD_OK; i++) {
         struct rp_count *c = &l->item[i];
         if (!c->primary || c->given_up || c->high - c->low >= p->o->k)
             continue;
-        const int64_t also = partner(l, i);
-        if (also < 0)
-            c->given_up = true; /* every count it is connected with is suppressed */
+        int *ring = rp_alloc(p, l->n, sizeof *ring), depth = 1;
+        int64_t also = -1;
+        if (ring) {
+            ring[i] = 1;
+            do
+                also = partner(l, ring, depth);
+            while (also < 0 && widen(l, ring, depth) && ++depth > 0);
+        }
+        free(ring);
+        if (also >= 0)
+            l->item[also].hidden = more = true; /* what is hidden now may do for others, too */
         else
-            l->item[also].hidden = more = true;
-        if (more)
-            break; /* what is hidden now may do for others, too */
+            c->given_up = true; /* all that it is connected with is suppressed: nothing shown bounds it */
     }
     return more;
 }

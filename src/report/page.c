@@ -96,7 +96,10 @@ void rp_table(rp_page *p, const char *id, const char *caption, const rp_rows *r,
 void rp_figure(rp_page *p, const char *id, const rp_tags *tags, const char *title, const char *description, double w, double h) {
     rp_put(p, "<figure id=\"{}\"", id);
     put_tags(p, tags->unit, tags->model, tags->class_name, tags->cohort, NULL);
-    rp_printf(p, " style=\"max-width:%.0fpx\">\n<div class=\"plot\"><svg viewBox=\"0 0 %.0f %.0f\" role=\"img\"", w, w, h);
+    /* letters stay readable on a narrow screen: a wide figure scrolls in its frame */
+    rp_printf(p,
+              " style=\"max-width:%.0fpx\">\n<div class=\"plot\"%s><svg style=\"min-width:%.0fpx\" viewBox=\"0 0 %.0f %.0f\" role=\"img\"",
+              w, w > 400 ? " tabindex=\"0\"" : "", w > 400 ? 0.8 * w : 0, w, h);
     rp_put(p, " aria-labelledby=\"t-{} d-{}\"><title id=\"t-{}\">{}</title><desc id=\"d-{}\">{}</desc>\n", id, id, id, title, id,
            description);
 }

@@ -16,8 +16,10 @@ static void put_count(rp_page *p, const rp_rows *r, int64_t i, const char *name,
 static void put_matrix(rp_page *p, const rp_rows *r, int64_t i) {
     const char *unit = rp_text_at(r, i, "unit"), *model = rp_text_at(r, i, "model"), *stratum = rp_text_at(r, i, "stratum");
     const double tp = rp_num(r, i, "tp"), fn = rp_num(r, i, "fn"), tn = rp_num(r, i, "tn"), fp = rp_num(r, i, "fp");
-    rp_put(p, "<table class=\"matrix\" data-unit=\"{}\" data-model=\"{}\"{!}{}{!}><caption>{}, {}, {}, unit: {}</caption>", unit, model,
-           strcmp(stratum, "all") == 0 ? "" : " data-cohort=\"", strcmp(stratum, "all") == 0 ? "" : stratum,
+    rp_put(p,
+           "<div class=\"matrix\" role=\"group\" tabindex=\"0\" data-unit=\"{}\" data-model=\"{}\"{!}{}{!}><table><caption>{}, {}, {}, "
+           "unit: {}</caption>",
+           unit, model, strcmp(stratum, "all") == 0 ? "" : " data-cohort=\"", strcmp(stratum, "all") == 0 ? "" : stratum,
            strcmp(stratum, "all") == 0 ? "" : "\"", model, rp_text_at(r, i, "point"), stratum, unit);
     rp_put(p,
            "<thead><tr><th scope=\"col\">Truth</th><th scope=\"col\" class=\"num\">called positive</th><th scope=\"col\" "
@@ -29,7 +31,7 @@ static void put_matrix(rp_page *p, const rp_rows *r, int64_t i) {
     rp_put(p, "</tr><tr><th scope=\"row\">other</th>");
     put_count(p, r, i, "fp", tn + fp);
     put_count(p, r, i, "tn", tn + fp);
-    rp_put(p, "</tr></tbody></table>\n");
+    rp_put(p, "</tr></tbody></table></div>\n");
 }
 
 static void two_classes(rp_page *p) {
@@ -104,7 +106,8 @@ static void many_classes(rp_page *p) {
                       strcmp(rp_text_at(&r, end, "cohort"), cohort) == 0;)
             end++;
         rp_put(p,
-               "<table class=\"matrix\" data-unit=\"{}\" data-model=\"{}\" data-cohort=\"{}\"><caption>{}, {}, unit: "
+               "<div class=\"matrix\" role=\"group\" tabindex=\"0\" data-unit=\"{}\" data-model=\"{}\" "
+               "data-cohort=\"{}\"><table><caption>{}, {}, unit: "
                "{}</caption><thead><tr><th scope=\"col\">Truth</th>",
                unit, model, cohort, model, cohort, unit);
         for (int64_t c = 0; c < k.n; c++)
@@ -121,7 +124,7 @@ static void many_classes(rp_page *p) {
             }
             rp_put(p, "</tr>");
         }
-        rp_put(p, "</tbody></table>\n");
+        rp_put(p, "</tbody></table></div>\n");
     }
     rp_csv(p, "confusion-table", &r);
     rp_put(p,

@@ -137,6 +137,27 @@ static rad_status open_file(const char *path, sqlite3 **ret, rad_error *err) {
     return RAD_OK;
 }
 
+static void page_release(rp_page *p) {
+    rp_ledger_destroy(&p->ledger);
+    (void)sqlite3_close(p->db);
+    rad_buf_release(&p->html);
+    free(p->job);
+    free(p->case_unit);
+    free(p->finished);
+    free(p->positive);
+}
+
+rad_status rad_report_find_run(const char *path, int64_t *run, rad_error *err) {
+    rp_page p = {.run = *run, .err = err};
+    p.st = open_file(path, &p.db, err);
+    if (p.st == RAD_OK)
+        read_run(&p);
+    if (p.st == RAD_OK)
+        *run = p.run;
+    page_release(&p);
+    return p.st;
+}
+
 rad_status rad_report_write(const char *path, const rad_report_opts *o, rad_report_summary *ret, rad_error *err) {
     rad_report_opts own = *o;
     rp_page p = {.run = o->run, .o = &own, .err = err};
@@ -161,13 +182,7 @@ rad_status rad_report_write(const char *path, const rad_report_opts *o, rad_repo
         p.st = rad_file_write_atomic_mode(index, own.is_public ? 0644 : 0600, p.html.data, p.html.size, err);
     if (p.st == RAD_OK)
         *ret = (rad_report_summary){p.run, p.n_figure, p.n_table, p.n_csv, rp_ledger_hidden(&p), p.html.size};
-    rp_ledger_destroy(&p.ledger);
-    (void)sqlite3_close(p.db);
-    rad_buf_release(&p.html);
-    free(p.job);
-    free(p.case_unit);
-    free(p.finished);
-    free(p.positive);
+    page_release(&p);
     free(csv);
     free(index);
     return p.st;

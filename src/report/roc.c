@@ -129,15 +129,19 @@ void rp_section_roc(rp_page *p) {
     } else {
         if (p->o->is_public)
             rp_put(p, "<p>Curves are coarsened: between neighbouring points lie no, or enough, cases of each class.</p>");
-        rp_put(p, "<h3>By model</h3>\n<div class=\"grid\">\n");
-        for (int64_t i = 0, end; i < combo.n && p->st == RAD_OK; i = end) {
+        const bool several = rp_one(p, sqlite3_mprintf("SELECT count(*) FROM run_model WHERE run_id = %lld", (long long)p->run)) > 1;
+        if (several)
+            rp_put(p, "<h3>By model</h3>\n<div class=\"grid\">\n");
+        for (int64_t i = 0, end; several && i < combo.n && p->st == RAD_OK; i = end) {
             for (end = i; end < combo.n && strcmp(rp_text_at(&combo, end, "unit"), rp_text_at(&combo, i, "unit")) == 0 &&
                           strcmp(rp_text_at(&combo, end, "class"), rp_text_at(&combo, i, "class")) == 0;)
                 end++;
             for (int64_t c = 0; c < cohort.n; c++)
                 by_model(p, &combo, i, end, rp_text_at(&cohort, c, "stratum"));
         }
-        rp_put(p, "</div>\n<h3>By cohort</h3>\n<p class=\"muted\">Bands: pointwise 95 % Wilson limits of the sensitivity; units are taken "
+        if (several)
+            rp_put(p, "</div>\n");
+        rp_put(p, "<h3>By cohort</h3>\n<p class=\"muted\">Bands: pointwise 95 % Wilson limits of the sensitivity; units are taken "
                   "as independent.</p>\n<div class=\"grid\">\n");
         for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++)
             by_cohort(p, &combo, i, &cohort);
