@@ -14,27 +14,27 @@ typedef struct rad_command {
 
 /* Every command: a line here and a file cmd_<name>.c. */
 /* clang-format off: a line per command */
-#define RAD_COMMANDS(X) \
-    X(check) \
-    X(run) \
-    X(infer) \
-    X(backends) \
-    X(phantom) \
-    X(convert) \
-    X(folds) \
-    X(stats) \
-    X(report) \
-    X(status) \
-    X(verify) \
-    X(simulate) \
-    X(cams) \
-    X(audit) \
-    X(merge) \
-    X(plan) \
-    X(nightly) \
-    X(diff) \
-    X(replay) \
-    X(freeze) \
+#define RAD_COMMANDS(X)                                                                                                                    \
+    X(check)                                                                                                                               \
+    X(run)                                                                                                                                 \
+    X(infer)                                                                                                                               \
+    X(backends)                                                                                                                            \
+    X(phantom)                                                                                                                             \
+    X(convert)                                                                                                                             \
+    X(folds)                                                                                                                               \
+    X(stats)                                                                                                                               \
+    X(report)                                                                                                                              \
+    X(status)                                                                                                                              \
+    X(verify)                                                                                                                              \
+    X(simulate)                                                                                                                            \
+    X(cams)                                                                                                                                \
+    X(audit)                                                                                                                               \
+    X(merge)                                                                                                                               \
+    X(plan)                                                                                                                                \
+    X(nightly)                                                                                                                             \
+    X(diff)                                                                                                                                \
+    X(replay)                                                                                                                              \
+    X(freeze)                                                                                                                              \
     X(explain)
 /* clang-format on */
 #define RAD_DECLARE(n) extern const rad_command rad_command_##n;
