@@ -128,7 +128,8 @@ CREATE TABLE volume (
     spacing_x REAL, spacing_y REAL, spacing_z REAL,
     orientation TEXT NOT NULL,
     affine      TEXT NOT NULL CHECK (affine LIKE '[%]'),
-    file_bytes  INTEGER NOT NULL CHECK (file_bytes >= 0)
+    file_bytes  INTEGER NOT NULL CHECK (file_bytes >= 0),
+    signature   TEXT CHECK (length(signature) BETWEEN 2 AND 328)
 ) STRICT;
 
 CREATE TABLE model (
@@ -590,6 +591,15 @@ CREATE TABLE drift (
     CHECK (psi IS NOT NULL OR reason IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE near_copy (
+    run_id     INTEGER NOT NULL REFERENCES run,
+    image_a    INTEGER NOT NULL REFERENCES image,
+    image_b    INTEGER NOT NULL REFERENCES image,
+    similarity REAL NOT NULL CHECK (similarity BETWEEN 0 AND 1.000001),
+    same       INTEGER NOT NULL CHECK (same IN (0, 1)),
+    PRIMARY KEY (run_id, image_a, image_b)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE data_dictionary (
     object      TEXT NOT NULL,
     column_name TEXT NOT NULL,
@@ -839,3 +849,17 @@ SELECT w.run_id, w.unit, o.reader, c.center, rp.cohort, p.patient, l.lesion, w.s
   JOIN center c ON c.center_id = rp.center_id
   LEFT JOIN lesion l ON l.lesion_id = w.lesion_id
  WHERE NOT EXISTS (SELECT 1 FROM reading rd WHERE rd.reader = o.reader AND rd.patient_id = w.patient_id AND rd.lesion_id IS w.lesion_id);
+
+-- Images of different patients that are the same, or nearly: a sign of one patient under two names.
+CREATE VIEW v_near_copy (run_id, patient_a, path_a, center_a, fold_a, patient_b, path_b, center_b, fold_b, similarity, same, leakage) AS
+SELECT n.run_id, pa.patient, ia.path, ca.center, ra.fold, pb.patient, ib.path, cb.center, rb.fold, n.similarity, n.same,
+       coalesce(ra.fold <> rb.fold, 0)
+  FROM near_copy n
+  JOIN image ia ON ia.image_id = n.image_a
+  JOIN image ib ON ib.image_id = n.image_b
+  JOIN patient pa ON pa.patient_id = ia.patient_id
+  JOIN patient pb ON pb.patient_id = ib.patient_id
+  JOIN run_patient ra ON ra.run_id = n.run_id AND ra.patient_id = ia.patient_id
+  JOIN run_patient rb ON rb.run_id = n.run_id AND rb.patient_id = ib.patient_id
+  JOIN center ca ON ca.center_id = ra.center_id
+  JOIN center cb ON cb.center_id = rb.center_id;

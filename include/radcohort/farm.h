@@ -61,6 +61,7 @@ typedef struct rad_farm_outcome {
     int64_t n_no_case;                                 /* patients without a case */
     int64_t n_result, n_reused, n_case_reused;         /* as in rad_run_status */
     int64_t n_moved;                                   /* cases left because their files changed while the run went on */
+    int64_t n_copy, n_leak;                            /* the same */
     int64_t n_recovered;                               /* cases that an interrupted session had computed, but not committed */
     rad_farm_merge merge;
     bool resumed, nothing_to_do;

@@ -221,6 +221,13 @@ typedef struct rad_endpoint {
                     otherwise the slices' scores of these classes are added and the sum is aggregated like a class's score */
 } rad_endpoint;
 
+/* Of which images near copies under other patients are looked for. */
+typedef enum rad_near_copies {
+    RAD_COPIES_READ, /* those that are read whole anyway */
+    RAD_COPIES_ALL,  /* all: they are read whole for it */
+    RAD_COPIES_NONE
+} rad_near_copies;
+
 /* What was divided at random when the data were split into training and test. */
 typedef enum rad_split { RAD_SPLIT_PATIENT, RAD_SPLIT_LESION, RAD_SPLIT_IMAGE } rad_split;
 
@@ -280,6 +287,7 @@ typedef struct rad_job {
     int n_endpoint;
     rad_endpoint endpoint[RAD_MAX_ENDPOINTS];
     rad_split split;
+    rad_near_copies near_copies;
     int n_point;
     rad_operating_point point[RAD_MAX_POINTS];
     bool by_all, by_cohort, by_center; /* strata */

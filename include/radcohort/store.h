@@ -91,6 +91,7 @@ rad_status rad_store_put_lease(rad_store *st, int64_t run, const int64_t *case_i
 /* The leases came back without the case's fault: the attempt does not count. */
 rad_status rad_store_return(rad_store *st, int64_t run, const int64_t *case_id, int64_t n, rad_error *err) RAD_MUST_CHECK;
 
+#define RAD_STORE_SIGNATURE 164   /* bytes, RAD_MAX_SIGNATURE of load.h */
 typedef struct rad_image_record { /* what the worker read */
     int64_t image;                /* index into cohort->image */
     char content[RAD_XXH128_HEX];
@@ -101,6 +102,7 @@ typedef struct rad_image_record { /* what the worker read */
     const char *type;    /* voxel type name */
     const char *warning; /* or NULL */
     int64_t file_bytes;
+    char signature[2 * RAD_STORE_SIGNATURE + 1]; /* rad_signature as hexadecimal digits, "": none */
 } rad_image_record;
 
 typedef struct rad_cam_slice {    /* the class activation map of one slice, or of a volume, on the image's own pixels */
@@ -244,7 +246,8 @@ typedef struct rad_run_status {
     /* n_case = n_done + n_leased + n_pending; n_done counts cases that are scored or excluded, n_excluded those among them that at
      * least one model could not score */
     int64_t n_case, n_done, n_scored, n_excluded, n_leased, n_pending, n_warning;
-    int64_t n_no_case; /* patients without a case: excluded at intake, not among n_case */
+    int64_t n_no_case;      /* patients without a case: excluded at intake, not among n_case */
+    int64_t n_copy, n_leak; /* pairs of images that two patients share, exactly or nearly; those of different folds among them */
     /* scores of models on cases so far; those among them that the file had already; cases all of whose scores it had */
     int64_t n_result, n_reused, n_case_reused;
     double read_s, prepare_s, infer_s; /* summed over ranks */

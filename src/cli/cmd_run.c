@@ -86,15 +86,17 @@ json_t *rad_run_outcome_json(const rad_farm_outcome *o) {
     json_t *reasons = json_object();
     for (int i = 0; i < o->n_reason; i++)
         json_object_set_new(reasons, o->reason[i].reason, json_integer(o->reason[i].n));
-    return json_pack(
-        "{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:s}}",
-        "database", o->database, "run", (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed, "nothing_to_do",
-        o->nothing_to_do, "cases", (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded", (json_int_t)o->n_excluded, "left",
-        (json_int_t)o->n_left, "patients_without_case", (json_int_t)o->n_no_case, "recovered", (json_int_t)o->n_recovered, "reused",
-        "cases", (json_int_t)o->n_case_reused, "results", (json_int_t)o->n_reused, "of_results", (json_int_t)o->n_result,
-        "excluded_in_session", reasons, "session", "cases", (json_int_t)o->n_done, "seconds", o->seconds, "read_s", o->read_s, "prepare_s",
-        o->prepare_s, "infer_s", o->infer_s, "write_s", o->write_s, "read_bytes", (json_int_t)o->read_bytes, "limit",
-        o->n_done > 0 && o->n_rank > 0 ? rad_limit_name(rad_farm_limit(o, busy)) : "");
+    return json_pack("{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o, s:{s:I, s:f, s:f, s:f, "
+                     "s:f, s:f, s:I, s:s}}",
+                     "database", o->database, "run", (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed, "nothing_to_do",
+                     o->nothing_to_do, "cases", (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded",
+                     (json_int_t)o->n_excluded, "left", (json_int_t)o->n_left, "patients_without_case", (json_int_t)o->n_no_case,
+                     "recovered", (json_int_t)o->n_recovered, "shared_images", (json_int_t)o->n_copy, "shared_across_folds",
+                     (json_int_t)o->n_leak, "reused", "cases", (json_int_t)o->n_case_reused, "results", (json_int_t)o->n_reused,
+                     "of_results", (json_int_t)o->n_result, "excluded_in_session", reasons, "session", "cases", (json_int_t)o->n_done,
+                     "seconds", o->seconds, "read_s", o->read_s, "prepare_s", o->prepare_s, "infer_s", o->infer_s, "write_s", o->write_s,
+                     "read_bytes", (json_int_t)o->read_bytes, "limit",
+                     o->n_done > 0 && o->n_rank > 0 ? rad_limit_name(rad_farm_limit(o, busy)) : "");
 }
 
 /* What kept the session from being faster. */
@@ -124,6 +126,12 @@ void rad_run_print_outcome(const rad_farm_outcome *o) {
     if (o->n_reused > 0)
         printf("; %" PRId64 " of %" PRId64 " cases reused (%" PRId64 " of %" PRId64 " scores were stored already)", o->n_case_reused,
                o->n_case, o->n_reused, o->n_result);
+    if (o->n_copy > 0)
+        printf("; %" PRId64 " pair%s of images that two patients share", o->n_copy, o->n_copy == 1 ? "" : "s");
+    if (o->n_leak > 0)
+        printf(", %" PRId64 " of them across folds: LEAKAGE", o->n_leak);
+    if (o->n_copy > 0)
+        printf(" (v_near_copy)");
     if (o->n_recovered > 0)
         printf("; %" PRId64 " recovered from the journals of an interrupted session", o->n_recovered);
     if (o->n_done > 0)

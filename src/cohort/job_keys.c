@@ -27,6 +27,7 @@ static const char *const without_fold_words[] = {"exclude", "mean", NULL};
 static const char *const collapse_words[] = {"sum", "argmax", NULL};
 static const char *const tune_words[] = {"youden", NULL};
 static const char *const tuned_on_words[] = {"internal", "external", NULL};
+static const char *const copies_words[] = {"read", "all", "none", NULL};
 static const char *const split_words[] = {"patient", "lesion", "image", NULL};
 static const char *const strata_words[] = {"all", "cohort", "center", NULL};
 static const char *const cam_words[] = {"none", "case", "slice", NULL};
@@ -238,6 +239,7 @@ static const key_def job_keys[] = {
                     .example = "[{name: half, threshold: 0.5}]", .group = &point_group},
     [JOB_STRATA] = {.name = "strata", .kind = KEY_WORDS, .words = strata_words, .min_items = 1, .max_items = 3,
                     .preset = "[all, cohort, center]", .example = "[all, cohort, center]"},
+    [JOB_NEAR_COPIES] = {.name = "near_copies", .kind = KEY_WORD, .words = copies_words, .preset = "read", .example = "all"},
     [JOB_SPLIT] = {.name = "split", .kind = KEY_MAP, .example = "{unit: patient}", .group = &split_group},
     [JOB_CAM] = {.name = "cam", .kind = KEY_MAP, .example = "{write: case}", .group = &cam_group},
     [JOB_VERIFY] = {.name = "verify_files", .kind = KEY_BOOL, .preset = "false", .example = "true"},

@@ -63,6 +63,7 @@ enum {
     JOB_STRATA,
     JOB_REGRESSIONS,
     JOB_SPLIT,
+    JOB_NEAR_COPIES,
     JOB_CAM,
     JOB_VERIFY,
     JOB_REMEMBER,

@@ -244,6 +244,11 @@ void job_read_measures(yaml_reader *r, const yaml_node_t *const *v, const yaml_w
     read_collapse(r, v[JOB_COLLAPSE], root, job);
     read_points(r, v[JOB_POINTS], root, job);
     read_split(r, v[JOB_SPLIT], root, job);
+    const key_def *key = &job_group.key[JOB_NEAR_COPIES];
+    yaml_where w = yaml_where_key(root, key->name);
+    int word = 0;
+    if (yaml_get_word(r, v[JOB_NEAR_COPIES], key, &w, &word))
+        job->near_copies = (rad_near_copies)word;
 }
 
 char *rad_model_fold_text(const char *pattern, int64_t number) {

@@ -341,6 +341,8 @@ rad_status rad_coordinator_finish(rad_coordinator *c, rad_status st, rad_error *
         o->n_result = rs.n_result;
         o->n_reused = rs.n_reused;
         o->n_case_reused = rs.n_case_reused;
+        o->n_copy = rs.n_copy;
+        o->n_leak = rs.n_leak;
         if (o->nothing_to_do)
             o->exit_code = rs.n_excluded + rs.n_no_case > 0 ? RAD_EXIT_EXCLUSIONS : RAD_EXIT_OK;
     } else {

@@ -306,6 +306,7 @@ static void get_image_record(struct in *in, rad_image_record *r) {
     r->type = get_text(in);
     r->warning = get_optional(in);
     r->file_bytes = get_range(in, 0, INT64_MAX, "a negative size");
+    get_fixed(in, r->signature, sizeof r->signature);
 }
 
 static void get_cam(struct in *in, int64_t n_class, rad_cam_result *c) {

@@ -147,6 +147,7 @@ static void put_image_record(struct out *o, const rad_image_record *r) {
     put_text(o, r->type);
     put_optional(o, r->warning);
     put_int(o, r->file_bytes);
+    put_text(o, r->signature);
 }
 
 static void put_cam(struct out *o, const rad_cam_result *c) {

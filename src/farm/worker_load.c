@@ -75,7 +75,24 @@ static rad_status read_slices(rad_worker *w, struct work *k, const char *path, s
     return keep(l, path, st, &why, err);
 }
 
-static void record_image(struct work *k, int64_t image, struct loaded *l) {
+_Static_assert(RAD_STORE_SIGNATURE == RAD_MAX_SIGNATURE, "one signature");
+
+static rad_status sign_image(const rad_worker *w, struct work *k, const struct loaded *l, rad_image_record *r, rad_error *err) {
+    static const char DIGIT[] = "0123456789abcdef";
+    rad_signature s;
+    if (w->job->near_copies == RAD_COPIES_NONE || !l->volume)
+        return RAD_OK;
+    double t = rad_clock_seconds();
+    rad_status st = rad_volume_sign(l->volume, &s, err);
+    k->prepare_s += rad_clock_seconds() - t;
+    for (int i = 0; st == RAD_OK && i < s.n; i++) {
+        r->signature[2 * i] = DIGIT[(uint8_t)s.value[i] >> 4];
+        r->signature[2 * i + 1] = DIGIT[(uint8_t)s.value[i] & 15];
+    }
+    return st;
+}
+
+static rad_status record_image(const rad_worker *w, struct work *k, int64_t image, struct loaded *l, rad_error *err) {
     rad_image_record *r = &k->record[k->n_record++];
     const rad_image_info *info = rad_shared_info(l->shared);
     *r = (rad_image_record){
@@ -87,6 +104,7 @@ static void record_image(struct work *k, int64_t image, struct loaded *l) {
     memcpy(r->orientation, info->orientation, sizeof r->orientation);
     r->warning = l->warning;
     l->warning = NULL;
+    return sign_image(w, k, l, r, err);
 }
 
 /* The lesion's outline is wanted for maps of a model of this input. */
@@ -268,6 +286,9 @@ static rad_status read_needed(rad_worker *w, struct work *k, struct loaded *imag
     for (int i = 0; i < w->job->n_input; i++)
         if (input_needed(w, k, i))
             need_slices(w, k, i, image, mask);
+    for (int64_t i = 0; w->job->near_copies == RAD_COPIES_ALL && i < k->c->n_image; i++)
+        if (image[i].planes.first >= 0)
+            image[i].planes = (rad_planes){0, -1};
     for (int64_t i = 0; i < k->c->n_image && st == RAD_OK; i++)
         st = read_slices(w, k, k->c->image[i].path, &image[i], err);
     return st;
@@ -303,7 +324,7 @@ rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err) {
         RAD_TRY(find_stored(w, k, image, &mask, err));
     for (int64_t i = 0; i < c->n_image; i++)
         if (image[i].status == RAD_OK)
-            record_image(k, c->image[i].image, &image[i]);
+            RAD_TRY(record_image(w, k, c->image[i].image, &image[i], err));
     for (int i = 0; i < w->job->n_input; i++)
         if (input_needed(w, k, i))
             RAD_TRY(prepare_input(w, k, i, image, &mask, err));

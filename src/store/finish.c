@@ -2,6 +2,7 @@
  * every case and patient of every model is scored or excluded (promise 3). Rules and scores come from the file alone, so that a finished
  * run can be worked on without its job. */
 #include "aggregation.h"
+#include "copies.h"
 #include "grades.h"
 #include "seal.h"
 
@@ -301,6 +302,8 @@ rad_status rad_store_finish_run(rad_store *st, int64_t run, const rad_job *job, 
         s = rad_finish_aggregate(st, run, err);
         if (s == RAD_OK)
             s = rad_finish_grades(st, run, err);
+        if (s == RAD_OK)
+            s = rad_finish_copies(st, run, err);
         if (s == RAD_OK && (s = rad_finish_check(st, run, err)) != RAD_OK)
             return fail_run(st, run, s, err);
         if (s == RAD_OK)

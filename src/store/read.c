@@ -30,6 +30,7 @@ static const char SQL_REUSED[] =
 static const char SQL_WARNINGS[] = "SELECT count(*) FROM warning WHERE run_id = ?1";
 static const char SQL_TIMES[] = "SELECT coalesce(sum(t.read_s), 0), coalesce(sum(t.prepare_s), 0), coalesce(sum(t.infer_s), 0)"
                                 " FROM manifest m JOIN time_ledger t ON t.case_id = m.case_id WHERE m.run_id = ?1";
+static const char SQL_COPIES[] = "SELECT count(*), coalesce(sum(leakage), 0) FROM v_near_copy WHERE run_id = ?1";
 static const char SQL_EXCLUSIONS[] =
     "SELECT unit, stage, reason, min(text), count(DISTINCT coalesce(case_id, -patient_id)) AS n FROM exclusion WHERE run_id = ?1"
     " GROUP BY unit, stage, reason ORDER BY n DESC, unit, stage, reason";
@@ -132,7 +133,7 @@ static rad_status read_numbers(struct rad_store *st, const char *sql, int64_t ru
 
 rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret, rad_error *err) {
     rad_run_status r = {.run = run};
-    double state[4] = {0}, scored = 0, excluded = 0, no_case = 0, warnings = 0, reused[3] = {0}, times[3] = {0};
+    double state[4] = {0}, scored = 0, excluded = 0, no_case = 0, warnings = 0, reused[3] = {0}, times[3] = {0}, copies[2] = {0};
     rad_status s = RAD_OK;
     /* One transaction, so that the numbers belong together while a writer is at work. */
     bool own = sqlite3_get_autocommit(st->db);
@@ -154,6 +155,8 @@ rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret,
         s = read_numbers(st, SQL_REUSED, run, 3, reused, err);
     if (s == RAD_OK)
         s = read_numbers(st, SQL_TIMES, run, 3, times, err);
+    if (s == RAD_OK)
+        s = read_numbers(st, SQL_COPIES, run, 2, copies, err);
     if (own)
         (void)sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
     if (s != RAD_OK)
@@ -166,6 +169,8 @@ rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret,
     r.n_excluded = (int64_t)excluded;
     r.n_no_case = (int64_t)no_case;
     r.n_warning = (int64_t)warnings;
+    r.n_copy = (int64_t)copies[0];
+    r.n_leak = (int64_t)copies[1];
     r.n_result = (int64_t)reused[0];
     r.n_reused = (int64_t)reused[1];
     r.n_case_reused = (int64_t)reused[2];

@@ -10,9 +10,10 @@ static const char SQL_CASE[] =
     "SELECT w.state, m.patient_id, r.case_unit, (SELECT count(*) FROM exclusion e WHERE e.case_id = m.case_id)"
     " FROM manifest m JOIN work w ON w.case_id = m.case_id JOIN run r ON r.run_id = m.run_id WHERE m.case_id = ?1 AND m.run_id = ?2";
 static const char SQL_VOLUME[] =
-    "INSERT INTO volume (content, type, n_dim, dims, nx, ny, nz, spacing_x, spacing_y, spacing_z, orientation, affine, file_bytes)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
-    " ON CONFLICT (content) DO UPDATE SET file_bytes = file_bytes RETURNING volume_id";
+    "INSERT INTO volume (content, type, n_dim, dims, nx, ny, nz, spacing_x, spacing_y, spacing_z, orientation, affine, file_bytes,"
+    " signature)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+    " ON CONFLICT (content) DO UPDATE SET signature = coalesce(signature, excluded.signature) RETURNING volume_id";
 static const char SQL_IMAGE_READ[] = "UPDATE image_use SET volume_id = ?3 WHERE case_id = ?1 AND image_id = ?2";
 static const char SQL_WARNING[] =
     "INSERT INTO warning (run_id, case_id, image_id, stage, text) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
@@ -136,6 +137,7 @@ static rad_status put_image(struct rad_store *st, const open_case *c, const rad_
     rad_bind_text(&q, im->orientation);
     rad_bind_text(&q, affine);
     rad_bind_int(&q, im->file_bytes);
+    rad_bind_text(&q, im->signature[0] ? im->signature : NULL);
     rad_status s = rad_query_int(&q, &volume, err);
     if (s != RAD_OK)
         return s;
