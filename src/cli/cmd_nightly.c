@@ -13,6 +13,7 @@
 
 struct night {
     const char *job, *database, *mail;
+    char name[72]; /* of the study */
     bool plan_only, json;
     rad_farm_opts opts;
     rad_farm_outcome out;
@@ -29,6 +30,7 @@ static rad_status find_database(struct night *n, char **ret, rad_error *err) {
         *ret = n->database     ? rad_strdup(n->database)
                : job->database ? rad_strdup(job->database)
                                : rad_asprintf("results/%s.sqlite", job->name);
+        snprintf(n->name, sizeof n->name, "%s", job->name);
         if (!*ret)
             st = rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
     } else {
@@ -86,7 +88,7 @@ static void mail_failure(const struct night *n, const char *why) {
     rad_error err = {0};
     rad_buf text;
     rad_buf_init(&text, MAX_SUMMARY);
-    if (rad_buf_printf(&text, &err, "%.40s: the night STOPPED\n%s\n", n->plan.job ? n->plan.job : n->job, why) != RAD_OK ||
+    if (rad_buf_printf(&text, &err, "%.40s: the night STOPPED\n%s\n", n->name[0] ? n->name : n->job, why) != RAD_OK ||
         write_mail(n, &text, &err) != RAD_OK)
         rad_log(RAD_LOG_WARN, "%s", err.text);
     rad_buf_release(&text);

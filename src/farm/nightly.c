@@ -192,7 +192,7 @@ static rad_status explain(const rad_plan *p, rad_store *st, const rad_night *n, 
     now.slices = images->status == RAD_OK && images->image[0] >= 0 ? p->cohort->image[images->image[0]].slices : NULL;
     if (now.lesion && now.lesion->has_mask) {
         const rad_night_file *f = &n->file[p->cohort->n_image + k->lesion];
-        now.mask_moved = f->moved && strcmp(f->before, f->look.content) != 0;
+        now.mask_moved = f->moved && f->before[0] && strcmp(f->before, f->look.content) != 0;
     }
     now.uses_mask = strcmp(v->mask, "none") != 0;
     return rad_night_explain(st, n->prior_run, it->prior_case, &now, &it->reasons, it->detail, err);

@@ -1,0 +1,133 @@
+/* One look at many files: each distinct path once, what is missing with its reason, contents as the images' own hash. */
+#include "unit.h"
+
+#include "radcohort/cohort.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FOLDERS = 7, FILES = 60 };
+
+static const char *folder;
+static int setup(void **state) {
+    (void)state;
+    folder = unit_folder();
+    for (int d = 0; d < FOLDERS; d++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s/d%d", folder, d);
+        assert_int_equal(mkdir(path, 0700), 0);
+        for (int i = 0; i < FILES; i++) {
+            snprintf(path, sizeof path, "%s/d%d/f%02d.nii", folder, d, i);
+            FILE *f = fopen(path, "w");
+            fprintf(f, "%*s%d", d * FILES + i, "", d); /* its size tells which it is */
+            fclose(f);
+        }
+    }
+    return 0;
+}
+static int teardown(void **state) {
+    (void)state;
+    unit_remove(folder);
+    return 0;
+}
+
+static void every_file_is_looked_at_once_and_lands_in_its_place(void **state) {
+    (void)state;
+    enum { N = 2 * FOLDERS * FILES + 3 };
+    static char name[N][40];
+    const char *path[N];
+    static rad_file_look one[N], many[N];
+    rad_error err;
+    for (int k = 0; k < 2; k++) /* every file twice, the folders mixed */
+        for (int i = 0; i < FOLDERS * FILES; i++) {
+            snprintf(name[k * FOLDERS * FILES + i], sizeof name[0], "d%d/f%02d.nii", i % FOLDERS, i / FOLDERS);
+            path[k * FOLDERS * FILES + i] = name[k * FOLDERS * FILES + i];
+        }
+    path[N - 3] = NULL;
+    path[N - 2] = "d0/not_there.nii";
+    path[N - 1] = "d0/f00.nii/below.hdr";
+    assert_ok(rad_walk_files(folder, path, N, 1, one, &err));
+    assert_ok(rad_walk_files(folder, path, N, 16, many, &err));
+    for (int i = 0; i < N; i++) {
+        assert_true(rad_file_look_same(&one[i], &many[i]));
+        assert_int_equal(one[i].looked, i != N - 3);
+    }
+    for (int i = 0; i < 2 * FOLDERS * FILES; i++) {
+        const int k = i % (FOLDERS * FILES), d = k % FOLDERS, f = k / FOLDERS;
+        assert_int_equal(one[i].error, 0);
+        assert_int_equal(one[i].bytes, (d * FILES + f == 0 ? 0 : d * FILES + f) + 1);
+        assert_int_equal(one[i].inode, one[k].inode);
+        assert_string_equal(one[i].content, "");
+    }
+    assert_int_equal(one[N - 2].error, ENOENT);
+    assert_int_equal(one[N - 1].error, ENOTDIR);
+    assert_true(one[N - 1].pair);
+    assert_false(one[0].pair);
+}
+
+static void contents_are_those_that_images_are_known_by(void **state) {
+    (void)state;
+    const char *path[] = {"d1/f03.nii", "d0/gone.nii", "d1/f03.nii", "d2/f04.nii"};
+    rad_file_look look[4] = {{0}};
+    char want[RAD_XXH128_HEX], *data;
+    size_t size;
+    rad_error err;
+    char full[256];
+    assert_ok(rad_walk_files(folder, path, 4, 4, look, &err));
+    assert_ok(rad_walk_contents(folder, path, 4, 4, look, &err));
+    snprintf(full, sizeof full, "%s/%s", folder, path[0]);
+    assert_ok(rad_file_read(full, 1 << 20, &data, &size, &err));
+    rad_xxh128(data, size, want);
+    free(data);
+    assert_string_equal(look[0].content, want);
+    assert_string_equal(look[2].content, want);
+    assert_string_equal(look[1].content, "");
+    assert_int_equal(strlen(look[3].content), 32);
+    assert_string_not_equal(look[3].content, want);
+}
+
+static void a_file_that_moved_is_not_the_same(void **state) {
+    (void)state;
+    const char *path[] = {"d1/f03.nii"};
+    char full[256];
+    rad_file_look before, after;
+    rad_error err;
+    assert_ok(rad_walk_files(folder, path, 1, 1, &before, &err));
+    assert_ok(rad_walk_files(folder, path, 1, 1, &after, &err));
+    assert_true(rad_file_look_same(&before, &after));
+    snprintf(full, sizeof full, "%s/%s", folder, path[0]);
+    const struct timespec t[2] = {{1000, 1}, {1000, 1}};
+    assert_int_equal(utimensat(AT_FDCWD, full, t, 0), 0);
+    assert_ok(rad_walk_files(folder, path, 1, 1, &after, &err));
+    assert_false(rad_file_look_same(&before, &after));
+    assert_int_equal(unlink(full), 0);
+    assert_ok(rad_walk_files(folder, path, 1, 1, &before, &err));
+    assert_false(rad_file_look_same(&before, &after));
+}
+
+static void memory_that_runs_out_is_told(void **state) {
+    (void)state;
+    const char *path[] = {"d1/f03.nii", "d0/gone.nii", "d2/f04.nii"};
+    rad_file_look look[3];
+    for (int64_t n = 1; n < 6; n++) {
+        rad_error err;
+        rad_mem_fail_after(n);
+        const rad_status st = rad_walk_files(folder, path, 3, 1, look, &err);
+        rad_mem_fail_after(0);
+        assert_int_equal(st, RAD_E_NOMEM);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_file_is_looked_at_once_and_lands_in_its_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(contents_are_those_that_images_are_known_by, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_moved_is_not_the_same, setup, teardown),
+        cmocka_unit_test_setup_teardown(memory_that_runs_out_is_told, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
