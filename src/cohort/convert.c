@@ -243,6 +243,7 @@ rad_status rad_convert(const rad_convert_opts *opts, rad_convert_outcome *ret, r
     if (o.labels)
         RAD_TRY(convert_read_labels(&c, err));
     RAD_TRY(convert_series_all(&c, err));
+    RAD_TRY(convert_tell_vanished(&c, err));
     RAD_TRY(convert_judge(&c, err));
     RAD_TRY(convert_write_tables(&c, err));
 out:

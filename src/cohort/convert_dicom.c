@@ -423,6 +423,22 @@ static rad_status read_meta(reader *r) {
     return RAD_OK;
 }
 
+/* A data set without preamble and "DICM", as old exports have it: 132 bytes from its front. Its first element belongs to group 0008 (or,
+ * with meta information and no preamble, 0002) and has a known type or, without types, a small even length; that says how all is written.
+ */
+static bool starts_bare(reader *r, const unsigned char *p) {
+    static const char types[] = "AE AS CS DA DS DT IS LO LT PN SH ST TM UI UL US ";
+    const char type[] = {(char)p[4], (char)p[5], ' ', '\0'};
+    const uint32_t group = (uint32_t)p[1] << 8 | p[0], number = (uint32_t)p[3] << 8 | p[2];
+    const char *at = strstr(types, type);
+    const bool typed = at && (at - types) % 3 == 0;
+    const uint32_t length = (uint32_t)p[7] << 24 | (uint32_t)p[6] << 16 | (uint32_t)p[5] << 8 | p[4];
+    if ((group != 0x0008 && group != 0x0002) || number > 0x0018 || (!typed && (length > 128 || length % 2 || length == 0)))
+        return false;
+    r->implicit = !typed;
+    return true;
+}
+
 rad_status dicom_read(const char *path, bool *ret_is_dicom, dicom_series *ret_series, dicom_instance *ret_instance, uint64_t *ret_size,
                       uint64_t *ret_mtime, rad_error *err) {
     struct stat info;
@@ -452,10 +468,18 @@ rad_status dicom_read(const char *path, bool *ret_is_dicom, dicom_series *ret_se
         goto out;
     r.size = (uint64_t)info.st_size;
     const unsigned char *p = peek(&r, 132, &st);
-    if (!p || memcmp(p + 128, "DICM", 4) != 0)
+    if (!p)
+        goto out;
+    const bool bare = memcmp(p + 128, "DICM", 4) != 0;
+    if (bare && !starts_bare(&r, p))
         goto out;
     *ret_is_dicom = true;
-    RAD_TRY(read_meta(&r));
+    if (bare && p[0] == 0x02)
+        RAD_TRY(rad_error_set(err, RAD_E_UNSUPPORTED,
+                              "DICOM meta information without the 128 bytes and 'DICM' in front of it, which dcm2niix does "
+                              "not read: rewrite the file (dcmconv)"));
+    if (!bare)
+        RAD_TRY(read_meta(&r));
     RAD_TRY(read_elements(&r, r.size, false, r.implicit, 0));
     bool directory = strcmp(ret_series->text[DICOM_SOP_CLASS], "1.2.840.10008.1.3.10") == 0;
     if (!directory && (!ret_series->text[DICOM_SERIES_UID][0] || !ret_series->text[DICOM_STUDY_UID][0]))

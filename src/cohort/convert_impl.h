@@ -110,6 +110,13 @@ rad_status convert_store(const convert *c, const convert_series *s, rad_error *e
 void convert_outputs_release(convert_series *s);
 /* Runs a program without a shell, its output into `log`; 0 or its exit code, 128 + signal, -1 not started, -2 over its time. */
 int convert_child(char *const argv[], const char *log, double limit_s);
+/* convert_leftovers.c */
+/* Name for mkdtemp of the folder of links, the same for all conversions into this cohort folder but for its end. free(). */
+char *convert_stage_template(const convert *c);
+/* Those of killed conversions; the cohort folder is locked. */
+void convert_remove_stages(const char *pattern);
+/* Series of earlier conversions that are not in the tree become warnings. Errors: NOMEM. */
+rad_status convert_tell_vanished(const convert *c, rad_error *err) RAD_MUST_CHECK;
 /* convert_slices.c: the TSV of slices of a volume. `affine`: rows of the voxel-to-RAS+ matrix. *ret_lost: instances in no slice. */
 rad_status convert_slices(const convert *c, const convert_series *s, const convert_output *o, const double affine[3][4], rad_buf *b,
                           int64_t *ret_lost, rad_error *err) RAD_MUST_CHECK;

@@ -216,9 +216,10 @@ rad_status convert_run(convert *c, rad_error *err) {
     pool p = {.c = c};
     pthread_t thread[RAD_MAX_CONVERT_JOBS];
     int n = 0;
-    const char *tmp = getenv("TMPDIR");
     char *work = rad_path_join(c->cohort, ".radcohort/convert/work");
-    p.stage = rad_asprintf("%s/radcohort-XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp");
+    p.stage = convert_stage_template(c);
+    if (p.stage)
+        convert_remove_stages(p.stage);
     if (!work || !p.stage || !mkdtemp(p.stage)) {
         rad_status st = rad_error_set(err, work && p.stage ? RAD_E_IO : RAD_E_NOMEM,
                                       "no temporary folder can be made: set TMPDIR to one that is writable");

@@ -267,6 +267,64 @@ check(logs and not any("Okapi" in open(x).read() for x in logs) and any("is brok
 o = json.loads(run("convert", "tree", "-o", "c3", "--rules", rules, "--key", "c3.key", "--json", rc=3).stdout)
 check(o["converted"] == 4 and o["images"]["failed"] == 1, f"after the failures: {o['converted']} converted")
 
+# ---- data sets without preamble and DICM, with types and without; what a killed conversion left; series that are gone
+bare = os.path.join(work, "bare")
+want = {"a": series(bare + "/a", B, S3 + ".501", S3, "20211231", "t2 bare"), "b": series(bare + "/b", B, S3 + ".502", S3, "20211231", "pd bare", number=2)}
+LONG = (b"OB", b"OW", b"SQ", b"UN", b"UT")
+for path in glob.glob(bare + "/*/*"):
+    with open(path, "rb") as f:
+        data = f.read()
+    data = data[144 + int.from_bytes(data[140:144], "little"):]
+    if "/b/" in path:  # implicit
+        out, at = b"", 0
+        while at < len(data):
+            wide = data[at + 4:at + 6] in LONG
+            n = int.from_bytes(data[at + 8:at + 12] if wide else data[at + 6:at + 8], "little")
+            begin = at + (12 if wide else 8)
+            out += data[at:at + 4] + n.to_bytes(4, "little") + data[begin:begin + n]
+            at = begin + n
+        data = out
+    with open(path, "wb") as f:
+        f.write(data)
+with open(bare + "/meta", "wb") as f:
+    f.write(whole[132:])
+with open(bare + "/not one", "wb") as f:
+    f.write(b"\x08\x00\x08\x00\xff\xff\xff\x7f" + bytes(400))
+with open(os.path.join(work, "bare.yaml"), "w") as f:
+    f.write("rules: [{name: t2, sequence: T2, description: '*t2*'}, {name: pd, sequence: PD, description: '*pd*'}]\n")
+stages = os.path.join(work, "stages")
+os.mkdir(stages)
+bare_args = ("convert", "bare", "-o", "cb", "--rules", "bare.yaml", "--center-from", "name:south", "--json")
+hang = os.path.join(work, "hang")
+with open(hang, "w") as f:
+    f.write('#!/bin/sh\ncase "$1" in --version) exec dcm2niix --version;; esac\nexec sleep 30\n')
+os.chmod(hang, 0o755)
+p = subprocess.Popen([program, *bare_args, "--dcm2niix", hang], cwd=work, env={**os.environ, "TMPDIR": stages}, stdout=subprocess.DEVNULL,
+                     stderr=subprocess.DEVNULL)
+for _ in range(500):
+    if glob.glob(stages + "/*/*"):
+        break
+    time.sleep(0.01)
+p.kill()
+p.wait()
+check(len(os.listdir(stages)) == 1, f"the killed conversion left {os.listdir(stages)}")
+other = os.path.join(stages, "radcohort-" + "0" * 16 + "-abcdef")
+os.mkdir(other)
+p = run(*bare_args, rc=3, env={"TMPDIR": stages})
+check(os.listdir(stages) == [os.path.basename(other)], f"temporary folders that stay: {os.listdir(stages)}")
+check("without the 128 bytes" in p.stderr and "meta" in p.stderr, f"meta information without preamble: {p.stderr}")
+check("not one" not in p.stderr, f"a file that is no DICOM: {p.stderr}")
+got = {r["sequence"]: nibabel.load(os.path.join(work, "cb", r["path"])) for r in table("images.tsv", "cb")}
+check(set(got) == {"T2", "PD"}, f"bare data sets: {set(got)}, {p.stderr}")
+for name, sequence in (("a", "T2"), ("b", "PD")):
+    v = np.asarray(got[sequence].dataobj) if sequence in got else None
+    check(v is not None and sorted(map(int, v.ravel())) == sorted(map(int, want[name].ravel())), f"voxels of {sequence}")
+gone = [r["series"] for r in table("convert_report.tsv", "cb") if r["sequence"] == "PD"][0]
+shutil.rmtree(bare + "/b")
+p = run(*bare_args, rc=3, env={"TMPDIR": stages})
+check(f"series {gone} was converted before" in p.stderr and "delete the image" in p.stderr, f"a series that is gone: {p.stderr}")
+check([r["sequence"] for r in table("images.tsv", "cb")] == ["T2"], "its row is gone")
+
 # ---- mistakes in rules are shown with their place
 for text, word in (("rules: [{sequence: T2, descripton: x}]", "did you mean 'description'"), ("rules: [{modality: MR}]", "neither"),
                    ("rules: [{sequence: T2, b_value: [9, 1]}]", "the lower end comes first"), ("- a", "key 'rules:'"), ("", "empty"),
