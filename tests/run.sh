@@ -36,8 +36,8 @@ suite() {
 
 suite release
 if [ "${1:-}" != quick ]; then
-    # sanitizers slow the kernels tenfold: the comparisons with other programs run only in the release build
-    suite debug '^(backend|lint)/'
+    # sanitizers slow the kernels tenfold: the comparisons with other programs, the clusters and the browser run only in the release build
+    suite debug '^(backend|lint|slurm|report)/'
     suite tsan '' '^unit/test_(infer|farm|base)'
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
