@@ -100,6 +100,22 @@ static void judge_order(const convert *c, candidate *list, int64_t n) {
     }
 }
 
+/* Frames of several b-values in one image: a channel takes the first frame, and that would be whichever was acquired first. Shells that
+ * scanners state as 995, 1000, 1005 count as one. */
+static rad_status judge_b_values(convert *c, convert_output *o, rad_error *err) {
+    const double low = o->rule.low[RULE_B_VALUE], high = o->rule.high[RULE_B_VALUE];
+    if (o->status != RAD_CONVERT_USED || o->dim[3] < 2 || !(high - low > fmax(20, 0.05 * high)))
+        return RAD_OK;
+    o->status = RAD_CONVERT_FAILED;
+    o->reason = arena_printf(
+        c->arena,
+        "%lld volumes of b-values from %g to %g in one 4-D image, of which a channel would take the first: export the "
+        "b-values as series of their own, or split the image (fslsplit, and the .bval beside it says which is which) and name the "
+        "parts in images.tsv",
+        (long long)o->dim[3], low, high);
+    return o->reason ? RAD_OK : no_memory(err);
+}
+
 static rad_status judge_study(convert *c, candidate *list, int64_t n, rad_error *err) {
     judge_order(c, list, n);
     for (int64_t i = 0; i < n; i++) {
@@ -115,6 +131,9 @@ static rad_status judge_study(convert *c, candidate *list, int64_t n, rad_error 
             o->reason = arena_printf(c->arena, "%lld DICOM images are in no slice of it or cannot be told apart", (long long)o->lost);
         if (!o->reason)
             return no_memory(err);
+        rad_status st = judge_b_values(c, o, err);
+        if (st != RAD_OK)
+            return st;
     }
     for (int64_t i = 0; i < n; i++) {
         int64_t best = i;

@@ -325,6 +325,35 @@ p = run(*bare_args, rc=3, env={"TMPDIR": stages})
 check(f"series {gone} was converted before" in p.stderr and "delete the image" in p.stderr, f"a series that is gone: {p.stderr}")
 check([r["sequence"] for r in table("images.tsv", "cb")] == ["T2"], "its row is gone")
 
+# ---- several b-values in one image: refused, with the way out; one shell is none of that
+shells = os.path.join(work, "shells")
+for k, name in enumerate(("trace", "shell")):
+    series(f"{shells}/{name}", B, S3 + f".60{k}", S3, "20211231", "t2 " + name, number=k + 1)
+deep = os.path.join(work, "deep")
+with open(deep, "w") as f:
+    f.write(f"""#!{sys.executable}
+import os, subprocess, sys
+if "--version" not in sys.argv:
+    import nibabel, numpy
+    out = sys.argv[sys.argv.index("-o") + 1]
+    code = subprocess.run(["dcm2niix", *sys.argv[1:]]).returncode
+    image = nibabel.load(out + "/out.nii")
+    v = numpy.asarray(image.dataobj)
+    nibabel.save(nibabel.Nifti1Image(numpy.stack([v, v // 2, v // 3], 3), image.affine), out + "/out.nii")
+    shell = b"t2 shell" in open(sys.argv[-1] + "/000000.dcm", "rb").read()
+    open(out + "/out.bval", "w").write("995 1000 1005\\n" if shell else "0 500 1000\\n")
+    sys.exit(code)
+sys.exit(subprocess.run(["dcm2niix", *sys.argv[1:]]).returncode)
+""")
+os.chmod(deep, 0o755)
+with open(os.path.join(work, "shells.yaml"), "w") as f:
+    f.write("rules: [{name: trace, sequence: trace, description: '*trace*'}, {name: shell, sequence: DWI, description: '*shell*', b_value: [900, 1100]}]\n")
+p = run("convert", "shells", "-o", "cs", "--rules", "shells.yaml", "--center-from", "name:south", "--dcm2niix", deep, rc=3)
+rows = {r["status"]: r for r in table("convert_report.tsv", "cs")}
+check(set(rows) == {"used", "failed"} and "3 volumes of b-values from 0 to 1000" in rows["failed"]["reason"] and "fslsplit" in rows["failed"]["reason"],
+      f"several b-values: {rows}, {p.stderr}")
+check([r["sequence"] for r in table("images.tsv", "cs")] == ["DWI"], f"images of shells: {table('images.tsv', 'cs')}")
+
 # ---- mistakes in rules are shown with their place
 for text, word in (("rules: [{sequence: T2, descripton: x}]", "did you mean 'description'"), ("rules: [{modality: MR}]", "neither"),
                    ("rules: [{sequence: T2, b_value: [9, 1]}]", "the lower end comes first"), ("- a", "key 'rules:'"), ("", "empty"),
