@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MAX_SLICE 64
 
@@ -20,8 +21,12 @@ struct ranks { /* all of them, behind the coordinator's transport */
     const rad_plan *plan;
     struct letter *first, **end;
     int64_t n_slice, n_message, n_case;
-    double answering; /* seconds that are theirs, not the coordinator's */
+    double answering, answering_cpu; /* seconds that are theirs, not the coordinator's */
 };
+
+static double processor_seconds(void) {
+    return (double)clock() / CLOCKS_PER_SEC;
+}
 
 static void die(const rad_error *err) {
     fprintf(stderr, "coordinator_bench: %s\n", err->text);
@@ -85,7 +90,7 @@ static void answer(struct ranks *r, int rank, const rad_wire_case *c) {
 
 static rad_status send_to(void *state, int to, rad_buf *b, rad_error *err) {
     struct ranks *r = state;
-    const double t = rad_clock_seconds();
+    const double t = rad_clock_seconds(), used = processor_seconds();
     rad_wire_kind kind;
     rad_wire_arena a = {0};
     rad_wire_lease lease;
@@ -99,6 +104,7 @@ static rad_status send_to(void *state, int to, rad_buf *b, rad_error *err) {
     rad_wire_arena_release(&a);
     rad_buf_release(b);
     r->answering += rad_clock_seconds() - t;
+    r->answering_cpu += processor_seconds() - used;
     return st;
 }
 
@@ -195,28 +201,31 @@ int main(int argc, char **argv) {
     bool nothing = false;
     rad_error err = {0};
     rad_status st = RAD_OK;
-    double at[5] = {rad_clock_seconds()};
+    double at[5] = {rad_clock_seconds()}, cpu[5] = {processor_seconds()};
     RAD_TRY(rad_plan_read_job(&opts, true, &plan, &err));
     RAD_TRY(rad_plan_complete(&opts, &plan, &err));
     at[1] = rad_clock_seconds();
+    cpu[1] = processor_seconds();
     RAD_TRY(rad_transport_create(&OPS, &ranks, 0, n_rank + 1, 1, &t, &err));
     RAD_TRY(rad_coordinator_create(&opts, &plan, t, 1, &out, NULL, &c, &nothing, &err));
     at[2] = rad_clock_seconds();
+    cpu[2] = processor_seconds();
     for (int r = 1; r <= n_rank; r++)
         greet(&ranks, r, window);
     RAD_TRY(serve(c, t, &err));
     at[3] = rad_clock_seconds();
+    cpu[3] = processor_seconds();
     st = rad_coordinator_finish(c, st, &err);
     at[4] = rad_clock_seconds();
-    const double own = at[3] - at[2] - ranks.answering;
-    printf("plan     %8.2f s: job, tables, manifest, models, sizes of the files of %lld cases\n", at[1] - at[0],
-           (long long)plan.manifest->n_case);
-    printf("begin    %8.2f s: database, manifest, schedule\n", at[2] - at[1]);
-    printf("serve    %8.0f results/s, %.0f messages/s (%lld results of %lld slices and %d models, %lld messages, %d ranks, %.2f s; of these"
-           " %.2f s in the database)\n",
-           (double)ranks.n_case / own, (double)ranks.n_message / own, (long long)ranks.n_case, (long long)ranks.n_slice, plan.job->n_model,
-           (long long)ranks.n_message, n_rank, own, out.write_s - (at[4] - at[3]));
-    printf("finish   %8.2f s: aggregation, check, statistics, seals\n", at[4] - at[3]);
+    cpu[4] = processor_seconds();
+    const double own = at[3] - at[2] - ranks.answering, own_cpu = cpu[3] - cpu[2] - ranks.answering_cpu, n = (double)ranks.n_case;
+    printf("%lld cases, %d models, %lld slices, %d ranks, %lld messages; seconds by the clock and of the processor\n",
+           (long long)plan.manifest->n_case, plan.job->n_model, (long long)ranks.n_slice, n_rank, (long long)ranks.n_message);
+    printf("plan     %8.2f %8.2f  job, tables, manifest, models, sizes of the files\n", at[1] - at[0], cpu[1] - cpu[0]);
+    printf("begin    %8.2f %8.2f  database, manifest, schedule\n", at[2] - at[1], cpu[2] - cpu[1]);
+    printf("serve    %8.2f %8.2f  %.0f and %.0f results/s, %.0f and %.0f messages/s\n", own, own_cpu, n / own, n / own_cpu,
+           (double)ranks.n_message / own, (double)ranks.n_message / own_cpu);
+    printf("finish   %8.2f %8.2f  aggregation, check, statistics, seals\n", at[4] - at[3], cpu[4] - cpu[3]);
 out:
     if (st != RAD_OK)
         die(&err);
