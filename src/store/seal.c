@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char SQL_RESULT[] = "SELECT re.result_key, mo.sha256, re.n_slice, re.n_class FROM result re"
+static const char SQL_RESULT[] = "SELECT re.result_key, mo.sha256, re.n_slice, re.n_class, re.input_mean, re.input_sd FROM result re"
                                  " LEFT JOIN model mo ON mo.model_id = re.model_id WHERE re.result_id = ?1";
 static const char SQL_SLICES[] = "SELECT slice, stored_slice, x0, y0, x1, y1, mismatch_mm FROM slice WHERE result_id = ?1 ORDER BY slice";
 static const char SQL_SCORES[] = "SELECT class_index, slice, score FROM slice_score WHERE result_id = ?1 ORDER BY class_index, slice";
@@ -157,7 +157,7 @@ rad_status rad_seal_read_result(struct rad_store *st, int64_t result, char ret[R
     rad_bind_int(&q, result);
     if (s == RAD_OK)
         s = rad_query_row(&q, &row, err);
-    for (int i = 0; row && i < 4 && s == RAD_OK; i++)
+    for (int i = 0; row && i < sqlite3_column_count(q.stmt) && s == RAD_OK; i++)
         s = put_column(&b, q.stmt, i, err);
     rad_query_end(&q);
     if (s == RAD_OK)
