@@ -14,12 +14,16 @@ struct kept {
     rad_volume *volume;
 };
 
+/* Images kept beside those in use, however small they are: the table is a list, and a lesion's neighbour is among the last. */
+#define MAX_IDLE_IMAGES 256
+
 struct rad_shared_image {
     rad_shared_image *next;
     char *path;
     int refs;      /* the table's lock */
     uint64_t used; /* the table's lock; larger = later */
     size_t idle;   /* the table's lock: bytes counted as idle */
+    bool rests;    /* the table's lock: counted in n_idle */
     pthread_mutex_t lock;
     rad_image_file *file; /* closed while nobody uses the image */
     rad_image_info info;  /* of its header; without warning */
@@ -32,6 +36,7 @@ struct rad_volumes {
     rad_volumes_opts o;
     rad_shared_image *head;
     size_t idle;
+    int n_idle;
     uint64_t clock;
 };
 
@@ -61,6 +66,7 @@ static void drop(rad_volumes *v, rad_shared_image *e) {
             break;
         }
     v->idle -= e->idle;
+    v->n_idle -= e->rests;
     drop_older(e);
     rad_volume_destroy(&e->volume);
     rad_image_file_close(&e->file);
@@ -102,7 +108,9 @@ static rad_shared_image *take(rad_volumes *v, const char *path) {
     if (e) {
         e->refs++;
         v->idle -= e->idle;
+        v->n_idle -= e->rests;
         e->idle = 0;
+        e->rests = false;
     }
     pthread_mutex_unlock(&v->lock);
     return e;
@@ -120,10 +128,12 @@ void rad_volumes_close(rad_volumes *v, rad_shared_image **image) {
         e->used = ++v->clock;
         e->idle = e->volume ? e->volume->bytes : 0;
         v->idle += e->idle;
+        e->rests = true;
+        v->n_idle++;
         if (!e->volume)
             drop(v, e);
     }
-    while (v->idle > v->o.idle_max) {
+    while (v->idle > v->o.idle_max || v->n_idle > MAX_IDLE_IMAGES) {
         rad_shared_image *oldest = NULL;
         for (rad_shared_image *k = v->head; k; k = k->next)
             if (k->refs == 0 && (!oldest || k->used < oldest->used))
