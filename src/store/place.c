@@ -118,7 +118,7 @@ static rad_status probe(const char *path, int one, int two, rad_error *err) {
 }
 
 rad_status rad_place_probe_locks(const char *path, rad_error *err) {
-    char *name = rad_asprintf("%s.%ld.probe", path, (long)getpid());
+    char *name = rad_asprintf("%s.%ld.probe.tmp", path, (long)getpid());
     if (!name)
         return rad_error_set(err, RAD_E_NOMEM, "out of memory opening '%s'", path);
     rad_status st = RAD_OK;
