@@ -103,8 +103,11 @@ static void decision(rp_page *p, const rp_rows *combo, int64_t i, const char *st
     for (int s = 0; s < 3 && p->st == RAD_OK; s++) {
         double *t = rp_doubles(p, &r, 0, r.n, "threshold"), *v = rp_doubles(p, &r, 0, r.n, COLUMN[s]);
         int64_t n = 0;
-        for (int64_t k = 0; p->st == RAD_OK && k < r.n && v[k] >= a.y0; k++) /* the curve of `act on all` leaves the figure downward */
-            n = k + 1;
+        for (int64_t k = 0; p->st == RAD_OK && k < r.n && !isnan(v[k]); k++, n = k) { /* what is worse than the frame lies on its edge */
+            if (v[k] < a.y0 && s == 1)
+                break; /* `act on all` only falls */
+            v[k] = v[k] < a.y0 ? a.y0 : v[k];
+        }
         if (p->st == RAD_OK)
             rp_line(p, &a, t, v, n, s);
         for (int64_t k = 0; s == 0 && p->st == RAD_OK && k < n; k += 4) {

@@ -22,7 +22,7 @@ static char *aggregation_sql(rp_page *p, const rp_rows *combo, int64_t i) {
             s,
             "%sSELECT %Q AS model, %Q AS class, %Q AS unit, cohort, '%s' AS rule, count(label) AS n, sum(label) AS n_pos, auc(label, "
             "score) AS est,"
-            " auc_clustered_lower(label, score, patient) AS lower, auc_clustered_upper(label, score, patient) AS upper FROM"
+            " max(0, auc_clustered_lower(label, score, patient)) AS lower, min(1, auc_clustered_upper(label, score, patient)) AS upper FROM"
             " (SELECT cohort, patient, label, %s AS score FROM v_slice_score WHERE run_id = %lld AND model = %Q AND class = %Q"
             " GROUP BY cohort, patient, lesion, study) GROUP BY cohort",
             k ? "\nUNION ALL " : "", model, class_name, p->case_unit, RULE[k].name, RULE[k].expression, (long long)p->run, model,
@@ -192,6 +192,31 @@ static void drift_tables(rp_page *p, long long before) {
     rp_rows_release(&r);
 }
 
+/* What `radcohort nightly` wrote down of the night that made this run. */
+static void night(rp_page *p) {
+    rp_rows r;
+    char *headline = rp_one_text(
+        p, sqlite3_mprintf("SELECT headline FROM nightly WHERE run_id = %lld ORDER BY nightly_id DESC LIMIT 1", (long long)p->run));
+    if (headline)
+        rp_put(p, "<p>The night's headline: {}</p>\n", headline);
+    free(headline);
+    rp_query(p,
+             sqlite3_mprintf("SELECT center, unit, variable, n_base, n_recent, psi, test, p, p_adjusted, iif(alarm, 'alarm', '') AS alarm, "
+                             "reason FROM drift WHERE nightly_id ="
+                             " (SELECT max(nightly_id) FROM nightly WHERE run_id = %lld) ORDER BY drift.alarm DESC, p_adjusted IS NULL, "
+                             "p_adjusted, center, variable, unit",
+                             (long long)p->run),
+             &r);
+    static const rp_spec SPEC[] = {
+        {"Center", RP_TEXT, "center", 0, 0},           {"Variable", RP_TEXT, "variable", 0, 0}, {"Unit", RP_TEXT, "unit", 0, 0},
+        {"n before", RP_INT, "n_base", 0, 0},          {"n recent", RP_INT, "n_recent", 0, 0},  {"PSI", RP_NUM3, "psi", 0, 0},
+        {"p adjusted", RP_PVALUE, "p_adjusted", 0, 0}, {"Alarm", RP_TEXT, "alarm", 0, 0}};
+    if (r.n > 0)
+        rp_table(p, "drift-variables",
+                 "What drifted where, as the night saw it: population stability index and test, by center and variable", &r, SPEC, 8);
+    rp_rows_release(&r);
+}
+
 void rp_section_drift(rp_page *p) {
     rp_section(p, "drift", "Drift since the run before");
     const double before = rp_one(p, sqlite3_mprintf("SELECT max(b.run_id) FROM run b JOIN run r ON r.job = b.job WHERE r.run_id = %lld AND "
@@ -203,6 +228,7 @@ void rp_section_drift(rp_page *p) {
         rp_absent(p, "Left out of public reports: the difference of two nights can be one patient.");
     } else {
         rp_put(p, "<p>Against run {}.</p>\n", RP_NUM("%.0f", before));
+        night(p);
         drift_tables(p, (long long)before);
     }
 }

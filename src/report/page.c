@@ -78,10 +78,14 @@ void rp_table(rp_page *p, const char *id, const char *caption, const rp_rows *r,
     for (int s = 0; s < n_spec; s++)
         rp_put(p, "<th scope=\"col\"{!}>{}</th>", spec[s].kind == RP_TEXT ? "" : " class=\"num\"", spec[s].heading);
     rp_put(p, "</tr></thead>\n<tbody>\n");
+    bool units = false; /* a table of one unit is shown whatever unit is chosen */
+    for (int64_t i = 1; i < r->n && !units; i++)
+        units = strcmp(rp_text_at(r, i, "unit"), rp_text_at(r, 0, "unit")) != 0;
     for (int64_t i = 0; i < r->n && p->st == RAD_OK; i++) {
         const char *cohort = rp_text_at(r, i, "cohort");
         rp_put(p, "<tr");
-        put_tags(p, rp_text_at(r, i, "unit"), rp_text_at(r, i, "model"), rp_text_at(r, i, "class"), cohort, rp_text_at(r, i, "center"));
+        put_tags(p, units ? rp_text_at(r, i, "unit") : NULL, rp_text_at(r, i, "model"), rp_text_at(r, i, "class"), cohort,
+                 rp_text_at(r, i, "center"));
         rp_put(p, ">");
         for (int s = 0; s < n_spec; s++)
             put_cell(p, &spec[s], r, i, s == 0);

@@ -44,7 +44,8 @@ static void two_classes(rp_page *p) {
                  " JOIN v_statistic b ON b.run_id = a.run_id AND b.model = a.model AND b.unit = a.unit AND b.class IS a.class AND b.point "
                  "= a.point"
                  " AND b.stratum_kind = a.stratum_kind AND b.stratum = a.stratum AND b.name = 'specificity' WHERE a.run_id = %lld"
-                 " AND a.name = 'sensitivity' AND a.unit IN ('lesion', 'patient') ORDER BY a.unit DESC, m.position, a.point,"
+                 " AND a.name = 'sensitivity' AND a.unit IN ('lesion', 'patient') AND a.stratum_kind IN ('all', 'cohort', 'center') ORDER "
+                 "BY a.unit DESC, m.position, a.point,"
                  " CASE a.stratum_kind WHEN 'all' THEN 0 WHEN 'cohort' THEN 1 ELSE 2 END, a.stratum = 'external', a.stratum",
                  (long long)p->run),
              &r);
@@ -148,39 +149,63 @@ void rp_section_confusion(rp_page *p) {
 
 /* ---------------------------------------------------------------- operating points */
 
+/* Five measures of one threshold and stratum in a row. */
+static char *points_query(const rp_page *p) {
+    static const char *const NAME[] = {"specificity", "accuracy", "ppv", "npv"};
+    sqlite3_str *s = sqlite3_str_new(p->db);
+    sqlite3_str_appendf(
+        s, "SELECT s.model, s.unit, s.class, s.point, s.stratum_kind, s.stratum, s.cohort, s.name, s.versus, coalesce(o.threshold,"
+           " (SELECT t.est FROM v_statistic t WHERE t.run_id = s.run_id AND t.model = s.model AND t.unit = s.unit AND t.class IS s.class"
+           " AND t.point = s.point AND t.name = 'threshold')) AS threshold, coalesce(o.origin, 'tuned') AS origin, s.n, s.est, s.lower, "
+           "s.upper");
+    for (int i = 0; i < 4; i++)
+        sqlite3_str_appendf(s, ", %s.n AS n_%s, %s.est AS %s, %s.lower AS %s_lower, %s.upper AS %s_upper", NAME[i], NAME[i], NAME[i],
+                            NAME[i], NAME[i], NAME[i], NAME[i], NAME[i]);
+    sqlite3_str_appendf(s,
+                        " FROM v_statistic s JOIN run_model m ON m.run_id = s.run_id AND m.model = s.model LEFT JOIN operating_point o ON"
+                        " o.run_id = s.run_id AND o.point = s.point");
+    for (int i = 0; i < 4; i++)
+        sqlite3_str_appendf(
+            s,
+            " LEFT JOIN v_statistic %s ON %s.run_id = s.run_id AND %s.model = s.model AND %s.unit = s.unit AND %s.class IS s.class"
+            " AND %s.point = s.point AND %s.stratum_kind = s.stratum_kind AND %s.stratum = s.stratum AND %s.name = '%s' AND %s.versus IS "
+            "NULL",
+            NAME[i], NAME[i], NAME[i], NAME[i], NAME[i], NAME[i], NAME[i], NAME[i], NAME[i], NAME[i], NAME[i]);
+    sqlite3_str_appendf(
+        s,
+        " WHERE s.run_id = %lld AND s.name = 'sensitivity' AND s.point IS NOT NULL AND s.unit IN ('lesion', 'patient') AND s.versus IS "
+        "NULL AND s.stratum_kind IN ('all', 'cohort', 'center')"
+        " ORDER BY s.unit DESC, m.position, s.point, CASE s.stratum_kind WHEN 'all' THEN 0 WHEN 'cohort' THEN 1 ELSE 2 END, s.stratum = "
+        "'external', s.stratum",
+        (long long)p->run);
+    return sqlite3_str_finish(s);
+}
+
 void rp_section_points(rp_page *p) {
     rp_rows r;
     rp_section(p, "points", "Operating points");
-    rp_query(
-        p,
-        sqlite3_mprintf("SELECT s.model, s.unit, s.class, s.point, s.stratum_kind, s.stratum, s.cohort, s.name, s.versus, s.n, s.n_pos,"
-                        " coalesce(o.threshold, (SELECT t.est FROM v_statistic t WHERE t.run_id = s.run_id AND t.model = s.model AND "
-                        "t.unit = s.unit AND t.class IS s.class"
-                        " AND t.point = s.point AND t.name = 'threshold')) AS threshold, coalesce(o.origin, 'tuned') AS origin, s.est, "
-                        "s.lower, s.upper, s.method"
-                        " FROM v_statistic s JOIN run_model m ON m.run_id = s.run_id AND m.model = s.model LEFT JOIN operating_point o ON "
-                        "o.run_id = s.run_id AND o.point = s.point"
-                        " WHERE s.run_id = %lld AND s.point IS NOT NULL AND s.unit IN ('lesion', 'patient') AND s.versus IS NULL AND "
-                        "s.stratum_kind IN ('all', 'cohort')"
-                        " AND s.name IN ('sensitivity', 'specificity', 'accuracy', 'ppv', 'npv') ORDER BY s.unit DESC, m.position, "
-                        "s.point, s.stratum_kind, s.stratum = 'external',"
-                        " CASE s.name WHEN 'sensitivity' THEN 0 WHEN 'specificity' THEN 1 WHEN 'accuracy' THEN 2 ELSE 3 END, s.name DESC",
-                        (long long)p->run),
-        &r);
+    rp_query(p, points_query(p), &r);
     rp_protect_statistics(p, &r);
     if (p->o->is_public)
         for (int64_t i = 0; i < r.n; i++)
             if (strcmp(rp_text_at(&r, i, "origin"), "tuned") == 0) /* a tuned threshold is one patient's score */
                 rp_hide(&r, i, "threshold");
-    static const rp_spec SPEC[] = {
-        {"Model", RP_TEXT, "model", 0, 0},   {"Point", RP_TEXT, "point", 0, 0}, {"Threshold", RP_NUM3, "threshold", 0, 0},
-        {"Origin", RP_TEXT, "origin", 0, 0}, {"Unit", RP_TEXT, "unit", 0, 0},   {"Stratum", RP_TEXT, "stratum", 0, 0},
-        {"Measure", RP_TEXT, "name", 0, 0},  {"n", RP_INT, "n", 0, 0},          {"Value (95 % CI)", RP_EST3, "est", "lower", "upper"}};
+    static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0},
+                                   {"Point", RP_TEXT, "point", 0, 0},
+                                   {"Threshold", RP_NUM3, "threshold", 0, 0},
+                                   {"Origin", RP_TEXT, "origin", 0, 0},
+                                   {"Unit", RP_TEXT, "unit", 0, 0},
+                                   {"Stratum", RP_TEXT, "stratum", 0, 0},
+                                   {"Sensitivity (95 % CI)", RP_EST3, "est", "lower", "upper"},
+                                   {"Specificity (95 % CI)", RP_EST3, "specificity", "specificity_lower", "specificity_upper"},
+                                   {"Accuracy (95 % CI)", RP_EST3, "accuracy", "accuracy_lower", "accuracy_upper"},
+                                   {"PPV", RP_NUM3, "ppv", 0, 0},
+                                   {"NPV", RP_NUM3, "npv", 0, 0}};
     if (r.n == 0)
         rp_absent(p, p->positive ? "The job declares no operating point." : "Operating points belong to two classes; this job has more.");
     else
         rp_table(p, "operating-points",
                  "What follows from each threshold; a threshold tuned on units that are among those counted is optimistic there", &r, SPEC,
-                 9);
+                 11);
     rp_rows_release(&r);
 }

@@ -102,7 +102,8 @@ static void add_denominators(rp_page *p, const rp_rows *center) {
              sqlite3_mprintf(
                  "SELECT s.model, s.unit, s.class, s.stratum_kind, s.stratum, s.n, s.n_pos FROM v_statistic s JOIN run_model m ON m.run_id "
                  "= s.run_id AND m.model = s.model"
-                 " WHERE s.run_id = %lld AND s.name = 'auc' AND s.unit IN ('lesion', 'patient') ORDER BY s.unit, s.class, m.position",
+                 " WHERE s.run_id = %lld AND s.name = 'auc' AND s.unit IN ('lesion', 'patient') AND s.stratum_kind IN ('all', 'cohort', "
+                 "'center') ORDER BY s.unit, s.class, m.position",
                  (long long)p->run),
              &r);
     static const char *const WHAT[] = {"n", "pos", "neg"};
@@ -150,7 +151,7 @@ static void add_calls(rp_page *p, const rp_rows *center, bool readers) {
                              " JOIN v_statistic b ON b.run_id = a.run_id AND b.model = a.model AND b.unit = a.unit AND b.class IS a.class "
                              "AND b.point IS a.point AND b.versus IS a.versus"
                              " AND b.stratum_kind = a.stratum_kind AND b.stratum = a.stratum AND b.name = %Q WHERE a.run_id = %lld AND "
-                             "a.name = %Q AND a.unit IN ('lesion', 'patient')"
+                             "a.name = %Q AND a.unit IN ('lesion', 'patient') AND a.stratum_kind IN ('all', 'cohort', 'center')"
                              " ORDER BY a.model, a.unit, a.class, 4",
                              readers ? "reader_specificity" : "specificity", (long long)p->run,
                              readers ? "reader_sensitivity" : "sensitivity"),
@@ -386,8 +387,35 @@ static bool row_is_hidden(const rp_page *p, const rp_rows *r, int64_t i) {
 }
 
 void rp_protect_statistics(rp_page *p, rp_rows *r) {
-    static const char *const NUMBER[] = {"n",     "n_pos", "n_neg",      "n_cluster",   "tn",          "est",       "lower",
-                                         "upper", "p",     "p_adjusted", "sensitivity", "specificity", "of_reader", "exact_p"};
+    static const char *const NUMBER[] = {"n",
+                                         "n_pos",
+                                         "n_neg",
+                                         "n_cluster",
+                                         "tn",
+                                         "est",
+                                         "lower",
+                                         "upper",
+                                         "p",
+                                         "p_adjusted",
+                                         "sensitivity",
+                                         "specificity",
+                                         "of_reader",
+                                         "exact_p",
+                                         "n_specificity",
+                                         "specificity_lower",
+                                         "specificity_upper",
+                                         "n_accuracy",
+                                         "accuracy",
+                                         "accuracy_lower",
+                                         "accuracy_upper",
+                                         "n_ppv",
+                                         "ppv",
+                                         "ppv_lower",
+                                         "ppv_upper",
+                                         "n_npv",
+                                         "npv",
+                                         "npv_lower",
+                                         "npv_upper"};
     if (p->st != RAD_OK || !p->o->is_public)
         return;
     for (int64_t i = 0; i < r->n; i++) {

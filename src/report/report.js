@@ -15,6 +15,14 @@
             });
             if (off) e.setAttribute('data-off', ''); else e.removeAttribute('data-off');
         });
+        [].forEach.call(document.querySelectorAll('.table-wrap'), function (w) { /* a table none of whose rows is left */
+            var rows = [].slice.call(w.querySelectorAll('tbody tr'));
+            var none = rows.length > 0 && rows.every(function (r) { return r.hasAttribute('data-off'); });
+            [w, w.previousElementSibling, w.nextElementSibling].forEach(function (e, i) {
+                if (!e || (i === 1 && e.className !== 'filter') || (i === 2 && e.className !== 'source')) return;
+                if (none) e.setAttribute('data-off', ''); else e.removeAttribute('data-off');
+            });
+        });
     }
     if (bar) {
         [].forEach.call(bar.querySelectorAll('select'), function (s) {

@@ -153,16 +153,17 @@ void rp_section_roc(rp_page *p) {
 
 /* ---------------------------------------------------------------- readers */
 
-static void reader_figure(rp_page *p, const rp_rows *combo, int64_t i, const char *stratum, const rp_rows *reader, int64_t from,
+static void reader_figure(rp_page *p, const rp_rows *combo, int64_t i, const char *stratum, bool units, const rp_rows *reader, int64_t from,
                           int64_t end) {
     char id[200], title[256];
     rp_rows r;
     const char *unit = rp_text_at(combo, i, "unit"), *class_name = rp_text_at(combo, i, "class"), *model = rp_text_at(combo, i, "model");
     rp_query(p, curve_sql(p, model, combo, i, stratum), &r);
     rp_protect_curve(p, &r);
-    (void)snprintf(id, sizeof id, "readers-%s-%s-%s", unit, RP_ID(model), stratum);
+    (void)snprintf(id, sizeof id, "readers-%s-%s-%.60s-%s", unit, RP_ID(model), RP_ID(class_name), stratum);
     (void)snprintf(title, sizeof title, "Readers and %.80s, %s, unit: %s", model, strcmp(stratum, "all") == 0 ? "all" : stratum, unit);
-    const rp_tags tags = {.unit = unit, .model = model, .class_name = class_name, .cohort = strcmp(stratum, "all") == 0 ? NULL : stratum};
+    const rp_tags tags = {
+        .unit = units ? unit : NULL, .model = model, .class_name = class_name, .cohort = strcmp(stratum, "all") == 0 ? NULL : stratum};
     open_roc(p, id, &tags, title, "The model's ROC curve and one marker per reader; the legend names them.", 1 + (int)(end - from));
     draw_line(p, &r, 0, r.n, 0, true);
     double y = rp_legend(p, 14, SIDE + 68, 0, model, SIDE + 50);
@@ -214,9 +215,8 @@ static void reader_tables(rp_page *p) {
 }
 
 void rp_section_readers(rp_page *p) {
-    rp_rows combo, reader;
+    rp_rows reader;
     rp_section(p, "readers", "Readers and the model");
-    rp_combos(p, &combo);
     rp_query(p,
              sqlite3_mprintf(
                  "SELECT a.model, a.unit, a.class, a.stratum_kind, a.stratum, a.point, a.versus AS reader, a.versus, a.name, a.n, a.n_pos,"
@@ -232,27 +232,18 @@ void rp_section_readers(rp_page *p) {
         rp_absent(p, "No reader's calls on scored cases of two classes are in the file.");
     else
         rp_put(p, "<div class=\"grid\">\n");
-    bool drawn = false;
-    for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++)
-        for (int64_t k = 0; k < reader.n; k++) {
-            int64_t end = k;
-            while (end < reader.n && strcmp(rp_text_at(&reader, end, "model"), rp_text_at(&reader, k, "model")) == 0 &&
-                   strcmp(rp_text_at(&reader, end, "unit"), rp_text_at(&reader, k, "unit")) == 0 &&
-                   strcmp(rp_text_at(&reader, end, "stratum"), rp_text_at(&reader, k, "stratum")) == 0)
-                end++;
-            if (strcmp(rp_text_at(&reader, k, "stratum_kind"), rp_cohort_kind(p)) == 0 &&
-                strcmp(rp_text_at(&reader, k, "model"), rp_text_at(&combo, i, "model")) == 0 &&
-                strcmp(rp_text_at(&reader, k, "unit"), rp_text_at(&combo, i, "unit")) == 0) {
-                reader_figure(p, &combo, i, rp_text_at(&reader, k, "stratum"), &reader, k, end);
-                drawn = true;
-            }
-            k = end - 1;
-        }
+    const bool units = reader.n > 0 && strcmp(rp_text_at(&reader, 0, "unit"), rp_text_at(&reader, reader.n - 1, "unit")) != 0;
+    for (int64_t k = 0, end; k < reader.n && p->st == RAD_OK; k = end) {
+        static const char *const SAME[] = {"model", "unit", "class", "stratum_kind", "stratum"};
+        bool same = true;
+        for (end = k; end < reader.n && same; end += same)
+            for (int c = 0; c < 5; c++)
+                same &= strcmp(rp_text_at(&reader, end, SAME[c]), rp_text_at(&reader, k, SAME[c])) == 0;
+        if (strcmp(rp_text_at(&reader, k, "stratum_kind"), rp_cohort_kind(p)) == 0)
+            reader_figure(p, &reader, k, rp_text_at(&reader, k, "stratum"), units, &reader, k, end);
+    }
     if (reader.n > 0)
         rp_put(p, "</div>\n");
-    if (reader.n > 0 && !drawn)
-        rp_absent(p, "Readers judged another unit than the figures have; the table has them.");
     reader_tables(p);
     rp_rows_release(&reader);
-    rp_rows_release(&combo);
 }
