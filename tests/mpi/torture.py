@@ -4,7 +4,7 @@ fail, at places that a seed has chosen, and taken up again until they end. Every
 file; no worker's death costs more than one case that it had computed.
 
 usage: torture.py [--events N] [--seed S] [--jobs N] [--ranks N] [--patients N] [--only MODE] [--keep]
-The full form: torture.py --events 300 --patients 140 --jobs 2.
+The full form: torture.py --events 220 --patients 140 --jobs 2.
 
 One campaign is one database: its sessions follow each other, each with one disturbance, until it is whole. What can be disturbed is every
 call that alters a file (torture.c, preloaded), every image that is opened, every finished case, every call of the device; between
@@ -222,7 +222,7 @@ class Campaign:
         if event and event[0] == "image" and event[2] == "hang":
             base += ["--case-deadline", "1"]
         if event and event[2] == "freeze":
-            base += ["--silence", "3"]
+            base += ["--silence", "6"]
         if self.mode == "shards" and self.shard < SHARDS:
             return base + ["--spool", self.spool, "--shard", "%d/%d" % (self.shard + 1, SHARDS)]
         if self.mode == "shards":
