@@ -136,6 +136,8 @@ static rad_status find_in_result(struct check *c, int64_t result, const char *ke
         const void *marks = sqlite3_column_blob(q.stmt, 0);
         const size_t n = (size_t)sqlite3_column_bytes(q.stmt, 0);
         n_class = sqlite3_column_int64(q.stmt, 2);
+        if (n_class < 1 || n_class > RAD_MAX_CLASSES)
+            n_class = 0;                                     /* it was changed itself */
         n_was = (int64_t)(n / RAD_SEAL_TAG) / (n_class + 2); /* per slice: number, tag, and a tag per class */
         s = n > 0 ? rad_buf_put(&was, marks, n, err) : RAD_OK;
     }
@@ -145,7 +147,7 @@ static rad_status find_in_result(struct check *c, int64_t result, const char *ke
     while (s == RAD_OK && (s = rad_query_row(&q, &row, err)) == RAD_OK && row)
         n_is++;
     rad_query_end(&q);
-    if (s == RAD_OK && n_was * (n_class + 2) * RAD_SEAL_TAG == (int64_t)was.size) { /* else n_class itself was changed */
+    if (s == RAD_OK && n_class > 0 && n_was * (n_class + 2) * RAD_SEAL_TAG == (int64_t)was.size) {
         s = compare_slices(c, run, use, &was, (size_t)n_was, is, (size_t)n_is, &told, err);
         if (s == RAD_OK)
             s = compare_scores(c, result, run, use, &was, (size_t)n_was, is, (size_t)n_is, (size_t)n_class, &told, err);

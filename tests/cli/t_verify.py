@@ -124,6 +124,14 @@ try:
     f = tampered("INSERT INTO result (result_key, model_id, n_slice, n_class) SELECT printf('%064d', 1), model_id, 1, 2 FROM model LIMIT 1")
     assert [(x['table'], x['what']) for x in f['findings']] == [('result', 'inserted')], f
 
+    # numbers that no program stores
+    for n in (-2, 0, 2**62):
+        f = tampered('UPDATE result SET n_class = ? WHERE result_id = ?', (n, result))['findings']
+        assert [(x['table'], x['what']) for x in f] == [('result', 'changed')], f
+    tampered('UPDATE slice SET slice = -1 WHERE result_id = ? AND slice = ?', (result, slice_))
+    assert tampered("UPDATE result_seal SET marks = x'0102' WHERE result_id = ?", (result,))['intact']  # only names rows
+    assert not tampered("UPDATE result_seal SET seal = printf('%064d', 1), marks = x'0102' WHERE result_id = ?", (result,))['intact']
+
     # the chain itself
     f = tampered("DELETE FROM seal WHERE object = 'manifest'")['findings']
     assert {x['table'] for x in f} == {'seal'} and len(f) >= 2, f
