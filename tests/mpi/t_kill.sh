@@ -6,6 +6,7 @@ need_mpirun
 run=("$rad" run "$tmp/job/job.yaml" --batch 4 --threads 1 --quiet)
 want 3 "${run[@]}" --db "$tmp/whole.sqlite"
 dump "$tmp/whole.sqlite" >"$tmp/whole.txt"
+"$rad" verify "$tmp/whole.sqlite" | grep '^head' >"$tmp/whole.head"
 RANDOM=${SEED:-4711}
 killed=0
 next_session() {
@@ -54,6 +55,8 @@ for round in 1 2; do
     [ "$rc" -eq 3 ] || { cat "$tmp/log"; fail "round $round: the run does not come to its end (exit $rc)"; }
     dump "$tmp/db.sqlite" >"$tmp/db.txt"
     same "$tmp/whole.txt" "$tmp/db.txt" "round $round: a killed and resumed run differs from an undisturbed one"
+    "$rad" verify "$tmp/db.sqlite" | grep '^head' >"$tmp/db.head" || fail "round $round: the file is not as it was stored"
+    same "$tmp/whole.head" "$tmp/db.head" "round $round: a killed and resumed run ends in another head"
 done
 echo "$killed kills in mid-run"
 [ "$killed" -ge 2 ] || fail "only $killed of 6 kills hit a running job: the fixture is too small for this machine"
