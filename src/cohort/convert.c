@@ -244,6 +244,7 @@ rad_status rad_convert(const rad_convert_opts *opts, rad_convert_outcome *ret, r
         RAD_TRY(convert_read_labels(&c, err));
     RAD_TRY(convert_series_all(&c, err));
     RAD_TRY(convert_tell_vanished(&c, err));
+    RAD_TRY(convert_tell_shifted(&c, err));
     RAD_TRY(convert_judge(&c, err));
     RAD_TRY(convert_write_tables(&c, err));
 out:

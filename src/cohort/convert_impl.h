@@ -117,6 +117,8 @@ char *convert_stage_template(const convert *c);
 void convert_remove_stages(const char *pattern);
 /* Series of earlier conversions that are not in the tree become warnings. Errors: NOMEM. */
 rad_status convert_tell_vanished(const convert *c, rad_error *err) RAD_MUST_CHECK;
+/* Patients whose visits have other names than in the report that is there become warnings. Errors: NOMEM. */
+rad_status convert_tell_shifted(const convert *c, rad_error *err) RAD_MUST_CHECK;
 /* convert_slices.c: the TSV of slices of a volume. `affine`: rows of the voxel-to-RAS+ matrix. *ret_lost: instances in no slice. */
 rad_status convert_slices(const convert *c, const convert_series *s, const convert_output *o, const double affine[3][4], rad_buf *b,
                           int64_t *ret_lost, rad_error *err) RAD_MUST_CHECK;

@@ -152,7 +152,7 @@ check(volume("DWI")[0]["b_value"] == "800", f"b-value {volume('DWI')[0]}")
 
 # ---- what must never come out
 secret = [x for q in (A, B) for x in (q["id"], q["birth"], q["accession"], *q["name"].split("^"))]
-secret += [S1, S2, S3, "1.2.826", "20200110", "20200412", "20211231", "2020-01-10", "Referrer", "tse ax", "Iomeron", "comment on", work, "MRN", "North Hospital"]
+secret += [S1, S2, S3, "1.2.826", "20200110", "20200412", "20211231", "2020-01-10", "Referrer", "tse ax", "Iomeron", "comment on", work, "MRN771", "MRN881", "North Hospital"]
 seen = 0
 for base, dirs, files in os.walk(os.path.join(work, "c")):
     for name in dirs + files:
@@ -353,6 +353,14 @@ rows = {r["status"]: r for r in table("convert_report.tsv", "cs")}
 check(set(rows) == {"used", "failed"} and "3 volumes of b-values from 0 to 1000" in rows["failed"]["reason"] and "fslsplit" in rows["failed"]["reason"],
       f"several b-values: {rows}, {p.stderr}")
 check([r["sequence"] for r in table("images.tsv", "cs")] == ["DWI"], f"images of shells: {table('images.tsv', 'cs')}")
+
+# ---- an earlier visit moves the names of the others
+check("is day-" not in p.stderr, f"a shift on the first conversion: {p.stderr}")
+series(f"{shells}/before", B, S3 + ".610", S3 + ".8", "20211201", "t2 trace", number=1)
+p = run("convert", "shells", "-o", "cs", "--rules", "shells.yaml", "--center-from", "name:south", "--dcm2niix", deep, rc=3)
+check(p.stderr.count("what was visit day-0 is day-30 now") == 1, f"shifted days: {p.stderr}")
+p = run("convert", "shells", "-o", "cs", "--rules", "shells.yaml", "--center-from", "name:south", "--dcm2niix", deep, rc=3)
+check("what was visit" not in p.stderr, f"nothing shifted: {p.stderr}")
 
 # ---- mistakes in rules are shown with their place
 for text, word in (("rules: [{sequence: T2, descripton: x}]", "did you mean 'description'"), ("rules: [{modality: MR}]", "neither"),
