@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ?1 the run, ?2 the one before it. The largest difference first. */
+/* ?1 the run, ?2 the one before it. The largest difference first. CROSS JOIN keeps the order: by the scores, once, and not by patient. */
 static const char SQL_SCORES[] =
     "SELECT p.patient, l.lesion, coalesce(ma.study, ''), c.center, ra.model, k.class, a.unit, b.score, a.score,"
     "       ra.run_model_id, rb.run_model_id, a.class_index,"
@@ -17,12 +17,12 @@ static const char SQL_SCORES[] =
     "       r.positive_class IS NOT NULL OR k.rule IS NOT NULL, kb.class_index"
     "  FROM run_model ra JOIN run r ON r.run_id = ra.run_id"
     "  JOIN run_model rb ON rb.run_id = ?2 AND rb.model = ra.model"
-    "  JOIN case_score a ON a.run_model_id = ra.run_model_id"
-    "  JOIN run_class k ON k.run_id = ra.run_id AND k.class_index = a.class_index"
-    "  JOIN run_class kb ON kb.run_id = ?2 AND kb.class = k.class"
-    "  JOIN run_patient rp ON rp.run_id = ra.run_id AND rp.patient_id = a.patient_id"
-    "  JOIN center c ON c.center_id = rp.center_id"
-    "  JOIN patient p ON p.patient_id = a.patient_id"
+    "  CROSS JOIN case_score a ON a.run_model_id = ra.run_model_id"
+    "  CROSS JOIN run_class k ON k.run_id = ra.run_id AND k.class_index = a.class_index"
+    "  CROSS JOIN run_class kb ON kb.run_id = ?2 AND kb.class = k.class"
+    "  CROSS JOIN run_patient rp ON rp.run_id = ra.run_id AND rp.patient_id = a.patient_id"
+    "  CROSS JOIN center c ON c.center_id = rp.center_id"
+    "  CROSS JOIN patient p ON p.patient_id = a.patient_id"
     "  LEFT JOIN manifest ma ON ma.case_id = a.case_id"
     "  LEFT JOIN lesion l ON l.lesion_id = ma.lesion_id"
     "  JOIN case_score b ON b.run_model_id = rb.run_model_id AND b.unit = a.unit AND b.patient_id = a.patient_id"
