@@ -6,11 +6,11 @@ set -eu
 cd "$(dirname "$0")/.."
 job=$1 design=$2
 shift 2
-scale=1 ranks=3
+scale= ranks=3
 while [ $# -gt 0 ]; do
-    case $1 in
-    --scale) scale=$2 ;;
-    --ranks) ranks=$2 ;;
+    case $1:${2:-} in
+    --scale:?*) scale=$2 ;;
+    --ranks:?*) ranks=$2 ;;
     *)
         echo "usage: jobs/$job/run.sh [--scale X] [--ranks N]" >&2
         exit 2
@@ -26,8 +26,16 @@ rm -f "build-$job.log"
 cmake --build --preset release --target radcohort
 program=build/release/src/cli/radcohort
 
-# another scale is another cohort: remove the folder first
-[ -e "jobs/$job/cohort/patients.tsv" ] || "$program" phantom -o "jobs/$job/cohort" --design "$design" --scale "$scale"
+# another scale is another cohort, and another study: it does not take the place of one that is there
+cohort=jobs/$job/cohort
+if [ ! -e "$cohort/patients.tsv" ]; then
+    "$program" phantom -o "$cohort" --design "$design" --scale "${scale:-1}"
+    echo "${scale:-1}" >"$cohort/.scale"
+elif [ -n "$scale" ] && [ "$scale" != "$(cat "$cohort/.scale" 2>/dev/null)" ]; then
+    echo "jobs/$job/run.sh: $cohort was made with another --scale ($(cat "$cohort/.scale" 2>/dev/null || echo unknown)); remove it and results/$job.sqlite*" \
+        "first, or leave --scale out" >&2
+    exit 2
+fi
 
 # on any machine: also with fewer cores than ranks, and as root in a container
 launch=(mpirun -n "$ranks" --oversubscribe --bind-to none)
