@@ -16,9 +16,9 @@ void rp_combos(rp_page *p, rp_rows *ret) {
                              " JOIN run_model m ON m.run_id = s.run_id AND m.model = s.model"
                              " JOIN run_class k ON k.run_id = s.run_id AND k.class = s.class"
                              " WHERE s.run_id = %lld AND s.name = 'auc' AND (s.unit = 'patient' OR (s.unit = 'lesion' AND EXISTS"
-                             " (SELECT 1 FROM manifest f WHERE f.run_id = s.run_id GROUP BY f.patient_id HAVING count(*) > 1)))"
+                             " (SELECT 1 FROM manifest f WHERE f.run_id = %lld GROUP BY f.patient_id HAVING count(*) > 1)))"
                              " ORDER BY s.unit DESC, k.class_index, m.position",
-                             (long long)p->run),
+                             (long long)p->run, (long long)p->run),
              ret);
 }
 
