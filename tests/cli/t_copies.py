@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The same image under two patients: bytes, other encoding, scale of values, storage order, margin, matrix; found whatever ranks read it, told as a
+"""The same image under two patients: bytes, other encoding, scale of values, storage order, margin, matrix; told as a
 warning, in a view and in the summary, as leakage across folds; different people are not taken for each other. Signatures against an
 independent computation."""
 import os
@@ -98,13 +98,13 @@ for k in (1, 2):
         f.write(fixture.network(k, 1, 16, 2, 4))
 
 
-def run(name, slices, extra, *launch):
+def run(name, slices, extra):
     job, db = os.path.join(top, name + ".yaml"), os.path.join(top, name + ".sqlite")
     with open(job, "w") as f:
         f.write("job: %s\ncohort: cohort\nunit: patient\nclasses: [a, b]\npositive: b\n"
                 "inputs: {m: {channels: [{sequence: A}], slices: %s, window: {low: 0, high: 900}, resize: {size: 16}}}\n"
                 "models:\n  - {name: cv, file: 'f{fold}.onnx', folds: 2, activation: softmax}\n%s" % (name, slices, extra))
-    p = subprocess.run([*launch, rad, "run", job, "--db", db, "--quiet"], capture_output=True, text=True)
+    p = subprocess.run([rad, "run", job, "--db", db, "--quiet"], capture_output=True, text=True)
     assert p.returncode == 0, (p.returncode, p.stdout, p.stderr)
     con = sqlite3.connect(db)
     con.row_factory = sqlite3.Row

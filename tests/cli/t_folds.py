@@ -129,7 +129,17 @@ def check_folds(folder):
             assert r["fold"] == k and r["file"] == files[k]["file"] and r["model_sha256"] == files[k]["sha256"], dict(r)
             if k:
                 assert r["result_key"] == keys["f%d" % k, r["patient"], r["lesion"]]
-    # the results are there: another run computes nothing, over several ranks nothing changes
+    # over several ranks, in other batches, every score is the same bit for bit
+    if shutil.which("mpirun"):
+        job = write(folder, "ranks.yaml", HEAD + model % ", without_fold: mean")
+        p = subprocess.run(["mpirun", "-n", "3", "--oversubscribe", rad, "run", job, "--db", job + ".sqlite", "--quiet", "--batch", "3"],
+                           capture_output=True, text=True)
+        assert p.returncode == 0, (p.returncode, p.stdout, p.stderr)
+        spread = slices(sqlite3.connect(job + ".sqlite"), "cv")
+        assert spread.keys() == got.keys() and all((spread[k] == got[k]).all() for k in got)
+    else:
+        print("no mpirun: not run over several ranks")
+    # the results are there: another run computes nothing
     again = run(os.path.join(folder, "mean.yaml"), 0)
     assert again.execute("SELECT count(*) FROM run").fetchone()[0] == 1
     shutil.copy(os.path.join(folder, "mean.yaml.sqlite"), os.path.join(folder, "more.yaml.sqlite"))
