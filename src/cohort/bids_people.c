@@ -223,6 +223,7 @@ static rad_status finish_centers(people *p, const char *dir, bids_tables *ret, r
 
 rad_status bids_people(const char *dir, const rad_bids_spec *spec, char *const *subject, size_t n, bids_tables *ret, rad_issues *issues,
                        rad_error *err) {
+    const rad_bids_spec nothing = {0}; /* no columns to look for where there is no list */
     people p = {.spec = spec, .issues = issues, .id = -1, .from = {-1, -1, -1, -1, -1}};
     char *text = NULL, *file = rad_path_join(dir, "participants.tsv");
     size_t size = 0;
@@ -243,8 +244,7 @@ rad_status bids_people(const char *dir, const rad_bids_spec *spec, char *const *
         rad_issues_add(issues, RAD_SEVERITY_WARNING, file, 0, NULL,
                        "there is no list of participants: patients are the sub-* folders, labels unknown");
         st = rad_buf_printf(&p.patients, err, "patient\tcenter\tlabel\tfold\tage\tsex\n");
-        spec = &(rad_bids_spec){0};
-        p.spec = spec;
+        p.spec = &nothing;
     } else if (st == RAD_OK) {
         st = take_text(&p, text, size, subject, n, err);
     } else {
