@@ -279,6 +279,8 @@ static rad_status take_value(reader *r, const element *e, int depth) {
         dicom_number to = number_tag[k].to;
         if (number_tag[k].tag != e->tag || !take_number(r, e, p, v))
             continue;
+        if (to == DICOM_B_VALUE && !(v[0] >= 0 && v[0] <= MAX_B_VALUE))
+            continue; /* not a b-value: some scanners leave the field of images without diffusion to chance */
         if (to == DICOM_ECHO_TIME)
             r->i->echo_time = isnan(r->i->echo_time) ? v[0] : r->i->echo_time;
         if (isnan(r->s->low[to]) || v[0] < r->s->low[to])

@@ -1,6 +1,8 @@
 /* convert_sidecar.c: the allow-list of sidecar fields. */
 #include "convert_sidecar.h"
 
+#include "convert_dicom.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,15 +197,17 @@ rad_status sidecar_b_values(const char *path, json_t **ret, rad_error *err) {
         bool last = s[m] == '\0';
         s[m] = '\0';
         double x = 0;
-        if (rad_parse_double(s, &x) && isfinite(x) && x >= 0) {
-            size_t at = 0;
-            while (at < count && v[at] < x)
-                at++;
-            if (at == count || v[at] > x) {
-                memmove(v + at + 1, v + at, (count - at) * sizeof *v);
-                v[at] = x;
-                count++;
-            }
+        if (!rad_parse_double(s, &x) || !(x >= 0 && x <= MAX_B_VALUE)) {
+            count = 0; /* no diffusion at all: dcm2niix writes such tables beside echo-planar series of some scanners */
+            break;
+        }
+        size_t at = 0;
+        while (at < count && v[at] < x)
+            at++;
+        if (at == count || v[at] > x) {
+            memmove(v + at + 1, v + at, (count - at) * sizeof *v);
+            v[at] = x;
+            count++;
         }
         if (last)
             break;
