@@ -863,3 +863,68 @@ SELECT n.run_id, pa.patient, ia.path, ca.center, ra.fold, pb.patient, ib.path, c
   JOIN run_patient rb ON rb.run_id = n.run_id AND rb.patient_id = ib.patient_id
   JOIN center ca ON ca.center_id = ra.center_id
   JOIN center cb ON cb.center_id = rb.center_id;
+
+-- ------------------------------------------------------------------------------------------------ views for the questions people ask
+
+-- Per patient: one row per patient of a run and model; two-class jobs: the score of the positive class, else the class with the largest.
+CREATE VIEW v_patient (run_id, model, patient, center, cohort, fold, age, sex, label, n_lesion, n_case, n_case_scored, class, score, reason) AS
+SELECT rp.run_id, rm.model, p.patient, c.center, rp.cohort, rp.fold, p.age, p.sex, k.class,
+       (SELECT count(DISTINCT m.lesion_id) FROM manifest m WHERE m.run_id = rp.run_id AND m.patient_id = rp.patient_id),
+       (SELECT count(*) FROM manifest m WHERE m.run_id = rp.run_id AND m.patient_id = rp.patient_id),
+       (SELECT count(*) FROM manifest m JOIN run_result rr ON rr.case_id = m.case_id AND rr.run_model_id = rm.run_model_id
+         WHERE m.run_id = rp.run_id AND m.patient_id = rp.patient_id),
+       sk.class, s.score,
+       (SELECT e.stage || ': ' || e.reason FROM exclusion e WHERE e.run_id = rp.run_id AND e.patient_id = rp.patient_id AND e.unit = 'patient'
+           AND (e.run_model_id IS NULL OR e.run_model_id = rm.run_model_id) ORDER BY e.exclusion_id LIMIT 1)
+  FROM run_patient rp
+  JOIN run r ON r.run_id = rp.run_id
+  JOIN run_model rm ON rm.run_id = rp.run_id
+  JOIN patient p ON p.patient_id = rp.patient_id
+  JOIN center c ON c.center_id = rp.center_id
+  LEFT JOIN run_class k ON k.run_id = rp.run_id AND k.class_index = rp.class_index
+  LEFT JOIN case_score s ON s.run_model_id = rm.run_model_id AND s.unit = 'patient' AND s.patient_id = rp.patient_id AND s.class_index =
+       coalesce(r.positive_class, (SELECT x.class_index FROM case_score x JOIN run_class xk ON xk.run_id = rp.run_id
+                                      AND xk.class_index = x.class_index AND xk.rule IS NULL
+                                    WHERE x.run_model_id = rm.run_model_id AND x.unit = 'patient' AND x.patient_id = rp.patient_id
+                                    ORDER BY x.score DESC, x.class_index LIMIT 1))
+  LEFT JOIN run_class sk ON sk.run_id = rp.run_id AND sk.class_index = s.class_index;
+
+-- Per center: who went in, who came out, and the AUC at the unit patient (NULL with more than two classes: v_statistic has each class's).
+CREATE VIEW v_center (run_id, model, center, cohort, n_patient, n_scored, n_excluded, n_positive, n_negative, n_unknown, auc, auc_lower,
+                      auc_upper) AS
+SELECT v.run_id, v.model, v.center, v.cohort, count(*), count(v.score), sum(v.score IS NULL),
+       iif(r.positive_class IS NULL, NULL, sum(v.score IS NOT NULL AND v.label IS v.class)),
+       iif(r.positive_class IS NULL, NULL, sum(v.score IS NOT NULL AND v.label <> v.class)),
+       sum(v.score IS NOT NULL AND v.label IS NULL), a.est, a.lower, a.upper
+  FROM v_patient v
+  JOIN run r ON r.run_id = v.run_id
+  JOIN run_model rm ON rm.run_id = v.run_id AND rm.model = v.model
+  LEFT JOIN statistic a ON a.run_model_id = rm.run_model_id AND a.unit = 'patient' AND a.stratum_kind = 'center' AND a.stratum = v.center
+       AND a.name = 'auc' AND a.versus IS NULL AND a.class_index = r.positive_class
+ GROUP BY v.run_id, v.model, v.center;
+
+-- Per reader: how much was read, and how often the call was the truth.
+CREATE VIEW v_reader (run_id, unit, reader, experience_years, n_reading, n_case, n_center, n_missing, n_called, n_correct, accuracy) AS
+SELECT v.run_id, v.unit, v.reader, max(v.experience_years), count(*), count(DISTINCT v.patient || '/' || coalesce(v.lesion, '')),
+       count(DISTINCT v.center),
+       (SELECT count(*) FROM v_reading_missing x WHERE x.run_id = v.run_id AND x.unit = v.unit AND x.reader = v.reader),
+       sum(v.call IS NOT NULL AND v.label_class IS NOT NULL), sum(v.call IS NOT NULL AND v.call IS v.label_class),
+       1.0 * sum(v.call IS NOT NULL AND v.call IS v.label_class) / nullif(sum(v.call IS NOT NULL AND v.label_class IS NOT NULL), 0)
+  FROM v_reading v
+ GROUP BY v.run_id, v.unit, v.reader;
+
+-- Failures: what could not be scored, by center, stage and reason, with an example.
+CREATE VIEW v_failure (run_id, unit, center, cohort, stage, reason, n, example) AS
+SELECT run_id, unit, center, cohort, stage, reason, count(DISTINCT patient || '/' || coalesce(lesion, '') || '/' || coalesce(study, '')), min(text)
+  FROM v_exclusion
+ GROUP BY run_id, unit, center, cohort, stage, reason;
+
+-- Flips: calls that are not what they were in the finished run of the same job before.
+CREATE VIEW v_flip (run_id, run_before, model, unit, center, cohort, patient, lesion, class, point, label, score_before, score, call_before,
+                    call) AS
+SELECT b.run_id, a.run_id, b.model, b.unit, b.center, b.cohort, b.patient, b.lesion, b.class, b.point, b.label, a.score, b.score, a.call, b.call
+  FROM run r
+  JOIN v_call b ON b.run_id = r.run_id
+  JOIN v_call a ON a.run_id = (SELECT max(o.run_id) FROM run o WHERE o.job = r.job AND o.run_id < r.run_id AND o.state = 'finished')
+       AND a.model = b.model AND a.unit = b.unit AND a.patient = b.patient AND a.lesion IS b.lesion AND a.class = b.class AND a.point = b.point
+ WHERE a.call <> b.call;

@@ -9,7 +9,7 @@ if not os.path.exists(maker):
     sys.exit(77)
 text = open(os.path.join(source, 'schemas', 'README.md'), encoding='utf-8').read()
 queries = re.findall(r'```sql\n(.*?)```', text, re.S)
-assert len(queries) == 12, f'{len(queries)} queries, the text says twelve'
+assert len(queries) == 16, f'{len(queries)} queries, the text says sixteen'
 with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, 's.sqlite')
     subprocess.run([maker, '-k', path, '120', '3', '2'], check=True, stdout=subprocess.DEVNULL)
@@ -24,7 +24,7 @@ with tempfile.TemporaryDirectory() as folder:
         rows = [dict(zip(columns, r)) for r in cursor]
         assert rows, f'no answer to:\n{q}'
         answers.append(rows)
-    flow, left_out, auc, outside, counts, missed, slices, disagree, covariate, wide, models, readers = answers
+    flow, left_out, auc, outside, counts, missed, slices, disagree, covariate, wide, models, readers, patients, centers, who, failures = answers
     assert all(r['n_case'] == r['n_scored'] + r['n_excluded'] == 240 for r in flow)
     assert {r['stage'] for r in left_out} >= {'intake', 'load', 'infer', 'aggregate'}
     assert {r['center'] for r in auc} == {'C00', 'C01', 'C02', 'C03'} and len(auc) == 8
@@ -43,9 +43,28 @@ with tempfile.TemporaryDirectory() as folder:
     assert {(r['model'], r['versus']) for r in models} == {('net0', 'net1')} and len(models) == 6  # naive and clustered; all, two cohorts
     assert {r['reader'] for r in readers} == {'R1'} and {r['model'] for r in readers} == {'net0', 'net1'}
     assert all(r['smallest_p'] is None or r['smallest_p'] <= r['exact_p'] for r in readers)
+    # the views for people agree with the tables they are made of
+    assert len(patients) == db.execute('SELECT count(*) FROM run_patient WHERE run_id = 1').fetchone()[0]
+    assert all((r['score'] is None) == (r['reason'] is not None) for r in patients) and any(r['reason'] for r in patients)
+    flow_of = {r['model']: r for r in flow}
+    for model in flow_of:
+        mine = [r for r in centers if r['model'] == model]
+        assert sum(r['n_patient'] for r in mine) == flow_of[model]['n_patient'], model
+        assert sum(r['n_scored'] for r in mine) == flow_of[model]['n_patient_scored'], model
+        assert {(r['center'], r['auc']) for r in mine} == {(r['center'], r['auc']) for r in auc if r['model'] == model}
+        for r in mine:
+            n = db.execute("SELECT count(*), sum(label = 1), sum(label = 0) FROM v_case_score WHERE run_id = 1 AND unit = 'patient' AND model = ?"
+                           " AND center = ?", (model, r['center'])).fetchone()
+            assert (r['n_scored'], r['n_positive'], r['n_negative']) == n, r
+    for r in who:
+        n = db.execute('SELECT sum(call = label_class), count(*) FROM v_reading WHERE run_id = 1 AND reader = ? AND unit = ? AND call IS NOT NULL'
+                       ' AND label_class IS NOT NULL', (r['reader'], r['unit'])).fetchone()
+        assert (r['n_correct'], r['n_called']) == n and r['n_called'] > 0, r
+    assert {(r['center'], r['stage'], r['reason']) for r in failures} == {(r['center'], r['stage'], r['reason']) for r in left_out}
+    assert db.execute('SELECT count(*) FROM v_flip').fetchone() == (0,)  # one run
     # every name in the file is in the README's list, with or without the suffixes that it explains
     listed = {w for row in re.findall(r'^\| (`.*?) \|', text[text.index('| `name`'):], re.M) for w in re.findall(r'`(\w+)`', row)}
     for (name,) in db.execute('SELECT DISTINCT name FROM v_statistic'):
         base = re.sub('_clustered$', '', name)
         assert base in listed or '_vs_reader' in base or any(base == 'auc_centers' + w or base == 'reader' + w for w in listed), name
-print('12 queries answered')
+print('16 queries answered')
