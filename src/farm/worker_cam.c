@@ -308,7 +308,6 @@ rad_status rad_work_finish_cam(const rad_worker *w, const struct work *k, struct
     o.map = m->n_map > 1 ? c.class_index : 0;
     o.block = site->deep ? (rad_shape){3, {site->n[2], site->n[1], site->n[0]}} : (rad_shape){2, {site->n[1], site->n[0]}};
     size_t pixels;
-    free(m->cam_slice); /* a file that scores for two models is asked twice */
     m->cam_slice = rad_calloc((size_t)c.n_slice, sizeof *m->cam_slice);
     chosen = rad_calloc((size_t)c.n_slice, sizeof *chosen);
     if (!rad_mul_size((size_t)site->n[0], (size_t)site->n[1], &pixels) || !rad_mul_size(pixels, (size_t)site->n[2], &pixels) ||
@@ -323,7 +322,6 @@ rad_status rad_work_finish_cam(const rad_worker *w, const struct work *k, struct
     }
     c.slice = m->cam_slice;
     if (job->cam_write != RAD_CAM_NONE) {
-        free(m->cam_file);
         m->cam_file = rad_work_cam_file(m->cam_key);
         c.file = m->cam_file;
         st = m->cam_file ? write_overlay(w, &o, chosen, m->cam_slice, &c, err)

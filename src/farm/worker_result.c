@@ -133,7 +133,12 @@ rad_status rad_work_encode(const rad_worker *w, struct work *k, rad_buf *ret, ra
         RAD_TRY(fill_model(w, k, i, &model[i], &score[i], err));
     for (int64_t i = 0; i < k->c->n_model; i++) {
         model[i].has_cam = model[i].status == RAD_OK && rad_work_wants_cam(w->job, model[i].file);
-        if (model[i].has_cam)
+        int64_t same = 0; /* a file may score for two models: one map, drawn once */
+        while (same < i && !(model[same].has_cam && model[same].file == model[i].file))
+            same++;
+        if (model[i].has_cam && same < i)
+            model[i].cam = model[same].cam;
+        else if (model[i].has_cam)
             RAD_TRY(rad_work_finish_cam(w, k, &k->model[model[i].file], &model[i], &model[i].cam, err));
     }
     rad_wire_result r = {.index = k->c->index,

@@ -323,7 +323,7 @@ static rad_status judge(rad_night_report *r, rad_error *err) {
         r->drift[i].alarm = r->drift[i].psi >= RAD_NIGHT_PSI && q[i] < RAD_NIGHT_P;
         r->n_alarm += r->drift[i].alarm;
     }
-    if (st == RAD_OK)
+    if (st == RAD_OK && r->n_drift > 0)
         qsort(r->drift, (size_t)r->n_drift, sizeof *r->drift, by_name);
     free(p);
     free(q);
