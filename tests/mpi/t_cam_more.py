@@ -42,6 +42,11 @@ def rows(db, sql=MAPS):
     return [dict(r) for r in c.execute(sql)]
 
 
+def count_files(db):
+    """While they are written: some are gone before they could be opened."""
+    return sum(len(names) for _, _, names in os.walk(db.replace(".sqlite", ".cams")))
+
+
 def files(db):
     top = db.replace(".sqlite", ".cams")
     return {os.path.relpath(os.path.join(d, f), top): hashlib.sha256(open(os.path.join(d, f), "rb").read()).hexdigest()
@@ -133,7 +138,7 @@ with tempfile.TemporaryDirectory() as top:
     n_all = len(files(whole))
     for part in (0.15, 0.5, 0.8):
         p = subprocess.Popen(command + ["--db", broken], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while p.poll() is None and len(files(broken)) < part * n_all:
+        while p.poll() is None and count_files(broken) < part * n_all:
             time.sleep(0.002)
         p.send_signal(signal.SIGKILL)
         killed += p.wait() == -signal.SIGKILL
