@@ -27,8 +27,7 @@ if not PROGRAM:
 if not shutil.which('mpirun'):
     skip('no mpirun')
 torch.set_num_threads(1)
-ENV = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT='1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM='1', OMPI_MCA_mpi_yield_when_idle='1', OMP_WAIT_POLICY='passive',
-           ASAN_OPTIONS='detect_leaks=0')
+ENV = dict(os.environ, ASAN_OPTIONS='detect_leaks=0')
 for name in ('OMPI_COMM_WORLD_SIZE', 'PMIX_RANK', 'PMI_RANK', 'SLURM_PROCID'):
     ENV.pop(name, None)
 

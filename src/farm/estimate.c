@@ -1,8 +1,7 @@
 /* estimate.c: what a run will take, from the tables, the files' sizes, and a few cases that are computed here. */
 #include "plan.h"
 #include "signals.h"
-#include "transport.h"
-#include "worker.h"
+#include "solo.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -64,26 +63,10 @@ static rad_status order(const rad_plan *p, rad_farm_estimate *e, struct cost **r
 /* Computes pending[0 .. n - 1]; the seconds it took per case. */
 static rad_status probe(const rad_farm_opts *o, const rad_plan *p, const rad_pending_case *pending, int n, rad_farm_estimate *e,
                         rad_error *err) {
-    uint64_t mask[16];
     rad_worker *w = NULL;
     rad_status st = RAD_OK;
-    rad_buf lease;
-    int64_t index[RAD_MAX_LEASE_CASES];
-    rad_buf_init(&lease, RAD_MAX_MESSAGE);
-    const rad_worker_opts wo = {.job = &p->files->job,
-                                .backend = p->backend,
-                                .backend_version = p->backend_version,
-                                .model_sha256 = p->sha256,
-                                .graph_hash = p->graph_hash,
-                                .precision = p->precision,
-                                .batch = p->batch,
-                                .threads = o->threads > 0 ? o->threads : rad_transport_affinity(mask, 16)};
-    RAD_TRY(rad_worker_create(&wo, &w, err));
-    for (int i = 0; i < n; i++)
-        index[i] = i;
-    RAD_TRY(rad_plan_pack_lease(p, pending, index, n, &lease, err));
+    RAD_TRY(rad_solo_start(o, p, pending, n, &w, err));
     const double begin = rad_clock_seconds();
-    RAD_TRY(rad_worker_submit(w, lease.data, lease.size, err));
     int done = 0;
     while (st == RAD_OK && done < n && rad_clock_seconds() - begin < PROBE_SECONDS && rad_signals_asked() == 0) {
         rad_buf b;
@@ -99,7 +82,6 @@ static rad_status probe(const rad_farm_opts *o, const rad_plan *p, const rad_pen
     if (done > 0)
         e->seconds = (rad_clock_seconds() - begin) / done;
 out:
-    rad_buf_release(&lease);
     rad_worker_destroy(&w, END_PATIENCE);
     return st;
 }

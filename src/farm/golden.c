@@ -4,8 +4,7 @@
 #include "golden.h"
 
 #include "signals.h"
-#include "transport.h"
-#include "worker.h"
+#include "solo.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -74,26 +73,10 @@ static rad_status keep(struct golden *g, const rad_wire_result *r, rad_error *er
 
 static rad_status score(const rad_farm_opts *o, struct golden *g, rad_error *err) {
     const rad_plan *p = g->plan;
-    uint64_t mask[16];
-    int64_t index[RAD_MAX_GOLDEN];
     rad_worker *w = NULL;
     rad_status st = RAD_OK;
     int done = 0;
-    rad_buf lease;
-    rad_buf_init(&lease, RAD_MAX_MESSAGE);
-    const rad_worker_opts wo = {.job = &p->files->job,
-                                .backend = p->backend,
-                                .backend_version = p->backend_version,
-                                .model_sha256 = p->sha256,
-                                .graph_hash = p->graph_hash,
-                                .precision = p->precision,
-                                .batch = p->batch,
-                                .threads = o->threads > 0 ? o->threads : rad_transport_affinity(mask, 16)};
-    RAD_TRY(rad_worker_create(&wo, &w, err));
-    for (int i = 0; i < g->n; i++)
-        index[i] = i;
-    RAD_TRY(rad_plan_pack_lease(p, g->pending, index, g->n, &lease, err));
-    RAD_TRY(rad_worker_submit(w, lease.data, lease.size, err));
+    RAD_TRY(rad_solo_start(o, p, g->pending, g->n, &w, err));
     const double until = rad_clock_seconds() + SECONDS;
     while (done < g->n) {
         rad_buf b;
@@ -118,7 +101,6 @@ static rad_status score(const rad_farm_opts *o, struct golden *g, rad_error *err
             goto out;
     }
 out:
-    rad_buf_release(&lease);
     rad_worker_destroy(&w, END_PATIENCE);
     return st;
 }

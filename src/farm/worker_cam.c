@@ -260,32 +260,6 @@ out:
     return st;
 }
 
-/* The maps of a mean of files: the mean of theirs. */
-static rad_status mean_maps(const rad_worker *w, const struct work *k, struct work_model *m, int64_t n_slice, rad_error *err) {
-    const int n = rad_mean_of(w, m->model);
-    const struct work_model *part = &k->model[m->model - n];
-    m->map_shape = part->map_shape;
-    m->n_map = part->n_map;
-    m->n_position = part->n_position;
-    const int64_t count = n_slice * m->n_map * m->n_position;
-    free(m->map);
-    m->map = rad_calloc((size_t)count, sizeof *m->map);
-    if (!m->map)
-        return rad_error_set(err, RAD_E_NOMEM, "out of memory for class activation maps");
-    for (int i = 1; i < n; i++)
-        if (part[i].n_position != part->n_position || part[i].map_shape.rank != part->map_shape.rank ||
-            memcmp(part[i].map_shape.dim, part->map_shape.dim, (size_t)part->map_shape.rank * sizeof(int64_t)) != 0)
-            return rad_error_set(err, RAD_E_MODEL, "model '%s': its files have class activation maps of several sizes, which have no mean",
-                                 w->job->model[m->model].name);
-    for (int64_t p = 0; p < count; p++) {
-        double sum = 0;
-        for (int i = 0; i < n; i++)
-            sum += (double)part[i].map[p];
-        m->map[p] = (float)(sum / n);
-    }
-    return RAD_OK;
-}
-
 rad_status rad_work_finish_cam(const rad_worker *w, const struct work *k, struct work_model *m, const rad_model_result *r,
                                rad_cam_result *ret, rad_error *err) {
     const rad_job *job = w->job;
@@ -297,8 +271,6 @@ rad_status rad_work_finish_cam(const rad_worker *w, const struct work *k, struct
     memcpy(c.key, m->cam_key, sizeof c.key);
     if (c.stored)
         goto out;
-    if (rad_mean_of(w, m->model) > 0)
-        RAD_TRY(mean_maps(w, k, m, r->n_slice, err));
     c.depth = site->deep ? m->map_shape.dim[0] : 0;
     c.height = m->map_shape.dim[m->map_shape.rank - 2];
     c.width = m->map_shape.dim[m->map_shape.rank - 1];

@@ -24,8 +24,7 @@ if not shutil.which("mpirun"):
     sys.exit(77)
 torch.set_num_threads(1)
 failures = []
-env = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_rmaps_base_oversubscribe="1",
-           OMPI_MCA_hwloc_base_binding_policy="none", OMPI_MCA_mpi_yield_when_idle="1", OMP_WAIT_POLICY="passive", ASAN_OPTIONS="detect_leaks=0")
+env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
 
 
 def check(ok, text):

@@ -6,15 +6,8 @@ python=/usr/bin/python3
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/radcohort-mpi-XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 
-# Many ranks on few cores, also as root, without the network.
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
-export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_btl_vader_single_copy_mechanism=none
 export TMPDIR=$tmp # Open MPI's session folders
 unset OMPI_COMM_WORLD_SIZE PMIX_RANK PMI_RANK SLURM_PROCID
-# the OpenMP run-time of a library must not spin on shared cores
-export OMP_WAIT_POLICY=passive
-
 # MPI keeps memory to its end: leaks are looked for where there is no launcher
 export ASAN_OPTIONS=detect_leaks=0
 

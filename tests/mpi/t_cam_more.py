@@ -26,7 +26,6 @@ import fixture
 rad = os.environ["RADCOHORT"]
 for name in ("OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"):
     os.environ.pop(name, None)
-os.environ["OMP_WAIT_POLICY"] = "passive"
 MAPS = "SELECT * FROM v_cam ORDER BY model, patient, lesion, slice"
 
 

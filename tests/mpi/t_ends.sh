@@ -49,16 +49,21 @@ echo "3 kills of 3 ranks: $finished cases computed for $cases"
 [ ! -e "$db.spool" ] || fail "the journals are still there after the run"
 unset TROUBLE_RECORDS
 
+# with_a_still_rank RANKS: a run of which one rank is stopped in its middle; sets rc
+with_a_still_rank() {
+    "${run[@]}" --ranks "$1" --silence 6 --db "$db" >"$tmp/log" 2>&1 &
+    local pid=$! boss victim
+    await_done "$db" 2
+    boss=$(sed -n 's/.*process \([0-9]*\),.*/\1/p' "$db.lock")
+    victim=$(ranks_of "$db" | grep -vx "$boss" | xargs ps -o pid=,args= -p | awk '!/--ranks/ {print $1}' | tail -1)
+    kill -STOP "$victim"
+    rc=0; wait "$pid" || rc=$?
+    kill -KILL "$victim" 2>/dev/null || true
+}
+
 # a rank that stands still while the others have nothing left to do: its cases go to them
 db=$tmp/still.sqlite
-"${run[@]}" --ranks 3 --silence 6 --db "$db" >"$tmp/log" 2>&1 &
-pid=$!
-await_done "$db" 2
-boss=$(sed -n 's/.*process \([0-9]*\),.*/\1/p' "$db.lock")
-victim=$(ranks_of "$db" | grep -vx "$boss" | xargs ps -o pid=,args= -p | awk '!/--ranks/ {print $1}' | tail -1)
-kill -STOP "$victim"
-rc=0; wait $pid || rc=$?
-kill -KILL "$victim" 2>/dev/null || true
+with_a_still_rank 3
 [ $rc -eq 3 ] || { cat "$tmp/log"; fail "a silent rank: exit code $rc, expected 3"; }
 grep -q "taken for lost" "$tmp/log" || { cat "$tmp/log"; fail "nobody says that a rank is lost"; }
 grep -q '"bad_hosts": \["' "$db.status.json" || fail "the status file does not name its host"
@@ -66,14 +71,7 @@ check "$db" "a silent rank"
 
 # every rank stands still with work left: the coordinator does not wait for ever, and the same command goes on
 db=$tmp/nobody.sqlite
-"${run[@]}" --ranks 2 --silence 6 --db "$db" >"$tmp/log" 2>&1 &
-pid=$!
-await_done "$db" 2
-boss=$(sed -n 's/.*process \([0-9]*\),.*/\1/p' "$db.lock")
-victim=$(ranks_of "$db" | grep -vx "$boss" | xargs ps -o pid=,args= -p | awk '!/--ranks/ {print $1}' | tail -1)
-kill -STOP "$victim"
-rc=0; wait $pid || rc=$?
-kill -KILL "$victim" 2>/dev/null || true
+with_a_still_rank 2
 [ $rc -eq 4 ] || { cat "$tmp/log"; fail "no rank is left: exit code $rc, expected 4"; }
 grep -q 'no rank is left in service' "$db.status.json" || { cat "$db.status.json"; fail "the status file does not say that no rank is left"; }
 want 3 "${run[@]}" --db "$db"

@@ -19,22 +19,19 @@ tmp=$(mktemp -d "${TMPDIR:-/tmp}/radcohort-slurm-XXXXXX")
 finish() {
     local rc=$?
     bash "$here/cluster.sh" stop "$tmp" || true
-    [ $rc -eq 0 ] || [ $rc -eq 77 ] || tail -n 40 "$tmp"/work/*.out "$tmp"/work/results/*.out 2>/dev/null >&2 || true
+    [ $rc -eq 0 ] || [ $rc -eq 77 ] || tail -n 40 "$tmp"/site/*.out "$tmp"/site/results/*.out 2>/dev/null >&2 || true
     rm -rf "$tmp"
     exit $rc
 }
 trap finish EXIT
 fail() { echo "FAIL: $*" >&2; exit 1; }
 
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_btl_vader_single_copy_mechanism=none
-export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_hwloc_base_binding_policy=none PMIX_MCA_gds=hash
-export OMP_WAIT_POLICY=passive ASAN_OPTIONS=detect_leaks=0
+export PMIX_MCA_gds=hash ASAN_OPTIONS=detect_leaks=0
 export SLURM_CONF=$tmp/slurm.conf
 bash "$here/cluster.sh" start "$tmp" || skip "a private Slurm does not start here"
 
 # the work folder: scripts, site.env, a job
-work=$tmp/work
+work=$tmp/site
 mkdir -p "$work/results"
 cp -r "$source/slurm" "$work/slurm"
 cd "$work"
