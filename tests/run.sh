@@ -13,12 +13,13 @@ passed=0 failed=0 skipped=0
 # one preset: configure, build, test; $2 = what to leave out (regular expression), $3 = what to take
 suite() {
     local preset=$1 without=${2:-} only=${3:-} rc=0
-    echo "== $preset: configure and build"
+    echo "== $preset: configure and build ($SECONDS s)"
     cmake --preset "$preset" >"$log/$preset-configure.txt" || { cat "$log/$preset-configure.txt"; exit 1; }
     grep -E '^-- (oneDNN|cuDNN) ' "$log/$preset-configure.txt" || true
     cmake --build --preset "$preset" -j "$jobs" >"$log/$preset-build.txt" 2>&1 || { tail -n 60 "$log/$preset-build.txt"; exit 1; }
-    echo "== $preset: test"
-    ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --no-tests=error ${without:+-E "$without"} ${only:+-R "$only"} \
+    echo "== $preset: test ($SECONDS s)"
+    # one more than there are processors: the tests of faults wait more than they compute
+    ctest --test-dir "build/$preset" -j $((jobs + 1)) --output-on-failure --no-tests=error ${without:+-E "$without"} ${only:+-R "$only"} \
         >"$log/$preset-test.txt" 2>&1 || rc=$?
     # "Skipped" tests are told by ctest; their own last line says why
     grep -E 'Test +#[0-9]+:' "$log/$preset-test.txt" | grep -v ' Passed ' || true
