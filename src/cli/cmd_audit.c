@@ -155,8 +155,8 @@ static int run(int argc, char **argv) {
     const char *file[1];
     int n = 0;
     rad_error err = {0};
-    const rad_option option[] = {{"--json", true, NULL, &json}, {NULL, false, NULL, NULL}};
-    rad_status st = rad_cli_parse(&rad_command_audit, argc, argv, option, file, 1, &n);
+    const rad_target target[] = {{"--json", NULL, &json}, {NULL, NULL, NULL}};
+    rad_status st = rad_cli_parse(&rad_command_audit, argc, argv, target, file, 1, &n);
     if (st == RAD_E_STOPPED)
         return RAD_EXIT_OK;
     if (st != RAD_OK)
@@ -171,30 +171,34 @@ static int run(int argc, char **argv) {
     return all ? RAD_EXIT_OK : RAD_EXIT_FAILED;
 }
 
+static const rad_option options[] = {
+    {"--json", NULL, NULL, "the findings as JSON on standard output"},
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_audit = {
     .name = "audit",
-    .usage = "CLAIMS.yaml [--json]",
+    .group = RAD_GROUP_TRUST,
+    .usage = {"CLAIMS.yaml [--json]"},
     .summary = "can these reported numbers all be true?",
-    .help = "Exit 0: all claims are possible; 1: at least one is not.\n"
-            "\n"
-            "CLAIMS.yaml is a list, numbers with the digits that were printed:\n"
-            "  claims:\n"
-            "    - name: spine CT, per patient\n"
-            "      n_positive: 296\n"
-            "      n_negative: 137\n"
-            "      sensitivity: 0.95\n"
-            "      specificity: 0.80\n"
-            "      accuracy: 88 %\n"
-            "    - name: reader with and without the model\n"
-            "      paired_n: 50\n"
-            "      correct_first: 39\n"
-            "      correct_second: 47\n"
-            "      p: <0.001\n"
-            "Further keys: n, cases (independent units the study has), unit, auc, auc_lower, auc_upper, positive_fraction.\n"
-            "\n"
-            "Options:\n"
-            "  --json   findings as JSON\n"
-            "\n"
-            "Example: radcohort audit claims.yaml\n",
+    .about = "CLAIMS.yaml is a list, numbers with the digits that were printed:\n"
+             "  claims:\n"
+             "    - name: spine CT, per patient\n"
+             "      n_positive: 296\n"
+             "      n_negative: 137\n"
+             "      sensitivity: 0.95\n"
+             "      specificity: 0.80\n"
+             "      accuracy: 88 %\n"
+             "    - name: reader with and without the model\n"
+             "      paired_n: 50\n"
+             "      correct_first: 39\n"
+             "      correct_second: 47\n"
+             "      p: <0.001\n\n"
+             "Further keys: n, cases (independent units the study has), unit, auc, auc_lower, auc_upper, positive_fraction.",
+    .fill = {RAD_FILL_JOB},
+    .option = options,
+    .exits = "0 all claims are possible, 1 at least one is not, 2 invalid input",
+    .example = {{"radcohort audit claims.yaml", "a table of a paper, before it is believed"},
+                {"radcohort audit claims.yaml --json", "the findings for a program"}},
     .run = run,
 };

@@ -156,28 +156,33 @@ out:
 static int run(int argc, char **argv) {
     const char *model = NULL, *precision = "fp32", *none = NULL;
     bool json = false;
-    const rad_option option[] = {{"--model", false, &model, NULL},
-                                 {"--precision", false, &precision, NULL},
-                                 {"--json", true, NULL, &json},
-                                 {NULL, false, NULL, NULL}};
+    const rad_target target[] = {{"--model", &model, NULL}, {"--precision", &precision, NULL}, {"--json", NULL, &json}, {NULL, NULL, NULL}};
     rad_error err = {0};
     int n = 0;
-    rad_status st = rad_cli_parse(&rad_command_backends, argc, argv, option, &none, 0, &n);
+    rad_status st = rad_cli_parse(&rad_command_backends, argc, argv, target, &none, 0, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     st = backends(model, precision, json, &err);
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(&rad_command_backends, st, &err);
 }
 
+static const rad_option options[] = {
+    {"--model", "FILE", RAD_FILL_ONNX,
+     "also say which nodes of this network each backend would refuse, and why, and whether it can have class activation maps"},
+    {"--precision", "P", RAD_FILL_PRECISION, "for the question above (default fp32)"},
+    RAD_OPTION_JSON,
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_backends = {
     .name = "backends",
-    .usage = "[--model MODEL.onnx] [--precision P] [--json]",
+    .group = RAD_GROUP_NETWORK,
+    .usage = {"[options]"},
     .summary = "lists inference backends: compiled in, usable here, operators",
-    .help = "  --model FILE        also say which nodes of this network each backend would refuse, and why, and whether it\n"
-            "                      can have class activation maps (infer --cam)\n"
-            "  --precision P       fp32 (default), tf32, fp16, bf16: for the question above\n"
-            "  --json              for programs\n\n"
-            "example:\n"
-            "  radcohort backends --model resnet50.onnx\n",
+    .about = "A backend that is not usable on this machine says why. A run never changes its backend by itself.",
+    .option = options,
+    .exits = "0 told, 1 failed, 2 invalid input",
+    .example = {{"radcohort backends", "what can compute here?"},
+                {"radcohort backends --model resnet50.onnx", "and could it compute this network?"}},
     .run = run,
 };

@@ -105,21 +105,18 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_cams;
     const char *path = NULL, *dir = NULL, *run_text = NULL, *count_text = NULL;
     cams_list c = {0};
-    const rad_option option[] = {{"-o", false, &dir, NULL},
-                                 {"--run", false, &run_text, NULL},
-                                 {"--model", false, &c.model, NULL},
-                                 {"--count", false, &count_text, NULL},
-                                 {NULL, false, NULL, NULL}};
+    const rad_target target[] = {
+        {"-o", &dir, NULL}, {"--run", &run_text, NULL}, {"--model", &c.model, NULL}, {"--count", &count_text, NULL}, {NULL, NULL, NULL}};
     int n = 0;
     int64_t id = 0, count = 24;
     char *cam_dir = NULL;
     rad_error err = {0};
     rad_store *db = NULL;
-    rad_status st = rad_cli_parse(self, argc, argv, option, &path, 1, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, &path, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n != 1 || !dir)
-        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "a result file and a folder are needed: radcohort cams %s", self->usage));
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "a result file and a folder are needed: radcohort cams %s", self->usage[0]));
     if (run_text && (!rad_parse_int(run_text, &id) || id < 1))
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--run '%s': the number of a run was expected, from 1", run_text));
     if (count_text && (!rad_parse_int(count_text, &count) || count < 1 || count > MAX_TILES))
@@ -144,23 +141,24 @@ out:
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
 }
 
+static const rad_option options[] = {
+    {"-o", "DIR", RAD_FILL_DIR, "where they go; made when missing"}, RAD_OPTION_RUN, {"--model", "NAME", NULL, "one model only"},
+    {"--count", "N", NULL, "cases on a sheet at most (default 24)"}, RAD_OPTION_END,
+};
+
 const rad_command rad_command_cams = {
     .name = "cams",
-    .usage = "DB -o DIR [--run N] [--model NAME] [--count N]",
+    .group = RAD_GROUP_RUN,
+    .usage = {"DB -o DIR [options]"},
     .summary = "class activation maps of a run: overlays by name, a table, contact sheets",
-    .help = "  -o DIR        where they go: maps.tsv (every map with its numbers), the overlays (NNNNN_MODEL_PATIENT_LESION_CLASS.nii.gz), "
-            "and\n"
-            "                MODEL-strongest.png, -weakest.png, -wrong.png; sheets.tsv says which case is in which row and column\n"
-            "  --run N       the run, by number; default: the newest\n"
-            "  --model NAME  one model only\n"
-            "  --count N     cases on a sheet at most (default 24)\n"
-            "\n"
-            "A case shows its deciding slice (of a volume: that of the peak) twice: with the region (white) and the lesion (green), and "
-            "with the map. Wrong: the score is "
-            "on the\n"
-            "wrong side of the first operating point (0.5 without one).\n"
-            "\n"
-            "Example:\n"
-            "  radcohort cams results/demo.sqlite -o report/cams\n",
+    .about = "DIR gets maps.tsv (every map with its numbers), the overlays (NNNNN_MODEL_PATIENT_LESION_CLASS.nii.gz), and "
+             "MODEL-strongest.png, -weakest.png and -wrong.png; sheets.tsv says which case is in which row and column.\n\n"
+             "A case shows its deciding slice (of a volume: that of the peak) twice: with the region (white) and the lesion (green), and "
+             "with the map. Wrong: the score is on the wrong side of the first operating point (0.5 without one).",
+    .fill = {RAD_FILL_DB},
+    .option = options,
+    .exits = "0 written, 1 failed, 2 no such file or run, or a run without maps",
+    .example = {{"radcohort cams results/demo.sqlite -o report/cams", "all models"},
+                {"radcohort cams results/demo.sqlite -o report/cams --model resnet --count 48", "more cases of one"}},
     .run = run,
 };

@@ -63,11 +63,9 @@ static int run(int argc, char **argv) {
     bool json = false;
     int n = 0;
     rad_error err = {0};
-    const rad_option option[] = {{"--json", true, NULL, &json},
-                                 {"--allow-outside", true, NULL, &k.allow_outside},
-                                 {"--no-headers", true, NULL, &k.no_headers},
-                                 {NULL, false, NULL, NULL}};
-    rad_status st = rad_cli_parse(&rad_command_check, argc, argv, option, &k.job_path, 1, &n);
+    const rad_target target[] = {
+        {"--json", NULL, &json}, {"--allow-outside", NULL, &k.allow_outside}, {"--no-headers", NULL, &k.no_headers}, {NULL, NULL, NULL}};
+    rad_status st = rad_cli_parse(&rad_command_check, argc, argv, target, &k.job_path, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n != 1) {
@@ -90,16 +88,24 @@ static int run(int argc, char **argv) {
     return code;
 }
 
+static const rad_option options[] = {
+    {"--no-headers", NULL, NULL, "do not open the image files (for large archives on slow storage)"},
+    RAD_OPTION_OUTSIDE,
+    RAD_OPTION_JSON,
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_check = {
     .name = "check",
-    .usage = "JOB [--json] [--allow-outside] [--no-headers]",
-    .summary = "validates job, cohort, models and backend without scoring; shows what would run and what would be excluded, and why",
-    .help = "options:\n"
-            "  --json            the findings as one JSON object on standard output\n"
-            "  --allow-outside   image and mask paths may be absolute or contain '..'\n"
-            "  --no-headers      do not open the image files (for large archives on slow storage)\n\n"
-            "Mistakes and warnings go to standard error, one line each with file, line and column.\n"
-            "exit status: 0 all cases can be scored, 2 invalid input, 3 some cases would be excluded, or patients have no case\n\n"
-            "example: radcohort check jobs/demo.yaml\n",
+    .group = RAD_GROUP_RUN,
+    .usage = {"JOB [options]"},
+    .summary = "validates a job without scoring: what would run, what would be excluded",
+    .about = "Job, cohort tables, image headers, models and backend are looked at, and nothing is written. Mistakes and warnings go to "
+             "standard error, one line each with file, line and column; the summary is the last thing on the screen.",
+    .fill = {RAD_FILL_JOB},
+    .option = options,
+    .exits = "0 all cases can be scored, 2 invalid input, 3 some cases would be excluded, or patients have no case",
+    .example = {{"radcohort check jobs/demo.yaml", "is everything there, and does it fit together?"},
+                {"radcohort check jobs/demo.yaml --json", "the same for a program"}},
     .run = run,
 };

@@ -93,23 +93,23 @@ static int run(int argc, char **argv) {
     rad_issues issues = {0};
     const char *jobs = NULL, *limit = NULL;
     bool as_json = false, print_rules = false;
-    const rad_option option[] = {{"-o", false, &opts.cohort, NULL},
-                                 {"--rules", false, &opts.rules, NULL},
-                                 {"--key", false, &opts.key, NULL},
-                                 {"--jobs", false, &jobs, NULL},
-                                 {"--labels", false, &opts.labels, NULL},
-                                 {"--center-from", false, &opts.center_from, NULL},
-                                 {"--patient-from", false, &opts.patient_from, NULL},
-                                 {"--source-list", false, &opts.source_list, NULL},
-                                 {"--dcm2niix", false, &opts.dcm2niix, NULL},
-                                 {"--timeout", false, &limit, NULL},
-                                 {"--dry-run", true, NULL, &opts.dry_run},
-                                 {"--print-rules", true, NULL, &print_rules},
-                                 {"--json", true, NULL, &as_json},
-                                 {NULL, false, NULL, NULL}};
+    const rad_target target[] = {{"-o", &opts.cohort, NULL},
+                                 {"--rules", &opts.rules, NULL},
+                                 {"--key", &opts.key, NULL},
+                                 {"--jobs", &jobs, NULL},
+                                 {"--labels", &opts.labels, NULL},
+                                 {"--center-from", &opts.center_from, NULL},
+                                 {"--patient-from", &opts.patient_from, NULL},
+                                 {"--source-list", &opts.source_list, NULL},
+                                 {"--dcm2niix", &opts.dcm2niix, NULL},
+                                 {"--timeout", &limit, NULL},
+                                 {"--dry-run", NULL, &opts.dry_run},
+                                 {"--print-rules", NULL, &print_rules},
+                                 {"--json", NULL, &as_json},
+                                 {NULL, NULL, NULL}};
     int n = 0;
     rad_error err = {0};
-    rad_status st = rad_cli_parse(self, argc, argv, option, &opts.source, 1, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, &opts.source, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (print_rules) {
@@ -142,31 +142,40 @@ out:;
     return left_out ? RAD_EXIT_EXCLUSIONS : RAD_EXIT_OK;
 }
 
+static const rad_option options[] = {
+    {"-o", "COHORT_DIR", RAD_FILL_DIR, "folder to write; converting again takes only what is new or changed"},
+    {"--rules", "FILE", RAD_FILL_JOB, "YAML: which series is which sequence, which hospital is which center (jobs/README.md)"},
+    {"--print-rules", NULL, NULL, "the built-in rules, a start for your own"},
+    {"--key", "FILE", RAD_FILL_FILE, "secret key of the pseudonyms, made (mode 0600) when it is not there (default: COHORT_DIR.key)"},
+    {"--labels", "FILE", RAD_FILL_TSV, "table of labels, folds, lesions, covariates under the original patient IDs (column patient_id)"},
+    {"--center-from", "HOW", "folder:1 folder:2 institution name:",
+     "folder:N (N-th folder below DICOM_DIR), institution, or name:CENTER; the rules' centers go first"},
+    {"--patient-from", "HOW", "id folder:1 folder:2", "id (PatientID, the default) or folder:N"},
+    {"--source-list", "FILE", RAD_FILL_FILE,
+     "what every series was: folder, description, patient ID. Identifies people: never in the cohort folder"},
+    {"--jobs", "N", NULL, "dcm2niix processes at a time (default: processors)"},
+    {"--timeout", "SECONDS", NULL, "of one dcm2niix process (default 600)"},
+    {"--dcm2niix", "PROGRAM", RAD_FILL_FILE, "the converter (default: the one of the PATH)"},
+    {"--dry-run", NULL, NULL, "only headers are read: what the rules would make of them; nothing is written"},
+    RAD_OPTION_JSON,
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_convert = {
     .name = "convert",
-    .usage = "DICOM_DIR -o COHORT_DIR [--rules FILE] [--key FILE] [--labels FILE] [--center-from HOW] [--jobs N] [--dry-run] [--json]",
-    .summary = "converts a DICOM tree into a cohort folder: dcm2niix for every series, sequences by rules, patients under pseudonyms",
-    .help =
-        "  -o COHORT_DIR        folder to write; converting again takes only what is new or changed\n"
-        "  --rules FILE         YAML: which series is which sequence, which hospital is which center (jobs/README.md)\n"
-        "  --print-rules        the built-in rules, a start for your own\n"
-        "  --key FILE           secret key of the pseudonyms, made (mode 0600) when it is not there; default: COHORT_DIR.key\n"
-        "  --labels FILE        table of labels, folds, lesions, covariates under the original patient IDs (column patient_id)\n"
-        "  --center-from HOW    folder:N (N-th folder below DICOM_DIR), institution, or name:CENTER; the rules' centers go first\n"
-        "  --patient-from HOW   id (PatientID, the default) or folder:N\n"
-        "  --source-list FILE   what every series was: folder, description, patient ID. Identifies people: never in the cohort folder\n"
-        "  --jobs N             dcm2niix processes at a time (default: processors)\n"
-        "  --timeout SECONDS    of one dcm2niix process (default 600)\n"
-        "  --dcm2niix PROGRAM   (default: the one of the PATH)\n"
-        "  --dry-run            only headers are read: what the rules would make of them; nothing is written\n"
-        "  --json               the outcome as JSON on standard output\n"
-        "\n"
-        "The cohort folder never gets names, birth dates, UIDs, accession numbers, dates (visits become day-0, day-93), source\n"
-        "paths, or free text that no rule names; ages above 90 become 90. Pixels are not looked at: text that is burned into them stays.\n"
-        "Exit status: 0 done, 1 failed, 2 usage or invalid rules, 3 some files or series could not be converted.\n"
-        "\n"
-        "examples:\n"
-        "  radcohort convert archive -o cohort --dry-run\n"
-        "  radcohort convert archive -o cohort --rules rules.yaml --key ~/keys/liver.key --center-from folder:1 --labels labels.tsv\n",
+    .group = RAD_GROUP_DATA,
+    .usage = {"DICOM_DIR -o COHORT_DIR [options]", "--print-rules"},
+    .summary = "converts a DICOM tree into a cohort folder, patients under pseudonyms",
+    .about = "dcm2niix is started for every series, sequences and centers are found by rules, patients get pseudonyms. The cohort folder "
+             "never gets names, birth dates, UIDs, accession numbers, dates (visits become day-0, day-93), source paths, or free text "
+             "that no rule names; ages above 90 become 90. Pixels are not looked at: text that is burned into them stays.",
+    .fill = {RAD_FILL_DIR},
+    .option = options,
+    .exits = "0 done, 1 failed, 2 usage or invalid rules, 3 some files or series could not be converted",
+    .example =
+        {{"radcohort convert archive -o cohort --dry-run", "what would become of it?"},
+         {"radcohort convert --print-rules > rules.yaml", "rules of your own start here"},
+         {"radcohort convert archive -o cohort --rules rules.yaml \\\n  --key ~/keys/liver.key --center-from folder:1 --labels labels.tsv",
+          "a folder per hospital, a table of diagnoses"}},
     .run = run,
 };

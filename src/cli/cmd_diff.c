@@ -240,19 +240,16 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_diff;
     const char *word[3] = {NULL, NULL, NULL}, *other = NULL, *limit_text = NULL;
     bool as_json = false;
-    const rad_option option[] = {{"--with", false, &other, NULL},
-                                 {"--limit", false, &limit_text, NULL},
-                                 {"--json", true, NULL, &as_json},
-                                 {NULL, false, NULL, NULL}};
+    const rad_target target[] = {{"--with", &other, NULL}, {"--limit", &limit_text, NULL}, {"--json", NULL, &as_json}, {NULL, NULL, NULL}};
     int n = 0;
     int64_t before = 0, after = 0, limit = DEFAULT_LIMIT;
     rad_error err = {0};
     rad_store *a = NULL, *b = NULL;
-    rad_status st = rad_cli_parse(self, argc, argv, option, word, 3, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, word, 3, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n < 1)
-        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one result file is needed: radcohort diff %s", self->usage));
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one result file is needed: radcohort diff %s", self->usage[0]));
     if (limit_text && (!rad_parse_int(limit_text, &limit) || limit < 1 || limit > MAX_LIMIT))
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--limit '%s': a number from 1 to %d was expected", limit_text, MAX_LIMIT));
     if (n > 1)
@@ -275,19 +272,25 @@ out:
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
 }
 
+static const rad_option options[] = {
+    {"--with", "FILE", RAD_FILL_DB, "B is a run of this result file (without a number: its newest; A without a number: the newest of DB)"},
+    {"--limit", "N", NULL, "lines per table (default 10), what moved furthest first"},
+    {"--json", NULL, NULL, "everything, as JSON on standard output"},
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_diff = {
     .name = "diff",
-    .usage = "DB [A [B]] [--with FILE] [--limit N] [--json]",
+    .group = RAD_GROUP_TRUST,
+    .usage = {"DB [A [B]] [options]"},
     .summary = "what moved between two runs: scores, calls, exclusions, numbers",
-    .help = "A and B are runs of the result file DB; without them the newest run and the finished one of the same job before it. Rows are\n"
-            "matched by the names of model, patient, lesion, study and class. The summary is the last line.\n\n"
-            "  --with FILE       B is a run of this result file (without a number: its newest; A without a number: the newest of DB)\n"
-            "  --limit N         lines per table (default 10), what moved furthest first\n"
-            "  --json            everything, as JSON on standard output\n\n"
-            "Exit status: 0 compared, whether or not anything moved; 1 failed; 2 no such file or run.\n\n"
-            "examples:\n"
-            "  radcohort diff results/demo.sqlite\n"
-            "  radcohort diff results/demo.sqlite 1 2 --json\n"
-            "  radcohort diff results/demo.sqlite 1 --with results/demo-gpu.sqlite\n",
+    .about = "A and B are runs of the result file DB; without them the newest run and the finished one of the same job before it. Rows "
+             "are matched by the names of model, patient, lesion, study and class. The summary is the last line.",
+    .fill = {RAD_FILL_DB},
+    .option = options,
+    .exits = "0 compared, whether or not anything moved; 1 failed; 2 no such file or run",
+    .example = {{"radcohort diff results/demo.sqlite", "the newest run against the one before"},
+                {"radcohort diff results/demo.sqlite 1 2 --json", "two runs, for a program"},
+                {"radcohort diff results/demo.sqlite 1 --with results/demo-gpu.sqlite", "two result files"}},
     .run = run,
 };

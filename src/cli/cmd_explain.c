@@ -174,23 +174,21 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_explain;
     const char *word[2] = {NULL, NULL}, *run_text = NULL, *limit_text = NULL;
     bool as_json = false;
-    const rad_option option[] = {{"--run", false, &run_text, NULL},
-                                 {"--limit", false, &limit_text, NULL},
-                                 {"--json", true, NULL, &as_json},
-                                 {NULL, false, NULL, NULL}};
+    const rad_target target[] = {
+        {"--run", &run_text, NULL}, {"--limit", &limit_text, NULL}, {"--json", NULL, &as_json}, {NULL, NULL, NULL}};
     int n = 0;
     int64_t id = 0, limit = DEFAULT_LIMIT;
     rad_error err = {0};
     rad_store *db = NULL;
     char *query = NULL;
     json_t *root = json_object();
-    rad_status st = rad_cli_parse(self, argc, argv, option, word, 2, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, word, 2, &n);
     if (st != RAD_OK) {
         json_decref(root);
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     }
     if (n < 2 || !word[1][0])
-        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "a result file and a key are needed: radcohort explain %s", self->usage));
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "a result file and a key are needed: radcohort explain %s", self->usage[0]));
     if (run_text && (!rad_parse_int(run_text, &id) || id < 1))
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--run '%s': a number from 1 was expected", run_text));
     if (limit_text && (!rad_parse_int(limit_text, &limit) || limit < 1 || limit > MAX_LIMIT))
@@ -211,24 +209,31 @@ out:
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
 }
 
+static const rad_option options[] = {
+    RAD_OPTION_RUN,
+    {"--limit", "N", NULL, "rows per table (default 5)"},
+    {"--json", NULL, NULL, "every row and column, as JSON on standard output"},
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_explain = {
     .name = "explain",
-    .usage = "DB KEY [--run N] [--limit N] [--json]",
+    .group = RAD_GROUP_TRUST,
+    .usage = {"DB KEY [options]"},
     .summary = "a number back to cases, slices, images, networks and machines",
-    .help =
-        "KEY is one of\n"
-        "  auc/resnet/center=C3/patient      a statistic: its name, then model, stratum, unit, point, class, versus in any order, as much\n"
-        "                                    as tells it from others; 'all', center=, cohort=, fold=, contrast=, point=, class=, versus=\n"
-        "  1234                              a statistic by its number (table statistic)\n"
-        "  P0017, P0017/L1                   a patient, a lesion; a model, class=C and slice=K may follow\n"
-        "  8c2f01ab...                       a result key, or its first eight digits or more\n"
-        "The number comes last, then the commands that compute it again.\n\n"
-        "  --run N           of this run (default: the newest)\n"
-        "  --limit N         rows per table (default 5)\n"
-        "  --json            every row and column, as JSON on standard output\n\n"
-        "Exit status: 0 explained, 1 failed, 2 no such key, or more than one thing of that name (they are told).\n\n"
-        "examples:\n"
-        "  radcohort explain results/demo.sqlite auc/resnet/center=C3/patient\n"
-        "  radcohort explain results/demo.sqlite P0017/L1/resnet/slice=7 --json\n",
+    .about = "KEY is one of\n"
+             "  auc/resnet/center=C3/patient   a statistic: its name, then model, stratum, unit, point, class,\n"
+             "                                 versus in any order, as much as tells it from others; 'all',\n"
+             "                                 center=, cohort=, fold=, contrast=, point=, class=, versus=\n"
+             "  1234                           a statistic by its number (table statistic)\n"
+             "  P0017, P0017/L1                a patient, a lesion; a model, class=C and slice=K may follow\n"
+             "  8c2f01ab...                    a result key, or its first eight digits or more\n\n"
+             "The number comes last, then the commands that compute it again.",
+    .fill = {RAD_FILL_DB},
+    .option = options,
+    .exits = "0 explained, 1 failed, 2 no such key, or more than one thing of that name (they are told)",
+    .example = {{"radcohort explain results/demo.sqlite auc/resnet/center=C3/patient", "where does this AUC come from?"},
+                {"radcohort explain results/demo.sqlite P0017", "everything about one patient"},
+                {"radcohort explain results/demo.sqlite P0017/L1/resnet/slice=7 --json", "one slice of one lesion, for a program"}},
     .run = run,
 };

@@ -217,11 +217,9 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_folds;
     const char *dir = NULL, *folds = NULL, *seed_text = NULL, *stratify = "label", *out = NULL, *first_text = "0", *which = "all";
     bool in_place = false;
-    const rad_option option[] = {
-        {"--folds", false, &folds, NULL},       {"--seed", false, &seed_text, NULL},
-        {"--stratify", false, &stratify, NULL}, {"-o", false, &out, NULL},
-        {"--in-place", true, NULL, &in_place},  {"--first", false, &first_text, NULL},
-        {"--cohort", false, &which, NULL},      {NULL, false, NULL, NULL},
+    const rad_target target[] = {
+        {"--folds", &folds, NULL},       {"--seed", &seed_text, NULL},   {"--stratify", &stratify, NULL}, {"-o", &out, NULL},
+        {"--in-place", NULL, &in_place}, {"--first", &first_text, NULL}, {"--cohort", &which, NULL},      {NULL, NULL, NULL},
     };
     int n = 0;
     int64_t k = 0, seed = 0, first = 0;
@@ -232,11 +230,11 @@ static int run(int argc, char **argv) {
     char *keys = NULL;
     rad_buf text;
     rad_buf_init(&text, RAD_MAX_TABLE_BYTES);
-    rad_status st = rad_cli_parse(self, argc, argv, option, &dir, 1, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, &dir, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n != 1)
-        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one cohort folder is needed: radcohort folds %s", self->usage));
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one cohort folder is needed: radcohort folds %s", self->usage[0]));
     RAD_TRY(number("--folds", folds, 2, RAD_MAX_FOLDS, &k, &err));
     RAD_TRY(number("--seed", seed_text, 0, UINT32_MAX, &seed, &err));
     RAD_TRY(number("--first", first_text, 0, 1, &first, &err));
@@ -281,27 +279,33 @@ out:
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
 }
 
+static const rad_option options[] = {
+    {"--folds", "K", NULL, "2 to 100"},
+    {"--seed", "S", NULL, "0 to 4294967295"},
+    {"--stratify", "COLUMNS", "label label,center label,center,sex",
+     "columns of the patients table, separated by commas: label, center, sex or covariates; missing values are a stratum of their own "
+     "(default: label; '' for none)"},
+    {"--cohort", "WHICH", "all internal external", "all (default), or only internal or external patients; the others get n/a"},
+    {"--first", "N", "0 1", "number of the first fold, 0 (default) or 1"},
+    {"-o", "FILE", RAD_FILL_TSV, "where to write (default: standard output)"},
+    {"--in-place", NULL, NULL, "replace the patients table of the cohort"},
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_folds = {
     .name = "folds",
-    .usage = "COHORT --folds K --seed S [--stratify COLUMNS] [--cohort WHICH] [--first N] [-o FILE | --in-place]",
+    .group = RAD_GROUP_DATA,
+    .usage = {"COHORT --folds K --seed S [options]"},
     .summary = "makes random folds of patients: patients.tsv with a column fold",
-    .help =
-        "Whole patients are dealt to folds at random, stratum by stratum: their numbers in the folds differ by one at most, in all and\n"
-        "within each stratum. The same patients, strata, folds and seed give the same folds on every machine, whatever the order of the\n"
-        "table. The seed is written beside the fold (column fold_seed) and so reaches SQL.\n"
-        "\n"
-        "  --folds K            2 to 100\n"
-        "  --seed S             0 to 4294967295\n"
-        "  --stratify COLUMNS   columns of the patients table, separated by commas: label, center, sex or covariates; missing values are\n"
-        "                       a stratum of their own. Default: label; '' for none\n"
-        "  --cohort WHICH       all (default), or only internal or external patients; the others get n/a\n"
-        "  --first N            number of the first fold, 0 (default) or 1\n"
-        "  -o FILE              where to write; default: stdout\n"
-        "  --in-place           replace the patients table of the cohort\n"
-        "\n"
-        "A table of folds and labels goes to stderr. A label with fewer patients than folds is a warning.\n"
-        "\n"
-        "example:\n"
-        "  radcohort folds cohort --folds 10 --seed 7 --stratify label,center -o patients.tsv\n",
+    .about = "Whole patients are dealt to folds at random, stratum by stratum: their numbers in the folds differ by one at most, in all "
+             "and within each stratum. The same patients, strata, folds and seed give the same folds on every machine, whatever the order "
+             "of the table. The seed is written beside the fold (column fold_seed) and so reaches SQL.\n\n"
+             "A table of folds and labels goes to standard error. A label with fewer patients than folds is a warning.",
+    .fill = {RAD_FILL_DIR},
+    .option = options,
+    .exits = "0 written, 1 failed, 2 invalid input",
+    .example = {{"radcohort folds cohort --folds 10 --seed 7 --stratify label,center -o patients.tsv", "ten folds into a new table"},
+                {"radcohort folds cohort --folds 5 --seed 7 --cohort internal --in-place",
+                 "five, of the internal patients, in their place"}},
     .run = run,
 };

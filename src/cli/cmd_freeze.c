@@ -203,22 +203,22 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_freeze;
     const char *from = NULL, *to = NULL, *title = NULL, *license = NULL;
     bool only_check = false, as_json = false, same = true;
-    const rad_option option[] = {{"-o", false, &to, NULL},         {"--check", true, NULL, &only_check},
-                                 {"--title", false, &title, NULL}, {"--license", false, &license, NULL},
-                                 {"--json", true, NULL, &as_json}, {NULL, false, NULL, NULL}};
+    const rad_target target[] = {{"-o", &to, NULL},          {"--check", NULL, &only_check},
+                                 {"--title", &title, NULL},  {"--license", &license, NULL},
+                                 {"--json", NULL, &as_json}, {NULL, NULL, NULL}};
     int n = 0;
     char *dir = NULL, *crate_path = NULL;
     rad_error err = {0};
-    rad_status st = rad_cli_parse(self, argc, argv, option, &from, 1, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, &from, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n < 1 || (!to && !only_check) || (to && only_check))
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "a result file and -o FILE are needed, or --check and a frozen file: radcohort freeze %s",
-                              self->usage));
-    const char *target = only_check ? from : to, *slash = strrchr(target, '/'), *file = slash ? slash + 1 : target;
+                              self->usage[0]));
+    const char *place = only_check ? from : to, *slash = strrchr(place, '/'), *file = slash ? slash + 1 : place;
     if (!file[0])
-        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "-o '%s': the name of a file was expected, not of a folder", target));
-    dir = rad_path_dir(target);
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "-o '%s': the name of a file was expected, not of a folder", place));
+    dir = rad_path_dir(place);
     crate_path = dir ? rad_path_join(dir, CRATE) : NULL;
     if (!crate_path)
         RAD_TRY(rad_error_set(&err, RAD_E_NOMEM, "out of memory at start"));
@@ -230,21 +230,27 @@ out:
     return st != RAD_OK ? rad_cli_fail(self, st, &err) : same ? RAD_EXIT_OK : RAD_EXIT_FAILED;
 }
 
+static const rad_option options[] = {
+    {"-o", "FILE", RAD_FILL_FILE, "the frozen file; must not exist"},
+    {"--check", NULL, NULL, "FILE is what was frozen: exit status 0, else 1"},
+    {"--title", "TEXT", NULL, "name of the study in the description (default: the file's name)"},
+    {"--license", "URL", NULL, "its licence in the description"},
+    RAD_OPTION_JSON,
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_freeze = {
     .name = "freeze",
-    .usage = "DB -o FILE [--title TEXT] [--license URL] [--json] | --check FILE [--json]",
+    .group = RAD_GROUP_TRUST,
+    .usage = {"DB -o FILE [options]", "--check FILE [--json]"},
     .summary = "a study as one read-only file that proves itself, described beside it",
-    .help = "Writes a copy of the result file that any SQLite opens, mode 0444: scores, statistics, provenance, seals and the data\n"
-            "dictionary, with the SHA-256 of all tables inside, and " CRATE " (RO-Crate 1.1) beside it. The same file\n"
-            "frozen twice has the same bytes. It holds the rows of patients, under their pseudonyms: it is no public file.\n\n"
-            "  -o FILE           the frozen file; must not exist\n"
-            "  --check           FILE is what was frozen: exit status 0, else 1\n"
-            "  --title TEXT      name of the study in the description (default: the file's name)\n"
-            "  --license URL     its licence in the description\n"
-            "  --json            the outcome as JSON on standard output\n\n"
-            "Exit status: 0 done, 1 failed or not what was frozen, 2 invalid input.\n\n"
-            "examples:\n"
-            "  radcohort freeze results/demo.sqlite -o release/demo.sqlite --title 'Demo study'\n"
-            "  radcohort freeze --check release/demo.sqlite\n",
+    .about = "Writes a copy of the result file that any SQLite opens, mode 0444: scores, statistics, provenance, seals and the data "
+             "dictionary, with the SHA-256 of all tables inside, and " CRATE " (RO-Crate 1.1) beside it. The same file frozen twice has "
+             "the same bytes. It holds the rows of patients, under their pseudonyms: it is no public file.",
+    .fill = {RAD_FILL_DB},
+    .option = options,
+    .exits = "0 done, 1 failed or not what was frozen, 2 invalid input",
+    .example = {{"radcohort freeze results/demo.sqlite -o release/demo.sqlite --title 'Demo study'", "for the archive of the study"},
+                {"radcohort freeze --check release/demo.sqlite", "is it still what was frozen?"}},
     .run = run,
 };

@@ -244,26 +244,26 @@ out:
 
 static int run(int argc, char **argv) {
     struct job j = {.r = {.backend = "onednn", .precision = "fp32"}};
-    const rad_option option[] = {
-        {"--input", false, &j.r.input, NULL},
-        {"--output", false, &j.r.output, NULL},
-        {"--shape", false, &j.r.shape, NULL},
-        {"--backend", false, &j.r.backend, NULL},
-        {"--precision", false, &j.r.precision, NULL},
-        {"--threads", false, &j.r.threads, NULL},
-        {"--tap", false, &j.r.tap, NULL},
-        {"--tap-output", false, &j.r.tap_output, NULL},
-        {"--result", false, &j.r.result, NULL},
-        {"--cam", false, &j.r.cam, NULL},
-        {"--output-cam", false, &j.r.cam_output, NULL},
-        {"--compare", false, &j.r.compare, NULL},
-        {"--threshold", false, &j.r.threshold, NULL},
-        {"--verbose", true, NULL, &j.r.verbose},
-        {NULL, false, NULL, NULL},
+    const rad_target target[] = {
+        {"--input", &j.r.input, NULL},
+        {"--output", &j.r.output, NULL},
+        {"--shape", &j.r.shape, NULL},
+        {"--backend", &j.r.backend, NULL},
+        {"--precision", &j.r.precision, NULL},
+        {"--threads", &j.r.threads, NULL},
+        {"--tap", &j.r.tap, NULL},
+        {"--tap-output", &j.r.tap_output, NULL},
+        {"--result", &j.r.result, NULL},
+        {"--cam", &j.r.cam, NULL},
+        {"--output-cam", &j.r.cam_output, NULL},
+        {"--compare", &j.r.compare, NULL},
+        {"--threshold", &j.r.threshold, NULL},
+        {"--verbose", NULL, &j.r.verbose},
+        {NULL, NULL, NULL},
     };
     rad_error err = {0};
     int n = 0;
-    rad_status st = rad_cli_parse(&rad_command_infer, argc, argv, option, &j.r.model, 1, &n);
+    rad_status st = rad_cli_parse(&rad_command_infer, argc, argv, target, &j.r.model, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n != 1)
@@ -272,26 +272,37 @@ static int run(int argc, char **argv) {
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(&rad_command_infer, st, &err);
 }
 
+static const rad_option options[] = {
+    {"--input", "FILE", RAD_FILL_FILE, "raw little-endian float32, [N, ...sample], row-major"},
+    {"--output", "FILE", RAD_FILL_FILE, "the network's output, [N, ...], same form"},
+    {"--shape", "N,C,H,W", NULL, "dims, needed when the file leaves them open; N is checked against the input"},
+    {"--backend", "NAME", RAD_FILL_BACKEND, "cudnn, onednn (default), ref, checked"},
+    {"--precision", "P", RAD_FILL_PRECISION, "fp32 (default), tf32, fp16, bf16"},
+    {"--threads", "N", NULL, "threads that compute (default 1); never changes a bit"},
+    {"--result", "NAME", NULL, "the output to take when the network has several (default: its first)"},
+    {"--tap", "NAME", NULL, "also take this inner tensor"},
+    {"--tap-output", "FILE", RAD_FILL_FILE, "where the inner tensor goes"},
+    {"--cam", "CLASS", NULL,
+     "also the class activation map of this class (from 0), what each position adds to its logit; refused, with the reason, where the "
+     "network does not end in a global average and linear layers"},
+    {"--output-cam", "FILE", RAD_FILL_FILE, "where the map goes, [N, (D,) H, W]"},
+    {"--compare", "fp32", "fp32", "run again in fp32; print the largest difference and how many calls flip"},
+    {"--threshold", "T", NULL, "a call is output >= T (without it: the largest output)"},
+    {"--verbose", NULL, NULL, "what was folded and fused, the implementation of each node, the rate"},
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_infer = {
     .name = "infer",
-    .usage = "MODEL.onnx --input F32 --output F32 [options]",
+    .group = RAD_GROUP_NETWORK,
+    .usage = {"MODEL.onnx --input F32 --output F32 [options]"},
     .summary = "runs one raw float32 tensor through a network",
-    .help = "  --input FILE        raw little-endian float32, [N, ...sample], row-major\n"
-            "  --output FILE       the network's output, [N, ...], same form\n"
-            "  --shape N,C,H,W     dims, needed when the file leaves them open; N is checked against the input\n"
-            "  --backend NAME      cudnn, onednn (default), ref, checked\n"
-            "  --precision P       fp32 (default), tf32, fp16, bf16\n"
-            "  --threads N         threads that compute (default 1); never changes a bit\n"
-            "  --result NAME       the output to take when the network has several (default: its first)\n"
-            "  --tap NAME          also take this inner tensor; written to --tap-output FILE\n"
-            "  --cam CLASS         also the class activation map of this class (from 0), what each position adds to its logit; written to\n"
-            "                      --output-cam FILE as [N, (D,) H, W]. Refused, with the reason, where the network does not end in a\n"
-            "                      global average and linear layers\n"
-            "  --compare fp32      run again in fp32; print the largest difference and how many calls flip\n"
-            "  --threshold T       a call is output >= T (without it: the largest output)\n"
-            "  --verbose           what was folded and fused, the implementation of each node, the rate\n\n"
-            "examples:\n"
-            "  radcohort infer resnet50.onnx --input x.f32 --output y.f32\n"
-            "  radcohort infer resnet50.onnx --input x.f32 --output y.f32 --precision bf16 --compare fp32 --threshold 0.5\n",
+    .about = "For checks against another program: the same bytes in, the two outputs side by side.",
+    .fill = {RAD_FILL_ONNX},
+    .option = options,
+    .exits = "0 done, 1 failed, 2 invalid input, or a network that the backend refuses",
+    .example = {{"radcohort infer resnet50.onnx --input x.f32 --output y.f32", "one tensor through a network"},
+                {"radcohort infer resnet50.onnx --input x.f32 --output y.f32 \\\n  --precision bf16 --compare fp32 --threshold 0.5",
+                 "how many calls would a coarser precision flip?"}},
     .run = run,
 };

@@ -23,18 +23,18 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_merge;
     const char *place[2] = {NULL, NULL}, *database = NULL, *scratch = NULL, *status = NULL;
     bool allow_outside = false, as_json = false;
-    const rad_option option[] = {
-        {"--db", false, &database, NULL},
-        {"--scratch", false, &scratch, NULL},
-        {"--status", false, &status, NULL},
-        {"--json", true, NULL, &as_json},
-        {"--allow-outside", true, NULL, &allow_outside},
-        {NULL, false, NULL, NULL},
+    const rad_target target[] = {
+        {"--db", &database, NULL},
+        {"--scratch", &scratch, NULL},
+        {"--status", &status, NULL},
+        {"--json", NULL, &as_json},
+        {"--allow-outside", NULL, &allow_outside},
+        {NULL, NULL, NULL},
     };
     int n = 0;
     rad_error err = {0};
     rad_farm_outcome o = {.is_root = true, .exit_code = RAD_EXIT_FAILED};
-    rad_status st = rad_cli_parse(self, argc, argv, option, place, 2, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, place, 2, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n < 2)
@@ -60,25 +60,25 @@ out:
     return st == RAD_OK ? o.exit_code : rad_cli_fail(self, st, &err);
 }
 
+static const rad_option options[] = {
+    RAD_OPTION_DB, RAD_OPTION_SCRATCH, RAD_OPTION_STATUS, RAD_OPTION_OUTSIDE, RAD_OPTION_JSON, RAD_OPTION_END,
+};
+
 const rad_command rad_command_merge = {
     .name = "merge",
-    .usage = "JOB DIR [--db FILE] [--scratch DIR] [--status FILE] [--allow-outside] [--json]",
-    .summary = "takes the results of shards (radcohort run --spool) into the job's database",
-    .help = "DIR is the folder that the shards wrote to. Job, tables, image files, weights and engine must be those of the shards: files "
-            "of another\n"
-            "run are left out and told. Merging again, or while shards still work, changes nothing that is there. What is cut off at the "
-            "end of a\n"
-            "file (a shard was killed) is left out; start that shard again, or 'radcohort run JOB' to compute what is left here.\n\n"
-            "  --db FILE         database (default: the job's, else results/NAME.sqlite)\n"
-            "  --scratch DIR     build the database on a disk of this node and publish it at the end\n"
-            "  --status FILE     status file (default: DATABASE.status.json)\n"
-            "  --allow-outside   image paths may leave the cohort folder\n"
-            "  --json            the outcome as JSON on standard output\n\n"
-            "Exit status: 0 all cases have their result, 3 the same with exclusions, 4 some are still to be done, 1 failed, 2 invalid "
-            "input.\n\n"
-            "example:\n"
-            "  radcohort run jobs/demo.yaml --spool results/demo.shards --shard 1/2\n"
-            "  radcohort run jobs/demo.yaml --spool results/demo.shards --shard 2/2\n"
-            "  radcohort merge jobs/demo.yaml results/demo.shards\n",
+    .group = RAD_GROUP_CLUSTER,
+    .usage = {"JOB DIR [options]"},
+    .summary = "takes the results of shards (run --spool) into the job's database",
+    .about = "DIR is the folder that the shards wrote to. Job, tables, image files, weights and engine must be those of the shards: files "
+             "of another run are left out and told. Merging again, or while shards still work, changes nothing that is there. What is "
+             "cut off at the end of a file (a shard was killed) is left out; start that shard again, or 'radcohort run JOB' to compute "
+             "what is left here.",
+    .fill = {RAD_FILL_JOB, RAD_FILL_DIR},
+    .option = options,
+    .exits = "0 all cases have their result, 3 the same with exclusions, 4 some are still to be done, 1 failed, 2 invalid input",
+    .example = {{"radcohort run jobs/demo.yaml --spool results/demo.shards --shard 1/2\n"
+                 "radcohort run jobs/demo.yaml --spool results/demo.shards --shard 2/2\n"
+                 "radcohort merge jobs/demo.yaml results/demo.shards",
+                 "two shards, anywhere and at any time, then one database"}},
     .run = run,
 };

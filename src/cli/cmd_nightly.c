@@ -111,25 +111,25 @@ static int run(int argc, char **argv) {
     const char *threads = NULL, *backend = NULL, *precision = NULL, *scratch = NULL, *status = NULL, *cases = NULL;
     bool allow_outside = false, verbose = false, make_golden = false;
     struct night n = {.out = {.is_root = true, .exit_code = RAD_EXIT_FAILED}};
-    const rad_option option[] = {
-        {"--db", false, &n.database, NULL},       {"--dry-run", true, NULL, &n.plan_only},
-        {"--json", true, NULL, &n.json},          {"--mail", false, &n.mail, NULL},
-        {"--threads", false, &threads, NULL},     {"--backend", false, &backend, NULL},
-        {"--precision", false, &precision, NULL}, {"--scratch", false, &scratch, NULL},
-        {"--status", false, &status, NULL},       {"--allow-outside", true, NULL, &allow_outside},
-        {"--progress", true, NULL, &verbose},     {"--make-golden", true, NULL, &make_golden},
-        {"--cases", false, &cases, NULL},         {NULL, false, NULL, NULL},
+    const rad_target target[] = {
+        {"--db", &n.database, NULL},       {"--dry-run", NULL, &n.plan_only},
+        {"--json", NULL, &n.json},         {"--mail", &n.mail, NULL},
+        {"--threads", &threads, NULL},     {"--backend", &backend, NULL},
+        {"--precision", &precision, NULL}, {"--scratch", &scratch, NULL},
+        {"--status", &status, NULL},       {"--allow-outside", NULL, &allow_outside},
+        {"--progress", NULL, &verbose},    {"--make-golden", NULL, &make_golden},
+        {"--cases", &cases, NULL},         {NULL, NULL, NULL},
     };
     int n_arg = 0;
     int64_t count = 0, golden = DEFAULT_GOLDEN;
     char *database = NULL;
     rad_error err = {0};
     rad_night_lock *lock = NULL;
-    rad_status st = rad_cli_parse(self, argc, argv, option, &n.job, 1, &n_arg);
+    rad_status st = rad_cli_parse(self, argc, argv, target, &n.job, 1, &n_arg);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n_arg != 1)
-        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one job file is needed: radcohort nightly %s", self->usage));
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one job file is needed: radcohort nightly %s", self->usage[0]));
     if (threads && (!rad_parse_int(threads, &count) || count < 1 || count > MAX_THREADS))
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--threads '%s': a whole number from 1 to %d was expected", threads, MAX_THREADS));
     if (cases && (!make_golden || !rad_parse_int(cases, &golden) || golden < 1 || golden > RAD_MAX_GOLDEN))
@@ -174,29 +174,40 @@ out:
     return make_golden ? RAD_EXIT_OK : n.out.exit_code;
 }
 
+static const rad_option options[] = {
+    RAD_OPTION_DB,
+    {"--dry-run", NULL, NULL, "the plan only: which cases would be scored and why; writes nothing (but --mail)"},
+    {"--mail", "FILE", RAD_FILL_FILE, "the summary as plain text, mode 0600; its first line is the subject"},
+    RAD_OPTION_BACKEND,
+    RAD_OPTION_PRECISION,
+    RAD_OPTION_THREADS,
+    RAD_OPTION_SCRATCH,
+    RAD_OPTION_STATUS,
+    RAD_OPTION_OUTSIDE,
+    {"--progress", NULL, NULL, "as 'radcohort run' shows it"},
+    {"--make-golden", NULL, NULL,
+     "score some cases of the job and write the file that the job's key 'golden' names: every night scores these first and stops, with 1, "
+     "before it touches anything when a bit of them is different"},
+    {"--cases", "N", NULL, "with --make-golden: so many cases (default 3)"},
+    {"--json", NULL, NULL, "the plan and the summary as JSON on standard output"},
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_nightly = {
     .name = "nightly",
-    .usage = "JOB [--db FILE] [--dry-run] [--json] [--mail FILE] [--threads N] [--backend NAME] [--precision P]\n"
-             "                         [--scratch DIR] [--status FILE] [--allow-outside] [--progress]\n"
-             "       radcohort nightly JOB --make-golden [--cases N]",
-    .summary = "scores what is new or changed in an archive, and tells what moved since the last night",
-    .help =
-        "Looks once at every file of the job, scores the cases whose result the database does not hold, takes the rest over without "
-        "opening\n"
-        "their files, and compares with the job's last finished run: scores, calls at each operating point, metrics by center, drift.\n"
-        "Works alone, under 'mpirun -n N' and under 'srun --mpi=pmix'. Two nights over one database never overlap: the second ends with "
-        "1.\n\n"
-        "  --db FILE       database (default: the job's, else results/NAME.sqlite)\n"
-        "  --dry-run       the plan only: which cases would be scored and why; writes nothing (but --mail)\n"
-        "  --json          the plan and the summary as JSON on standard output\n"
-        "  --mail FILE     the summary as plain text, mode 0600; its first line is the subject\n"
-        "  --threads N, --backend NAME, --precision P, --scratch DIR, --status FILE, --allow-outside: as of 'radcohort run'\n"
-        "  --progress      as 'radcohort run' shows it\n"
-        "  --make-golden   score some cases of the job (--cases N, default 3) and write the file that the job's key 'golden' names: every\n"
-        "                  night scores these first and stops, with 1, before it touches anything when a bit of them is different\n\n"
-        "Exit status: 0 done, 1 failed or golden cases differ, 2 invalid input, 3 done with exclusions, 4 stopped and resumable.\n\n"
-        "examples:\n"
-        "  radcohort nightly jobs/demo.yaml --dry-run\n"
-        "  radcohort nightly jobs/demo.yaml --mail night.txt && mail -s \"$(head -n 1 night.txt)\" me <night.txt\n",
+    .group = RAD_GROUP_RUN,
+    .usage = {"JOB [options]", "JOB --make-golden [--cases N]"},
+    .summary = "scores what is new or changed in an archive, tells what moved overnight",
+    .about = "Looks once at every file of the job, scores the cases whose result the database does not hold, takes the rest over without "
+             "opening their files, and compares with the job's last finished run: scores, calls at each operating point, metrics by "
+             "center, drift. Works alone, under 'mpirun -n N' and under 'srun --mpi=pmix'. Two nights over one database never overlap: "
+             "the second ends with 1.",
+    .fill = {RAD_FILL_JOB},
+    .option = options,
+    .exits = "0 done, 1 failed or golden cases differ, 2 invalid input, 3 done with exclusions, 4 stopped and resumable",
+    .example = {{"radcohort nightly jobs/demo.yaml --dry-run", "what would the night do?"},
+                {"radcohort nightly jobs/demo.yaml --mail night.txt &&\n  mail -s \"$(head -n 1 night.txt)\" me <night.txt",
+                 "in a line of cron: the night, and its letter"},
+                {"radcohort nightly jobs/demo.yaml --make-golden --cases 5", "the cases that prove every night that nothing has changed"}},
     .run = run,
 };

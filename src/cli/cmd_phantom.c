@@ -37,13 +37,13 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_phantom;
     const char *dir = NULL, *name = "demo", *seed_text = "1", *scale_text = "1";
     phantom_opts opts = {.seed = 0};
-    const rad_option option[] = {
-        {"-o", false, &dir, NULL},           {"--design", false, &name, NULL},      {"--tables", true, NULL, &opts.tables_only},
-        {"--seed", false, &seed_text, NULL}, {"--scale", false, &scale_text, NULL}, {NULL, false, NULL, NULL},
+    const rad_target target[] = {
+        {"-o", &dir, NULL},           {"--design", &name, NULL},      {"--tables", NULL, &opts.tables_only},
+        {"--seed", &seed_text, NULL}, {"--scale", &scale_text, NULL}, {NULL, NULL, NULL},
     };
     int n = 0;
     rad_error err = {0};
-    rad_status st = rad_cli_parse(self, argc, argv, option, NULL, 0, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, NULL, 0, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     const phantom_design *d = NULL;
@@ -66,22 +66,28 @@ out:
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
 }
 
+static const rad_option options[] = {
+    {"-o", "COHORT_DIR", RAD_FILL_DIR, "folder to write; must be new or empty"},
+    {"--design", "NAME", "demo renal liver spine-mri ultrasound spine-ct brain",
+     "demo (default), or a published study's marginals: renal, liver, spine-mri, ultrasound, spine-ct; brain: four ordered grades, two MR "
+     "sequences on grids of their own, four centers"},
+    {"--seed", "N", NULL, "another sample of patients from the same design (default 1)"},
+    {"--scale", "X", NULL, "multiplies the number of patients of each center and class; 1 (default) is the published count"},
+    {"--tables", NULL, NULL, "only the tables, without images: who is in the cohort"},
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_phantom = {
     .name = "phantom",
-    .usage = "-o COHORT_DIR [--design NAME] [--seed N] [--scale X] [--tables]",
-    .summary = "write a synthetic multicenter cohort with known truth",
-    .help = "  -o COHORT_DIR   folder to write; must be new or empty\n"
-            "  --design NAME   demo (default), or a published study's marginals: renal, liver, spine-mri, ultrasound, spine-ct;\n"
-            "                  brain: four ordered grades, two MR sequences on grids of their own, four centers\n"
-            "  --seed N        another sample of patients from the same design (default 1)\n"
-            "  --scale X       multiplies the number of patients of each center and class; 1 (default) is the published count\n"
-            "  --tables        only the tables, without images: who is in the cohort\n"
-            "\n"
-            "The same design, seed and scale give the same bytes on every machine. The column `latent` of lesions.tsv\n"
-            "holds each lesion's true strength of signal. An image set is one slice of one lesion in one sequence; of ultrasound, a still\n"
-            "or a frame with contrast medium.\n"
-            "\n"
-            "example:\n"
-            "  radcohort phantom -o cohort --design demo\n",
+    .group = RAD_GROUP_DATA,
+    .usage = {"-o COHORT_DIR [options]"},
+    .summary = "writes a synthetic multicenter cohort with known truth",
+    .about = "The same design, seed and scale give the same bytes on every machine. The column `latent` of lesions.tsv holds each "
+             "lesion's true strength of signal. An image set is one slice of one lesion in one sequence; of ultrasound, a still or a frame "
+             "with contrast medium.",
+    .option = options,
+    .exits = "0 written, 1 failed, 2 invalid input",
+    .example = {{"radcohort phantom -o cohort", "the cohort of the demo"},
+                {"radcohort phantom -o cohort --design liver --scale 0.1 --seed 2", "a tenth of a published study, another sample"}},
     .run = run,
 };

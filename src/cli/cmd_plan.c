@@ -82,31 +82,31 @@ static int run(int argc, char **argv) {
                *seconds = NULL;
     const char *workers = NULL, *hours = NULL, *most = NULL;
     bool as_json = false, no_probe = false, allow_outside = false;
-    const rad_option option[] = {{"--db", false, &database, NULL},
-                                 {"--backend", false, &backend, NULL},
-                                 {"--precision", false, &precision, NULL},
-                                 {"--batch", false, &batch, NULL},
-                                 {"--threads", false, &threads, NULL},
-                                 {"--probe", false, &probe, NULL},
-                                 {"--no-probe", true, NULL, &no_probe},
-                                 {"--seconds", false, &seconds, NULL},
-                                 {"--workers-per-node", false, &workers, NULL},
-                                 {"--hours", false, &hours, NULL},
-                                 {"--max-nodes", false, &most, NULL},
-                                 {"--allow-outside", true, NULL, &allow_outside},
-                                 {"--json", true, NULL, &as_json},
-                                 {NULL, false, NULL, NULL}};
+    const rad_target target[] = {{"--db", &database, NULL},
+                                 {"--backend", &backend, NULL},
+                                 {"--precision", &precision, NULL},
+                                 {"--batch", &batch, NULL},
+                                 {"--threads", &threads, NULL},
+                                 {"--probe", &probe, NULL},
+                                 {"--no-probe", NULL, &no_probe},
+                                 {"--seconds", &seconds, NULL},
+                                 {"--workers-per-node", &workers, NULL},
+                                 {"--hours", &hours, NULL},
+                                 {"--max-nodes", &most, NULL},
+                                 {"--allow-outside", NULL, &allow_outside},
+                                 {"--json", NULL, &as_json},
+                                 {NULL, NULL, NULL}};
     int n = 0;
     int64_t n_probe = PROBES, n_batch = 0, n_thread = 0;
     double given = 0;
     rad_error err = {0};
     rad_farm_estimate e;
     struct need need = {.workers_per_node = 1, .max_nodes = 1, .hours_wanted = 8};
-    rad_status st = rad_cli_parse(self, argc, argv, option, &job, 1, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, &job, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n < 1)
-        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "no job file given"));
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one job file is needed: radcohort plan %s", self->usage[0]));
     RAD_TRY(parse_count("--probe", probe, 1, MAX_PROBE, &n_probe, &err));
     RAD_TRY(parse_count("--batch", batch, 1, 4096, &n_batch, &err));
     RAD_TRY(parse_count("--threads", threads, 1, 65536, &n_thread, &err));
@@ -133,21 +133,36 @@ out:
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
 }
 
+static const rad_option options[] = {
+    {"--workers-per-node", "W", NULL, "ranks that compute on a node: its GPUs (default 1)"},
+    {"--hours", "H", NULL, "as many nodes as make the run about that long (default 8)"},
+    {"--max-nodes", "N", NULL, "but no more than that (default 1)"},
+    {"--probe", "N", NULL, "cases that are computed here (default 6)"},
+    {"--no-probe", NULL, NULL, "none: the time stays unknown"},
+    {"--seconds", "S", NULL, "seconds of one rank for a case, where it is known"},
+    RAD_OPTION_DB,
+    RAD_OPTION_BACKEND,
+    RAD_OPTION_PRECISION,
+    RAD_OPTION_BATCH,
+    RAD_OPTION_THREADS,
+    RAD_OPTION_OUTSIDE,
+    {"--json", NULL, NULL, "for programs; the text goes to standard error"},
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_plan = {
     .name = "plan",
-    .usage = "JOB [--workers-per-node W] [--hours H] [--max-nodes N] [--probe N | --no-probe | --seconds S] [--json]",
+    .group = RAD_GROUP_CLUSTER,
+    .usage = {"JOB [options]"},
     .summary = "what a run will take: cases, rank hours, nodes; nothing is kept",
-    .help = "Reads job, tables and models, looks at every file's size, and computes a few cases on this machine (evenly chosen from small "
-            "to large)\n"
-            "to see how long one rank takes. slurm/submit.sh asks it. Measure where the run will go: on a node of that kind.\n\n"
-            "  --workers-per-node W   ranks that compute on a node: its GPUs (default 1)\n"
-            "  --hours H              as many nodes as make the run about that long (default 8)\n"
-            "  --max-nodes N          but no more than that (default 1)\n"
-            "  --probe N              cases that are computed here (default 6)\n"
-            "  --no-probe             none: the time stays unknown\n"
-            "  --seconds S            seconds of one rank for a case, where it is known\n"
-            "  --db --backend --precision --batch --threads --allow-outside   as of 'radcohort run'\n"
-            "  --json                 for programs; the text goes to standard error\n\n"
-            "example: radcohort plan jobs/demo.yaml --workers-per-node 4 --max-nodes 16 --hours 2\n",
+    .about = "Reads job, tables and models, looks at every file's size, and computes a few cases on this machine (evenly chosen from "
+             "small to large) to see how long one rank takes. slurm/submit.sh asks it. Measure where the run will go: on a node of that "
+             "kind.",
+    .fill = {RAD_FILL_JOB},
+    .option = options,
+    .exits = "0 planned, 1 failed, 2 invalid input",
+    .example = {{"radcohort plan jobs/demo.yaml", "how long would it take here?"},
+                {"radcohort plan jobs/demo.yaml --workers-per-node 4 --max-nodes 16 --hours 2",
+                 "how many nodes of four GPUs for two hours?"}},
     .run = run,
 };

@@ -221,19 +221,18 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_replay;
     const char *word[2] = {NULL, NULL}, *cohort = NULL, *keep = NULL, *job = NULL, *threads = NULL;
     bool as_json = false, quiet = false;
-    const rad_option option[] = {{"--cohort", false, &cohort, NULL}, {"--job", false, &job, NULL},
-                                 {"--keep", false, &keep, NULL},     {"--threads", false, &threads, NULL},
-                                 {"--quiet", true, NULL, &quiet},    {"--json", true, NULL, &as_json},
-                                 {NULL, false, NULL, NULL}};
+    const rad_target target[] = {
+        {"--cohort", &cohort, NULL}, {"--job", &job, NULL},      {"--keep", &keep, NULL}, {"--threads", &threads, NULL},
+        {"--quiet", NULL, &quiet},   {"--json", NULL, &as_json}, {NULL, NULL, NULL}};
     int n = 0;
     int64_t id = 0, n_thread = 0;
     rad_error err = {0};
     replay p = {0};
-    rad_status st = rad_cli_parse(self, argc, argv, option, word, 2, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, word, 2, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n < 1)
-        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one result file is needed: radcohort replay %s", self->usage));
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one result file is needed: radcohort replay %s", self->usage[0]));
     if (word[1] && (!rad_parse_int(word[1], &id) || id < 1))
         RAD_TRY(
             rad_error_set(&err, RAD_E_USAGE, "run '%s': a number from 1 was expected; 'radcohort status DB' names the newest", word[1]));
@@ -277,25 +276,31 @@ out:
     return st != RAD_OK ? rad_cli_fail(self, st, &err) : same ? RAD_EXIT_OK : RAD_EXIT_FAILED;
 }
 
+static const rad_option options[] = {
+    {"--cohort", "DIR", RAD_FILL_DIR, "the cohort lies here now"},
+    {"--job", "FILE", RAD_FILL_JOB, "relative paths of the job start at this file's folder now (the file itself is not read)"},
+    {"--keep", "FILE", RAD_FILL_FILE, "keep the new result file (default: in TMPDIR, removed)"},
+    {"--threads", "N", NULL, "threads (default: all cores); the bytes do not depend on it"},
+    {"--quiet", NULL, NULL, "no progress"},
+    RAD_OPTION_JSON,
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_replay = {
     .name = "replay",
-    .usage = "DB [RUN] [--cohort DIR] [--job FILE] [--keep FILE] [--threads N] [--quiet] [--json]",
+    .group = RAD_GROUP_TRUST,
+    .usage = {"DB [RUN] [options]"},
     .summary = "a finished run again, compared byte for byte",
-    .help =
-        "Computes run RUN (default: the newest) again from the job text in the result file, into a new file, without using anything that\n"
-        "is stored, and compares every slice score, map, case score, exclusion and statistic to the bit. DB is only read. When a\n"
-        "model file, a cohort table, an image or the engine is not that of the run, it is named and nothing is claimed.\n"
-        "Scores that were deleted from DB are computed again, too: the hash that the run was given when it finished stands for them.\n\n"
-        "  --cohort DIR      the cohort lies here now\n"
-        "  --job FILE        relative paths of the job start at this file's folder now (the file itself is not read)\n"
-        "  --keep FILE       keep the new result file (default: in TMPDIR, removed)\n"
-        "  --threads N       threads (default: all cores); the bytes do not depend on it\n"
-        "  --quiet           no progress\n"
-        "  --json            the outcome as JSON on standard output\n\n"
-        "Exit status: 0 the same bytes, 1 not the same (the first difference is named) or failed, 2 something that it needs is not there "
-        "or\nnot the same any more, 4 stopped.\n\n"
-        "examples:\n"
-        "  radcohort replay results/demo.sqlite\n"
-        "  radcohort replay results/demo.sqlite 2 --cohort /archive/2026/cohort --keep /scratch/again.sqlite\n",
+    .about = "Computes run RUN (default: the newest) again from the job text in the result file, into a new file, without using anything "
+             "that is stored, and compares every slice score, map, case score, exclusion and statistic to the bit. DB is only read. When "
+             "a model file, a cohort table, an image or the engine is not that of the run, it is named and nothing is claimed.\n\n"
+             "Scores that were deleted from DB are computed again, too: the hash that the run was given when it finished stands for them.",
+    .fill = {RAD_FILL_DB},
+    .option = options,
+    .exits = "0 the same bytes, 1 not the same (the first difference is named) or failed, 2 something that it needs is not there or not "
+             "the same any more, 4 stopped",
+    .example = {{"radcohort replay results/demo.sqlite", "the newest run again"},
+                {"radcohort replay results/demo.sqlite 2 --cohort /archive/2026/cohort --keep /scratch/again.sqlite",
+                 "run 2, with a cohort that has moved; the new file is kept"}},
     .run = run,
 };

@@ -174,39 +174,39 @@ static int run(int argc, char **argv) {
                *spool = NULL, *shard = NULL;
     const char *ranks = NULL;
     bool allow_outside = false, quiet = false, as_json = false;
-    const rad_option option[] = {
-        {"--db", false, &database, NULL},
-        {"--backend", false, &backend, NULL},
-        {"--precision", false, &precision, NULL},
-        {"--batch", false, &batch, NULL},
-        {"--threads", false, &threads, NULL},
-        {"--allow-outside", true, NULL, &allow_outside},
-        {"--quiet", true, NULL, &quiet},
-        {"--json", true, NULL, &as_json},
-        {"--status", false, &status, NULL},
-        {"--scratch", false, &scratch, NULL},
-        {"--file-mode", false, &mode, NULL},
-        {"--case-deadline", false, &deadline, NULL},
-        {"--silence", false, &silence, NULL},
-        {"--merge", false, &merge, NULL},
-        {"--spool", false, &spool, NULL},
-        {"--shard", false, &shard, NULL},
-        {"--ranks", false, &ranks, NULL},
-        {"--prometheus", false, &prometheus, NULL},
-        {NULL, false, NULL, NULL},
+    const rad_target target[] = {
+        {"--db", &database, NULL},
+        {"--backend", &backend, NULL},
+        {"--precision", &precision, NULL},
+        {"--batch", &batch, NULL},
+        {"--threads", &threads, NULL},
+        {"--allow-outside", NULL, &allow_outside},
+        {"--quiet", NULL, &quiet},
+        {"--json", NULL, &as_json},
+        {"--status", &status, NULL},
+        {"--scratch", &scratch, NULL},
+        {"--file-mode", &mode, NULL},
+        {"--case-deadline", &deadline, NULL},
+        {"--silence", &silence, NULL},
+        {"--merge", &merge, NULL},
+        {"--spool", &spool, NULL},
+        {"--shard", &shard, NULL},
+        {"--ranks", &ranks, NULL},
+        {"--prometheus", &prometheus, NULL},
+        {NULL, NULL, NULL},
     };
     int n = 0;
     rad_error err = {0};
     rad_buf line;
     rad_buf_init(&line, 1 << 20);
     rad_farm_outcome o = {.is_root = true, .exit_code = RAD_EXIT_FAILED};
-    rad_status st = rad_cli_parse(self, argc, argv, option, &job, 1, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, &job, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     rad_farm_opts opts = {
         .job_path = job, .database = database, .backend = backend, .precision = precision, .allow_outside = allow_outside, .quiet = quiet};
     if (n < 1)
-        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "no job file given"));
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one job file is needed: radcohort run %s", self->usage[0]));
     if (database && !database[0])
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--db '': the name of a file was expected"));
     RAD_TRY(parse_count("--batch", batch, MAX_BATCH, &opts.batch, &err));
@@ -259,50 +259,50 @@ out:
     return o.exit_code;
 }
 
+static const rad_option options[] = {
+    RAD_OPTION_DB,
+    RAD_OPTION_BACKEND,
+    RAD_OPTION_PRECISION,
+    RAD_OPTION_BATCH,
+    RAD_OPTION_THREADS,
+    {"--ranks", "N", NULL, "start N ranks here with mpirun (in an allocation: on its nodes); Ctrl-C and exit status as without"},
+    RAD_OPTION_SCRATCH,
+    RAD_OPTION_STATUS,
+    {"--prometheus", "FILE", RAD_FILL_FILE,
+     "the same figures for the textfile collector of Prometheus' node_exporter (FILE ends in .prom), every 5 s"},
+    {"--case-deadline", "S", NULL, "seconds after which a case counts as hung, plus one per megabyte of its files (default 1800)"},
+    {"--silence", "S", NULL, "seconds after which a rank that says nothing counts as lost (default 60)"},
+    {"--file-mode", "MODE", "0600 0640 0660 0664", "permissions of a new database (default 0600); the umask takes from them"},
+    {"--merge", "DIR", RAD_FILL_DIR, "first take in the results of shards"},
+    {"--spool", "DIR", RAD_FILL_DIR,
+     "with --shard: score without database and MPI into files of DIR, which 'radcohort merge JOB DIR' takes in"},
+    {"--shard", "I/N", "auto", "with --spool: only part I of N, or 'auto': the place in an array of Slurm"},
+    RAD_OPTION_OUTSIDE,
+    {"--quiet", NULL, NULL, "no progress"},
+    RAD_OPTION_JSON,
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_run = {
     .name = "run",
-    .usage = "JOB [--db FILE] [--backend NAME] [--precision P] [--batch N] [--threads N] [--ranks N]\n"
-             "                         [--scratch DIR] [--status FILE] [--prometheus FILE] [--case-deadline S] [--silence S] [--file-mode "
-             "MODE] [--merge DIR]\n"
-             "                         [--spool DIR --shard I/N] [--allow-outside] [--quiet] [--json]",
+    .group = RAD_GROUP_RUN,
+    .usage = {"JOB [options]", "JOB --spool DIR --shard I/N [options]"},
     .summary = "scores every case of a job's cohort into one SQLite file",
-    .help =
-        "Works alone, under 'mpirun -n N' and under 'srun --mpi=pmix'. With several ranks, rank 0 hands out the work and writes the "
-        "database,\n"
-        "the others score. The scores do not depend on the number of ranks, the batch or the threads. Whatever was interrupted goes on "
-        "where it\n"
-        "stopped when the same command is given again; after a change of job, tables or files a new run computes only what the\n"
-        "database does not hold.\n\n"
-        "  --db FILE         database (default: the job's, else results/NAME.sqlite)\n"
-        "  --backend NAME    engine for the networks (default: the job's; 'radcohort backends' lists them)\n"
-        "  --precision P     fp32, tf32, fp16 or bf16 (default: the job's)\n"
-        "  --batch N         samples per call of a network, at most (default: the job's)\n"
-        "  --threads N       threads per rank (default: cores of the node / ranks of the node)\n"
-        "  --ranks N         start N ranks here with mpirun (in an allocation: on its nodes); Ctrl-C and exit status as without\n"
-        "  --scratch DIR     build the database on a disk of this node, publish it every half minute and at the end (for file systems\n"
-        "                    without locks)\n"
-        "  --status FILE     status file, JSON, with state, exit_code and bad_hosts (default: DATABASE.status.json)\n"
-        "  --prometheus FILE the same figures for the textfile collector of Prometheus' node_exporter (FILE ends in .prom), every 5 s\n"
-        "  --case-deadline S seconds after which a case counts as hung, plus one per megabyte of its files (default 1800)\n"
-        "  --silence S       seconds after which a rank that says nothing counts as lost (default 60)\n"
-        "  --file-mode MODE  permissions of a new database (default 0600); the umask takes from them\n"
-        "  --merge DIR       first take in the results of shards\n"
-        "  --spool DIR --shard I/N (or auto)\n"
-        "                    score only part I of N, without database and MPI, into files of DIR; 'radcohort merge JOB DIR' takes them in\n"
-        "  --allow-outside   image paths may leave the cohort folder\n"
-        "  --quiet           no progress\n"
-        "  --json            the outcome as JSON on standard output\n\n"
-        "Ctrl-C (or SIGTERM, SIGUSR1) once: finish what is in work, write, exit 4. Twice: leave at once; what was written stays.\n"
-        "DATABASE.stop, once it is there, asks for the same. With --ranks both hold for all ranks. To an mpirun of your own send SIGUSR1: "
-        "it\n"
-        "is passed on and the exit status is 4; SIGINT or SIGTERM make it end the ranks by itself and report its own status, while what "
-        "was\n"
-        "computed stays and the same command goes on.\n"
-        "Exit status: 0 done, 1 failed, 2 invalid input, 3 done with exclusions, 4 stopped and resumable.\n\n"
-        "examples:\n"
-        "  radcohort run jobs/demo.yaml\n"
-        "  radcohort run jobs/demo.yaml --ranks 3\n"
-        "  mpirun -n 3 radcohort run jobs/demo.yaml --db results/demo.sqlite\n"
-        "  radcohort run jobs/demo.yaml --spool results/demo.shards --shard 2/8\n",
+    .about =
+        "Works alone, with --ranks N, under 'mpirun -n N' and under 'srun --mpi=pmix'. With several ranks, rank 0 hands out the work and "
+        "writes the database, the others score. The scores do not depend on the number of ranks, the batch or the threads.\n\n"
+        "Whatever was interrupted goes on where it stopped when the same command is given again; after a change of job, tables or files "
+        "a new run computes only what the database does not hold.\n\n"
+        "Ctrl-C (or SIGTERM, SIGUSR1) once: finish what is in work, write, exit 4. Twice: leave at once; what was written stays. "
+        "A file DATABASE.stop, once it is there, asks for the same. With --ranks both hold for all ranks. To an mpirun of your own send "
+        "SIGUSR1: it is passed on and the exit status is 4; SIGINT or SIGTERM make it end the ranks by itself and report its own status, "
+        "while what was computed stays and the same command goes on.",
+    .fill = {RAD_FILL_JOB},
+    .option = options,
+    .exits = "0 done, 1 failed, 2 invalid input, 3 done with exclusions, 4 stopped and resumable",
+    .example = {{"radcohort run jobs/demo.yaml", "alone; the database is the one that the job names"},
+                {"radcohort run jobs/demo.yaml --ranks 3", "three processes on this machine"},
+                {"mpirun -n 3 radcohort run jobs/demo.yaml --db results/demo.sqlite", "the same under a launcher of your own"},
+                {"radcohort run jobs/demo.yaml --spool results/demo.shards --shard 2/8", "one part of eight, without MPI"}},
     .run = run,
 };

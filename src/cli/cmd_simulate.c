@@ -87,16 +87,16 @@ static int run(int argc, char **argv) {
                                  [LEASE_CASE] = {"--lease-case-us", NULL, 0, 1e9, LEASE_CASE_US},
                                  [COMMIT] = {"--commit-us", NULL, 0, 1e9, COMMIT_US},
                                  [SILENCE] = {"--silence", NULL, 0, 1e7, RAD_SILENCE_SECONDS}};
-    rad_option option[N_NUMBER + 2] = {{"--json", true, NULL, &json}};
+    rad_target target[N_NUMBER + 2] = {{"--json", NULL, &json}};
     for (int i = 0; i < N_NUMBER; i++)
-        option[i + 1] = (rad_option){v[i].option, false, &v[i].text, NULL};
+        target[i + 1] = (rad_target){v[i].option, &v[i].text, NULL};
     int n_job = 0;
     int64_t n = 0;
     double *cost = NULL;
     rad_error err = {0};
     rad_sim_result r = {0};
     struct rusage use;
-    rad_status st = rad_cli_parse(self, argc, argv, option, &job, 1, &n_job);
+    rad_status st = rad_cli_parse(self, argc, argv, target, &job, 1, &n_job);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     for (int i = 0; i < N_NUMBER; i++)
@@ -141,29 +141,37 @@ out:
     return r.n_left == 0 ? RAD_EXIT_OK : RAD_EXIT_STOPPED;
 }
 
+static const rad_option options[] = {
+    {"--cases", "N", NULL, "so many cases instead of those of a job (default 100000)"},
+    {"--cost-spread", "S", NULL, "with --cases: the largest cost so many times the smallest, log-uniform (default 50)"},
+    {"--mean-cost", "S", NULL, "seconds that a rank takes for a case, on average (default 1)"},
+    {"--ranks", "N", NULL, "ranks that compute (default 64)"},
+    {"--fail-rate", "P", NULL, "share of the ranks that die at random times of an undisturbed run's length (default 0)"},
+    {"--seed", "N", NULL, "of costs and deaths (default 1)"},
+    {"--window", "N", NULL, "cases that a rank wants to hold, at least (default 4)"},
+    {"--silence", "S", NULL, "seconds after which a dead rank is taken for lost (default 60)"},
+    {"--latency-us", "N", NULL, "microseconds of a message one way (measured defaults: tests/bench/README.md)"},
+    {"--result-us", "N", NULL, "microseconds of the coordinator per result"},
+    {"--lease-us", "N", NULL, "microseconds of the coordinator per lease"},
+    {"--lease-case-us", "N", NULL, "microseconds of the coordinator per leased case"},
+    {"--commit-us", "N", NULL, "microseconds of the coordinator per commit of leases"},
+    RAD_OPTION_JSON,
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_simulate = {
     .name = "simulate",
-    .usage = "[JOB | --cases N --cost-spread S] [--ranks N] [--mean-cost SECONDS] [--seed N] [--fail-rate P]\n"
-             "                          [--window N] [--silence S] [--latency-us N] [--result-us N] [--lease-us N]\n"
-             "                          [--lease-case-us N] [--commit-us N] [--json]",
-    .summary = "how a run would go on so many ranks: time, efficiency, and how busy the coordinator is",
-    .help = "The real scheduler decides who gets which case when; inference, network and database are times that are declared here.\n"
-            "Nothing is read but the job, its tables and the sizes of its files.\n\n"
-            "  JOB               its cases, their costs as the bytes of their files\n"
-            "  --cases N         or so many (100000), with\n"
-            "  --cost-spread S   the largest cost so many times the smallest (50), log-uniform\n"
-            "  --mean-cost S     seconds that a rank takes for a case, on average (1)\n"
-            "  --ranks N         ranks that compute (64)\n"
-            "  --fail-rate P     share of the ranks that die at random times of an undisturbed run's length (0)\n"
-            "  --seed N          of costs and deaths (1)\n"
-            "  --window N        cases that a rank wants to hold, at least (4)\n"
-            "  --silence S       seconds after which a dead rank is taken for lost (60)\n"
-            "  --latency-us, --result-us, --lease-us, --lease-case-us, --commit-us\n"
-            "                    of a message one way; of the coordinator per result, lease, leased case, and commit of leases (measured:\n"
-            "                    tests/bench/README.md)\n"
-            "  --json            for programs\n\n"
-            "Exit status: 0 every case was done, 4 no rank survived, 2 invalid input.\n\n"
-            "example:\n"
-            "  radcohort simulate --cases 1000000 --ranks 1024 --cost-spread 50 --fail-rate 0.05\n",
+    .group = RAD_GROUP_CLUSTER,
+    .usage = {"[JOB] [options]"},
+    .summary = "how a run would go on so many ranks: time, efficiency, the coordinator",
+    .about = "The real scheduler decides who gets which case when; inference, network and database are times that are declared here. "
+             "Nothing is read but the job, its tables and the sizes of its files: the cases of JOB cost as much as their files have "
+             "bytes.",
+    .fill = {RAD_FILL_JOB},
+    .option = options,
+    .exits = "0 every case was done, 2 invalid input, 4 no rank survived",
+    .example = {{"radcohort simulate jobs/demo.yaml --ranks 32 --mean-cost 2.5", "this job on 32 ranks"},
+                {"radcohort simulate --cases 1000000 --ranks 1024 --cost-spread 50 --fail-rate 0.05",
+                 "a million cases on ranks of which one in twenty dies"}},
     .run = run,
 };

@@ -83,20 +83,19 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_stats;
     const char *run_text = NULL, *path = NULL;
     bool json = false, csv = false, details = false;
-    const rad_option option[] = {
-        {"--run", false, &run_text, NULL},   {"--json", true, NULL, &json}, {"--csv", true, NULL, &csv},
-        {"--details", true, NULL, &details}, {NULL, false, NULL, NULL},
+    const rad_target target[] = {
+        {"--run", &run_text, NULL}, {"--json", NULL, &json}, {"--csv", NULL, &csv}, {"--details", NULL, &details}, {NULL, NULL, NULL},
     };
     int n = 0;
     int64_t id = 0;
     rad_error err = {0};
     rad_store *db = NULL;
     rad_run_status status;
-    rad_status st = rad_cli_parse(self, argc, argv, option, &path, 1, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, &path, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n != 1)
-        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one result file is needed: radcohort stats %s", self->usage));
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one result file is needed: radcohort stats %s", self->usage[0]));
     if (json && csv)
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--json and --csv exclude each other"));
     if (run_text && (!rad_parse_int(run_text, &id) || id < 1))
@@ -122,28 +121,33 @@ out:
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
 }
 
+static const rad_option options[] = {
+    RAD_OPTION_RUN,
+    {"--details", NULL, NULL, "every number: naive and clustered intervals, slices, operating points, calibration, centers"},
+    {"--json", NULL, NULL, "all rows as JSON, numbers to the last bit"},
+    {"--csv", NULL, NULL, "all rows as CSV (RFC 4180), numbers to the last bit"},
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_stats = {
     .name = "stats",
-    .usage = "DB [--run N] [--details | --json | --csv]",
-    .summary = "computes all statistics of the job into the database and prints the summary",
-    .help = "Per model, unit (lesion, patient), class and stratum (all, internal, external, each center): units with a score and a known\n"
-            "label, positives, units without, AUC with its 95 % interval; internal against external and against each external center;\n"
-            "calibration; the mean center and the spread between centers; models against each other on the same units. Two-class jobs\n"
-            "also: everything that follows from each operating point and from Youden's point of the internal cohort, and readers beside\n"
-            "the model. Jobs of more classes: means over classes and the confusion matrix; of grades also agreement with and distance from "
-            "the\n"
-            "truth. Where several units share a patient, intervals\n"
-            "that take patients as clusters stand beside those that do not. The table is audited before it is printed.\n"
-            "\n"
-            "Without options the answer on one screen: AUC by stratum and model, models compared, readers.\n"
-            "\n"
-            "  --run N     the run, by number; default: the newest\n"
-            "  --details   every number: naive and clustered intervals, slices, operating points, calibration, centers\n"
-            "  --json      all rows as JSON, numbers to the last bit\n"
-            "  --csv       all rows as CSV (RFC 4180), numbers to the last bit\n"
-            "\n"
-            "Examples:\n"
-            "  radcohort stats results/demo.sqlite\n"
-            "  radcohort stats results/demo.sqlite --csv > table.csv\n",
+    .group = RAD_GROUP_RUN,
+    .usage = {"DB [options]"},
+    .summary = "computes all statistics of the job into the database, prints the summary",
+    .about =
+        "Per model, unit (lesion, patient), class and stratum (all, internal, external, each center): units with a score and a known "
+        "label, positives, units without, AUC with its 95 % interval; internal against external and against each external center; "
+        "calibration; the mean center and the spread between centers; models against each other on the same units. Two-class jobs also: "
+        "everything that follows from each operating point and from Youden's point of the internal cohort, and readers beside the model. "
+        "Jobs of more classes: means over classes and the confusion matrix; of grades also agreement with and distance from the truth. "
+        "Where several units share a patient, intervals that take patients as clusters stand beside those that do not. The table is "
+        "audited before it is printed.\n\n"
+        "Without options the answer on one screen: AUC by stratum and model, models compared, readers.",
+    .fill = {RAD_FILL_DB},
+    .option = options,
+    .exits = "0 computed, 1 failed, or a number contradicts another, 2 no such file or run",
+    .example = {{"radcohort stats results/demo.sqlite", "the answer on one screen"},
+                {"radcohort stats results/demo.sqlite --details | less", "every number, a page at a time"},
+                {"radcohort stats results/demo.sqlite --csv > table.csv", "for a spreadsheet"}},
     .run = run,
 };

@@ -108,21 +108,21 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_status;
     const char *run_text = NULL, *path = NULL;
     bool json = false;
-    const rad_option option[] = {
-        {"--run", false, &run_text, NULL},
-        {"--json", true, NULL, &json},
-        {NULL, false, NULL, NULL},
+    const rad_target target[] = {
+        {"--run", &run_text, NULL},
+        {"--json", NULL, &json},
+        {NULL, NULL, NULL},
     };
     int n = 0;
     int64_t id = 0;
     rad_error err = {0};
     rad_store *db = NULL;
     rad_run_status status;
-    rad_status st = rad_cli_parse(self, argc, argv, option, &path, 1, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, &path, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n != 1)
-        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one result file is needed: radcohort status %s", self->usage));
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one result file is needed: radcohort status %s", self->usage[0]));
     if (run_text && (!rad_parse_int(run_text, &id) || id < 1))
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--run '%s': the number of a run was expected, from 1", run_text));
     RAD_TRY(rad_store_open(path, RAD_STORE_READ, &db, &err));
@@ -135,14 +135,22 @@ out:
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
 }
 
+static const rad_option options[] = {
+    RAD_OPTION_RUN,
+    {"--json", NULL, NULL, "for programs; eta_s is null when nothing can be said"},
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_status = {
     .name = "status",
-    .usage = "DB [--run N] [--json]",
-    .summary = "progress, rate, ETA and exclusions of a running or finished run",
-    .help = "  --run N   the run, by number; default: the newest\n"
-            "  --json    for programs; eta_s is null when nothing can be said\n"
-            "\n"
-            "Example:\n"
-            "  watch radcohort status results/demo.sqlite\n",
+    .group = RAD_GROUP_RUN,
+    .usage = {"DB [options]"},
+    .summary = "progress, rate, time left and exclusions of a running or finished run",
+    .about = "May be asked at any time, from any machine that sees the file: it only reads.",
+    .fill = {RAD_FILL_DB},
+    .option = options,
+    .exits = "0 shown, 1 failed, 2 no such file or run",
+    .example = {{"radcohort status results/demo.sqlite", "how far is it?"},
+                {"watch radcohort status results/demo.sqlite", "the same, every two seconds"}},
     .run = run,
 };

@@ -65,18 +65,18 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_verify;
     const char *path = NULL, *head = NULL;
     bool json = false;
-    const rad_option option[] = {{"--head", false, &head, NULL}, {"--json", true, NULL, &json}, {NULL, false, NULL, NULL}};
+    const rad_target target[] = {{"--head", &head, NULL}, {"--json", NULL, &json}, {NULL, NULL, NULL}};
     int n = 0;
     rad_error err = {0};
     uint8_t bytes[RAD_SHA256_BYTES];
     rad_store *db = NULL;
     rad_seal_report report;
     struct told told = {NULL, 0};
-    rad_status st = rad_cli_parse(self, argc, argv, option, &path, 1, &n);
+    rad_status st = rad_cli_parse(self, argc, argv, target, &path, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
     if (n != 1)
-        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one result file is needed: radcohort verify %s", self->usage));
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one result file is needed: radcohort verify %s", self->usage[0]));
     if (head && !rad_sha256_bytes(head, bytes))
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--head '%s': the 64 digits were expected that 'radcohort verify' printed before", head));
     told.list = json ? json_array() : NULL;
@@ -94,19 +94,26 @@ out:
     return report.n_finding == 0 ? RAD_EXIT_OK : RAD_EXIT_FAILED;
 }
 
+static const rad_option options[] = {
+    {"--head", "SHA256", NULL, "a head noted earlier: it must be a link of the chain"},
+    RAD_OPTION_JSON,
+    RAD_OPTION_END,
+};
+
 const rad_command rad_command_verify = {
     .name = "verify",
-    .usage = "DB [--head SHA256] [--json]",
-    .summary = "finds rows of a result file that were changed, deleted or inserted after they were stored",
-    .help = "Every result is sealed by SHA-256 when it is stored, and the tables of a run when it is finished (classes, models, points,\n"
-            "patients, manifest, results, scores, exclusions, statistics, and when and where it ran); each seal is over the one before\n"
-            "it. All of them are computed again; each row that differs is named. The last link, the head, is the same for the same\n"
-            "results, whatever the number of ranks and the order in which they came. Who changes the file and computes the chain anew\n"
-            "changes the head: keep it with the paper.\n\n"
-            "  --head SHA256   a head noted earlier: it must be a link of the chain\n"
-            "  --json          for programs\n\n"
-            "Exit status: 0 all is as it was stored, 1 it is not, 2 invalid input. May run while a run writes.\n\n"
-            "example:\n"
-            "  radcohort verify results/demo.sqlite\n",
+    .group = RAD_GROUP_TRUST,
+    .usage = {"DB [options]"},
+    .summary = "finds rows that were changed, deleted or inserted after they were stored",
+    .about = "Every result is sealed by SHA-256 when it is stored, and the tables of a run when it is finished (classes, models, points, "
+             "patients, manifest, results, scores, exclusions, statistics, and when and where it ran); each seal is over the one before "
+             "it. All of them are computed again; each row that differs is named. The last link, the head, is the same for the same "
+             "results, whatever the number of ranks and the order in which they came. Who changes the file and computes the chain anew "
+             "changes the head: keep it with the paper. May be asked while a run writes.",
+    .fill = {RAD_FILL_DB},
+    .option = options,
+    .exits = "0 all is as it was stored, 1 it is not, 2 invalid input",
+    .example = {{"radcohort verify results/demo.sqlite", "is the file what the run wrote?"},
+                {"radcohort verify results/demo.sqlite --json", "the findings for a program"}},
     .run = run,
 };

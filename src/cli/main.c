@@ -3,49 +3,54 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli.h"
+#include "help.h"
 
 #define RAD_ENTRY(n) &rad_command_##n,
-static const rad_command *const commands[] = {RAD_COMMANDS(RAD_ENTRY) NULL};
+const rad_command *const rad_commands[] = {RAD_COMMANDS(RAD_ENTRY) NULL};
 #undef RAD_ENTRY
 
-enum { N_COMMAND = sizeof commands / sizeof commands[0] - 1 };
-
-static void print_overview(FILE *to) {
-    (void)fprintf(to, "usage: radcohort COMMAND [options]\n\n"
-                      "Scores a multicenter archive of NIfTI studies with trained networks (ONNX) into one SQLite file, and computes\n"
-                      "the published numbers from it.\n\ncommands:\n");
-    for (int i = 0; i < N_COMMAND; i++)
-        (void)fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    (void)fprintf(
-        to, "\n'radcohort COMMAND --help' describes a command; 'radcohort --version' prints the version\n"
-            "exit status: 0 done, 1 run failed, 2 usage or invalid input, 3 finished with exclusions, 4 stopped early and resumable\n");
-}
+enum { N_COMMAND = sizeof rad_commands / sizeof rad_commands[0] - 1 };
 
 static const rad_command *find(const char *name) {
     for (int i = 0; i < N_COMMAND; i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
+        if (strcmp(rad_commands[i]->name, name) == 0)
+            return rad_commands[i];
     return NULL;
 }
 
+/* The options that stand before any command. */
+static const char *const first_words[] = {"--help", "--version", "--manual", "--completion"};
+
 static int unknown(const char *word) {
-    const char *known[N_COMMAND + 1];
-    for (int i = 0; i < N_COMMAND; i++)
-        known[i] = commands[i]->name;
-    known[N_COMMAND] = NULL;
-    const char *near = rad_nearest_word(word, known);
+    const char *known[N_COMMAND + sizeof first_words / sizeof *first_words + 1];
+    size_t n = 0;
+    for (size_t i = 0; i < N_COMMAND; i++)
+        known[n++] = rad_commands[i]->name;
+    for (size_t i = 0; i < sizeof first_words / sizeof *first_words; i++)
+        known[n++] = first_words[i];
+    known[n] = NULL;
+    const char *near = rad_nearest_word(word, known), *what = word[0] == '-' ? "option" : "command";
+    (void)fprintf(stderr, "radcohort: %serror:%s unknown %s '%s': ", rad_cli_style(stderr, RAD_STYLE_ERROR),
+                  rad_cli_style(stderr, RAD_STYLE_PLAIN), what, word);
     if (near != NULL)
-        (void)fprintf(stderr, "radcohort: error: unknown command '%s': did you mean '%s'?\n", word, near);
+        (void)fprintf(stderr, "did you mean '%s'?\n", near);
     else
-        (void)fprintf(stderr, "radcohort: error: unknown command '%s': 'radcohort --help' lists all\n", word);
+        (void)fprintf(stderr, "'radcohort --help' lists all\n");
     return RAD_EXIT_USAGE;
+}
+
+/* A full disk behind a redirected stdout must not look like success. */
+static int finish(const char *name, int code) {
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    (void)fprintf(stderr, "radcohort %s: error: cannot write to standard output\n", name);
+    return code == RAD_EXIT_OK ? RAD_EXIT_FAILED : code;
 }
 
 int main(int argc, char **argv) {
     (void)signal(SIGXFSZ, SIG_IGN); /* a file past the limit of ulimit is then an error (EFBIG) with a text, not a death */
     if (argc < 2) {
-        print_overview(stderr);
+        rad_cli_print_overview(stderr);
         return RAD_EXIT_USAGE;
     }
     const char *word = argv[1];
@@ -53,9 +58,21 @@ int main(int argc, char **argv) {
         (void)printf("radcohort %s\n", rad_version());
         return RAD_EXIT_OK;
     }
+    if (strcmp(word, "--manual") == 0) {
+        rad_cli_print_manual(stdout);
+        return finish("--manual", RAD_EXIT_OK);
+    }
+    if (strcmp(word, "--completion") == 0) {
+        if (argc != 3 || strcmp(argv[2], "bash") != 0) {
+            (void)fprintf(stderr, "radcohort: error: the name of a shell that is known was expected: radcohort --completion bash\n");
+            return RAD_EXIT_USAGE;
+        }
+        rad_cli_print_bash(stdout);
+        return finish("--completion", RAD_EXIT_OK);
+    }
     bool help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
     if (help && argc == 2) {
-        print_overview(stdout);
+        rad_cli_print_overview(stdout);
         return RAD_EXIT_OK;
     }
     if (help) { /* radcohort help COMMAND */
@@ -68,11 +85,5 @@ int main(int argc, char **argv) {
     const rad_command *c = find(word);
     if (c == NULL)
         return unknown(word);
-    int code = c->run(argc - 1, argv + 1);
-    /* A full disk behind a redirected stdout must not look like success. */
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        (void)fprintf(stderr, "radcohort %s: error: cannot write to standard output\n", c->name);
-        return code == RAD_EXIT_OK ? RAD_EXIT_FAILED : code;
-    }
-    return code;
+    return finish(c->name, c->run(argc - 1, argv + 1));
 }

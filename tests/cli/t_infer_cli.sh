@@ -21,7 +21,7 @@ expect 0 "infer" "$RADCOHORT" help
 expect 0 "radcohort 0." "$RADCOHORT" --version
 expect 2 "did you mean 'infer'" "$RADCOHORT" infr
 expect 2 "lists all" "$RADCOHORT" qqqqqqqqqqq
-for command in $("$RADCOHORT" --help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+for command in $("$RADCOHORT" --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p'); do
     expect 0 "usage: radcohort $command" "$RADCOHORT" "$command" --help
     expect 0 "xample" "$RADCOHORT" "$command" --help
     expect 0 "usage: radcohort $command" "$RADCOHORT" help "$command"

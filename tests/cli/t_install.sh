@@ -13,7 +13,8 @@ set -- "$where"/usr/lib*/radcohort/radstats.so "$where"/usr/lib/*/radcohort/rads
 for radstats; do [ ! -f "$radstats" ] || break; done
 for f in "$program" "$radstats" "$share/jobs/demo.yaml" "$share/jobs/README.md" "$share/jobs/demo/models/resnet.onnx" \
     "$share/schemas/schema.sql" "$share/schemas/job.schema.json" "$share/schemas/cohort/patients.schema.json" \
-    "$where/usr/share/doc/radcohort/LICENSE"; do
+    "$where/usr/share/doc/radcohort/LICENSE" "$where/usr/share/man/man1/radcohort.1" \
+    "$where/usr/share/bash-completion/completions/radcohort"; do
     [ -s "$f" ] || fail "$f is missing"
 done
 [ ! -e "$share/jobs/demo/cohort" ] || fail "somebody's phantom cohort was installed"

@@ -92,5 +92,5 @@ PY
 # a run that is not finished has no statistics yet
 /usr/bin/python3 -c "import sqlite3,sys; d=sqlite3.connect(sys.argv[1]); d.execute(\"UPDATE run SET state = 'stopped'\"); d.commit()" "$db"
 expect 1 "is not finished" "$RADCOHORT" stats "$db"
-"$RADCOHORT" stats --help | grep -q "Examples" || fail "no help"
+"$RADCOHORT" stats --help | grep -q "examples:" || fail "no help"
 echo "stats agrees with its file"
