@@ -181,6 +181,17 @@ rad_status rad_random_bytes(void *ret, size_t n, rad_error *err) RAD_MUST_CHECK;
 /* XXH3-128 (libxxhash): bulk content of images. 32 hex digits + NUL. */
 #define RAD_XXH128_HEX 33
 void rad_xxh128(const void *data, size_t size, char ret_hex[RAD_XXH128_HEX]);
+/* The same of `a` and then `b`, as if they were one. Errors: NOMEM. */
+rad_status rad_xxh128_two(const rad_map *a, const rad_map *b, char ret_hex[RAD_XXH128_HEX], rad_error *err) RAD_MUST_CHECK;
+
+/* ---------------------------------------------------------------- images in two files */
+
+/* "x.hdr[.gz]" or "x.img[.gz]", also in capitals: half of an image. */
+bool rad_pair_named(const char *path);
+/* The half `ext` (".hdr", ".img") of the pair that `path` is half of, compressed as `path` is, or with `other` the other way; its letters
+ * are capitals where the path's are. Owned by the caller; NULL: no memory. A half is looked for under the first name, then under the other.
+ */
+char *rad_pair_half(const char *path, const char *ext, bool other);
 
 /* ---------------------------------------------------------------- clock and text */
 

@@ -142,17 +142,19 @@ void rad_golden_destroy(rad_golden **g);
 typedef struct rad_file_look { /* one file as it is now */
     bool looked;
     int error; /* errno of stat; 0: it is there */
-    bool pair; /* .hdr or .img: half of an image */
+    bool pair; /* .hdr or .img: the look is at both. Their bytes are summed; inodes and times are mixed, good for telling them apart only */
     uint64_t bytes, inode;
     int64_t seconds; /* time of change */
     long nanoseconds;
     char content[RAD_XXH128_HEX]; /* XXH3-128 of its bytes, once they were read; else "" */
 } rad_file_look;
+/* One look, without a folder: ENOMEM as `error` when there is no memory for a name. Opens no file. */
+rad_file_look rad_file_look_at(const char *path);
 /* Looks at path[0 .. n - 1] (relative to `dir`; NULL is passed over), each distinct one once, in the order of folders, by at most `threads`
  * threads: ret[i]. Opens no file. Errors: NOMEM. */
 rad_status rad_walk_files(const char *dir, const char *const *path, int64_t n, int threads, rad_file_look *ret,
                           rad_error *err) RAD_MUST_CHECK;
-/* The same for contents: reads the files and fills ret[i].content (left "" for what cannot be read, and for halves of pairs). */
+/* The same for contents: reads the files and fills ret[i].content (left "" for what cannot be read). */
 rad_status rad_walk_contents(const char *dir, const char *const *path, int64_t n, int threads, rad_file_look *ret,
                              rad_error *err) RAD_MUST_CHECK;
 /* Size, inode, time of change (or why it is not there) are the same. */

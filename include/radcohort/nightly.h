@@ -34,14 +34,13 @@ typedef enum rad_night_reason {
     RAD_NIGHT_PREPARATION = 1 << 7, /* input, output or activation */
     RAD_NIGHT_ENGINE = 1 << 8,      /* backend version or precision */
     RAD_NIGHT_RETRY = 1 << 9,       /* failed for a reason that may have passed */
-    RAD_NIGHT_PAIR = 1 << 10,       /* .hdr and .img: looked at every night */
-    RAD_NIGHT_MAP = 1 << 11,        /* a class activation map is wanted that is not there */
-    RAD_NIGHT_RESULT = 1 << 12,     /* nothing moved that is seen from here, and the result is not there */
-    RAD_NIGHT_MOVED = 1 << 13,      /* kept: something moved, but what comes of it is stored */
-    RAD_NIGHT_FAILED = 1 << 14,     /* kept: failed before, and would again */
-    RAD_NIGHT_INTAKE = 1 << 15      /* excluded: the tables do not hold what the models need */
+    RAD_NIGHT_MAP = 1 << 10,        /* a class activation map is wanted that is not there */
+    RAD_NIGHT_RESULT = 1 << 11,     /* nothing moved that is seen from here, and the result is not there */
+    RAD_NIGHT_MOVED = 1 << 12,      /* kept: something moved, but what comes of it is stored */
+    RAD_NIGHT_FAILED = 1 << 13,     /* kept: failed before, and would again */
+    RAD_NIGHT_INTAKE = 1 << 14      /* excluded: the tables do not hold what the models need */
 } rad_night_reason;
-#define RAD_NIGHT_REASONS 16
+#define RAD_NIGHT_REASONS 15
 #define RAD_NIGHT_REASONS_TEXT 200
 /* "image, model"; "unchanged" for none. */
 void rad_night_reasons_text(unsigned reasons, char ret[RAD_NIGHT_REASONS_TEXT]);

@@ -265,6 +265,14 @@ typedef struct rad_exclusion_count {
 rad_status rad_store_each_exclusion(rad_store *st, int64_t run, int (*row)(const rad_exclusion_count *c, void *payload), void *payload,
                                     rad_error *err) RAD_MUST_CHECK;
 
+typedef struct rad_warning_count {
+    const char *stage, *text, *example; /* example: a patient (and lesion) or a file that it is about, or NULL */
+    int64_t n;                          /* cases or files of which it is said */
+} rad_warning_count;
+/* Warnings by stage and text, most frequent first. A non-zero return stops. Strings live for the call. */
+rad_status rad_store_each_warning(rad_store *st, int64_t run, int (*row)(const rad_warning_count *c, void *payload), void *payload,
+                                  rad_error *err) RAD_MUST_CHECK;
+
 /* (Re)computes the statistics of a finished run into the statistic table (schemas/README.md lists the numbers), and audits them: rows
  * that cannot all be true are not kept. Errors: STORE (not finished, open for reading), INTERNAL (the audit, naming the row). */
 rad_status rad_store_compute_statistics(rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;

@@ -81,3 +81,17 @@ void rad_xxh128(const void *data, size_t size, char ret_hex[RAD_XXH128_HEX]) {
     XXH128_canonicalFromHash(&c, XXH3_128bits(data, size));
     to_hex(c.digest, sizeof c.digest, ret_hex);
 }
+
+rad_status rad_xxh128_two(const rad_map *a, const rad_map *b, char ret_hex[RAD_XXH128_HEX], rad_error *err) {
+    XXH3_state_t *state = XXH3_createState();
+    XXH128_canonical_t c;
+    if (!state || XXH3_128bits_reset(state) != XXH_OK || XXH3_128bits_update(state, a->data, a->size) != XXH_OK ||
+        XXH3_128bits_update(state, b->data, b->size) != XXH_OK) {
+        (void)XXH3_freeState(state);
+        return rad_error_set(err, RAD_E_NOMEM, "no memory to hash a pair of files");
+    }
+    XXH128_canonicalFromHash(&c, XXH3_128bits_digest(state));
+    (void)XXH3_freeState(state);
+    to_hex(c.digest, sizeof c.digest, ret_hex);
+    return RAD_OK;
+}

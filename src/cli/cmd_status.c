@@ -8,6 +8,8 @@
 
 #include <jansson.h>
 
+#define WARNINGS 5 /* different texts that are shown */
+
 static double rate_of(const rad_run_status *r) {
     int64_t done = r->n_done - r->session_done;
     return done > 0 && r->session_s > 0 ? (double)done / r->session_s : 0;
@@ -32,7 +34,34 @@ static int print_exclusion(const rad_exclusion_count *c, void *payload) {
     return 0;
 }
 
-static rad_status print_text(rad_store *db, const rad_run_status *r, rad_error *err) {
+struct warnings {
+    int64_t n; /* told so far, of which so many rows */
+    int n_row;
+    json_t *list;
+};
+
+static int print_warning(const rad_warning_count *c, void *payload) {
+    struct warnings *w = payload;
+    if (w->n_row == WARNINGS)
+        return 1;
+    if (w->n_row++ == 0)
+        printf("warnings\n");
+    w->n += c->n;
+    printf("  %6" PRId64 " %s: %s%s%s%s\n", c->n, c->stage, c->text, c->example ? (c->n == 1 ? " (" : ", e.g. (") : "",
+           c->example ? c->example : "", c->example ? ")" : "");
+    return 0;
+}
+
+static rad_status print_warnings(rad_store *db, const char *path, const rad_run_status *r, rad_error *err) {
+    struct warnings w = {0};
+    rad_status st = rad_store_each_warning(db, r->run, print_warning, &w, err);
+    if (st == RAD_OK && r->n_warning > w.n)
+        printf("  %6" PRId64 " further: sqlite3 %s \"SELECT * FROM v_warning WHERE run_id = %" PRId64 "\"\n", r->n_warning - w.n, path,
+               r->run);
+    return st;
+}
+
+static rad_status print_text(rad_store *db, const char *path, const rad_run_status *r, rad_error *err) {
     bool going = strcmp(r->state, "running") == 0, first = true;
     double rate = rate_of(r);
     int64_t files = 0, lost = 0;
@@ -66,7 +95,8 @@ static rad_status print_text(rad_store *db, const rad_run_status *r, rad_error *
         printf("class activation maps in %" PRId64 " files, %" PRId64 " of them lost: start the job again to make them again\n", files,
                lost);
     printf("time over all ranks: read %.1f s, prepare %.1f s, infer %.1f s\n", r->read_s, r->prepare_s, r->infer_s);
-    st = rad_store_each_exclusion(db, r->run, print_exclusion, &first, err);
+    RAD_TRY(rad_store_each_exclusion(db, r->run, print_exclusion, &first, err));
+    st = print_warnings(db, path, r, err);
 out:
     return st;
 }
@@ -77,17 +107,28 @@ static int json_exclusion(const rad_exclusion_count *c, void *payload) {
     return o && json_array_append_new(payload, o) == 0 ? 0 : -1;
 }
 
+static int json_warning(const rad_warning_count *c, void *payload) {
+    struct warnings *w = payload;
+    if (w->n_row++ == WARNINGS)
+        return 1;
+    json_t *o = json_pack("{s:s, s:s, s:I, s:s?}", "stage", c->stage, "text", c->text, "n", (json_int_t)c->n, "example", c->example);
+    return o && json_array_append_new(w->list, o) == 0 ? 0 : -1;
+}
+
 static rad_status print_json(rad_store *db, const rad_run_status *r, rad_error *err) {
     json_t *list = json_array();
+    struct warnings warnings = {.list = json_array()};
     double rate = rate_of(r);
     bool going = strcmp(r->state, "running") == 0 && r->writer;
     int64_t files = 0, lost = 0;
     rad_status st = rad_store_each_exclusion(db, r->run, json_exclusion, list, err);
     if (st == RAD_OK)
+        st = rad_store_each_warning(db, r->run, json_warning, &warnings, err);
+    if (st == RAD_OK)
         st = rad_store_check_cams(db, r->run, &files, &lost, err);
     json_t *root = json_pack(
         "{s:I, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, "
-        "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:o}",
+        "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:o, s:o}",
         "run", (json_int_t)r->run, "job", r->job, "state", r->state, "writer", (int)r->writer, "backend", r->backend, "precision",
         r->precision, "case_unit", r->case_unit, "started", r->started, "finished", r->finished, "sessions", (json_int_t)r->sessions,
         "n_case", (json_int_t)r->n_case, "n_done", (json_int_t)r->n_done, "n_leased", (json_int_t)r->n_leased, "n_pending",
@@ -95,7 +136,7 @@ static rad_status print_json(rad_store *db, const rad_run_status *r, rad_error *
         (json_int_t)r->n_no_case, "n_warning", (json_int_t)r->n_warning, "n_result", (json_int_t)r->n_result, "n_reused",
         (json_int_t)r->n_reused, "n_case_reused", (json_int_t)r->n_case_reused, "cam_files", (json_int_t)files, "cam_files_lost",
         (json_int_t)lost, "read_s", r->read_s, "prepare_s", r->prepare_s, "infer_s", r->infer_s, "cases_per_s", rate, "eta_s",
-        going && rate > 0 ? json_real((double)(r->n_case - r->n_done) / rate) : json_null(), "exclusions", list);
+        going && rate > 0 ? json_real((double)(r->n_case - r->n_done) / rate) : json_null(), "exclusions", list, "warnings", warnings.list);
     if (st == RAD_OK && (!root || json_dumpf(root, stdout, JSON_INDENT(2)) != 0))
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the JSON text");
     if (st == RAD_OK)
@@ -129,7 +170,7 @@ static int run(int argc, char **argv) {
     if (!run_text)
         RAD_TRY(rad_store_last_run(db, &id, &err));
     RAD_TRY(rad_store_run_status(db, id, &status, &err));
-    RAD_TRY(json ? print_json(db, &status, &err) : print_text(db, &status, &err));
+    RAD_TRY(json ? print_json(db, &status, &err) : print_text(db, path, &status, &err));
 out:
     rad_store_close(&db);
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
@@ -145,8 +186,10 @@ const rad_command rad_command_status = {
     .name = "status",
     .group = RAD_GROUP_RUN,
     .usage = {"DB [options]"},
-    .summary = "progress, rate, time left and exclusions of a running or finished run",
-    .about = "May be asked at any time, from any machine that sees the file: it only reads.",
+    .summary = "progress, rate, time left, exclusions and warnings of a running or finished run",
+    .about = "May be asked at any time, from any machine that sees the file: it only reads. Of the warnings the five most frequent are "
+             "shown; the "
+             "view v_warning has all of them.",
     .fill = {RAD_FILL_DB},
     .option = options,
     .exits = "0 shown, 1 failed, 2 no such file or run",

@@ -84,6 +84,18 @@ static void read_rule(yaml_reader *r, const yaml_node_t *node, const key_def *ke
                          where->text, job->model[i].name ? job->model[i].name : "?");
 }
 
+/* A threshold beyond all scores makes one call of everybody: a slip of the pen, or a threshold of logits. */
+static void check_reached(yaml_reader *r, const yaml_node_t *node, const yaml_where *where, const rad_job *job, double threshold) {
+    bool logits = job->n_model == 0;
+    for (int i = 0; i < job->n_model; i++)
+        logits = logits || job->model[i].activation == RAD_ACT_NONE;
+    if (!logits && (threshold < 0 || threshold > 1))
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node,
+                     "'%s' is %.6g, but softmax and sigmoid make scores from 0 to 1: give a share such as 0.5; a threshold of what the "
+                     "network itself puts out needs 'activation: none' at its model",
+                     where->text, threshold);
+}
+
 static void read_aggregate(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_job *job) {
     const key_def *key = &job_group.key[JOB_AGGREGATE], *k = key->group->key;
     const yaml_node_t *v[JOB_MAX_KEYS] = {NULL};
@@ -94,6 +106,8 @@ static void read_aggregate(yaml_reader *r, const yaml_node_t *node, const yaml_w
     read_rule(r, v[AGGREGATE_LESION], &k[AGGREGATE_LESION], &wl, job, job->lesion_rule);
     read_rule(r, v[AGGREGATE_PATIENT], &k[AGGREGATE_PATIENT], &wp, job, job->patient_rule);
     yaml_get_number(r, v[AGGREGATE_VOTE], &k[AGGREGATE_VOTE], &wv, &job->vote_threshold);
+    if (v[AGGREGATE_VOTE])
+        check_reached(r, v[AGGREGATE_VOTE], &wv, job, job->vote_threshold);
 }
 
 /* ---------------------------------------------------------------- collapse */
@@ -180,9 +194,10 @@ static void read_tuning(yaml_reader *r, const yaml_node_t *node, const yaml_node
     for (int i = 0; i < POINT_COUNT; i++)
         at[i] = yaml_where_key(w, k[i].name);
     p->threshold = NAN;
-    if (v[POINT_THRESHOLD])
+    if (v[POINT_THRESHOLD]) {
         yaml_get_number(r, v[POINT_THRESHOLD], &k[POINT_THRESHOLD], &at[POINT_THRESHOLD], &p->threshold);
-    else if (v[POINT_TUNE] && yaml_get_word(r, v[POINT_TUNE], &k[POINT_TUNE], &at[POINT_TUNE], &word))
+        check_reached(r, v[POINT_THRESHOLD], &at[POINT_THRESHOLD], job, p->threshold);
+    } else if (v[POINT_TUNE] && yaml_get_word(r, v[POINT_TUNE], &k[POINT_TUNE], &at[POINT_TUNE], &word))
         p->tune = RAD_TUNE_YOUDEN;
     else if (v[POINT_SENSITIVITY] && yaml_get_number(r, v[POINT_SENSITIVITY], &k[POINT_SENSITIVITY], &at[POINT_SENSITIVITY], &p->target))
         p->tune = RAD_TUNE_SENSITIVITY;

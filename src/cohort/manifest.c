@@ -592,6 +592,7 @@ rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manif
     b.m->arena = b.arena;
     RAD_TRY(rad_select_patients(c, job, b.arena, b.m, issues, err));
     rad_regressions_check(c, job, issues);
+    rad_sequences_check(c, job, issues);
     if (issues->n_error > before)
         RAD_TRY(rad_error_set(err, RAD_E_CONFIG, "the job's 'select' or 'regressions' does not fit cohort '%s'", c->dir ? c->dir : ""));
     RAD_TRY(index_sequences(&b, err));

@@ -1,4 +1,4 @@
-/* select.h (private to src/cohort): keys of a job that name columns of the cohort: `select`, `regressions`. */
+/* select.h (private to src/cohort): keys of a job that name columns or values of the cohort: `select`, `regressions`, `sequence`. */
 #ifndef RAD_COHORT_SELECT_H
 #define RAD_COHORT_SELECT_H
 
@@ -12,5 +12,8 @@ rad_status rad_select_patients(const rad_cohort *c, const rad_job *job, arena *a
 
 /* Predictors of the job's regressions that the cohort does not have become issues. */
 void rad_regressions_check(const rad_cohort *c, const rad_job *job, rad_issues *issues);
+
+/* Sequences of the job's inputs that no image has become warnings. */
+void rad_sequences_check(const rad_cohort *c, const rad_job *job, rad_issues *issues);
 
 #endif

@@ -34,41 +34,102 @@ static int by_path(const void *x, const void *y) {
     return c != 0 ? c : (a->at > b->at) - (a->at < b->at);
 }
 
-static bool names_pair(const char *path) {
-    const size_t n = strlen(path);
-    const char *end = n > 3 && strcmp(path + n - 3, ".gz") == 0 ? path + n - 3 : path + n;
-    return end - path > 4 && (strncmp(end - 4, ".hdr", 4) == 0 || strncmp(end - 4, ".img", 4) == 0);
+/* The finalizer of SplitMix64 (Steele, Lea, Flood 2014). */
+static uint64_t mix(uint64_t x) {
+    x += 0x9e3779b97f4a7c15U;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
+    return x ^ (x >> 31);
 }
 
-static rad_status look_at(const struct walk *w, const char *path, rad_file_look *ret, rad_error *err) {
+static rad_file_look look_at(const char *path) {
     struct stat s;
-    char *full = rad_path_join(w->dir, path);
-    if (!full)
-        return rad_error_set(err, RAD_E_NOMEM, "out of memory for a path");
-    const bool there = stat(full, &s) == 0;
-    *ret = (rad_file_look){.error = there ? 0 : errno, .looked = true, .pair = names_pair(path)};
-    free(full);
+    const bool there = stat(path, &s) == 0;
+    rad_file_look l = {.error = there ? 0 : errno, .looked = true};
     if (there) {
-        ret->bytes = (uint64_t)s.st_size;
-        ret->inode = (uint64_t)s.st_ino;
-        ret->seconds = (int64_t)s.st_mtim.tv_sec;
-        ret->nanoseconds = (long)s.st_mtim.tv_nsec;
+        l.bytes = (uint64_t)s.st_size;
+        l.inode = (uint64_t)s.st_ino;
+        l.seconds = (int64_t)s.st_mtim.tv_sec;
+        l.nanoseconds = (long)s.st_mtim.tv_nsec;
     }
-    return RAD_OK;
+    return l;
 }
 
-/* The content as src/load states it: XXH3-128 of the file's bytes. What cannot be read has none. */
-static rad_status hash_one(const struct walk *w, const char *path, rad_file_look *ret, rad_error *err) {
+/* The half `ext` of a pair under the one name or the other, which becomes *ret_path (owned by the caller) unless `ret_path` is NULL. */
+static rad_file_look look_at_half(const char *path, const char *ext, char **ret_path) {
+    rad_file_look l = {.error = ENOENT, .looked = true};
+    for (int other = 0; other < 2 && l.error == ENOENT; other++) {
+        char *name = rad_pair_half(path, ext, other == 1);
+        if (!name)
+            return (rad_file_look){.error = ENOMEM, .looked = true};
+        l = look_at(name);
+        if (ret_path && l.error == 0)
+            *ret_path = name;
+        else
+            free(name);
+    }
+    return l;
+}
+
+rad_file_look rad_file_look_at(const char *path) {
+    if (!rad_pair_named(path))
+        return look_at(path);
+    const rad_file_look h = look_at_half(path, ".hdr", NULL), i = look_at_half(path, ".img", NULL);
+    if (h.error != 0 || i.error != 0)
+        return (rad_file_look){.error = h.error != 0 ? h.error : i.error, .looked = true, .pair = true};
+    const uint64_t when_h = mix(mix((uint64_t)h.seconds) ^ (uint64_t)h.nanoseconds),
+                   when = mix(mix(when_h ^ (uint64_t)i.seconds) ^ (uint64_t)i.nanoseconds);
+    return (rad_file_look){.looked = true,
+                           .pair = true,
+                           .bytes = h.bytes + i.bytes,
+                           .inode = mix(mix(h.inode) ^ i.inode) ^ mix(h.bytes),
+                           .seconds = h.seconds > i.seconds ? h.seconds : i.seconds,
+                           .nanoseconds = (long)(when % 1000000000u)};
+}
+
+static rad_status hash_pair(const char *path, rad_file_look *ret, rad_error *err) {
+    rad_map h = {0}, i = {0};
+    char *header = NULL, *data = NULL;
+    rad_status st = RAD_OK;
+    if (look_at_half(path, ".hdr", &header).error == ENOMEM || look_at_half(path, ".img", &data).error == ENOMEM)
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory for a path");
+    if (st == RAD_OK && header && data && rad_map_open(header, SIZE_MAX, &h, NULL) == RAD_OK) {
+        if (rad_map_open(data, SIZE_MAX, &i, NULL) == RAD_OK) {
+            st = rad_xxh128_two(&h, &i, ret->content, err);
+            rad_map_close(&i);
+        }
+        rad_map_close(&h);
+    }
+    free(header);
+    free(data);
+    return st;
+}
+
+/* The content as src/load states it: XXH3-128 of the file's bytes, of a pair the .hdr's and then the .img's. What cannot be read has none.
+ */
+static rad_status hash_file(const char *path, rad_file_look *ret, rad_error *err) {
     rad_map m = {0};
-    char *full = rad_path_join(w->dir, path);
-    if (!full)
-        return rad_error_set(err, RAD_E_NOMEM, "out of memory for a path");
-    if (!ret->pair && rad_map_open(full, SIZE_MAX, &m, NULL) == RAD_OK) {
+    if (rad_pair_named(path))
+        return hash_pair(path, ret, err);
+    if (rad_map_open(path, SIZE_MAX, &m, NULL) == RAD_OK) {
         rad_xxh128(m.data, m.size, ret->content);
         rad_map_close(&m);
     }
-    free(full);
     return RAD_OK;
+}
+
+static rad_status see(const struct walk *w, const struct place *p, rad_error *err) {
+    rad_file_look *l = &w->look[p->at];
+    rad_status st = RAD_OK;
+    char *full = rad_path_join(w->dir, p->path);
+    if (!full)
+        return rad_error_set(err, RAD_E_NOMEM, "out of memory for a path");
+    if (w->hash)
+        st = hash_file(full, l, err);
+    else
+        *l = rad_file_look_at(full);
+    free(full);
+    return st == RAD_OK && l->error == ENOMEM ? rad_error_set(err, RAD_E_NOMEM, "out of memory for a path") : st;
 }
 
 static void *work(void *state) {
@@ -83,10 +144,8 @@ static void *work(void *state) {
             return NULL;
         rad_error why = {0};
         rad_status st = RAD_OK;
-        for (int64_t i = first; i < end && st == RAD_OK; i++) {
-            const struct place *p = &w->place[i];
-            st = w->hash ? hash_one(w, p->path, &w->look[p->at], &why) : look_at(w, p->path, &w->look[p->at], &why);
-        }
+        for (int64_t i = first; i < end && st == RAD_OK; i++)
+            st = see(w, &w->place[i], &why);
         if (st != RAD_OK) {
             (void)pthread_mutex_lock(&w->lock);
             w->st = st;

@@ -40,7 +40,7 @@ static rad_status look_up(const rad_plan *p, rad_store *st, rad_night *n, rad_er
         f->moved = found ? !rad_file_look_same(&last.look, &f->look) : f->look.error == 0;
         f->since = found ? last.since : 0;
         memcpy(f->before, last.before, sizeof f->before);
-        if (!f->moved && !f->look.pair)
+        if (!f->moved)
             memcpy(f->look.content, last.before, sizeof f->look.content);
         n->n_walked++;
         n->n_moved += f->moved;
@@ -56,7 +56,7 @@ static rad_status read_contents(const rad_plan *p, rad_night *n, rad_error *err)
     const double start = rad_clock_seconds();
     for (int64_t i = 0; i < n->n_file && st == RAD_OK; i++) {
         const rad_night_file *f = &n->file[i];
-        path[i] = f->path && f->look.error == 0 && !f->look.pair && !f->look.content[0] ? f->path : NULL;
+        path[i] = f->path && f->look.error == 0 && !f->look.content[0] ? f->path : NULL;
         look[i] = f->look;
     }
     if (st == RAD_OK)
@@ -84,7 +84,7 @@ struct view { /* one model on one case */
     int n_channel;
     const char *content[RAD_MAX_CHANNELS]; /* "" = not known before it is read */
     const char *mask;                      /* "none": the input does not use it */
-    bool known, absent, pair;              /* all contents; one of them is of a file that is not there; one is half of a pair */
+    bool known, absent;                    /* all contents; one of them is of a file that is not there */
 };
 
 static void see(const rad_plan *p, const rad_night *n, const rad_case *k, int model, struct view *v) {
@@ -97,14 +97,12 @@ static void see(const rad_plan *p, const rad_night *n, const rad_case *k, int mo
         v->content[c] = image < 0 ? "missing" : content_of(&n->file[image]);
         v->known = v->known && v->content[c][0];
         v->absent = v->absent || (image >= 0 && n->file[image].look.error != 0);
-        v->pair = v->pair || (image >= 0 && n->file[image].look.pair);
     }
     if (k->lesion >= 0 && p->cohort->lesion[k->lesion].has_mask && rad_prepare_wants_mask(spec)) {
         const rad_night_file *f = &n->file[p->cohort->n_image + k->lesion];
         v->mask = content_of(f);
         v->known = v->known && v->mask[0];
         v->absent = v->absent || f->look.error != 0;
-        v->pair = v->pair || f->look.pair;
     }
 }
 
@@ -210,7 +208,7 @@ static void call_new(const rad_night *n, unsigned seen, rad_night_case *it) {
 static rad_status decide(const rad_plan *p, rad_store *st, rad_night *n, int64_t at, rad_error *err) {
     const rad_case *k = &p->manifest->item[at];
     rad_night_case *it = &n->item[at];
-    bool needs[RAD_MAX_MODELS] = {false}, run = false, any = false, failed = false, map = false, pair = false;
+    bool needs[RAD_MAX_MODELS] = {false}, run = false, any = false, failed = false, map = false;
     unsigned seen = 0;
     rad_status s = name_case(p, k, it, err);
     for (int m = 0; m < p->job->n_model && s == RAD_OK; m++) {
@@ -234,7 +232,6 @@ static rad_status decide(const rad_plan *p, rad_store *st, rad_night *n, int64_t
         run = run || needs[m];
         map = map || !maps;
         failed = failed || fails;
-        pair = pair || v.pair;
     }
     if (s != RAD_OK)
         return s;
@@ -253,8 +250,8 @@ static rad_status decide(const rad_plan *p, rad_store *st, rad_night *n, int64_t
         call_new(n, seen, it);
         return RAD_OK;
     }
-    it->reasons |= (map ? RAD_NIGHT_MAP : 0u) | (pair ? RAD_NIGHT_PAIR : 0u);
-    for (int m = 0; m < p->job->n_model && s == RAD_OK && !(pair || (map && !needs[m])); m++) {
+    it->reasons |= map ? RAD_NIGHT_MAP : 0u;
+    for (int m = 0; m < p->job->n_model && s == RAD_OK && !(map && !needs[m]); m++) {
         struct view v;
         if (!needs[m])
             continue;

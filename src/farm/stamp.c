@@ -9,19 +9,11 @@ static uint64_t mix(uint64_t x) {
     return x ^ (x >> 31);
 }
 
-uint64_t rad_stamp(const struct stat *s, bool there) {
-    return there ? mix(mix(mix((uint64_t)s->st_size) ^ (uint64_t)s->st_mtim.tv_sec) ^ (uint64_t)s->st_mtim.tv_nsec) : mix(0);
-}
-
 uint64_t rad_stamp_of_look(const rad_file_look *f) {
-    struct stat s = {.st_size = (off_t)f->bytes};
-    s.st_mtim.tv_sec = (time_t)f->seconds;
-    s.st_mtim.tv_nsec = f->nanoseconds;
-    return rad_stamp(&s, f->error == 0);
+    return f->error == 0 ? mix(mix(mix(f->bytes) ^ (uint64_t)f->seconds) ^ (uint64_t)f->nanoseconds) : mix(0);
 }
 
 uint64_t rad_stamp_path(const char *path) {
-    struct stat s;
-    const bool there = stat(path, &s) == 0;
-    return rad_stamp(&s, there);
+    const rad_file_look l = rad_file_look_at(path);
+    return rad_stamp_of_look(&l);
 }

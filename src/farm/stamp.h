@@ -4,12 +4,10 @@
 
 #include "radcohort/cohort.h"
 
-#include <stdbool.h>
 #include <stdint.h>
-#include <sys/stat.h>
 
-/* Of a file's size and time of change, `there` false: that it is missing. The stamp of a case is the sum over its files, each once. */
-uint64_t rad_stamp(const struct stat *s, bool there);
+/* Of a file's size and time of change (of a pair: both files'), or that it is missing. The stamp of a case is the sum over its files, each
+ * once. */
 uint64_t rad_stamp_of_look(const rad_file_look *f);
 uint64_t rad_stamp_path(const char *path);
 

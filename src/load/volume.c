@@ -19,32 +19,11 @@ static bool ends_with(const char *path, size_t n, const char *ext) {
     return n >= m && strncasecmp(path + n - m, ext, m) == 0;
 }
 
-/* "x.hdr[.gz]" or "x.img[.gz]". */
-static bool is_pair(const char *path) {
-    size_t n = strlen(path);
-    if (ends_with(path, n, ".gz"))
-        n -= 3;
-    return ends_with(path, n, ".hdr") || ends_with(path, n, ".img");
-}
-
-/* The path with .hdr or .img exchanged for `ext` in the same case, with or without .gz. */
-static char *half_of_pair(const char *path, const char *ext, bool gz) {
-    size_t n = strlen(path);
-    if (ends_with(path, n, ".gz"))
-        n -= 3;
-    bool upper = path[n - 1] >= 'A' && path[n - 1] <= 'Z';
-    char name[5] = "";
-    for (int i = 0; i < 4; i++)
-        name[i] = (char)(upper && i > 0 ? ext[i] - 'a' + 'A' : ext[i]);
-    return rad_asprintf("%.*s%s%s", (int)(n - 4), path, name, gz ? ".gz" : "");
-}
-
 /* Opens the half `ext` of a pair, compressed or not: like `path` first, then the other. *ret_path is what was opened, owned by the caller.
  */
 static rad_status open_half(const char *path, const char *ext, XXH3_state_t *hash, rad_stream **ret, char **ret_path, rad_error *err) {
-    bool gz = ends_with(path, strlen(path), ".gz");
     rad_status st = RAD_OK;
-    char *first = half_of_pair(path, ext, gz), *second = half_of_pair(path, ext, !gz);
+    char *first = rad_pair_half(path, ext, false), *second = rad_pair_half(path, ext, true);
     if (!first || !second) {
         st = rad_error_set(err, RAD_E_NOMEM, "no memory to open '%s'", path);
         goto out;
@@ -74,7 +53,7 @@ rad_status rad_opened_make(const char *path, XXH3_state_t *hash, rad_opened *o, 
     rad_status st = RAD_OK;
     char *header_path = NULL;
     size_t rest = 0;
-    bool pair = is_pair(path);
+    bool pair = rad_pair_named(path);
     rad_buf_init(&o->warning, RAD_MAX_WARNING_BYTES);
     if (pair)
         RAD_TRY(open_half(path, ".hdr", hash, &o->header, &header_path, err));

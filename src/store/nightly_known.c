@@ -41,9 +41,9 @@ static const char SQL_PRIOR[] = "SELECT p.patient, l.lesion FROM manifest m JOIN
                                 "  LEFT JOIN lesion l ON l.lesion_id = m.lesion_id WHERE m.run_id = ?1 ORDER BY m.position";
 
 void rad_night_reasons_text(unsigned reasons, char ret[RAD_NIGHT_REASONS_TEXT]) {
-    static const char *const NAME[RAD_NIGHT_REASONS] = {"new-patient", "new-lesion",  "new-study", "image", "mask", "region",
-                                                        "model",       "preparation", "engine",    "retry", "pair", "map",
-                                                        "result",      "stored",      "failed",    "intake"};
+    static const char *const NAME[RAD_NIGHT_REASONS] = {"new-patient", "new-lesion", "new-study",   "image",  "mask",
+                                                        "region",      "model",      "preparation", "engine", "retry",
+                                                        "map",         "result",     "stored",      "failed", "intake"};
     size_t used = 0;
     ret[0] = 0;
     for (int i = 0; i < RAD_NIGHT_REASONS; i++)

@@ -28,6 +28,10 @@ static const char SQL_REUSED[] =
     "SELECT sum(n), sum(reused), sum(n = reused) FROM (SELECT count(*) AS n, sum(rr.reused) AS reused FROM manifest m"
     " JOIN run_result rr ON rr.case_id = m.case_id WHERE m.run_id = ?1 GROUP BY m.case_id)";
 static const char SQL_WARNINGS[] = "SELECT count(*) FROM warning WHERE run_id = ?1";
+/* What is said alike of many comes once. */
+static const char SQL_WARNING_LIST[] =
+    "SELECT stage, text, count(*) AS n, min(coalesce(patient || coalesce(' ' || lesion, ''), path)) FROM v_warning WHERE run_id = ?1"
+    " GROUP BY stage, text ORDER BY n DESC, stage, text";
 static const char SQL_TIMES[] = "SELECT coalesce(sum(t.read_s), 0), coalesce(sum(t.prepare_s), 0), coalesce(sum(t.infer_s), 0)"
                                 " FROM manifest m JOIN time_ledger t ON t.case_id = m.case_id WHERE m.run_id = ?1";
 static const char SQL_COPIES[] = "SELECT count(*), coalesce(sum(leakage), 0) FROM v_near_copy WHERE run_id = ?1";
@@ -191,6 +195,21 @@ rad_status rad_store_each_exclusion(rad_store *st, int64_t run, int (*row)(const
     while ((s = rad_query_row(&q, &more, err)) == RAD_OK && more) {
         rad_exclusion_count c = {rad_column_text(&q, 0), rad_column_text(&q, 1), rad_column_text(&q, 2), rad_column_text(&q, 3),
                                  sqlite3_column_int64(q.stmt, 4)};
+        if (row(&c, payload) != 0)
+            break;
+    }
+    rad_query_end(&q);
+    return s;
+}
+
+rad_status rad_store_each_warning(rad_store *st, int64_t run, int (*row)(const rad_warning_count *c, void *payload), void *payload,
+                                  rad_error *err) {
+    bool more = false;
+    rad_status s;
+    rad_query q = rad_query_start(st, SQL_WARNING_LIST);
+    rad_bind_int(&q, run);
+    while ((s = rad_query_row(&q, &more, err)) == RAD_OK && more) {
+        rad_warning_count c = {rad_column_text(&q, 0), rad_column_text(&q, 1), rad_column_text(&q, 3), sqlite3_column_int64(q.stmt, 2)};
         if (row(&c, payload) != 0)
             break;
     }

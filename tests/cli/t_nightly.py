@@ -210,8 +210,38 @@ def main():
         fcntl.lockf(f, fcntl.LOCK_EX)
         r = rad_run("nightly", job, "--db", db, code=(1,))
         check("another night" in r.stderr, "two nights: " + r.stderr)
+    pairs()
     drift()
     print("planned, run, compared: all as told")
+
+
+def pairs():
+    """Images in two files: kept while neither moves, scored again when either does."""
+    folder, db = os.path.join(tmp, "pairs"), os.path.join(tmp, "pairs.sqlite")
+    subprocess.run([sys.executable, os.path.join(mpi, "fixture.py"), folder, "6"], check=True)
+    job, cohort = os.path.join(folder, "job.yaml"), os.path.join(folder, "cohort")
+    one, other = os.path.join(cohort, "P006_A"), os.path.join(cohort, "P006_B")
+    for stem in (one, other):
+        with open(stem + ".nii", "rb") as f:
+            data = bytearray(f.read())
+        data[108:112], data[344:348] = bytes(4), b"ni1\0"
+        with open(stem + ".hdr", "wb") as f:
+            f.write(data[:352])
+        with open(stem + ".img", "wb") as f:
+            f.write(data[352:])
+    edit(os.path.join(cohort, "images.tsv"), lambda t: t.replace("P006_A.nii", "P006_A.hdr").replace("P006_B.nii", "P006_B.img"))
+    both(job, db, "pairs")
+    check(query(db, "SELECT count(*) FROM v_source WHERE patient = 'P006' AND content IS NULL") == [(0,)], "the pairs were not read")
+    check(both(job, db, "pairs at rest")["n_run"] == 0, "pairs that did not move are scored")
+    for name, at in ((one + ".img", 400), (other + ".hdr", 120)):
+        with open(name, "r+b") as f:
+            f.seek(at)
+            f.write(b"\x01\x02")
+        why = reasons(both(job, db, "one half of a pair"))
+        check({k[0] for k in why} == {"P006"} and set(why.values()) == {"image"}, "one half of a pair changed: %s" % why)
+    os.utime(one + ".img", ns=(5, 5))
+    check(both(job, db, "a touched pair")["n_run"] == 0, "a pair that was only touched is scored")
+    check(both(job, db, "pairs at rest")["n_run"] == 0, "pairs that did not move are scored")
 
 
 def drift():

@@ -13,6 +13,19 @@ fail() { echo "FAILED: $*"; exit 1; }
 grep -q "^run 1 of job fixture on ref fp32: finished" "$dir/out" || fail "state: $(cat "$dir/out")"
 grep -q "^cases 120 of 120 (100.0 %)" "$dir/out" || fail "counts: $(cat "$dir/out")"
 grep -q "lesions  load: truncated" "$dir/out" || fail "exclusions: $(cat "$dir/out")"
+sqlite3 "$db" "INSERT INTO warning (run_id, case_id, image_id, stage, text) SELECT 1, case_id, NULL, 'load', 'half is not there'
+                 FROM manifest WHERE case_id <= 7;
+               INSERT INTO warning (run_id, case_id, image_id, stage, text) SELECT 1, case_id, NULL, 'intake', 'seen ' || case_id
+                 FROM manifest WHERE case_id BETWEEN 21 AND 26" 2> "$dir/err" || fail "$(cat "$dir/err")"
+"$RADCOHORT" status "$db" > "$dir/out"
+all=$(sqlite3 "$db" "SELECT count(*) FROM warning WHERE run_id = 1")
+grep -q "^       7 load: half is not there, e.g. (" "$dir/out" || fail "the most frequent warning: $(cat "$dir/out")"
+[ "$(sed '1,/^warnings/d' "$dir/out" | wc -l)" = 6 ] || fail "five warnings and the rest: $(cat "$dir/out")"
+rest=$(sed -n 's/^ *\([0-9]*\) further: sqlite3 .*/\1/p' "$dir/out")
+told=$(sed '1,/^warnings/d' "$dir/out" | head -5 | awk '{ n += $1 } END { print n }')
+[ $((rest + told)) = "$all" ] || fail "$rest further and $told told, of $all: $(cat "$dir/out")"
+query=$(sed -n 's/.*further: sqlite3 [^ ]* "\(.*\)"$/\1/p' "$dir/out")
+[ "$(sqlite3 "$db" "$query" | wc -l)" = "$all" ] || fail "the query for the rest: $query"
 "$RADCOHORT" status "$db" --json > "$dir/json"
 
 /usr/bin/python3 - "$db" "$RADCOHORT" "$dir" <<'PY'
@@ -20,6 +33,7 @@ import fcntl, json, sqlite3, subprocess, sys
 path, program, folder = sys.argv[1:]
 r = json.load(open(folder + '/json'))
 assert r['state'] == 'finished' and r['writer'] is False and r['eta_s'] is None and r['n_case'] == r['n_done'] == 120, r
+assert len(r['warnings']) == 5 and r['warnings'][1]['n'] == 7 and r['warnings'][1]['text'] == 'half is not there', r['warnings']
 assert sum(e['n'] for e in r['exclusions'] if e['unit'] == 'lesion') >= r['n_excluded'] > 0
 db = sqlite3.connect(path)
 db.execute("UPDATE run SET state = 'running', finished = NULL, session_done = 10, session_started = datetime('now', '-50 seconds')")

@@ -215,7 +215,7 @@ static void labels(void **state) {
     (void)state;
     fixture f;
     build(&f, TWO, P1, "patient\tlesion\tlabel\tbox\nP1\tL1\tbening\t" BOX "\nP1\tL2\tMalignant\t" BOX "\n",
-          "patient\tsequence\tpath\nP1\tT2\ta.nii\n");
+          "patient\tsequence\tpath\nP1\tT2\ta.nii\nP1\tDWI\tb.nii\n");
     assert_int_equal(f.st, RAD_E_CONFIG);
     assert_null(f.manifest);
     assert_int_equal(f.issues.n_error, 2);
@@ -298,6 +298,38 @@ static void only_selected_patients_have_cases(void **state) {
     stop(&f);
 }
 
+/* The text of the only warning that names the column, or NULL. */
+static const char *told_of(const fixture *f, const char *column) {
+    const char *text = NULL;
+    for (size_t i = 0; i < f->issues.n; i++)
+        if (f->issues.item[i].column && strcmp(f->issues.item[i].column, column) == 0) {
+            assert_null(text);
+            assert_int_equal(f->issues.item[i].severity, RAD_SEVERITY_WARNING);
+            text = f->issues.item[i].text;
+        }
+    return text;
+}
+
+static void a_sequence_that_no_image_has_is_told(void **state) {
+    (void)state;
+    static const char patients[] = "patient\tcenter\tlabel\nP1\tA\tbenign\nP2\tA\tbenign\n",
+                      images[] = "patient\tsequence\tpath\nP1\tT2\ta.nii\nP1\tDWI\tb.nii\nP2\tT2\tc.nii\n";
+    fixture f;
+    build(&f, "unit: patient\ninputs: {a: {channels: [{sequence: T2}, {sequence: DWI, missing: zero}]}}\n", patients, NULL, images);
+    assert_int_equal(f.st, RAD_OK); /* one patient has it */
+    assert_null(told_of(&f, "sequence"));
+    stop(&f);
+    build(&f, "unit: patient\ninputs: {a: {channels: [{sequence: T2}, {sequence: dwi, missing: zero}]}}\n", patients, NULL, images);
+    assert_int_equal(f.st, RAD_OK);
+    assert_string_equal(told_of(&f, "sequence"),
+                        "no image has sequence 'dwi' of the job's input 'a': its planes are zeros for every case; did you mean 'DWI'?");
+    stop(&f);
+    build(&f, "unit: patient\ninputs: {a: {channels: [{sequence: ADC}]}}\n", patients, NULL, images);
+    assert_int_equal(f.st, RAD_OK);
+    assert_string_equal(told_of(&f, "sequence"), "no image has sequence 'ADC' of the job's input 'a': it excludes every case");
+    stop(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(plain_match),
                                        cmocka_unit_test(lesion_named_by_image_wins),
@@ -307,6 +339,7 @@ int main(void) {
                                        cmocka_unit_test(unit_patient),
                                        cmocka_unit_test(labels),
                                        cmocka_unit_test(only_selected_patients_have_cases),
+                                       cmocka_unit_test(a_sequence_that_no_image_has_is_told),
                                        cmocka_unit_test(large)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

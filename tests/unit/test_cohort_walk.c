@@ -109,11 +109,56 @@ static void a_file_that_moved_is_not_the_same(void **state) {
     assert_false(rad_file_look_same(&before, &after));
 }
 
+static void put(const char *name, const char *text, int64_t seconds) {
+    char full[256];
+    rad_error err;
+    snprintf(full, sizeof full, "%s/%s", folder, name);
+    assert_ok(rad_file_write_atomic(full, text, strlen(text), &err));
+    const struct timespec t[2] = {{seconds, 1}, {seconds, 1}};
+    assert_int_equal(utimensat(AT_FDCWD, full, t, 0), 0);
+}
+
+static void a_pair_is_looked_at_in_both_files(void **state) {
+    (void)state;
+    const char *path[] = {"p/A.hdr", "p/A.img.gz", "p/LONE.IMG"};
+    char full[256], want[RAD_XXH128_HEX];
+    rad_file_look was[3] = {{0}}, now[3] = {{0}};
+    rad_error err;
+    snprintf(full, sizeof full, "%s/p", folder);
+    assert_int_equal(mkdir(full, 0700), 0);
+    put("p/A.hdr", "header", 2000);
+    put("p/A.img.gz", "voxels", 1000);
+    put("p/LONE.IMG", "voxels", 1000);
+    assert_ok(rad_walk_files(folder, path, 3, 1, was, &err));
+    assert_true(was[0].pair && rad_file_look_same(&was[0], &was[1])); /* whichever half the table names */
+    assert_int_equal(was[0].bytes, 12);
+    assert_int_equal(was[2].error, ENOENT);
+    assert_ok(rad_walk_contents(folder, path, 3, 1, was, &err));
+    rad_xxh128("headervoxels", 12, want);
+    assert_string_equal(was[0].content, want);
+    assert_string_equal(was[1].content, want);
+    assert_string_equal(was[2].content, "");
+    put("p/LONE.HDR", "header", 1000); /* in capitals, too */
+    put("p/A.img.gz", "Voxels", 1001); /* the half that the first name does not name; the later time is still the header's */
+    assert_ok(rad_walk_files(folder, path, 3, 1, now, &err));
+    assert_false(rad_file_look_same(&was[0], &now[0]));
+    assert_int_equal(now[0].seconds, was[0].seconds);
+    assert_int_not_equal(now[0].nanoseconds, was[0].nanoseconds); /* where inodes are not compared */
+    assert_int_equal(now[2].error, 0);
+    put("p/A.hdr", "Header", 1999);
+    assert_ok(rad_walk_files(folder, path, 3, 1, was, &err));
+    assert_false(rad_file_look_same(&was[0], &now[0]));
+    snprintf(full, sizeof full, "%s/p/A.hdr", folder);
+    assert_int_equal(unlink(full), 0);
+    assert_ok(rad_walk_files(folder, path, 3, 1, now, &err));
+    assert_int_equal(now[1].error, ENOENT);
+}
+
 static void memory_that_runs_out_is_told(void **state) {
     (void)state;
-    const char *path[] = {"d1/f03.nii", "d0/gone.nii", "d2/f04.nii"};
+    const char *path[] = {"d1/f03.nii", "d0/gone.nii", "d2/f04.hdr"};
     rad_file_look look[3];
-    for (int64_t n = 1; n < 6; n++) {
+    for (int64_t n = 1; n < 8; n++) {
         rad_error err;
         rad_mem_fail_after(n);
         const rad_status st = rad_walk_files(folder, path, 3, 1, look, &err);
@@ -127,6 +172,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(every_file_is_looked_at_once_and_lands_in_its_place, setup, teardown),
         cmocka_unit_test_setup_teardown(contents_are_those_that_images_are_known_by, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_moved_is_not_the_same, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_pair_is_looked_at_in_both_files, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_that_runs_out_is_told, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
