@@ -14,7 +14,7 @@ PATH=$PATH:/usr/sbin
 unshare --uts true 2>/dev/null || skip "no right to make a UTS namespace (unshare --uts), so no pseudo nodes"
 [ -e /usr/lib/x86_64-linux-gnu/pmix2/lib/libpmix.so.2 ] || ldconfig -p | grep -q libpmix || skip "no libpmix2 for srun --mpi=pmix"
 
-unset ${!SLURM_@} ${!OMPI_@} ${!PMIX_@} ${!PMI_@} 2>/dev/null || true
+unset ${!SLURM_@} ${!OMPI_COMM_@} ${!PMIX_@} ${!PMI_@} 2>/dev/null || true
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/radcohort-slurm-XXXXXX")
 finish() {
     local rc=$?
