@@ -106,8 +106,9 @@ const rad_command rad_command_verify = {
     .usage = {"DB [options]"},
     .summary = "finds rows that were changed, deleted or inserted after they were stored",
     .about = "Every result is sealed by SHA-256 when it is stored, and the tables of a run when it is finished (classes, models, points, "
-             "patients, manifest, results, scores, exclusions, statistics, and when and where it ran); each seal is over the one before "
-             "it. All of them are computed again; each row that differs is named. The last link, the head, is the same for the same "
+             "patients, manifest, results, scores, exclusions, statistics, and when and where it ran), and the cohort's tables when they "
+             "are read; each seal is over the one before it. All of them are computed again; each row that differs is named. The last "
+             "link, the head, is the same for the same "
              "results, whatever the number of ranks and the order in which they came. Who changes the file and computes the chain anew "
              "changes the head: keep it with the paper. May be asked while a run writes.",
     .fill = {RAD_FILL_DB},

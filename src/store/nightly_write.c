@@ -1,5 +1,6 @@
 /* nightly_write.c: a night in the tables, and the lock that keeps two nights apart. */
 #include "nightly_impl.h"
+#include "seal.h"
 
 #include <stdlib.h>
 
@@ -126,6 +127,8 @@ rad_status rad_night_write(rad_store *st, const rad_night *n, const rad_night_re
         s = put_cases(st, n, nightly, err);
     for (int64_t i = 0; i < r->n_drift && s == RAD_OK; i++)
         s = put_drift(st, nightly, &r->drift[i], err);
+    if (s == RAD_OK)
+        s = rad_seal_nights(st, r->run, err);
     if (s == RAD_OK)
         s = rad_tx_commit(st, err);
     if (s == RAD_OK)

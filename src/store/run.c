@@ -1,5 +1,5 @@
 /* run.c: the life of a run: begin or take up again, leases, stop. */
-#include "db.h"
+#include "seal.h"
 
 #include "radcohort/folds.h"
 
@@ -202,6 +202,8 @@ rad_status rad_store_begin_run(rad_store *st, const rad_run_info *info, int64_t 
         resumed = true;
         s = take_up(st, run, info, err);
     }
+    if (s == RAD_OK)
+        s = rad_seal_cohort(st, run, err);
     if (s == RAD_OK && !finished) {
         rad_query q = rad_query_start(st, SQL_STOP_OTHERS);
         rad_bind_int(&q, run);

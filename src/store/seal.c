@@ -2,6 +2,7 @@
 #include "seal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char SQL_RESULT[] = "SELECT re.result_key, mo.sha256, re.n_slice, re.n_class, re.input_mean, re.input_sd FROM result re"
@@ -10,9 +11,11 @@ static const char SQL_SLICES[] = "SELECT slice, stored_slice, x0, y0, x1, y1, mi
 static const char SQL_SCORES[] = "SELECT class_index, slice, score FROM slice_score WHERE result_id = ?1 ORDER BY class_index, slice";
 static const char SQL_PUT_RESULT[] = "INSERT INTO result_seal (result_id, seal, marks) VALUES (?1, ?2, ?3)";
 static const char SQL_IDENTITY[] = "SELECT identity FROM run WHERE run_id = ?1";
+static const char SQL_FINISHED[] = "SELECT count(*) FROM run WHERE run_id = ?1 AND state = 'finished'";
 static const char SQL_NEXT_ID[] = "SELECT coalesce(max(seal_id), 0) + 1 FROM seal";
-static const char SQL_LAST_LINK[] = "SELECT seal FROM seal WHERE object <> 'provenance' ORDER BY seal_id DESC LIMIT 1";
+static const char SQL_LAST_LINK[] = "SELECT seal FROM seal WHERE object NOT IN " RAD_SEAL_ASIDE " ORDER BY seal_id DESC LIMIT 1";
 static const char SQL_LAST_CONTENT[] = "SELECT content FROM seal WHERE run_id = ?1 AND object = ?2 ORDER BY seal_id DESC LIMIT 1";
+static const char SQL_LAST_COHORT[] = "SELECT content FROM seal WHERE object = ?1 ORDER BY seal_id DESC LIMIT 1";
 static const char SQL_PUT_MARKS[] = "INSERT INTO seal_marks (seal_id, part, marks) VALUES (?1, ?2, ?3)";
 static const char SQL_DROP_MARKS[] = "DELETE FROM seal_marks WHERE seal_id = ?1";
 static const char SQL_PUT[] =
@@ -68,6 +71,19 @@ static uint32_t tag_of(const char *p, size_t n) {
 }
 
 /* ---------------------------------------------------------------- rows and sums */
+
+rad_query rad_seal_start(struct rad_store *st, const rad_seal_object *o, int64_t run) {
+    rad_query q = rad_query_start(st, o->sql);
+    if (o->kind != RAD_SEAL_COHORT)
+        rad_bind_int(&q, run);
+    return q;
+}
+
+bool rad_seal_is_aside(const char *object) {
+    char quoted[64];
+    const int n = snprintf(quoted, sizeof quoted, "'%s'", object);
+    return n < (int)sizeof quoted && strstr(RAD_SEAL_ASIDE, quoted);
+}
 
 rad_status rad_seal_next(rad_query *q, rad_buf *b, bool *ret_row, rad_seal_row *ret, rad_error *err) {
     rad_status s = rad_query_row(q, ret_row, err);
@@ -224,8 +240,7 @@ static rad_status put_marks(struct rad_store *st, int64_t run, const rad_seal_ob
     rad_buf scratch, mark;
     rad_buf_init(&scratch, RAD_MAX_SEAL_PART);
     rad_buf_init(&mark, RAD_MAX_SEAL_PART);
-    rad_query q = rad_query_start(st, o->sql);
-    rad_bind_int(&q, run);
+    rad_query q = rad_seal_start(st, o, run);
     rad_status s;
     while ((s = rad_seal_next(&q, &scratch, &row, &pair[at], err)) == RAD_OK && row) {
         if (full)
@@ -268,8 +283,9 @@ static rad_status seal_object(struct rad_store *st, int64_t run, const char *ide
     if (s == RAD_OK)
         s = put_marks(st, run, o, id, &sum, err);
     if (s == RAD_OK) {
-        q = rad_query_start(st, SQL_LAST_CONTENT);
-        rad_bind_int(&q, run);
+        q = rad_query_start(st, o->kind == RAD_SEAL_COHORT ? SQL_LAST_COHORT : SQL_LAST_CONTENT);
+        if (o->kind != RAD_SEAL_COHORT)
+            rad_bind_int(&q, run);
         rad_bind_text(&q, o->name);
         s = read_hex(&q, last, err);
     }
@@ -298,12 +314,32 @@ static rad_status seal_object(struct rad_store *st, int64_t run, const char *ide
     return s;
 }
 
-rad_status rad_seal_run(struct rad_store *st, int64_t run, rad_error *err) {
+/* Those of the kinds first to last. */
+static rad_status seal_kinds(struct rad_store *st, int64_t run, rad_seal_kind first, rad_seal_kind last, rad_error *err) {
     char identity[RAD_SHA256_HEX];
     rad_query q = rad_query_start(st, SQL_IDENTITY);
     rad_bind_int(&q, run);
     rad_status s = read_hex(&q, identity, err);
-    for (int i = 0; rad_seal_object_at(i) && s == RAD_OK; i++)
-        s = seal_object(st, run, identity, rad_seal_object_at(i), err);
+    for (int i = 0; rad_seal_object_at(i) && s == RAD_OK; i++) {
+        const rad_seal_object *o = rad_seal_object_at(i);
+        if (o->kind >= first && o->kind <= last)
+            s = seal_object(st, run, identity, o, err);
+    }
     return s;
+}
+
+rad_status rad_seal_run(struct rad_store *st, int64_t run, rad_error *err) {
+    return seal_kinds(st, run, RAD_SEAL_RUN, RAD_SEAL_NIGHT, err);
+}
+
+rad_status rad_seal_nights(struct rad_store *st, int64_t run, rad_error *err) {
+    int64_t finished = 0;
+    rad_query q = rad_query_start(st, SQL_FINISHED);
+    rad_bind_int(&q, run);
+    rad_status s = rad_query_int(&q, &finished, err);
+    return s == RAD_OK && finished > 0 ? seal_kinds(st, run, RAD_SEAL_NIGHT, RAD_SEAL_NIGHT, err) : s;
+}
+
+rad_status rad_seal_cohort(struct rad_store *st, int64_t run, rad_error *err) {
+    return seal_kinds(st, run, RAD_SEAL_COHORT, RAD_SEAL_COHORT, err);
 }

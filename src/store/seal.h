@@ -2,8 +2,9 @@
  *
  * A result is sealed when it is stored, the tables of a run when it is finished or its statistics are computed again. A run's seal is over
  * rows in an order made of names only, without internal ids, times, ranks and hosts: it does not depend on the order in which results came.
- * Each seal is over the one before it, from run to run; 'provenance' (when, where, by how many ranks) hangs on the chain without being a
- * link of it. Beside each hash stand marks, a name and four bytes per row, by which a changed, deleted or inserted row is named.
+ * Each seal is over the one before it, from run to run; what depends on when, where and by how many ranks (RAD_SEAL_ASIDE) hangs on the
+ * chain without being a link of it. The cohort's tables belong to no run: they are sealed each time they are read, and the newest seal
+ * counts. Beside each hash stand marks, a name and four bytes per row, by which a changed, deleted or inserted row is named.
  */
 #ifndef RAD_STORE_SEAL_H
 #define RAD_STORE_SEAL_H
@@ -16,10 +17,19 @@
 #define RAD_MAX_SEAL_PART ((size_t)1 << 26)
 #define RAD_SEAL_BREAK '\x1f' /* between the words of a row's name */
 
-typedef struct rad_seal_object { /* rows that are sealed together, of one run */
+/* Objects that are no links of the chain, for SQL. */
+#define RAD_SEAL_ASIDE "('provenance', 'work', 'time_ledger', 'nightly', 'nightly_case', 'drift')"
+
+typedef enum rad_seal_kind {
+    RAD_SEAL_RUN,   /* of a finished run: sealed at its end */
+    RAD_SEAL_NIGHT, /* of a run's nights: written when it is finished, sealed then */
+    RAD_SEAL_COHORT /* of the file: sealed when the tables are read */
+} rad_seal_kind;
+
+typedef struct rad_seal_object { /* rows that are sealed together */
     const char *name;            /* the table */
-    const char *sql;             /* ?1: the run; first column: the row's name; ordered by all that is there */
-    bool aside;                  /* not a link of the chain */
+    const char *sql;             /* ?1: the run, if of one; first column: the row's name; ordered by all that is there */
+    rad_seal_kind kind;
 } rad_seal_object;
 /* NULL past the end. Order of sealing. */
 const rad_seal_object *rad_seal_object_at(int i);
@@ -53,7 +63,14 @@ rad_status rad_seal_read_result(struct rad_store *st, int64_t result, char ret[R
                                 rad_error *err) RAD_MUST_CHECK;
 /* Both into the file. */
 rad_status rad_seal_result(struct rad_store *st, int64_t result, rad_error *err) RAD_MUST_CHECK;
-/* All that changed of a finished run since it was sealed. Within a transaction. */
+/* All that changed of a finished run since it was sealed, its nights too. Within a transaction, as the next two. */
 rad_status rad_seal_run(struct rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
+/* Its nights alone; nothing when it is not finished: they are sealed at its end. */
+rad_status rad_seal_nights(struct rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
+/* The cohort's tables, where they changed, as those that `run` was begun with. */
+rad_status rad_seal_cohort(struct rad_store *st, int64_t run, rad_error *err) RAD_MUST_CHECK;
+/* Started and bound: rows of an object. */
+rad_query rad_seal_start(struct rad_store *st, const rad_seal_object *o, int64_t run);
+bool rad_seal_is_aside(const char *object);
 
 #endif

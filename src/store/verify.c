@@ -24,7 +24,8 @@ static const char SQL_SEALS[] =
     "SELECT s.seal_id, s.run_id, s.object, s.n_row, s.content, s.previous, s.seal, r.identity, r.job FROM seal s"
     " LEFT JOIN run r ON r.run_id = s.run_id WHERE s.seal_id > ?1 ORDER BY s.seal_id LIMIT 1";
 static const char SQL_LAST[] = "SELECT seal_id, n_row, content FROM seal WHERE run_id = ?1 AND object = ?2 ORDER BY seal_id DESC LIMIT 1";
-static const char SQL_HAS_LINK[] = "SELECT count(*) FROM seal WHERE seal = ?1 AND object <> 'provenance'";
+static const char SQL_LAST_COHORT[] = "SELECT seal_id, n_row, content, run_id FROM seal WHERE object = ?1 ORDER BY seal_id DESC LIMIT 1";
+static const char SQL_HAS_LINK[] = "SELECT count(*) FROM seal WHERE seal = ?1 AND object NOT IN " RAD_SEAL_ASIDE;
 static const char SQL_MARKS[] = "SELECT marks FROM seal_marks WHERE seal_id = ?1 AND part = ?2";
 
 struct check {
@@ -265,11 +266,10 @@ static rad_status find_in_rows(struct check *c, int64_t run, const rad_seal_obje
     rad_buf scratch;
     rad_buf_init(&scratch, RAD_MAX_SEAL_PART);
     rad_status s = r && m ? RAD_OK : rad_error_set(err, RAD_E_NOMEM, "out of memory for a row");
-    rad_query q = rad_query_start(c->st, o->sql);
+    rad_query q = rad_seal_start(c->st, o, run);
     if (s == RAD_OK) {
         *m = (struct marks){.c = c, .seal = seal};
         rad_buf_init(&m->b, RAD_MAX_SEAL_PART);
-        rad_bind_int(&q, run);
         s = next_mark(m, err);
         if (s == RAD_OK)
             s = rad_seal_next(&q, &scratch, &row, r, err);
@@ -300,14 +300,17 @@ static rad_status check_object(struct check *c, int64_t run, const rad_seal_obje
     bool row = false, full;
     int64_t seal = 0, n_row = 0;
     char content[RAD_SHA256_HEX] = "";
-    rad_query q = rad_query_start(c->st, SQL_LAST);
-    rad_bind_int(&q, run);
+    const bool cohort = o->kind == RAD_SEAL_COHORT;
+    rad_query q = rad_query_start(c->st, cohort ? SQL_LAST_COHORT : SQL_LAST);
+    if (!cohort)
+        rad_bind_int(&q, run);
     rad_bind_text(&q, o->name);
     rad_status s = rad_query_row(&q, &row, err);
     if (s == RAD_OK && row) {
         seal = sqlite3_column_int64(q.stmt, 0);
         n_row = sqlite3_column_int64(q.stmt, 1);
         snprintf(content, sizeof content, "%s", rad_column_text(&q, 2));
+        run = cohort ? sqlite3_column_int64(q.stmt, 3) : run;
     }
     rad_query_end(&q);
     if (s != RAD_OK)
@@ -321,8 +324,7 @@ static rad_status check_object(struct check *c, int64_t run, const rad_seal_obje
     rad_buf_init(&scratch, RAD_MAX_SEAL_PART);
     rad_seal_sum sum;
     rad_seal_sum_init(&sum);
-    q = rad_query_start(c->st, o->sql);
-    rad_bind_int(&q, run);
+    q = rad_seal_start(c->st, o, run);
     while ((s = rad_seal_next(&q, &scratch, &row, r, err)) == RAD_OK && row)
         if ((s = rad_seal_sum_add(&sum, r, &full, err)) != RAD_OK)
             break;
@@ -338,8 +340,18 @@ static rad_status check_object(struct check *c, int64_t run, const rad_seal_obje
     return s;
 }
 
+/* The seal and its rows as they stood at one moment: a night that is just being written is there with both or with none. */
+static rad_status check_whole(struct check *c, int64_t run, const rad_seal_object *o, rad_error *err) {
+    rad_status s = rad_sql_script(c->st, "BEGIN", "reading seals", err);
+    if (s != RAD_OK)
+        return s;
+    s = check_object(c, run, o, err);
+    (void)sqlite3_exec(c->st->db, "COMMIT", NULL, NULL, NULL);
+    return s;
+}
+
 static rad_status check_runs(struct check *c, rad_error *err) {
-    int64_t run = 0;
+    int64_t run = 0, first = 0;
     bool row = false;
     rad_status s = RAD_OK;
     while (s == RAD_OK) {
@@ -353,8 +365,12 @@ static rad_status check_runs(struct check *c, rad_error *err) {
         rad_query_end(&q);
         c->report->n_run += finished;
         c->report->n_open += !finished;
-        for (int i = 0; finished && rad_seal_object_at(i) && s == RAD_OK; i++)
-            s = check_object(c, run, rad_seal_object_at(i), err);
+        for (int i = 0; rad_seal_object_at(i) && s == RAD_OK; i++) {
+            const rad_seal_object *o = rad_seal_object_at(i);
+            if (o->kind == RAD_SEAL_COHORT ? first == 0 : finished) /* the cohort's tables stand there once */
+                s = check_whole(c, run, o, err);
+        }
+        first = first == 0 ? run : first;
     }
     return s;
 }
@@ -384,7 +400,7 @@ static rad_status check_chain(struct check *c, rad_error *err) {
                            : s == RAD_OK && strcmp(link, seal) ? "changed"
                                                                : NULL;
         snprintf(text, sizeof text, "seal %" PRId64 " (%.60s)", id, object);
-        if (strcmp(object, "provenance") != 0)
+        if (!rad_seal_is_aside(object))
             snprintf(last, sizeof last, "%s", seal);
         rad_query_end(&q);
         if (s == RAD_OK && what)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""radcohort verify: every column of every sealed table is changed in turn, rows are deleted and inserted, and each is named; the chain's
-head does not depend on the order in which results came."""
+"""radcohort verify: rows that are changed, deleted and inserted are named; the chain's head does not depend on the order in which results
+came. That every column is sealed: t_verify_columns.py."""
 import json
 import os
 import shutil
@@ -48,7 +48,7 @@ def tampered(sql, args=()):
 try:
     good = make('good.sqlite')
     first = verify(good, code=0)
-    assert first['n_result'] > 20 and first['n_run'] == 1 and first['n_open'] == 0 and first['n_seal'] == 18, first
+    assert first['n_result'] > 20 and first['n_run'] == 1 and first['n_open'] == 0 and first['n_seal'] == 37, first
     assert len(first['head']) == 64
     verify(good, '--head', first['head'], code=0)
     assert verify(good, '--head', '0' * 64, code=1)['findings'][0]['table'] == 'seal'
@@ -59,37 +59,7 @@ try:
     backwards = verify(make('backwards.sqlite', 'backwards'), code=0)
     assert backwards['head'] == first['head']
 
-    # every column of these tables, but for ids that only say where a row stands in the file
     db = sqlite3.connect(good)
-    ids = {'run': {'run_id'}, 'run_model': {'run_model_id', 'run_id'}, 'result': {'result_id'}, 'exclusion': {'exclusion_id'},
-           'statistic': {'statistic_id'}, 'manifest': {'case_id'}, 'run_result': {'reused'}, 'case_score': set(), 'slice': set(),
-           'slice_score': set(), 'run_patient': set(), 'run_class': set(), 'run_model_file': set(), 'operating_point': set()}
-    n_changed = 0
-    for table, free in ids.items():
-        info = db.execute(f'PRAGMA table_info({table})').fetchall()
-        keys = [c[1] for c in info if c[5]]
-        where = ' AND '.join(f'{k} = ?' for k in keys)
-        row = where and ''
-        if keys:
-            row = db.execute(f'SELECT {", ".join(keys)} FROM {table} ORDER BY {", ".join(keys)} LIMIT 1 OFFSET '
-                             f'(SELECT count(*) / 2 FROM {table})').fetchone()
-        else:
-            where, row = 'rowid = ?', db.execute(f'SELECT rowid FROM {table} LIMIT 1 OFFSET 7').fetchone()
-        for column in (c[1] for c in info if c[1] not in free):
-            old = db.execute(f'SELECT {column} FROM {table} WHERE {where}', row).fetchone()[0]
-            if table == 'run' and column == 'state':
-                continue  # a run that is not finished is told as such; see below
-            kind = [c[2] for c in info if c[1] == column][0]
-            new = {'INTEGER': (old or 0) + 1000 if kind == 'INTEGER' else 0, 'REAL': (old or 0.0) + 1e-9 if kind == 'REAL' else 0,
-                   'TEXT': 'f' * 64 if old is None or len(str(old)) == 64 else str(old) + 'x'}[kind]
-            r = tampered(f'UPDATE {table} SET {column} = ? WHERE {where}', (new, *row))
-            assert not r['intact'], f'{table}.{column}: {old!r} became {new!r} and nobody noticed'
-            tables = {f['table'] for f in r['findings']}
-            near = {'slice': {'slice', 'slice_score', 'result'}, 'slice_score': {'slice_score', 'result'}, 'run': {'run', 'provenance', 'seal'},
-                    'result': {'result', 'run_result'}}.get(table, {table})
-            assert tables & near, (table, column, tables)
-            n_changed += 1
-
     # deleted rows are named
     lesion = db.execute("SELECT s.rowid, rm.model, p.patient, l.lesion, k.class FROM case_score s JOIN run_model rm USING (run_model_id)"
                         " JOIN manifest m USING (case_id) JOIN patient p ON p.patient_id = s.patient_id JOIN lesion l USING (lesion_id)"
@@ -143,6 +113,6 @@ try:
     subprocess.run([program, 'stats', good], check=True, stdout=subprocess.DEVNULL)
     again = verify(good, code=0)
     verify(good, '--head', first['head'], code=0)
-    print(f'{n_changed} columns changed, all noticed; deleted and inserted rows named; {again["n_row"]} rows')
+    print(f'changed, deleted and inserted rows named; {again["n_row"]} rows')
 finally:
     shutil.rmtree(folder)

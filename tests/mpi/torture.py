@@ -129,7 +129,7 @@ def tables_of(path, root):
     broken = db.execute("PRAGMA foreign_key_check").fetchall()
     assert not broken, broken[:5]
     name = {column: dict(db.execute("SELECT %s, %s FROM %s" % (column, key, table))) for column, (table, key) in NATURAL.items()}
-    where = {r[0] for r in db.execute("SELECT seal_id FROM seal WHERE object = 'provenance'")}
+    where = {r[0] for r in db.execute("SELECT seal_id FROM seal WHERE object IN ('provenance', 'work', 'time_ledger')")}
     out = []
     for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall():
         columns = [r[1] for r in db.execute('PRAGMA table_info("%s")' % table) if r[1] not in LEFT_OUT.get(table, ())]
@@ -139,7 +139,7 @@ def tables_of(path, root):
                                   for c, v in zip(columns, row)))
         if table == "meta":
             rows = [r for r in rows if r.split("\t")[0] != "file_id"]
-        if table in ("seal", "seal_marks"):  # when and where it ran is sealed as well
+        if table in ("seal", "seal_marks"):  # when, where and by whom it ran is sealed as well
             rows = [r for r in rows if int(r.split("\t")[0]) not in where]
         out.append("# %s %s" % (table, " ".join(columns)))
         out += sorted(r.replace(root, "ROOT") for r in rows)
