@@ -27,6 +27,7 @@ extern "C" {
 #define RAD_MUST_CHECK __attribute__((warn_unused_result))
 #define RAD_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define RAD_UNUSED __attribute__((unused))
+#define RAD_TARGET(isa) __attribute__((target(isa))) /* one function for a processor that has `isa`; its caller asks for that first */
 
 /* ---------------------------------------------------------------- status */
 

@@ -1,6 +1,11 @@
 /* load: damage. Files cut at every byte, flipped bytes, joined members, memory that runs out. */
 #include "load_fixture.h"
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
 static char path[128];
 static const int64_t CUBE[3] = {4, 3, 2};
 enum { VOXELS = 24 };
@@ -202,6 +207,49 @@ static void memory_may_run_out_anywhere(void **state) {
     free(d.p);
 }
 
+#ifdef __x86_64__
+enum { YMM_HIGH = 1 << 2, ZMM_HIGH = 1 << 6 };
+
+/* Which parts of the vector registers the processor holds to be in use. */
+RAD_TARGET("xsave") static uint64_t parts_in_use(void) {
+    return (uint64_t)_xgetbv(1);
+}
+
+RAD_TARGET("avx") static void zero_upper_halves(void) {
+    _mm256_zeroupper();
+}
+#endif
+
+/* Else every SSE instruction that the thread executes from then on is slow. */
+static void upper_halves_are_given_up(void **state) {
+#ifdef __x86_64__
+    unsigned a = 0, b, c, d;
+    if (!__builtin_cpu_supports("avx") || !__get_cpuid_count(0xd, 1, &a, &b, &c, &d) || !(a & 1 << 2))
+        return; /* nothing to give up, or no way to look */
+    const int64_t dim[3] = {128, 128, 32};
+    enum { BYTES = 128 * 128 * 32 * 2 };
+    uint8_t *voxel = malloc(BYTES);
+    rad_error err;
+    rad_volume *v = NULL;
+    fill(voxel, BYTES, 3);
+    fx x = fx_make(1, false, false, 4, 3, dim);
+    fx_bytes plain = fx_join(x.head, x.n_head, voxel, BYTES), file = fx_gzip(plain.p, plain.n);
+    snprintf(path, sizeof path, "%s/upper.nii.gz", (const char *)*state);
+    fx_write(path, file.p, file.n);
+    zero_upper_halves();
+    assert_ok(rad_volume_load(path, &v, &err));
+    uint64_t used = parts_in_use();
+    assert_int_equal(used & (YMM_HIGH | ZMM_HIGH), 0);
+    assert_memory_equal(v->voxel, voxel, BYTES);
+    rad_volume_destroy(&v);
+    free(voxel);
+    free(plain.p);
+    free(file.p);
+#else
+    (void)state;
+#endif
+}
+
 static int setup(void **state) {
     static char dir[64];
     snprintf(dir, sizeof dir, "%s", unit_folder());
@@ -222,6 +270,7 @@ int main(void) {
         cmocka_unit_test(members_may_be_joined_anywhere),
         cmocka_unit_test(members_across_the_read_window),
         cmocka_unit_test(memory_may_run_out_anywhere),
+        cmocka_unit_test(upper_halves_are_given_up),
     };
     return cmocka_run_group_tests_name("load/gzip", tests, setup, teardown);
 }
