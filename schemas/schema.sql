@@ -410,7 +410,8 @@ CREATE TABLE case_score (
     n_missing    INTEGER NOT NULL CHECK (n_missing >= 0),
     CHECK ((unit = 'lesion') = (case_id IS NOT NULL))
 ) STRICT;
-CREATE UNIQUE INDEX case_score_unit ON case_score (run_model_id, unit, patient_id, coalesce(case_id, 0), class_index);
+-- The patient before the unit: whoever asks without a unit still finds the scores of a patient.
+CREATE UNIQUE INDEX case_score_unit ON case_score (run_model_id, patient_id, unit, coalesce(case_id, 0), class_index);
 
 CREATE TABLE case_grade (
     run_model_id INTEGER NOT NULL REFERENCES run_model,
@@ -421,7 +422,7 @@ CREATE TABLE case_grade (
     call         INTEGER NOT NULL,
     CHECK ((unit = 'lesion') = (case_id IS NOT NULL))
 ) STRICT;
-CREATE UNIQUE INDEX case_grade_unit ON case_grade (run_model_id, unit, patient_id, coalesce(case_id, 0));
+CREATE UNIQUE INDEX case_grade_unit ON case_grade (run_model_id, patient_id, unit, coalesce(case_id, 0));
 
 CREATE TABLE exclusion (
     exclusion_id INTEGER PRIMARY KEY,

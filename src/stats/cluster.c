@@ -420,7 +420,10 @@ static rad_status mcnemar_doc(const rad_frame *f, const rad_arg *arg, int n_arg,
 }
 
 #define PROPORTION_FN(name, what, field)                                                                                                   \
-    { name, "x, cluster[, level = 0.95[, replicates = 2000[, seed]]]", what, field, "nc", "nnn", 2, 0, RAD_STAT_AGGREGATE, proportion_doc }
+    {                                                                                                                                      \
+        name, "x, cluster[, level = 0.95[, replicates = 2000[, seed]]]", what, field, "nc", "nnn", 2, RAD_STAT_ORDER_FREE,                 \
+            RAD_STAT_AGGREGATE, proportion_doc                                                                                             \
+    }
 
 static const rad_stat_function functions[] = {
     PROPORTION_FN("proportion_clustered_lower",
@@ -440,8 +443,8 @@ static const rad_stat_function functions[] = {
      RAD_STAT_AGGREGATE, pair_boot_doc},
     {"mcnemar_clustered_json", "x1, x2, cluster",
      "McNemar test of clustered pairs (0/1): Eliasziw & Donner 1991, Obuchowski 1998, Durkalski 2003, beside the naive one", NULL, "nnc",
-     "", 3, 0, RAD_STAT_AGGREGATE, mcnemar_doc},
+     "", 3, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, mcnemar_doc},
     {"mcnemar_clustered_p", "x1, x2, cluster", "p by Obuchowski 1998: (sum d)^2 (m-1) / (m sum d^2), d = discordance by cluster",
-     "obuchowski_p", "nnc", "", 3, 0, RAD_STAT_AGGREGATE, mcnemar_doc},
+     "obuchowski_p", "nnc", "", 3, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, mcnemar_doc},
 };
 RAD_STAT_TOPIC(rad_topic_cluster, functions);

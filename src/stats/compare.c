@@ -230,14 +230,14 @@ out:
 
 static rad_status clustered_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     double level;
-    rad_placement p = {0}, naive = {0};
-    rad_status st;
-    RAD_TRY(rad_arg_fraction(arg, n_arg, 0, "level", 0.95, &level, err));
-    RAD_TRY(rad_placement_init(f, 1, 1, 2, &p, err));
-    const rad_frame plain = {.n = f->n, .n_column = 2, .column = f->column};
-    RAD_TRY(rad_placement_init(&plain, 1, 1, -1, &naive, err));
+    rad_placement p = {0};
+    rad_status st = rad_arg_fraction(arg, n_arg, 0, "level", 0.95, &level, err);
+    if (st == RAD_OK)
+        st = rad_placement_init(f, 1, 1, 2, &p, err);
+    if (st != RAD_OK)
+        return st;
     const bool some = rad_placement_explain(&p, doc);
-    const double var = some ? rad_placement_cov(&p, 0, 0) : NAN, naive_var = some ? rad_placement_cov(&naive, 0, 0) : NAN;
+    const double var = some ? rad_placement_cov(&p, 0, 0) : NAN, naive_var = some ? p.plain[0] : NAN;
     const double q = rad_z_level(level), se = sqrt(var);
     if (var == 0)
         rad_doc_reason(doc, "variance is 0: the interval is a point, not evidence of certainty");
@@ -262,10 +262,8 @@ static rad_status clustered_doc(const rad_frame *f, const rad_arg *arg, int n_ar
     rad_doc_num(doc, "naive_upper", rad_at_most(p.auc[0] + q * sqrt(naive_var), 1));
     rad_doc_num(doc, "design_effect", naive_var > 0 ? var / naive_var : NAN);
     rad_doc_num(doc, "level", level);
-out:
     rad_placement_release(&p);
-    rad_placement_release(&naive);
-    return st;
+    return RAD_OK;
 }
 
 #define LEVEL_ARG "[, level = 0.95]"
@@ -274,7 +272,7 @@ out:
 #define PAIR_CLUSTER_FN(name, what, field)                                                                                                 \
     { name, "label, score1, score2, cluster" LEVEL_ARG, what, field, "nnnc", "n", 4, 0, RAD_STAT_AGGREGATE, paired_doc }
 #define CLUSTER_FN(name, what, field)                                                                                                      \
-    { name, "label, score, cluster" LEVEL_ARG, what, field, "nnc", "n", 3, 0, RAD_STAT_AGGREGATE, clustered_doc }
+    { name, "label, score, cluster" LEVEL_ARG, what, field, "nnc", "n", 3, RAD_STAT_ORDER_FREE, RAD_STAT_AGGREGATE, clustered_doc }
 
 static const rad_stat_function functions[] = {
     PAIR_FN("auc_diff", "AUC1 - AUC2 on cases complete in both scores (paired DeLong 1988)", "diff"),

@@ -13,7 +13,8 @@
 typedef struct rad_placement {
     int64_t k, n, n_pos, n_neg, n_missing, n_cluster, n_cluster_pos, n_cluster_neg;
     double *auc;   /* k */
-    double *a, *b; /* k x n_cluster */
+    double *plain; /* k: the variance with every case its own cluster */
+    double *a, *b; /* k x n_cluster; clusters in the order of their levels, whatever the order of the cases */
 } rad_placement;
 
 /* Cases complete in label (column 0 of f), the k score columns that start at `first_score`, and the cluster column when cluster >= 0. */

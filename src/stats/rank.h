@@ -24,7 +24,7 @@ static inline double rad_key_value(uint64_t k) {
     return x;
 }
 
-/* Sorts key[0..n) upwards; O(n), stable, least significant digit first. Errors: NOMEM. */
+/* Sorts key[0..n) upwards; O(n), stable. Errors: NOMEM. */
 rad_status rad_key_sort(uint64_t *key, int64_t n, rad_error *err) RAD_MUST_CHECK;
 /* The same with a payload: index[i] travels with key[i]. */
 rad_status rad_key_sort_index(uint64_t *key, int64_t *index, int64_t n, rad_error *err) RAD_MUST_CHECK;

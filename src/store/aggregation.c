@@ -11,11 +11,11 @@ static const char SQL_RULES[] = "SELECT case_unit, lesion_rule, patient_rule, vo
                                 " WHERE run_id = ?1";
 static const char SQL_CLASSES[] = "SELECT class_index, coalesce(rule, '') FROM run_class WHERE run_id = ?1 ORDER BY class_index";
 static const char SQL_PARTS[] = "SELECT class_index, part_index FROM run_class_part WHERE run_id = ?1";
-/* CROSS JOIN keeps the loops in this order, which is the ORDER BY: no sorting of all slices. */
-static const char SQL_SLICES[] = "SELECT m.case_id, m.patient_id, ss.score FROM manifest m"
-                                 " CROSS JOIN run_result rr ON rr.case_id = m.case_id AND rr.run_model_id = ?2"
-                                 " CROSS JOIN slice_score ss ON ss.result_id = rr.result_id"
-                                 " WHERE m.run_id = ?1 ORDER BY m.position, ss.class_index, ss.slice";
+static const char SQL_CASES[] =
+    "SELECT m.case_id, m.patient_id, rr.result_id FROM manifest m"
+    " JOIN run_result rr ON rr.case_id = m.case_id AND rr.run_model_id = ?2 WHERE m.run_id = ?1 ORDER BY m.position";
+/* By its key, result by result: a join of all slices would bring the case along with each, and an order of theirs would sort them all. */
+static const char SQL_SCORES[] = "SELECT score FROM slice_score WHERE result_id = ?1 ORDER BY class_index, slice";
 
 /* ---------------------------------------------------------------- declarations */
 
@@ -140,6 +140,18 @@ static rad_status add_score(struct scores *l, double score, rad_error *err) {
     return RAD_OK;
 }
 
+static rad_status read_scores(struct rad_store *st, int64_t result, struct scores *l, rad_error *err) {
+    bool row = false;
+    rad_status s;
+    rad_query q = rad_query_start(st, SQL_SCORES);
+    rad_bind_int(&q, result);
+    while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row)
+        if ((s = add_score(l, sqlite3_column_double(q.stmt, 0), err)) != RAD_OK)
+            break;
+    rad_query_end(&q);
+    return s;
+}
+
 static rad_status close_case(const rad_scheme *s, struct scores *l, int64_t case_id, int64_t patient, rad_case_fn *each, void *payload,
                              rad_error *err) {
     const size_t n = l->n / (size_t)s->n_class;
@@ -160,27 +172,20 @@ static rad_status close_case(const rad_scheme *s, struct scores *l, int64_t case
 
 rad_status rad_scheme_each_case(struct rad_store *st, const rad_scheme *s, int64_t run, int64_t run_model, rad_case_fn *each, void *payload,
                                 rad_error *err) {
-    int64_t case_id = -1, patient = -1;
     struct scores list = {0};
     bool row = false;
     rad_status code;
-    rad_query q = rad_query_start(st, SQL_SLICES);
+    rad_query q = rad_query_start(st, SQL_CASES);
     rad_bind_int(&q, run);
     rad_bind_int(&q, run_model);
     while ((code = rad_query_row(&q, &row, err)) == RAD_OK && row) {
-        int64_t c = sqlite3_column_int64(q.stmt, 0);
-        if (c != case_id) {
-            if ((code = close_case(s, &list, case_id, patient, each, payload, err)) != RAD_OK)
-                break;
-            case_id = c;
-            patient = sqlite3_column_int64(q.stmt, 1);
-        }
-        if ((code = add_score(&list, sqlite3_column_double(q.stmt, 2), err)) != RAD_OK)
+        code = read_scores(st, sqlite3_column_int64(q.stmt, 2), &list, err);
+        if (code == RAD_OK)
+            code = close_case(s, &list, sqlite3_column_int64(q.stmt, 0), sqlite3_column_int64(q.stmt, 1), each, payload, err);
+        if (code != RAD_OK)
             break;
     }
     rad_query_end(&q);
-    if (code == RAD_OK)
-        code = close_case(s, &list, case_id, patient, each, payload, err);
     free(list.item);
     return code;
 }

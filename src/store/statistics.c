@@ -35,14 +35,17 @@ static const char SQL_PATIENTS[] =
     "SELECT rp.center_id, rp.cohort = 'external', rp.patient_id, rp.class_index, s.score, rp.fold, rp.patient_id FROM run_patient rp"
     " JOIN patient p ON p.patient_id = rp.patient_id LEFT JOIN case_score s ON s.run_model_id = ?2 AND s.unit = 'patient'"
     " AND s.patient_id = rp.patient_id AND coalesce(s.case_id, 0) = 0 AND s.class_index = ?3 WHERE rp.run_id = ?1 ORDER BY p.patient";
-#define SLICES(CLASS, ORDER)                                                                                                               \
-    "SELECT rp.center_id, rp.cohort = 'external', m.patient_id, m.class_index, ss.score, rp.fold, ss.class_index FROM manifest m"          \
-    " JOIN run_patient rp ON rp.run_id = m.run_id AND rp.patient_id = m.patient_id JOIN patient p ON p.patient_id = m.patient_id"          \
-    " LEFT JOIN lesion l ON l.lesion_id = m.lesion_id JOIN run_result rr ON rr.case_id = m.case_id AND rr.run_model_id = ?2"               \
-    " JOIN slice_score ss ON ss.result_id = rr.result_id" CLASS " WHERE m.run_id = ?1"                                                     \
-    " ORDER BY p.patient, l.lesion, m.study, ss.slice" ORDER
-static const char SQL_SLICES[] = SLICES(" AND ss.class_index = ?3", "");
-static const char SQL_ALL_SLICES[] = SLICES(" AND ?3 IS NOT NULL", ", ss.class_index");
+/* Slices come case by case and by their key: an order of all of them by names would be a sort of all of them. */
+static const char SQL_CASES[] =
+    "SELECT rp.center_id, rp.cohort = 'external', m.patient_id, m.class_index, rr.result_id, rp.fold FROM manifest m"
+    " JOIN run_patient rp ON rp.run_id = m.run_id AND rp.patient_id = m.patient_id JOIN patient p ON p.patient_id = m.patient_id"
+    " LEFT JOIN lesion l ON l.lesion_id = m.lesion_id JOIN run_result rr ON rr.case_id = m.case_id AND rr.run_model_id = ?2"
+    " WHERE m.run_id = ?1 ORDER BY p.patient, l.lesion, m.study";
+static const char SQL_SLICES[] = "SELECT score FROM slice_score WHERE result_id = ?1 AND class_index = ?2 ORDER BY slice";
+static const char SQL_ALL_SLICES[] = "SELECT score, class_index FROM slice_score WHERE result_id = ?1 ORDER BY slice, class_index";
+static const char SQL_COUNT_SLICES[] =
+    "SELECT coalesce(sum(re.n_slice), 0) FROM manifest m JOIN run_result rr ON rr.case_id = m.case_id AND rr.run_model_id = ?2"
+    " JOIN result re ON re.result_id = rr.result_id WHERE m.run_id = ?1";
 static const char SQL_HAS_STACKS[] =
     "SELECT EXISTS (SELECT 1 FROM run_result rr JOIN manifest m ON m.case_id = rr.case_id JOIN result re ON re.result_id = rr.result_id"
     " WHERE m.run_id = ?1 AND rr.run_model_id = ?2 AND re.n_slice > 1)";
@@ -225,24 +228,38 @@ static rad_observation *add_observation(rad_computation *c) {
     return &c->obs[c->n_obs++];
 }
 
-rad_status rad_statistics_read(rad_computation *c, rad_error *err) {
+static rad_status take_units(rad_computation *c, rad_query *q, rad_error *err) {
     bool row = false;
     rad_status s;
-    /* slices of an endpoint come class after class */
-    const bool collapse = c->unit == RAD_UNIT_SLICE && c->class_index >= c->n_class;
+    while ((s = rad_query_row(q, &row, err)) == RAD_OK && row) {
+        rad_observation *o = add_observation(c);
+        if (!o)
+            return rad_statistics_no_memory(c, err);
+        *o = (rad_observation){.center = sqlite3_column_int64(q->stmt, 0),
+                               .external = sqlite3_column_int(q->stmt, 1),
+                               .patient = sqlite3_column_int64(q->stmt, 2),
+                               .label = label_of(c, rad_column_index(q, 3)),
+                               .score = rad_column_real(q, 4),
+                               .fold = rad_column_index(q, 5),
+                               .unit = sqlite3_column_int64(q->stmt, 6)};
+    }
+    return s;
+}
+
+/* The slices of one result, each as `like` says but for its score. Those of an endpoint come class after class. */
+static rad_status take_slices(rad_computation *c, int64_t result, const rad_observation *like, rad_error *err) {
+    const bool collapse = c->class_index >= c->n_class;
     double part[RAD_MAX_CLASSES + RAD_MAX_ENDPOINTS];
-    rad_query q = rad_query_start(c->st, c->unit == RAD_UNIT_LESION    ? SQL_LESIONS
-                                         : c->unit == RAD_UNIT_PATIENT ? SQL_PATIENTS
-                                         : collapse                    ? SQL_ALL_SLICES
-                                                                       : SQL_SLICES);
-    rad_bind_int(&q, c->run);
-    rad_bind_int(&q, c->model[c->at_model].id);
-    rad_bind_int(&q, c->class_index);
-    c->n_obs = 0;
+    bool row = false;
+    rad_status s;
+    rad_query q = rad_query_start(c->st, collapse ? SQL_ALL_SLICES : SQL_SLICES);
+    rad_bind_int(&q, result);
+    if (!collapse)
+        rad_bind_int(&q, c->class_index);
     while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row) {
-        double score = rad_column_real(&q, 4);
+        double score = sqlite3_column_double(q.stmt, 0);
         if (collapse) {
-            const int k = sqlite3_column_int(q.stmt, 6);
+            const int k = sqlite3_column_int(q.stmt, 1);
             part[k] = score;
             if (k + 1 < c->n_class)
                 continue;
@@ -254,14 +271,59 @@ rad_status rad_statistics_read(rad_computation *c, rad_error *err) {
             s = rad_statistics_no_memory(c, err);
             break;
         }
-        *o = (rad_observation){.center = sqlite3_column_int64(q.stmt, 0),
-                               .external = sqlite3_column_int(q.stmt, 1),
-                               .patient = sqlite3_column_int64(q.stmt, 2),
-                               .label = label_of(c, rad_column_index(&q, 3)),
-                               .score = score,
-                               .fold = rad_column_index(&q, 5),
-                               .unit = c->unit == RAD_UNIT_SLICE ? 0 : sqlite3_column_int64(q.stmt, 6)};
+        *o = *like;
+        o->score = score;
     }
+    rad_query_end(&q);
+    return s;
+}
+
+/* Room for exactly what will come: ten million slices are too many to grow into. */
+static rad_status make_room(rad_computation *c, rad_error *err) {
+    int64_t n = 0;
+    rad_query q = rad_query_start(c->st, SQL_COUNT_SLICES);
+    rad_bind_int(&q, c->run);
+    rad_bind_int(&q, c->model[c->at_model].id);
+    rad_status s = rad_query_int(&q, &n, err);
+    if (s != RAD_OK || n <= c->cap_obs)
+        return s;
+    free(c->obs);
+    c->cap_obs = 0;
+    c->obs = rad_calloc((size_t)n, sizeof *c->obs);
+    if (!c->obs)
+        return rad_statistics_no_memory(c, err);
+    c->cap_obs = n;
+    return RAD_OK;
+}
+
+static rad_status take_stacks(rad_computation *c, rad_query *q, rad_error *err) {
+    bool row = false;
+    rad_status s;
+    while ((s = rad_query_row(q, &row, err)) == RAD_OK && row) {
+        const rad_observation like = {.center = sqlite3_column_int64(q->stmt, 0),
+                                      .external = sqlite3_column_int(q->stmt, 1),
+                                      .patient = sqlite3_column_int64(q->stmt, 2),
+                                      .label = label_of(c, rad_column_index(q, 3)),
+                                      .fold = rad_column_index(q, 5)};
+        s = take_slices(c, sqlite3_column_int64(q->stmt, 4), &like, err);
+        if (s != RAD_OK)
+            return s;
+    }
+    return s;
+}
+
+rad_status rad_statistics_read(rad_computation *c, rad_error *err) {
+    const bool slices = c->unit == RAD_UNIT_SLICE;
+    rad_status s = slices ? make_room(c, err) : RAD_OK;
+    if (s != RAD_OK)
+        return s;
+    c->n_obs = 0;
+    rad_query q = rad_query_start(c->st, slices ? SQL_CASES : c->unit == RAD_UNIT_LESION ? SQL_LESIONS : SQL_PATIENTS);
+    rad_bind_int(&q, c->run);
+    rad_bind_int(&q, c->model[c->at_model].id);
+    if (!slices)
+        rad_bind_int(&q, c->class_index);
+    s = slices ? take_stacks(c, &q, err) : take_units(c, &q, err);
     rad_query_end(&q);
     return s == RAD_OK ? make_scratch(c, err) : s;
 }

@@ -5,12 +5,13 @@
 #include "aggregation.h"
 #include "measure.h"
 
-typedef struct rad_observation {
-    int64_t center, patient, fold; /* fold -1: none */
-    int64_t unit;                  /* id of the case (lesions) or patient; 0 for slices */
+typedef struct rad_observation { /* there may be ten million of them */
+    double score;                /* NaN = none */
+    int64_t center, patient;
+    int64_t unit; /* id of the case (lesions) or patient; 0 for slices */
+    int64_t fold; /* -1: none */
     bool external;
     int8_t label; /* 0, 1, or -1 = unknown */
-    double score; /* NaN = none */
 } rad_observation;
 
 typedef struct rad_center_row {

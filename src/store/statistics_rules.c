@@ -20,7 +20,7 @@ typedef struct rule_table {
     int n_rule, rows;
     unit_scores *item;
     int64_t n, cap;
-    double *scratch;
+    double *scratch, *sorted; /* room for cap_scratch parts, and for as many rows of them */
     int64_t cap_scratch;
 } rule_table;
 
@@ -29,6 +29,7 @@ static void release(rule_table *t) {
         free(t->item[i].score);
     free(t->item);
     free(t->scratch);
+    free(t->sorted);
     *t = (rule_table){0};
 }
 
@@ -51,15 +52,33 @@ static rad_status add_unit(rule_table *t, int64_t id, int64_t patient, unit_scor
     return RAD_OK;
 }
 
-static rad_status reduce_one(rule_table *t, int rule, const double *part, int64_t n, double *ret, rad_error *err) {
-    if (n > t->cap_scratch) {
-        double *p = rad_realloc(t->scratch, (size_t)n, sizeof *p);
-        if (!p)
-            return rad_statistics_no_memory(t->c, err);
+static rad_status make_room(rule_table *t, int64_t n, rad_error *err) {
+    if (n <= t->cap_scratch)
+        return RAD_OK;
+    double *p = rad_realloc(t->scratch, (size_t)n, sizeof *p), *q = NULL;
+    size_t all;
+    if (p)
         t->scratch = p;
-        t->cap_scratch = n;
-    }
-    rad_scheme_reduce(&t->c->scheme, t->rule[rule], part, n, t->scratch, ret);
+    if (p && rad_mul_size((size_t)n, (size_t)t->rows, &all) && (q = rad_realloc(t->sorted, all, sizeof *q)))
+        t->sorted = q;
+    if (!q)
+        return rad_statistics_no_memory(t->c, err);
+    t->cap_scratch = n;
+    return RAD_OK;
+}
+
+/* One unit from its parts [rows, n] under every rule. Only votes look at several rows of a part; all others sort each row, which is done
+ * once. */
+static rad_status reduce_all(rule_table *t, const double *part, int64_t n, double *ret, rad_error *err) {
+    rad_status s = make_room(t, n, err);
+    if (s != RAD_OK)
+        return s;
+    memcpy(t->sorted, part, (size_t)n * (size_t)t->rows * sizeof *part);
+    for (int k = 0; k < t->rows; k++)
+        (void)rad_aggregate_scores("max", t->sorted + k * n, n);
+    for (int r = 0; r < t->n_rule; r++)
+        rad_scheme_reduce(&t->c->scheme, t->rule[r], strcmp(t->rule[r], "majority") == 0 ? part : t->sorted, n, t->scratch,
+                          ret + r * t->rows);
     return RAD_OK;
 }
 
@@ -67,9 +86,7 @@ static rad_status take_case(void *payload, int64_t case_id, int64_t patient, con
     rule_table *t = payload;
     unit_scores *u;
     rad_status s = add_unit(t, case_id, patient, &u, err);
-    for (int r = 0; r < t->n_rule && s == RAD_OK; r++)
-        s = reduce_one(t, r, part, n, u->score + r * t->rows, err);
-    return s;
+    return s == RAD_OK ? reduce_all(t, part, n, u->score, err) : s;
 }
 
 static int by_patient(const void *x, const void *y) {
@@ -100,11 +117,13 @@ static rad_status to_patients(const rule_table *cases, rule_table *ret, rad_erro
         }
         matrix = p;
         s = add_unit(ret, cases->item[i].patient, cases->item[i].patient, &u, err);
+        if (s == RAD_OK)
+            s = make_room(ret, n, err);
         for (int r = 0; r < cases->n_rule && s == RAD_OK; r++) {
             for (int k = 0; k < cases->rows; k++)
                 for (int64_t m = 0; m < n; m++)
                     matrix[k * n + m] = cases->item[i + m].score[r * cases->rows + k];
-            s = reduce_one(ret, r, matrix, n, u->score + r * cases->rows, err);
+            rad_scheme_reduce(&cases->c->scheme, cases->rule[r], matrix, n, ret->scratch, u->score + r * cases->rows);
         }
     }
     free(matrix);

@@ -219,7 +219,7 @@ static inline void fx_destroy(fixture *f) {
 /* ---------------------------------------------------------------- results */
 
 #define FX_MAX_MODEL 4
-#define FX_MAX_SLICE 64
+#define FX_MAX_SLICE 256
 #define FX_MAX_CLASS 4
 typedef struct fx_result {
     rad_case_result r;
@@ -254,7 +254,7 @@ static inline rad_case_result *fx_make(const fixture *f, int64_t index, int64_t 
     snprintf(who, sizeof who, "case%lld", (long long)source);
     for (int64_t s = 0; s < n_slice; s++) {
         b->slice[s] = s + 3;
-        b->stored[s] = 40 - s;
+        b->stored[s] = (f->shape.n_slice > 41 ? f->shape.n_slice - 1 : 40) - s;
         b->box[s][0] = -1;
         b->box[s][2] = b->box[s][3] = 9;
     }
