@@ -201,6 +201,11 @@ double rad_clock_seconds(void);
 /* "2026-01-31T12:34:56Z" of the wall clock. */
 #define RAD_TIME_TEXT 21
 void rad_clock_utc(char ret_text[RAD_TIME_TEXT]);
+/* Emphasis for people at a terminal. */
+typedef enum rad_style { RAD_STYLE_PLAIN, RAD_STYLE_HEADING, RAD_STYLE_ERROR, RAD_STYLE_WARNING } rad_style;
+/* The escape sequence that begins the style (PLAIN ends all); "" unless `to` is a terminal that knows colours and NO_COLOR
+ * (https://no-color.org) is unset or empty. */
+const char *rad_term_style(FILE *to, rad_style style);
 /* The entry of `known` (NULL-terminated) nearest to `word` by edit distance, or NULL when none is near enough
  * (distance above 1 + length/3). For "unknown key 'windw': did you mean 'window'?". */
 const char *rad_nearest_word(const char *word, const char *const *known);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SHOWN = 50 };
+
 static void item_release(rad_issue *it) {
     free(it->file);
     free(it->column);
@@ -70,19 +72,27 @@ void rad_issues_print(const rad_issues *is, FILE *to) {
         order[i] = &is->item[i];
     if (order && is->n > 1)
         qsort(order, is->n, sizeof *order, by_place);
-    for (size_t i = 0; i < is->n; i++) {
+    int64_t shown = 0, room = SHOWN; /* for warnings: errors go first */
+    for (size_t i = 0; i < is->n; i++)
+        room -= is->item[i].severity == RAD_SEVERITY_ERROR;
+    for (size_t i = 0; i < is->n && shown < SHOWN; i++) {
         const rad_issue *it = order ? order[i] : &is->item[i];
+        const bool error = it->severity == RAD_SEVERITY_ERROR;
+        if (!error && room-- <= 0)
+            continue;
+        shown++;
         fprintf(to, "%s:", it->file);
         if (it->line > 0)
             fprintf(to, "%" PRId64 ":", it->line);
         if (it->column)
             fprintf(to, " column '%s':", it->column);
-        fprintf(to, " %s: %s\n", it->severity == RAD_SEVERITY_ERROR ? "error" : "warning", it->text);
+        fprintf(to, " %s%s:%s %s\n", rad_term_style(to, error ? RAD_STYLE_ERROR : RAD_STYLE_WARNING), error ? "error" : "warning",
+                rad_term_style(to, RAD_STYLE_PLAIN), it->text);
     }
     free(order);
-    int64_t hidden = is->n_error + is->n_warning - (int64_t)is->n;
+    int64_t hidden = is->n_error + is->n_warning - shown;
     if (hidden > 0)
-        fprintf(to, "... and %" PRId64 " more\n", hidden);
+        fprintf(to, "... and %" PRId64 " more: mend these first\n", hidden);
     if (is->n_error + is->n_warning > 0)
         fprintf(to, "%" PRId64 " error%s, %" PRId64 " warning%s\n", is->n_error, is->n_error == 1 ? "" : "s", is->n_warning,
                 is->n_warning == 1 ? "" : "s");

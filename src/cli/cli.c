@@ -3,11 +3,12 @@
 #include "help.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static rad_status wrong(const rad_command *c, const char *what, const char *word, const char *way_out) {
-    (void)fprintf(stderr, "radcohort %s: %serror:%s %s '%s'%s%s\n", c->name, rad_cli_style(stderr, RAD_STYLE_ERROR),
-                  rad_cli_style(stderr, RAD_STYLE_PLAIN), what, word, way_out[0] != '\0' ? ": " : "", way_out);
+    (void)fprintf(stderr, "radcohort %s: %serror:%s %s '%s'%s%s\n", c->name, rad_term_style(stderr, RAD_STYLE_ERROR),
+                  rad_term_style(stderr, RAD_STYLE_PLAIN), what, word, way_out[0] != '\0' ? ": " : "", way_out);
     for (int i = 0; i < RAD_MAX_USAGES && c->usage[i] != NULL; i++)
         (void)fprintf(stderr, "%s radcohort %s %s\n", i == 0 ? "usage:" : "      ", c->name, c->usage[i]);
     return RAD_E_USAGE;
@@ -67,6 +68,8 @@ static rad_status take(const rad_command *c, int argc, char **argv, int *i, cons
         if (equals != NULL)
             return wrong(c, "no value is taken by", o->name, "");
         *t->set = true;
+        if (strcmp(o->name, "--json") == 0)
+            (void)setenv("NO_COLOR", "1", 1); /* a program reads along: also what it shows of standard error is plain */
         return RAD_OK;
     }
     if (equals != NULL) {
@@ -116,7 +119,7 @@ rad_status rad_cli_parse(const rad_command *c, int argc, char **argv, const rad_
 
 int rad_cli_fail(const rad_command *c, rad_status st, const rad_error *err) {
     const char *text = err != NULL && err->text[0] != '\0' ? err->text : rad_status_reason(st);
-    (void)fprintf(stderr, "radcohort %s: %serror:%s %s\n", c->name, rad_cli_style(stderr, RAD_STYLE_ERROR),
-                  rad_cli_style(stderr, RAD_STYLE_PLAIN), text);
+    (void)fprintf(stderr, "radcohort %s: %serror:%s %s\n", c->name, rad_term_style(stderr, RAD_STYLE_ERROR),
+                  rad_term_style(stderr, RAD_STYLE_PLAIN), text);
     return rad_status_exit_code(st);
 }

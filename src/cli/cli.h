@@ -119,6 +119,12 @@ typedef struct rad_target {
  * the nearest known. "--help" prints the command's help to stdout and returns RAD_E_STOPPED (the caller exits 0). */
 rad_status rad_cli_parse(const rad_command *c, int argc, char **argv, const rad_target *target, const char **positional, int max_positional,
                          int *ret_n) RAD_MUST_CHECK;
+/* The words of `text` up to its end or a newline, in lines of at most RAD_CLI_WIDTH columns: the first begins at `column`, where the cursor
+ * is, the others at `indent`. A word that is wider stays whole: paths are copied. Returns what follows. */
+enum { RAD_CLI_WIDTH = 96, RAD_CLI_SENTENCE = 2048 };
+const char *rad_cli_put(FILE *to, int column, int indent, const char *text);
+/* One sentence on standard output; runs of blanks inside become one. Text beyond RAD_CLI_SENTENCE bytes is cut. */
+void rad_cli_say(int indent, const char *fmt, ...) RAD_PRINTF(2, 3);
 /* "radcohort COMMAND: error: text" to stderr; returns the exit code that belongs to the status. */
 int rad_cli_fail(const rad_command *c, rad_status st, const rad_error *err);
 

@@ -48,7 +48,8 @@ static rad_status examine(struct verdict *v, const rad_graph *g, rad_precision p
 
 static void print_text(const struct verdict *v, int n) {
     for (int i = 0; i < n; i++) {
-        (void)printf("%-8s %s\n", v[i].name, v[i].text);
+        (void)printf("%-8s ", v[i].name);
+        (void)rad_cli_put(stdout, 9, 9, v[i].text);
         if (v[i].usable)
             (void)printf("%-8s precisions: %s\n", "", v[i].precisions);
         if (v[i].asked && v[i].refused == 0)
@@ -65,7 +66,7 @@ static void print_operators(void) {
     (void)printf("\noperators (%zu):", n);
     for (size_t i = 0; i < n; i++) {
         const int width = (int)strlen(op[i]->name) + 1;
-        if (column == 0 || column + width > 110) {
+        if (column == 0 || column + width > RAD_CLI_WIDTH) {
             (void)printf("\n ");
             column = 1;
         }

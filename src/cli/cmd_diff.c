@@ -192,13 +192,13 @@ static rad_status print_text(const json_t *root, const rad_compare_count *n, siz
         return st;
     const rad_compare_count *s = &n[RAD_COMPARE_SCORE], *c = &n[RAD_COMPARE_CALL], *e = &n[RAD_COMPARE_EXCLUSION],
                             *t = &n[RAD_COMPARE_STATISTIC];
-    printf("run %" JSON_INTEGER_FORMAT " -> run %" JSON_INTEGER_FORMAT ": ", json_integer_value(json_object_get(root, "before")),
-           json_integer_value(json_object_get(root, "after")));
-    printf("%" PRId64 " of %" PRId64 " common scores moved (largest %.3g), %" PRId64 " came, %" PRId64 " went; %" PRId64
-           " calls flipped; %" PRId64 " exclusions came, %" PRId64 " went, %" PRId64 " for another reason; %" PRId64 " of %" PRId64
-           " statistics moved\n",
-           s->n_changed, s->n_both, s->largest, s->n_after, s->n_before, c->n_changed, e->n_after, e->n_before, e->n_changed, t->n_changed,
-           t->n_both);
+    rad_cli_say(2,
+                "run %" JSON_INTEGER_FORMAT " -> run %" JSON_INTEGER_FORMAT ": %" PRId64 " of %" PRId64
+                " common scores moved (largest %.3g), %" PRId64 " came, %" PRId64 " went; %" PRId64 " calls flipped; %" PRId64
+                " exclusions came, %" PRId64 " went, %" PRId64 " for another reason; %" PRId64 " of %" PRId64 " statistics moved",
+                json_integer_value(json_object_get(root, "before")), json_integer_value(json_object_get(root, "after")), s->n_changed,
+                s->n_both, s->largest, s->n_after, s->n_before, c->n_changed, e->n_after, e->n_before, e->n_changed, t->n_changed,
+                t->n_both);
     return RAD_OK;
 }
 

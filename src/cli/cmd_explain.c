@@ -67,10 +67,11 @@ static rad_status print_record(json_t *o, rad_error *err) {
 /* Several rows: a table of as many columns as fit. */
 static rad_status print_rows(const json_t *list, size_t limit, rad_error *err) {
     json_t *first = json_array_get(list, 0);
-    table t = {.n_column = 0};
+    table t = {.n_column = 0, .max_width = RAD_CLI_WIDTH};
     const char *name[TABLE_MAX_COLUMNS];
     for (void *at = json_object_iter(first); at && t.n_column < TABLE_MAX_COLUMNS; at = json_object_iter_next(first, at)) {
         t.right[t.n_column] = json_is_number(json_object_iter_value(at));
+        t.keep[t.n_column] = strcmp(json_object_iter_key(at), "score") == 0;
         name[t.n_column++] = json_object_iter_key(at);
     }
     table_row(&t);
@@ -85,9 +86,11 @@ static rad_status print_rows(const json_t *list, size_t limit, rad_error *err) {
             free(text);
         }
     }
-    table_print(&t, stdout);
+    const int hidden = table_print(&t, stdout);
     if (n > limit)
-        printf("  ... %zu in all (--limit %zu shows them, --json has all columns)\n", n, n);
+        printf("  ... %zu in all (--limit %zu shows them, --json has all%s)\n", n, n, hidden > 0 ? " columns" : "");
+    else if (hidden > 0)
+        printf("  ... %d more column%s (--json has them)\n", hidden, hidden == 1 ? "" : "s");
     const bool failed = t.failed;
     table_release(&t);
     return failed ? rad_error_set(err, RAD_E_NOMEM, "out of memory to show a number") : RAD_OK;

@@ -174,17 +174,18 @@ static const char *verdict(const replay *p) {
 }
 
 static void print_text(const replay *p) {
-    printf("run %" PRId64 " of job %s: %" PRId64 " slice scores, %" PRId64 " scores, %" PRId64 " exclusions, %" PRId64
-           " statistics compared\n",
-           p->record.run, p->record.job, p->n[RAD_COMPARE_SLICE].n_both, p->n[RAD_COMPARE_SCORE].n_both, p->n[RAD_COMPARE_EXCLUSION].n_both,
-           p->n[RAD_COMPARE_STATISTIC].n_both);
+    rad_cli_say(2,
+                "run %" PRId64 " of job %s: %" PRId64 " slice scores, %" PRId64 " scores, %" PRId64 " exclusions, %" PRId64
+                " statistics compared",
+                p->record.run, p->record.job, p->n[RAD_COMPARE_SLICE].n_both, p->n[RAD_COMPARE_SCORE].n_both,
+                p->n[RAD_COMPARE_EXCLUSION].n_both, p->n[RAD_COMPARE_STATISTIC].n_both);
     printf("result hash of the run  %s\nresult hash now         %s\n",
            p->record.result_sha256[0] ? p->record.result_sha256 : "not recorded", p->hash);
     if (p->n_lost > 0)
-        printf("%" PRId64 " row%s of the run %s missing in its file, first: %s\n", p->n_lost, p->n_lost == 1 ? "" : "s",
-               p->n_lost == 1 ? "is" : "are", p->first_lost);
+        rad_cli_say(2, "%" PRId64 " row%s of the run %s missing in its file, first: %s", p->n_lost, p->n_lost == 1 ? "" : "s",
+                    p->n_lost == 1 ? "is" : "are", p->first_lost);
     if (p->n_altered > 0)
-        printf("first difference: %s\n", p->first_altered);
+        rad_cli_say(2, "first difference: %s", p->first_altered);
     if (!same_hash(p))
         printf("NOT the same: this run does not come out again\n");
     else if (p->n_altered > 0)

@@ -111,40 +111,54 @@ static void print_limit(const rad_farm_outcome *o) {
     printf(")\n");
 }
 
-void rad_run_print_outcome(const rad_farm_outcome *o) {
-    if (o->nothing_to_do)
-        printf("run %" PRId64 " is finished: every case has its result already, nothing was computed\n", o->run);
-    printf("%" PRId64 " case%s: %" PRId64 " scored, %" PRId64 " excluded", o->n_case, o->n_case == 1 ? "" : "s", o->n_scored,
-           o->n_excluded);
+static rad_status put_outcome(const rad_farm_outcome *o, rad_buf *b, rad_error *err) {
+    rad_status st = RAD_OK;
+    RAD_TRY(rad_buf_printf(b, err, "%" PRId64 " case%s: %" PRId64 " scored, %" PRId64 " excluded", o->n_case, o->n_case == 1 ? "" : "s",
+                           o->n_scored, o->n_excluded));
     for (int i = 0; i < o->n_reason; i++)
-        printf("%s%s %" PRId64, i ? ", " : " (in this session: ", o->reason[i].reason, o->reason[i].n);
-    printf("%s", o->n_reason > 0 ? ")" : "");
+        RAD_TRY(rad_buf_printf(b, err, "%s%s %" PRId64, i ? ", " : " (in this session: ", o->reason[i].reason, o->reason[i].n));
+    RAD_TRY(rad_buf_printf(b, err, "%s", o->n_reason > 0 ? ")" : ""));
     if (o->n_left > 0)
-        printf(", %" PRId64 " still to be done", o->n_left);
+        RAD_TRY(rad_buf_printf(b, err, ", %" PRId64 " still to be done", o->n_left));
     if (o->n_no_case > 0)
-        printf("; %" PRId64 " patient%s without a case", o->n_no_case, o->n_no_case == 1 ? "" : "s");
+        RAD_TRY(rad_buf_printf(b, err, "; %" PRId64 " patient%s without a case", o->n_no_case, o->n_no_case == 1 ? "" : "s"));
     if (o->n_reused > 0)
-        printf("; %" PRId64 " of %" PRId64 " cases reused (%" PRId64 " of %" PRId64 " scores were stored already)", o->n_case_reused,
-               o->n_case, o->n_reused, o->n_result);
+        RAD_TRY(rad_buf_printf(b, err, "; %" PRId64 " of %" PRId64 " cases reused (%" PRId64 " of %" PRId64 " scores were stored already)",
+                               o->n_case_reused, o->n_case, o->n_reused, o->n_result));
     if (o->n_copy > 0)
-        printf("; %" PRId64 " pair%s of images that two patients share", o->n_copy, o->n_copy == 1 ? "" : "s");
+        RAD_TRY(rad_buf_printf(b, err, "; %" PRId64 " pair%s of images that two patients share", o->n_copy, o->n_copy == 1 ? "" : "s"));
     if (o->n_leak > 0)
-        printf(", %" PRId64 " of them across folds: LEAKAGE", o->n_leak);
+        RAD_TRY(rad_buf_printf(b, err, ", %" PRId64 " of them across folds: LEAKAGE", o->n_leak));
     if (o->n_copy > 0)
-        printf(" (v_near_copy)");
+        RAD_TRY(rad_buf_printf(b, err, " (v_near_copy)"));
     if (o->n_recovered > 0)
-        printf("; %" PRId64 " recovered from the journals of an interrupted session", o->n_recovered);
+        RAD_TRY(rad_buf_printf(b, err, "; %" PRId64 " recovered from the journals of an interrupted session", o->n_recovered));
     if (o->n_done > 0)
-        printf("; %.1f s, %.1f cases/s (read %.1f s, prepare %.1f s, infer %.1f s, write %.1f s, summed over threads)", o->seconds,
-               o->seconds > 0 ? (double)o->n_done / o->seconds : 0.0, o->read_s, o->prepare_s, o->infer_s, o->write_s);
-    printf("\n");
+        RAD_TRY(rad_buf_printf(
+            b, err, "; %.1f s, %.1f cases/s (read %.1f s, prepare %.1f s, infer %.1f s, write %.1f s, summed over threads)", o->seconds,
+            o->seconds > 0 ? (double)o->n_done / o->seconds : 0.0, o->read_s, o->prepare_s, o->infer_s, o->write_s));
+out:
+    return st;
+}
+
+void rad_run_print_outcome(const rad_farm_outcome *o) {
+    rad_buf b;
+    rad_buf_init(&b, RAD_CLI_SENTENCE);
+    if (o->nothing_to_do)
+        rad_cli_say(0, "run %" PRId64 " is finished: every case has its result already, nothing was computed", o->run);
+    if (put_outcome(o, &b, NULL) == RAD_OK)
+        rad_cli_say(2, "%s", b.data);
+    rad_buf_release(&b);
     print_limit(o);
     if (o->n_left > 0) {
         printf("stopped; the same command goes on where it stopped\n");
         return;
     }
-    printf("results: %s\nnext:    radcohort stats %s\n         sqlite3 %s 'SELECT * FROM v_case_score LIMIT 10'\n", o->database,
-           o->database, o->database);
+    printf("results: %s\n", o->database);
+    if (o->n_scored > 0)
+        printf("next:    radcohort stats %s\n         sqlite3 %s 'SELECT * FROM v_case_score LIMIT 10'\n", o->database, o->database);
+    else
+        printf("next:    radcohort status %s    (nothing was scored: it says why)\n", o->database);
 }
 
 /* The status file of a run without --status; NULL when memory is out or the job says nothing of its database (the ranks will say why). */

@@ -1,9 +1,7 @@
 /* help.c: the overview and each command's help as text for a terminal. */
 #include "help.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 const char *const rad_group_title[RAD_N_GROUP] = {
     [RAD_GROUP_RUN] = "a study, from the check to the page",
@@ -13,36 +11,6 @@ const char *const rad_group_title[RAD_N_GROUP] = {
     [RAD_GROUP_NETWORK] = "networks and engines",
 };
 
-const char *rad_cli_style(FILE *to, rad_style style) {
-    static const char *const code[] = {"\033[0m", "\033[1m", "\033[1;31m", "\033[1;33m"};
-    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-    if ((no && no[0]) || !term || strcmp(term, "dumb") == 0 || isatty(fileno(to)) != 1)
-        return "";
-    return code[style];
-}
-
-/* Words of `text` up to its end or a newline, in lines of at most RAD_HELP_WIDTH columns (the texts are ASCII); the first line begins at
- * `column`, the others at `indent`. Returns what follows. */
-static const char *print_wrapped(FILE *to, const char *text, int column, int indent) {
-    bool first = true;
-    while (*text && *text != '\n') {
-        const int n = (int)strcspn(text, " \n");
-        if (!first && column + 1 + n > RAD_HELP_WIDTH) {
-            (void)fprintf(to, "\n%*s", indent, "");
-            column = indent;
-            first = true;
-        }
-        (void)fprintf(to, "%s%.*s", first ? "" : " ", n, text);
-        column += n + !first;
-        first = false;
-        text += n;
-        while (*text == ' ')
-            text++;
-    }
-    (void)fputc('\n', to);
-    return *text == '\n' ? text + 1 : text;
-}
-
 /* Paragraphs; what begins with a blank stays as it is. */
 static void print_about(FILE *to, const char *text) {
     while (*text)
@@ -51,7 +19,7 @@ static void print_about(FILE *to, const char *text) {
             (void)fprintf(to, "%.*s\n", n, text);
             text += n + (text[n] == '\n');
         } else {
-            text = print_wrapped(to, text, 0, 0);
+            text = rad_cli_put(to, 0, 0, text);
         }
 }
 
@@ -70,12 +38,12 @@ static void print_options(FILE *to, const rad_option *o) {
         const rad_option *p = last ? &help : o;
         (void)fprintf(to, "  %s%s%s%*s", p->name, p->value != NULL ? " " : "", p->value != NULL ? p->value : "", at - 2 - option_width(p),
                       "");
-        (void)print_wrapped(to, p->text, at, at);
+        (void)rad_cli_put(to, at, at, p->text);
     }
 }
 
 void rad_cli_print_help(const rad_command *c, FILE *to) {
-    const char *bold = rad_cli_style(to, RAD_STYLE_HEADING), *plain = rad_cli_style(to, RAD_STYLE_PLAIN);
+    const char *bold = rad_term_style(to, RAD_STYLE_HEADING), *plain = rad_term_style(to, RAD_STYLE_PLAIN);
     for (int i = 0; i < RAD_MAX_USAGES && c->usage[i] != NULL; i++)
         (void)fprintf(to, "%s%s%s radcohort %s %s\n", bold, i == 0 ? "usage:" : "      ", plain, c->name, c->usage[i]);
     (void)fprintf(to, "\n%s\n\n", c->summary);
@@ -83,7 +51,7 @@ void rad_cli_print_help(const rad_command *c, FILE *to) {
     (void)fprintf(to, "\n%soptions:%s\n", bold, plain);
     print_options(to, c->option);
     (void)fprintf(to, "\n%sexit status:%s ", bold, plain);
-    (void)print_wrapped(to, c->exits, 13, 13);
+    (void)rad_cli_put(to, 13, 13, c->exits);
     (void)fprintf(to, "\n%sexamples:%s\n", bold, plain);
     for (int i = 0; i < RAD_MAX_EXAMPLES && c->example[i].line != NULL; i++) {
         (void)fprintf(to, "  # %s\n", c->example[i].text);
@@ -96,7 +64,7 @@ void rad_cli_print_help(const rad_command *c, FILE *to) {
 }
 
 void rad_cli_print_overview(FILE *to) {
-    const char *bold = rad_cli_style(to, RAD_STYLE_HEADING), *plain = rad_cli_style(to, RAD_STYLE_PLAIN);
+    const char *bold = rad_term_style(to, RAD_STYLE_HEADING), *plain = rad_term_style(to, RAD_STYLE_PLAIN);
     (void)fprintf(to,
                   "%susage:%s radcohort COMMAND [options]\n\n"
                   "Scores a multicenter archive of NIfTI studies with trained networks (ONNX) into one SQLite file,\n"

@@ -4,12 +4,6 @@
 
 #include "cli.h"
 
-enum { RAD_HELP_WIDTH = 96 };
-
-typedef enum rad_style { RAD_STYLE_PLAIN, RAD_STYLE_HEADING, RAD_STYLE_ERROR, RAD_STYLE_WARNING } rad_style;
-/* The escape sequence; "" unless `to` is a terminal that knows colours and NO_COLOR (https://no-color.org) is unset or empty. */
-const char *rad_cli_style(FILE *to, rad_style style);
-
 /* The heading of each group. */
 extern const char *const rad_group_title[RAD_N_GROUP];
 extern const rad_command *const rad_commands[]; /* NULL at the end; in main.c */

@@ -30,8 +30,8 @@ static int unknown(const char *word) {
         known[n++] = first_words[i];
     known[n] = NULL;
     const char *near = rad_nearest_word(word, known), *what = word[0] == '-' ? "option" : "command";
-    (void)fprintf(stderr, "radcohort: %serror:%s unknown %s '%s': ", rad_cli_style(stderr, RAD_STYLE_ERROR),
-                  rad_cli_style(stderr, RAD_STYLE_PLAIN), what, word);
+    (void)fprintf(stderr, "radcohort: %serror:%s unknown %s '%s': ", rad_term_style(stderr, RAD_STYLE_ERROR),
+                  rad_term_style(stderr, RAD_STYLE_PLAIN), what, word);
     if (near != NULL)
         (void)fprintf(stderr, "did you mean '%s'?\n", near);
     else

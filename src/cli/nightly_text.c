@@ -221,8 +221,8 @@ rad_status rad_night_text(const rad_night *n, const rad_night_report *r, const c
     RAD_TRY(r->again ? RAD_OK : put_metrics(r, b, err));
     RAD_TRY(put_drift(r, b, err));
     RAD_TRY(title(b, err, "RUN", 0));
-    RAD_TRY(
-        entry(b, err, "  %" PRId64 " cases have a score, %" PRId64 " lack one: radcohort status DB says why", r->n_scored, r->n_excluded));
+    RAD_TRY(entry(b, err, "  %" PRId64 " cases have a score, %" PRId64 " lack at least one: radcohort status DB says why", r->n_scored,
+                  r->n_excluded));
 out:
     return st;
 }

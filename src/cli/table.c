@@ -60,7 +60,17 @@ const char *table_cell(const table *t, size_t row, int column) {
     return t->cell[row * (size_t)t->n_column + (size_t)column];
 }
 
-void table_print(const table *t, FILE *to) {
+/* The last column that may go while the row is too wide, or -1. */
+static int spare_column(const table *t, const int *width, const bool *used) {
+    int sum = -2, last = -1;
+    for (int c = 0; c < t->n_column; c++) {
+        sum += used[c] ? width[c] + 2 : 0;
+        last = used[c] && c > 0 && !t->keep[c] ? c : last;
+    }
+    return t->max_width > 0 && sum > t->max_width ? last : -1;
+}
+
+int table_print(const table *t, FILE *to) {
     int width[TABLE_MAX_COLUMNS] = {0};
     bool used[TABLE_MAX_COLUMNS] = {false};
     for (size_t r = 0; r < t->n_row; r++)
@@ -70,6 +80,9 @@ void table_print(const table *t, FILE *to) {
             width[c] = w > width[c] ? w : width[c];
             used[c] = used[c] || (r > 0 && w > 0);
         }
+    int hidden = 0;
+    for (int c = spare_column(t, width, used); c >= 0; c = spare_column(t, width, used), hidden++)
+        used[c] = false;
     for (size_t r = 0; r < t->n_row; r++) {
         int last = t->n_column - 1;
         while (last > 0 && !(used[last] && table_cell(t, r, last)))
@@ -84,6 +97,7 @@ void table_print(const table *t, FILE *to) {
         }
         fputc('\n', to);
     }
+    return hidden;
 }
 
 void table_release(table *t) {

@@ -14,6 +14,8 @@ typedef struct table {
     bool right[TABLE_MAX_COLUMNS]; /* aligned to the right */
     char **cell;                   /* n_row * n_column; NULL = empty */
     size_t n_row, cap_row;
+    int max_width; /* > 0: columns from the right are left out until the rows fit, but for the first and those that are kept */
+    bool keep[TABLE_MAX_COLUMNS];
     bool failed; /* out of memory: nothing was lost but the table is not whole */
 } table;
 
@@ -22,8 +24,8 @@ void table_row(table *t);
 void table_put(table *t, int column, char *text);
 void table_put_at(table *t, size_t row, int column, char *text);
 const char *table_cell(const table *t, size_t row, int column);
-/* Columns with nothing below the heading are left out. */
-void table_print(const table *t, FILE *to);
+/* Columns with nothing below the heading are left out; returns how many others were, for want of room. */
+int table_print(const table *t, FILE *to);
 void table_release(table *t);
 
 #endif

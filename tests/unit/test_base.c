@@ -193,6 +193,13 @@ static void issues_come_out_in_order_and_are_bounded(void **state) {
         rad_issues_add(&is, RAD_SEVERITY_ERROR, "c", 1, NULL, "x");
     assert_int_equal(is.n, RAD_MAX_ISSUES);
     assert_int_equal(is.n_error, 2 + 2 * RAD_MAX_ISSUES);
+    f = open_memstream(&text, &size);
+    rad_issues_print(&is, f);
+    fclose(f);
+    assert_non_null(strstr(text, "b.tsv:3: column 'label': error: empty\nc:1: error: x\n"));
+    assert_null(strstr(text, "warning: odd")); /* fifty lines, errors first */
+    assert_non_null(strstr(text, "... and 1953 more: mend these first\n2002 errors, 1 warning\n"));
+    free(text);
     rad_mem_fail_after(1);
     rad_issues none = {0};
     rad_issues_add(&none, RAD_SEVERITY_ERROR, "c", 1, NULL, "x");
