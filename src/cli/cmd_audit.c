@@ -71,7 +71,7 @@ static void print_text(const rad_doc *doc, const rad_claims *c, int index) {
     if (!c->name)
         printf("  (number %d)\n", index + 1);
     for (bool more = rad_doc_row_first(doc, "findings", &row); more; more = rad_doc_row_next(doc, &row))
-        rad_cli_say(6, "  %s %s", rad_doc_row_get(doc, &row, "ok") != 0 ? "ok" : "NO", rad_doc_row_get_text(doc, &row, "text"));
+        rad_cli_say(6, "  %s  %s", rad_doc_row_get(doc, &row, "ok") != 0 ? "ok " : "NO ", rad_doc_row_get_text(doc, &row, "text"));
     if (rad_doc_count(doc, "findings") == 0)
         printf("  nothing to check: give rates, a pair or an interval\n");
 }

@@ -30,7 +30,7 @@ static int print_exclusion(const rad_exclusion_count *c, void *payload) {
     if (*first)
         printf("exclusions\n");
     *first = false;
-    rad_cli_say(9, "  %6" PRId64 " %s%s %s: %s, e.g. %s", c->n, c->unit, c->n == 1 ? "" : "s", c->stage, c->reason, c->example);
+    rad_cli_say(9, "  %6" PRId64 " %s%s  %s: %s, e.g. %s", c->n, c->unit, c->n == 1 ? "" : "s", c->stage, c->reason, c->example);
     return 0;
 }
 

@@ -185,25 +185,22 @@ static rad_status print_headline_unit(rad_store *db, const rad_run_status *run, 
     return st;
 }
 
+/* What is asked first is printed last: it is what a terminal shows when the command is done. */
 rad_status rad_stats_print_headline(rad_store *db, const rad_run_status *run, rad_error *err) {
+    rad_status st = RAD_OK;
+    RAD_TRY(rad_stats_print_regressions(db, run, err));
+    RAD_TRY(rad_stats_print_rules(db, run, err));
+    RAD_TRY(rad_stats_print_folds(db, run, err));
+    RAD_TRY(rad_stats_print_compared(db, run, err));
+    RAD_TRY(rad_stats_print_grades(db, run, err));
+    if (strcmp(run->case_unit, "patient") != 0)
+        RAD_TRY(print_headline_unit(db, run, "lesion", err));
+    RAD_TRY(print_headline_unit(db, run, "patient", err));
+    printf("\n");
     print_run(run);
-    rad_status st = strcmp(run->case_unit, "patient") == 0 ? RAD_OK : print_headline_unit(db, run, "lesion", err);
-    if (st == RAD_OK)
-        st = print_headline_unit(db, run, "patient", err);
-    if (st == RAD_OK)
-        st = rad_stats_print_grades(db, run, err);
-    if (st == RAD_OK)
-        st = rad_stats_print_compared(db, run, err);
-    if (st == RAD_OK)
-        st = rad_stats_print_folds(db, run, err);
-    if (st == RAD_OK)
-        st = rad_stats_print_rules(db, run, err);
-    if (st == RAD_OK)
-        st = rad_stats_print_regressions(db, run, err);
-    if (st != RAD_OK)
-        return st;
-    printf("\n--details: slices, naive beside clustered intervals, operating points, calibration, centers; --csv, --json: every row\n");
-    return RAD_OK;
+    printf("more: --details (slices, intervals, operating points, calibration, centers); every row: --csv, --json\n");
+out:
+    return st;
 }
 
 /* ---------------------------------------------------------------- details */

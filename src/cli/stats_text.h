@@ -10,13 +10,13 @@ rad_status rad_stats_print_headline(rad_store *db, const rad_run_status *run, ra
 /* Everything, block by block: naive and clustered intervals, missing scores, operating points. */
 rad_status rad_stats_print_details(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
 
-/* Below the headline, where there are some: models compared, readers. At most a screen: the rest is counted. */
+/* Above the headline, where there are some: models compared, readers. At most a screen: the rest is counted. */
 rad_status rad_stats_print_compared(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
-/* Below these: the job's logistic regressions; nothing without. */
+/* Above these: the job's logistic regressions; nothing without. */
 rad_status rad_stats_print_regressions(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
-/* Below the headline of a job whose classes are grades; nothing for others. */
+/* Above the headline of a job whose classes are grades; nothing for others. */
 rad_status rad_stats_print_grades(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
-/* Below them: pooled and fold-averaged numbers of cross-validated models, and the headline under every aggregation rule. */
+/* Above them: pooled and fold-averaged numbers of cross-validated models, and the headline under every aggregation rule. */
 rad_status rad_stats_print_folds(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
 rad_status rad_stats_print_rules(rad_store *db, const rad_run_status *run, rad_error *err) RAD_MUST_CHECK;
 /* Below the details: every row that they have no column for. */

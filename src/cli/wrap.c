@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* Columns of the first n bytes: one per character. */
 static int columns(const char *s, int n) {
@@ -37,6 +38,10 @@ void rad_cli_say(int indent, const char *fmt, ...) {
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    if (isatty(STDOUT_FILENO) != 1) { /* a log is searched line by line */
+        (void)puts(text);
+        return;
+    }
     const int lead = (int)strspn(text, " ");
     (void)printf("%*s", lead, "");
     for (const char *rest = text + lead; *rest;)
