@@ -139,14 +139,13 @@ void rad_golden_destroy(rad_golden **g);
 
 #define RAD_MAX_WALKERS 16 /* threads that look at files at the same time */
 
-typedef struct rad_file_look { /* one file as it is now */
-    bool looked;
-    int error; /* errno of stat; 0: it is there */
-    bool pair; /* .hdr or .img: the look is at both. Their bytes are summed; inodes and times are mixed, good for telling them apart only */
+typedef struct rad_file_look { /* one file as it is now; there are millions of them */
     uint64_t bytes, inode;
     int64_t seconds; /* time of change */
-    long nanoseconds;
-    char content[RAD_XXH128_HEX]; /* XXH3-128 of its bytes, once they were read; else "" */
+    int32_t nanoseconds;
+    int16_t error; /* errno of stat, EISDIR for what is no file; 0: it is there */
+    bool looked;
+    bool pair; /* .hdr or .img: the look is at both. Their bytes are summed; inodes and times are mixed, good for telling them apart only */
 } rad_file_look;
 /* One look, without a folder: ENOMEM as `error` when there is no memory for a name. Opens no file. */
 rad_file_look rad_file_look_at(const char *path);
@@ -154,8 +153,8 @@ rad_file_look rad_file_look_at(const char *path);
  * threads: ret[i]. Opens no file. Errors: NOMEM. */
 rad_status rad_walk_files(const char *dir, const char *const *path, int64_t n, int threads, rad_file_look *ret,
                           rad_error *err) RAD_MUST_CHECK;
-/* The same for contents: reads the files and fills ret[i].content (left "" for what cannot be read). */
-rad_status rad_walk_contents(const char *dir, const char *const *path, int64_t n, int threads, rad_file_look *ret,
+/* The same for contents: reads the files and fills ret[i] with XXH3-128 of their bytes (left as it is for what cannot be read). */
+rad_status rad_walk_contents(const char *dir, const char *const *path, int64_t n, int threads, char (*ret)[RAD_XXH128_HEX],
                              rad_error *err) RAD_MUST_CHECK;
 /* Size, inode, time of change (or why it is not there) are the same. */
 bool rad_file_look_same(const rad_file_look *a, const rad_file_look *b);
@@ -164,10 +163,9 @@ bool rad_file_look_same(const rad_file_look *a, const rad_file_look *b);
 
 /* The images that make one input of one case, or why they do not. */
 typedef struct rad_case_input {
-    rad_status status;               /* RAD_OK, RAD_E_CHANNEL, RAD_E_REGION */
-    char *why;                       /* NULL when OK */
-    int64_t image[RAD_MAX_CHANNELS]; /* per channel entry of the input: index into cohort->image; -1: none, planes of zeros (`missing:
-                                        zero`) */
+    rad_status status; /* RAD_OK, RAD_E_CHANNEL, RAD_E_REGION */
+    char *why;         /* NULL when OK */
+    int64_t *image;    /* per channel entry of the input: index into cohort->image; -1: none, planes of zeros (`missing: zero`) */
 } rad_case_input;
 
 /* One scored thing: a lesion (job unit lesion) or a patient's study (job unit patient). */

@@ -53,12 +53,13 @@ typedef struct rad_night_case {
     int64_t prior_case; /* in the last finished run; 0: none */
 } rad_night_case;
 
-typedef struct rad_night_file {  /* one that the manifest uses; images, then masks */
-    char *path;                  /* as in the tables; owned */
-    rad_file_look look;          /* content: known before, or read this night; "" when neither */
-    char before[RAD_XXH128_HEX]; /* content at the last look, or "" */
-    int64_t since;               /* run in which this content was first seen; 0: the one of this night */
-    bool moved, read;            /* not as at the last look (or never looked at); its content was read for the plan */
+typedef struct rad_night_file { /* one that the manifest uses; images, then masks */
+    char *path;                 /* as in the tables; owned */
+    rad_file_look look;
+    char content[RAD_XXH128_HEX]; /* known before, or read this night; "" when neither */
+    char before[RAD_XXH128_HEX];  /* at the last look, or "" */
+    int64_t since;                /* run in which this content was first seen; 0: the one of this night */
+    bool moved, read;             /* not as at the last look (or never looked at); its content was read for the plan */
 } rad_night_file;
 
 typedef enum rad_night_gone_kind { RAD_NIGHT_GONE_FILE, RAD_NIGHT_GONE_LESION, RAD_NIGHT_GONE_PATIENT } rad_night_gone_kind;
@@ -127,7 +128,7 @@ rad_status rad_night_each_prior(rad_store *st, int64_t run, int (*row)(const cha
  * results and failures, without images; image[i] and content[i]: the cohort's images of the case. */
 rad_status rad_night_carry(rad_store *st, int64_t run, const rad_case_result *r, int64_t prior_case, int64_t n_image, const int64_t *image,
                            const char *const *content, rad_error *err) RAD_MUST_CHECK;
-/* Contents that the run's workers found, into file[].look.content where it is "". Image files only: file[i] is image i. */
+/* Contents that the run's workers found, into file[].content where it is "". Image files only: file[i] is image i. */
 rad_status rad_night_learn(rad_store *st, int64_t run, int64_t n_image, rad_night_file *file, rad_error *err) RAD_MUST_CHECK;
 /* The lasting failure of `model` (position in the job) on the case at `position` of the manifest is kept under its key, if it has one. A
  * file that is not there lasts when the key says so (`absent`); else it, like a read error, is tried again. */

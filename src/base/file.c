@@ -171,8 +171,14 @@ rad_status rad_mkdirs(const char *path, rad_error *err) {
 char *rad_path_join(const char *dir, const char *name) {
     if (!dir || !dir[0] || name[0] == '/')
         return rad_strdup(name);
-    size_t n = strlen(dir);
-    return rad_asprintf("%s%s%s", dir, dir[n - 1] == '/' ? "" : "/", name);
+    const size_t n = strlen(dir), slash = dir[n - 1] != '/', m = strlen(name);
+    char *p = rad_malloc(n + slash + m + 1);
+    if (!p)
+        return NULL;
+    memcpy(p, dir, n);
+    p[n] = '/';
+    memcpy(p + n + slash, name, m + 1);
+    return p;
 }
 
 char *rad_path_dir(const char *path) {

@@ -163,6 +163,7 @@ rad_status rad_cohort_read(const char *dir, const rad_cohort_opts *opts, rad_coh
             arena_destroy(b.arena);
         goto out;
     }
+    cohort_builder_init(&b);
     b.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (b.dir_fd < 0) {
         rad_issues_add(issues, RAD_SEVERITY_ERROR, dir, 0, NULL,

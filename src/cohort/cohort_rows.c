@@ -76,6 +76,38 @@ static char *keep(cohort_builder *b, const char *s, bool *ok) {
     return p;
 }
 
+/* The same for a text that other rows have, too: one copy of it, as a rule. */
+static char *keep_common(cohort_builder *b, const char *s, bool *ok) {
+    uint32_t h = 2166136261u; /* FNV-1a */
+    if (!s)
+        return NULL;
+    for (const char *c = s; *c; c++)
+        h = (h ^ (unsigned char)*c) * 16777619u;
+    char **at = &b->common[(h ^ h >> 16) % COHORT_COMMON];
+    if (!*at || strcmp(*at, s) != 0)
+        *at = keep(b, s, ok);
+    return *at;
+}
+
+static bool same_patient(const void *rows, int64_t i, const strmap_key *key) {
+    return strcmp(((const rad_cohort *)rows)->patient[i].id, key->text[0]) == 0;
+}
+
+static bool same_lesion(const void *rows, int64_t i, const strmap_key *key) {
+    const rad_lesion *l = &((const rad_cohort *)rows)->lesion[i];
+    return l->patient == key->number[0] && strcmp(l->id, key->text[0]) == 0;
+}
+
+static bool same_path(const void *rows, int64_t i, const strmap_key *key) {
+    return strcmp(((const rad_cohort *)rows)->image[i].path, key->text[0]) == 0;
+}
+
+void cohort_builder_init(cohort_builder *b) {
+    b->patient = (strmap){.same = same_patient, .rows = b->c};
+    b->lesion = (strmap){.same = same_lesion, .rows = b->c};
+    b->path = (strmap){.same = same_path, .rows = b->c};
+}
+
 static bool number_text(const char *s) {
     return s[strspn(s, "+-0123456789.eE")] == '\0';
 }
@@ -151,12 +183,17 @@ static void check_nifti_name(const table *t, const table_row *row, const char *c
 
 /* The patient a row belongs to, or -1 with a message (none when patients could not be read). */
 static int64_t find_patient(const table *t, const table_row *row, const char *id) {
-    const cohort_builder *b = t->payload;
+    cohort_builder *b = t->payload;
     if (!id || !b->have[RAD_TABLE_PATIENTS])
         return -1;
+    for (int64_t i = b->last_patient; i < b->last_patient + 2 && i < b->c->n_patient; i++)
+        if (strcmp(b->c->patient[i].id, id) == 0)
+            return b->last_patient = i;
     int64_t i = strmap_get(&b->patient, &(strmap_key){.text = {id}});
     if (i < 0)
         ERROR_AT(t, row, "patient", "patient '%.100s' is not in the patients table", id);
+    else
+        b->last_patient = i;
     return i;
 }
 
@@ -292,8 +329,8 @@ static rad_status patient_row(table *t, const table_row *row, rad_error *err) {
     bool ok = list != NULL;
     b->c->patient = ok ? list : b->c->patient;
     item.id = keep(b, id, &ok);
-    item.label = keep(b, row->known[PATIENT_LABEL], &ok);
-    item.sex = keep(b, row->known[PATIENT_SEX], &ok);
+    item.label = keep_common(b, row->known[PATIENT_LABEL], &ok);
+    item.sex = keep_common(b, row->known[PATIENT_SEX], &ok);
     ok = keep_covariates(b, row, &item.covariate, &item.n_covariate) && ok;
     int64_t old = -1;
     if (!ok || strmap_put(&b->patient, &(strmap_key){.text = {item.id}}, b->c->n_patient, &old, NULL) != RAD_OK)
@@ -392,11 +429,11 @@ static rad_status lesion_row(table *t, const table_row *row, rad_error *err) {
     rad_lesion *list = grow(b->c->lesion, b->c->n_lesion, &b->cap_lesion, sizeof *list);
     bool ok = list != NULL;
     b->c->lesion = ok ? list : b->c->lesion;
-    item.id = keep(b, id, &ok);
-    item.label = keep(b, t->has[LESION_LABEL] && !row->known[LESION_LABEL] ? "n/a" : row->known[LESION_LABEL], &ok);
-    item.study = keep(b, row->known[LESION_STUDY], &ok);
+    item.id = keep_common(b, id, &ok);
+    item.label = keep_common(b, t->has[LESION_LABEL] && !row->known[LESION_LABEL] ? "n/a" : row->known[LESION_LABEL], &ok);
+    item.study = keep_common(b, row->known[LESION_STUDY], &ok);
     item.mask = keep(b, mask, &ok);
-    item.slices = keep(b, row->known[LESION_SLICES], &ok);
+    item.slices = keep_common(b, row->known[LESION_SLICES], &ok);
     ok = keep_slices(t, row, row->known[LESION_SLICES], &item.n_slice, &item.slice) && ok;
     ok = keep_covariates(b, row, &item.covariate, &item.n_covariate) && ok;
     int64_t old = -1;
@@ -422,6 +459,10 @@ static void report_same_path(const table *t, const table_row *row, const rad_ima
                    (long long)old->line);
 }
 
+static strmap_key image_key(const rad_image *i) {
+    return (strmap_key){.text = {i->path, i->sequence, i->study}, .number = {i->patient, i->lesion}};
+}
+
 static rad_status image_row(table *t, const table_row *row, rad_error *err) {
     cohort_builder *b = t->payload;
     const char *path = row->known[IMAGE_PATH], *sequence = row->known[IMAGE_SEQUENCE], *study = row->known[IMAGE_STUDY];
@@ -440,17 +481,20 @@ static rad_status image_row(table *t, const table_row *row, rad_error *err) {
     rad_image *list = grow(b->c->image, b->c->n_image, &b->cap_image, sizeof *list);
     bool ok = list != NULL;
     b->c->image = ok ? list : b->c->image;
-    item.study = keep(b, study ? study : "", &ok);
-    item.sequence = keep(b, sequence, &ok);
+    item.study = keep_common(b, study ? study : "", &ok);
+    item.sequence = keep_common(b, sequence, &ok);
     item.path = keep(b, path, &ok);
-    item.slices = keep(b, row->known[IMAGE_SLICES], &ok);
+    item.slices = keep_common(b, row->known[IMAGE_SLICES], &ok);
     ok = keep_slices(t, row, row->known[IMAGE_SLICES], &item.n_slice, &item.slice) && ok;
     ok = keep_covariates(b, row, &item.covariate, &item.n_covariate) && ok;
     int64_t old = -1, same = -1;
-    strmap_key key = {.text = {item.path, item.sequence, item.study}, .number = {item.patient, item.lesion}};
-    if (!ok || strmap_put(&b->image, &key, b->c->n_image, &old, NULL) != RAD_OK ||
-        strmap_put(&b->path, &(strmap_key){.text = {item.path}}, b->c->n_image, &same, NULL) != RAD_OK)
+    if (!ok || strmap_put(&b->path, &(strmap_key){.text = {item.path}}, b->c->n_image, &same, NULL) != RAD_OK)
         return no_memory(t, err);
+    if (same >= 0) {
+        const strmap_key first = image_key(&b->c->image[same]), key = image_key(&item);
+        if (strmap_put(&b->image, &first, same, &old, NULL) != RAD_OK || strmap_put(&b->image, &key, b->c->n_image, &old, NULL) != RAD_OK)
+            return no_memory(t, err);
+    }
     if (old >= 0) {
         ERROR_AT(t, row, NULL, "this row is the same as line %lld: keep one", (long long)b->c->image[old].line);
         return RAD_OK;
@@ -486,9 +530,9 @@ static rad_status reading_row(table *t, const table_row *row, rad_error *err) {
     rad_reading *list = grow(b->c->reading, b->c->n_reading, &b->cap_reading, sizeof *list);
     bool ok = list != NULL;
     b->c->reading = ok ? list : b->c->reading;
-    item.reader = keep(b, reader, &ok);
-    item.call = keep(b, call, &ok);
-    item.session = keep(b, session, &ok);
+    item.reader = keep_common(b, reader, &ok);
+    item.call = keep_common(b, call, &ok);
+    item.session = keep_common(b, session, &ok);
     ok = keep_covariates(b, row, &item.feature, &item.n_feature) && ok;
     int64_t old = -1;
     strmap_key key = {.text = {item.reader, item.session ? item.session : ""}, .number = {item.patient, item.lesion}};

@@ -8,15 +8,12 @@
 #include "arena.h"
 #include "radcohort/cohort.h"
 #include "radcohort/folds.h"
+#include "places.h"
 #include "select.h"
 #include "strmap.h"
 #include "utf8.h"
 
 enum { MAX_WHY = 400, MAX_LISTED = 6 };
-
-typedef struct place { /* an image or a lesion under its patient */
-    int64_t patient, lesion, index;
-} place;
 
 /* Images of one sequence that a case could take. */
 typedef struct found {
@@ -32,7 +29,7 @@ typedef struct builder {
     rad_manifest *m;
     arena *arena;
     rad_issues *issues;
-    int n_sequence;                            /* distinct sequences of all channels */
+    int n_sequence, n_channel;                 /* distinct sequences of all channels; channel entries of all inputs */
     const char **sequence;                     /* [n_sequence + 1], ends with NULL */
     int (*channel)[RAD_MAX_CHANNELS];          /* per input and channel: index into sequence */
     int *image_sequence;                       /* per image: index into sequence, or -1 */
@@ -53,15 +50,6 @@ static rad_status no_memory(rad_error *err) {
 
 /* ---------------------------------------------------------------- preparation */
 
-static int by_place(const void *a, const void *b) {
-    const place *x = a, *y = b;
-    if (x->patient != y->patient)
-        return x->patient < y->patient ? -1 : 1;
-    if (x->lesion != y->lesion)
-        return x->lesion < y->lesion ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
 static rad_status index_sequences(builder *b, rad_error *err) {
     const rad_job *job = b->job;
     strmap map = {0};
@@ -74,7 +62,7 @@ static rad_status index_sequences(builder *b, rad_error *err) {
         st = no_memory(err);
         goto out;
     }
-    for (int i = 0; i < job->n_input; i++)
+    for (int i = 0; i < job->n_input; b->n_channel += job->input[i++].n_channel)
         for (int k = 0; k < job->input[i].n_channel; k++) {
             const char *s = job->input[i].channel[k].sequence;
             RAD_TRY(strmap_put(&map, &(strmap_key){.text = {s}}, b->n_sequence, &old, err));
@@ -105,23 +93,9 @@ static rad_status index_places(builder *b, rad_error *err) {
         b->image[i] = (place){c->image[i].patient, by_lesion ? c->image[i].lesion : -1, (int64_t)i};
     for (size_t i = 0; i < n_lesion; i++)
         b->lesion[i] = (place){c->lesion[i].patient, (int64_t)i, (int64_t)i};
-    qsort(b->image, n_image, sizeof *b->image, by_place);
-    qsort(b->lesion, n_lesion, sizeof *b->lesion, by_place);
+    places_sort(b->image, n_image);
+    places_sort(b->lesion, n_lesion);
     return RAD_OK;
-}
-
-/* First of the sorted places that is not before (patient, lesion). */
-static int64_t lower_bound(const place *p, int64_t n, int64_t patient, int64_t lesion) {
-    const place key = {patient, lesion, -1};
-    int64_t low = 0, high = n;
-    while (low < high) {
-        int64_t mid = low + (high - low) / 2;
-        if (by_place(&p[mid], &key) < 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
 }
 
 /* ---------------------------------------------------------------- labels */
@@ -172,8 +146,12 @@ static rad_case *add_case(builder *b, int64_t patient, int64_t lesion) {
         b->cap_case = cap;
     }
     rad_case_input *input = arena_alloc(b->arena, (size_t)b->job->n_input, sizeof *input);
-    if (!input)
+    int64_t *image = arena_alloc(b->arena, (size_t)b->n_channel, sizeof *image);
+    if (!input || !image)
         return NULL;
+    memset(image, -1, (size_t)b->n_channel * sizeof *image);
+    for (int i = 0; i < b->job->n_input; image += b->job->input[i++].n_channel)
+        input[i].image = image;
     rad_case *k = &m->item[m->n_case++];
     *k = (rad_case){.patient = patient, .lesion = lesion, .study = "", .label = -1, .input = input};
     return k;
@@ -233,7 +211,7 @@ static void list_sequences(const builder *b, int64_t from, int64_t to, char *buf
 static void describe_ambiguous(const builder *b, int s, int64_t n, bool own, const rad_case *k, char *text, size_t cap, char *detail,
                                size_t detail_cap) {
     const rad_cohort *c = b->c;
-    int64_t from = lower_bound(b->image, c->n_image, k->patient, INT64_MIN), listed = 0;
+    int64_t from = places_find(b->image, c->n_image, k->patient, INT64_MIN), listed = 0;
     char lines[120] = "";
     snprintf(text, cap, "%" PRId64 " images of sequence '%.60s'", n, b->sequence[s]);
     for (int64_t i = from; i < c->n_image && b->image[i].patient == k->patient && listed < 3; i++) {
@@ -288,8 +266,8 @@ static bool match_input(builder *b, const rad_case *k, int which) {
     if (!text[0])
         return true;
     if (missing) {
-        int64_t n = b->c->n_image, from = lower_bound(b->image, n, k->patient, INT64_MIN),
-                to = lower_bound(b->image, n, k->patient + 1, INT64_MIN);
+        int64_t n = b->c->n_image, from = places_find(b->image, n, k->patient, INT64_MIN),
+                to = places_find(b->image, n, k->patient + 1, INT64_MIN);
         append(detail, sizeof detail, "the patient has");
         char have[MAX_WHY / 4] = "";
         list_sequences(b, from, to, have, sizeof have);
@@ -365,7 +343,6 @@ static rad_status match_case(builder *b, const rad_case *k, int64_t own_from, in
     count_images(b, own_from, own_to, k->study, b->own);
     count_images(b, shared_from, shared_to, k->study, b->shared);
     for (int i = 0; i < b->job->n_input; i++) {
-        memset(k->input[i].image, -1, sizeof k->input[i].image);
         if (!match_input(b, k, i) || !check_region(b, k, i))
             return no_memory(err);
     }
@@ -399,8 +376,8 @@ static rad_status add_lesion_case(builder *b, int64_t lesion, rad_error *err) {
     if (!k)
         return no_memory(err);
     k->label = l->label ? case_label(b, l->label, RAD_TABLE_LESIONS, l->line) : case_label(b, p->label, RAD_TABLE_PATIENTS, p->line);
-    int64_t n = c->n_image, shared_from = lower_bound(b->image, n, l->patient, -1), shared_to = lower_bound(b->image, n, l->patient, 0);
-    int64_t own_from = lower_bound(b->image, n, l->patient, lesion), own_to = lower_bound(b->image, n, l->patient, lesion + 1);
+    int64_t n = c->n_image, shared_from = places_find(b->image, n, l->patient, -1), shared_to = places_find(b->image, n, l->patient, 0);
+    int64_t own_from = places_find(b->image, n, l->patient, lesion), own_to = places_find(b->image, n, l->patient, lesion + 1);
     const char *other = NULL, *study = l->study;
     if (!study)
         study = only_study(b, own_from, own_to, &other);
@@ -418,7 +395,6 @@ static rad_status add_lesion_case(builder *b, int64_t lesion, rad_error *err) {
     for (int i = 0; i < b->job->n_input; i++) {
         char detail[160];
         snprintf(detail, sizeof detail, "studies '%.60s' and '%.60s'", study, other);
-        memset(k->input[i].image, -1, sizeof k->input[i].image);
         if (!set_why(b, &k->input[i], RAD_E_CHANNEL, text, detail))
             return no_memory(err);
     }
@@ -435,7 +411,7 @@ static rad_status add_lesion_case(builder *b, int64_t lesion, rad_error *err) {
 static rad_status add_patient_cases(builder *b, int64_t patient, rad_error *err) {
     const rad_cohort *c = b->c;
     const rad_patient *p = &c->patient[patient];
-    int64_t from = lower_bound(b->image, c->n_image, patient, INT64_MIN), to = lower_bound(b->image, c->n_image, patient + 1, INT64_MIN);
+    int64_t from = places_find(b->image, c->n_image, patient, INT64_MIN), to = places_find(b->image, c->n_image, patient + 1, INT64_MIN);
     strmap seen = {0};
     rad_status st = RAD_OK;
     int label = case_label(b, p->label, RAD_TABLE_PATIENTS, p->line);
@@ -475,7 +451,7 @@ static rad_status add_cases(builder *b, rad_error *err) {
     for (int64_t p = 0; p < c->n_patient; p++) {
         rad_status st = RAD_OK;
         if (b->m->unselected[p]) {
-            at = lower_bound(b->lesion, c->n_lesion, p + 1, INT64_MIN);
+            at = places_find(b->lesion, c->n_lesion, p + 1, INT64_MIN);
         } else if (b->job->case_unit == RAD_UNIT_PATIENT) {
             st = add_patient_cases(b, p, err);
         } else {

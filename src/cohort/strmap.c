@@ -5,28 +5,30 @@
 #include <string.h>
 
 typedef struct strmap_slot {
-    strmap_key key;
     int64_t value; /* -1 = free */
     uint64_t hash;
 } slot;
 
-/* FNV-1a over length and bytes of every part, then the 64-bit finaliser of MurmurHash3 so that low bits are good. */
-static uint64_t hash_bytes(uint64_t h, const void *p, size_t n) {
-    const unsigned char *b = p;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ b[i]) * UINT64_C(0x100000001b3);
-    return h;
+/* Eight bytes at a time over length and bytes of every part, then the 64-bit finaliser of
+ * MurmurHash3 so that low bits are good. */
+static uint64_t step(uint64_t h, uint64_t word) {
+    h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ (h >> 32);
 }
 
 static uint64_t hash_key(const strmap_key *k) {
     uint64_t h = UINT64_C(0xcbf29ce484222325);
     for (int i = 0; i < 3; i++) {
         const char *s = k->text[i] ? k->text[i] : "";
-        size_t n = strlen(s);
-        h = hash_bytes(h, &n, sizeof n);
-        h = hash_bytes(h, s, n);
+        const size_t n = strlen(s);
+        h = step(h, n);
+        for (size_t at = 0; at < n; at += sizeof(uint64_t)) {
+            uint64_t word = 0;
+            memcpy(&word, s + at, n - at < sizeof word ? n - at : sizeof word);
+            h = step(h, word);
+        }
     }
-    h = hash_bytes(h, k->number, sizeof k->number);
+    h = step(step(h, (uint64_t)k->number[0]), (uint64_t)k->number[1]);
     h = (h ^ (h >> 33)) * UINT64_C(0xff51afd7ed558ccd);
     h = (h ^ (h >> 33)) * UINT64_C(0xc4ceb9fe1a85ec53);
     return h ^ (h >> 33);
@@ -41,32 +43,47 @@ static bool key_equal(const strmap_key *a, const strmap_key *b) {
 
 void strmap_release(strmap *m) {
     free(m->slot);
+    free(m->key);
     *m = (strmap){0};
 }
 
 /* The slot that holds the key, or the free one where it belongs. cap > 0. */
-static slot *find(const strmap *m, const strmap_key *key, uint64_t hash) {
+static size_t find(const strmap *m, const strmap_key *key, uint64_t hash) {
     size_t mask = m->cap - 1, i = (size_t)hash & mask;
-    while (m->slot[i].value >= 0 && (m->slot[i].hash != hash || !key_equal(&m->slot[i].key, key)))
+    while (m->slot[i].value >= 0 &&
+           (m->slot[i].hash != hash || !(m->same ? m->same(m->rows, m->slot[i].value, key) : key_equal(&m->key[i], key))))
         i = (i + 1) & mask;
-    return &m->slot[i];
+    return i;
 }
 
 int64_t strmap_get(const strmap *m, const strmap_key *key) {
-    return m->cap ? find(m, key, hash_key(key))->value : -1;
+    return m->cap ? m->slot[find(m, key, hash_key(key))].value : -1;
 }
 
 static rad_status grow(strmap *m, rad_error *err) {
-    strmap next = {.n = m->n, .cap = m->cap ? m->cap * 2 : 64};
-    next.slot = rad_realloc(NULL, next.cap, sizeof(slot));
-    if (!next.slot)
+    strmap next = *m;
+    next.cap = m->cap ? m->cap * 2 : 64;
+    next.slot = rad_realloc(NULL, next.cap, sizeof *next.slot);
+    next.key = m->same ? NULL : rad_realloc(NULL, next.cap, sizeof *next.key);
+    if (!next.slot || !(m->same || next.key)) {
+        free(next.slot);
+        free(next.key);
         return rad_error_set(err, RAD_E_NOMEM, "no memory for %zu keys", next.cap);
+    }
     for (size_t i = 0; i < next.cap; i++)
         next.slot[i].value = -1;
-    for (size_t i = 0; i < m->cap; i++)
-        if (m->slot[i].value >= 0)
-            *find(&next, &m->slot[i].key, m->slot[i].hash) = m->slot[i];
+    for (size_t i = 0; i < m->cap; i++) {
+        size_t k = (size_t)m->slot[i].hash & (next.cap - 1);
+        if (m->slot[i].value < 0)
+            continue;
+        while (next.slot[k].value >= 0)
+            k = (k + 1) & (next.cap - 1);
+        next.slot[k] = m->slot[i];
+        if (next.key)
+            next.key[k] = m->key[i];
+    }
     free(m->slot);
+    free(m->key);
     *m = next;
     return RAD_OK;
 }
@@ -77,11 +94,13 @@ rad_status strmap_put(strmap *m, const strmap_key *key, int64_t value, int64_t *
         if (st != RAD_OK)
             return st;
     }
-    uint64_t hash = hash_key(key);
-    slot *s = find(m, key, hash);
-    *ret_old = s->value;
-    if (s->value < 0) {
-        *s = (slot){.key = *key, .value = value, .hash = hash};
+    const uint64_t hash = hash_key(key);
+    const size_t i = find(m, key, hash);
+    *ret_old = m->slot[i].value;
+    if (*ret_old < 0) {
+        m->slot[i] = (slot){.value = value, .hash = hash};
+        if (m->key)
+            m->key[i] = *key;
         m->n++;
     }
     return RAD_OK;

@@ -12,7 +12,11 @@ typedef struct strmap_key {
 
 typedef struct strmap {
     struct strmap_slot *slot;
-    size_t n, cap; /* cap is a power of two or 0 */
+    strmap_key *key; /* of each slot; none where `same` tells */
+    size_t n, cap;   /* cap is a power of two or 0 */
+    /* Whether row `value` of `rows` has the key: a large map does without copies of its keys. Set before the first use, or NULL. */
+    bool (*same)(const void *rows, int64_t value, const strmap_key *key);
+    const void *rows;
 } strmap;
 
 void strmap_release(strmap *m);

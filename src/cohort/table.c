@@ -245,27 +245,32 @@ static void take_row(parse *p) {
     p->st = t->row(t, &row, p->err);
 }
 
+/* Too long, or with the control character `c`: the row is told once and passed over. */
+static void field_mistake(parse *p, size_t n, char c) {
+    char number[24];
+    const char *column = p->n_field < p->n_column ? p->name[p->n_field] : number;
+    snprintf(number, sizeof number, "%lld", (long long)p->n_field + 1);
+    if (n > RAD_MAX_FIELD_BYTES)
+        table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, column,
+                      "%zu bytes in one field, the limit is %d (a quote that was never closed?)", n, RAD_MAX_FIELD_BYTES);
+    else
+        table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, column,
+                      c == '\n' || c == '\r' ? "a line break inside a field: remove it" : "a control character inside a field: remove it");
+    p->row_bad = true;
+}
+
 static void on_field(void *s, size_t n, void *payload) {
     parse *p = payload;
     if (p->st != RAD_OK)
         return;
-    char number[24];
-    const char *column = p->n_field < p->n_column ? p->name[p->n_field] : number;
-    snprintf(number, sizeof number, "%lld", (long long)p->n_field + 1);
-    if (n > RAD_MAX_FIELD_BYTES) {
-        table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, column,
-                      "%zu bytes in one field, the limit is %d (a quote that was never closed?)", n, RAD_MAX_FIELD_BYTES);
-        p->row_bad = true;
-        n = 0;
-    }
     const char *text = s ? s : "";
-    for (size_t i = 0; i < n && !p->row_bad; i++)
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F) {
-            table_mistake(p->t, RAD_SEVERITY_ERROR, p->row_line, column,
-                          text[i] == '\n' || text[i] == '\r' ? "a line break inside a field: remove it"
-                                                             : "a control character inside a field: remove it");
-            p->row_bad = true;
-        }
+    size_t bad = 0;
+    while (bad < n && (unsigned char)text[bad] >= 0x20 && text[bad] != 0x7F)
+        bad++;
+    if (n > RAD_MAX_FIELD_BYTES || (bad < n && !p->row_bad)) {
+        field_mistake(p, n, text[n > RAD_MAX_FIELD_BYTES ? 0 : bad]);
+        n = n > RAD_MAX_FIELD_BYTES ? 0 : n;
+    }
     if (p->n_field == p->cap_field) {
         int64_t cap = p->cap_field ? p->cap_field * 2 : 32;
         size_t *at = rad_realloc(p->at, (size_t)cap, sizeof *at);

@@ -41,7 +41,7 @@ static rad_status look_up(const rad_plan *p, rad_store *st, rad_night *n, rad_er
         f->since = found ? last.since : 0;
         memcpy(f->before, last.before, sizeof f->before);
         if (!f->moved)
-            memcpy(f->look.content, last.before, sizeof f->look.content);
+            memcpy(f->content, last.before, sizeof f->content);
         n->n_walked++;
         n->n_moved += f->moved;
     }
@@ -51,30 +51,29 @@ static rad_status look_up(const rad_plan *p, rad_store *st, rad_night *n, rad_er
 /* Contents that are not known and can be: of all files, or of none while nothing is stored that they could be compared with. */
 static rad_status read_contents(const rad_plan *p, rad_night *n, rad_error *err) {
     const char **path = rad_calloc((size_t)n->n_file + 1, sizeof *path);
-    rad_file_look *look = rad_calloc((size_t)n->n_file + 1, sizeof *look);
-    rad_status st = path && look ? RAD_OK : no_memory(err);
+    char(*content)[RAD_XXH128_HEX] = rad_calloc((size_t)n->n_file + 1, sizeof *content);
+    rad_status st = path && content ? RAD_OK : no_memory(err);
     const double start = rad_clock_seconds();
     for (int64_t i = 0; i < n->n_file && st == RAD_OK; i++) {
         const rad_night_file *f = &n->file[i];
-        path[i] = f->path && f->look.error == 0 && !f->look.content[0] ? f->path : NULL;
-        look[i] = f->look;
+        path[i] = f->path && f->look.error == 0 && !f->content[0] ? f->path : NULL;
     }
     if (st == RAD_OK)
-        st = rad_walk_contents(p->cohort->dir, path, n->n_file, RAD_MAX_WALKERS, look, err);
+        st = rad_walk_contents(p->cohort->dir, path, n->n_file, RAD_MAX_WALKERS, content, err);
     for (int64_t i = 0; i < n->n_file && st == RAD_OK; i++)
         if (path[i]) {
-            n->file[i].look = look[i];
+            memcpy(n->file[i].content, content[i], sizeof *content);
             n->file[i].read = true;
             n->n_read++;
         }
     n->read_s += rad_clock_seconds() - start;
     free(path);
-    free(look);
+    free(content);
     return st;
 }
 
 static const char *content_of(const rad_night_file *f) {
-    return f->look.error != 0 ? ABSENT : f->look.content;
+    return f->look.error != 0 ? ABSENT : f->content;
 }
 
 /* ---------------------------------------------------------------- keys */
@@ -133,7 +132,7 @@ static rad_status has_maps(const rad_plan *p, rad_store *st, const rad_night *n,
     if (!rad_work_wants_cam(&p->files->job, file))
         return RAD_OK;
     if (k->lesion >= 0 && p->cohort->lesion[k->lesion].has_mask && n->file[p->cohort->n_image + k->lesion].look.error == 0)
-        mask = n->file[p->cohort->n_image + k->lesion].look.content;
+        mask = n->file[p->cohort->n_image + k->lesion].content;
     rad_status s = rad_cam_key(key, mask, p->job->cam_rule, cam_key, err);
     if (s == RAD_OK)
         s = rad_night_has_cam(st, cam_key, ret, err);
@@ -190,7 +189,7 @@ static rad_status explain(const rad_plan *p, rad_store *st, const rad_night *n, 
     now.slices = images->status == RAD_OK && images->image[0] >= 0 ? p->cohort->image[images->image[0]].slices : NULL;
     if (now.lesion && now.lesion->has_mask) {
         const rad_night_file *f = &n->file[p->cohort->n_image + k->lesion];
-        now.mask_moved = f->moved && f->before[0] && strcmp(f->before, f->look.content) != 0;
+        now.mask_moved = f->moved && f->before[0] && strcmp(f->before, f->content) != 0;
     }
     now.uses_mask = strcmp(v->mask, "none") != 0;
     return rad_night_explain(st, n->prior_run, it->prior_case, &now, &it->reasons, it->detail, err);
@@ -392,13 +391,13 @@ static void list_images(const rad_plan *p, const rad_night *n, const rad_case *k
     for (int i = 0; i < p->job->n_input; i++)
         for (int c = 0; k->input[i].status == RAD_OK && c < p->job->input[i].n_channel; c++) {
             const int64_t image = k->input[i].image[c];
-            bool there = image < 0 || !n->file[image].look.content[0];
+            bool there = image < 0 || !n->file[image].content[0];
             for (int64_t j = 0; j < g->n_image; j++)
                 there = there || g->image[j] == image;
             if (there || g->n_image == RAD_MAX_CASE_IMAGES)
                 continue;
             g->image[g->n_image] = image;
-            g->content[g->n_image++] = n->file[image].look.content;
+            g->content[g->n_image++] = n->file[image].content;
         }
 }
 

@@ -235,7 +235,8 @@ rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err
     rad_backend *be = NULL;
     char *shared = NULL;
     rad_issues issues = {0};
-    rad_cohort_opts co = {.allow_outside = o->allow_outside, .skip_file_check = o->night != NULL, .bids = &p->job->bids};
+    /* the files are looked at once all of them are known, by several threads and in the order of their folders (rad_plan_files) */
+    const rad_cohort_opts co = {.allow_outside = o->allow_outside, .skip_file_check = true, .bids = &p->job->bids};
     st = rad_cohort_read(o->cohort ? o->cohort : p->job->cohort_dir, &co, &p->cohort, &issues, err);
     if (st == RAD_OK)
         st = rad_manifest_build(p->cohort, p->job, &p->manifest, &issues, err);
@@ -269,6 +270,8 @@ rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err
     } else {
         RAD_TRY(rad_plan_files(p, err));
     }
+    if (!o->quiet && !o->night)
+        rad_plan_tell_missing(p);
     const rad_run_info info = rad_plan_run_info(p);
     RAD_TRY(rad_store_identify(&info, p->identity, err));
 out:

@@ -55,6 +55,9 @@ rad_status rad_plan_files_shared(rad_plan *p, const char *path, rad_error *err) 
  * finished run; *ret_n says how many. Errors: STORE, NOMEM. */
 rad_status rad_plan_lost_cams(const rad_plan *p, rad_store *st, int64_t run, int64_t *ret_n, rad_error *err) RAD_MUST_CHECK;
 
+/* Warns of images and masks in use that are not there, if this process has looked. */
+void rad_plan_tell_missing(const rad_plan *p);
+
 /* Warns of cases whose files changed under the run, and says what to do. */
 void rad_plan_tell_moved(int64_t n);
 

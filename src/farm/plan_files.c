@@ -27,7 +27,7 @@ static rad_status fold(struct digest *d, rad_error *err) {
 static rad_status add(struct digest *d, const char *path, const rad_file_look *f, rad_error *err) {
     rad_status st = rad_buf_printf(&d->text, err, "%zu:%s ", strlen(path), path);
     if (st == RAD_OK && f->error == 0)
-        st = rad_buf_printf(&d->text, err, "%llu %lld.%09ld\n", (unsigned long long)f->bytes, (long long)f->seconds, f->nanoseconds);
+        st = rad_buf_printf(&d->text, err, "%llu %lld.%09d\n", (unsigned long long)f->bytes, (long long)f->seconds, f->nanoseconds);
     else if (st == RAD_OK)
         st = rad_buf_printf(&d->text, err, "missing\n");
     return st == RAD_OK && d->text.size >= DIGEST_CHUNK ? fold(d, err) : st;
@@ -112,6 +112,24 @@ out:
     free(mask);
     free(path);
     return st;
+}
+
+void rad_plan_tell_missing(const rad_plan *p) {
+    const rad_cohort *c = p->cohort;
+    rad_issues issues = {0};
+    for (int64_t i = 0; p->look && i < c->n_image + c->n_lesion; i++) {
+        const rad_file_look *f = &p->look[i];
+        const bool image = i < c->n_image;
+        if (!f->looked || f->error == 0)
+            continue;
+        rad_issues_add(&issues, RAD_SEVERITY_WARNING, c->file[image ? RAD_TABLE_IMAGES : RAD_TABLE_LESIONS],
+                       image ? c->image[i].line : c->lesion[i - c->n_image].line, image ? "path" : "mask",
+                       f->error == EISDIR ? "'%.200s' is not a file: its cases will be excluded"
+                                          : "file '%.200s' is not there: its cases will be excluded",
+                       image ? c->image[i].path : c->lesion[i - c->n_image].mask);
+    }
+    rad_issues_print(&issues, stderr);
+    rad_issues_release(&issues);
 }
 
 /* ---------------------------------------------------------------- for many processes */

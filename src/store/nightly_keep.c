@@ -81,8 +81,8 @@ rad_status rad_night_learn(rad_store *st, int64_t run, int64_t n_image, rad_nigh
             at++;
         for (int64_t i = at; i < n_image && place[i].id == id; i++) {
             rad_night_file *f = &file[place[i].at];
-            if (f->path && !f->look.content[0])
-                snprintf(f->look.content, sizeof f->look.content, "%s", rad_column_text(&q, 1));
+            if (f->path && !f->content[0])
+                snprintf(f->content, sizeof f->content, "%s", rad_column_text(&q, 1));
         }
     }
     rad_query_end(&q);
@@ -109,14 +109,14 @@ static rad_status keep_file(rad_store *st, int64_t run, const rad_night_file *f,
         rad_bind_text(&q, f->path);
         return rad_query_exec(&q, err);
     }
-    const bool same = f->since > 0 && f->before[0] && strcmp(f->before, f->look.content) == 0;
+    const bool same = f->since > 0 && f->before[0] && strcmp(f->before, f->content) == 0;
     rad_query q = rad_query_start(st, SQL_STAMP);
     rad_bind_text(&q, f->path);
     rad_bind_int(&q, (int64_t)f->look.bytes);
     rad_bind_int(&q, (int64_t)f->look.inode);
     rad_bind_int(&q, f->look.seconds);
     rad_bind_int(&q, f->look.nanoseconds);
-    rad_bind_text(&q, f->look.content[0] ? f->look.content : NULL);
+    rad_bind_text(&q, f->content[0] ? f->content : NULL);
     rad_bind_int(&q, same ? f->since : run);
     return rad_query_exec(&q, err);
 }

@@ -101,7 +101,7 @@ rad_status rad_night_find_file(rad_store *st, const char *path, rad_night_file *
                                     .bytes = (uint64_t)sqlite3_column_int64(q.stmt, 0),
                                     .inode = (uint64_t)sqlite3_column_int64(q.stmt, 1),
                                     .seconds = sqlite3_column_int64(q.stmt, 2),
-                                    .nanoseconds = (long)sqlite3_column_int64(q.stmt, 3)};
+                                    .nanoseconds = (int32_t)sqlite3_column_int64(q.stmt, 3)};
         snprintf(ret->before, sizeof ret->before, "%s", content ? content : "");
         ret->since = sqlite3_column_int64(q.stmt, 5);
     }

@@ -146,6 +146,14 @@ static inline void fx_cohort(fixture *f) {
         .reader = fx_text(f, "R1"), .patient = 0, .lesion = -1, .call = f->job.class_name[0], .rating = 3, .experience_years = NAN};
 }
 
+/* Of a case: two inputs of one image, the first of the table. */
+static inline rad_case_input *fx_inputs(void) {
+    rad_case_input *in = calloc(1, 2 * sizeof *in + 2 * sizeof *in->image);
+    for (int c = 0; c < 2; c++)
+        in[c].image = (int64_t *)(in + 2) + c;
+    return in;
+}
+
 static inline void fx_manifest(fixture *f) {
     int nl = f->shape.n_lesion, per = nl ? nl : 1;
     rad_manifest *m = &f->manifest;
@@ -159,7 +167,7 @@ static inline void fx_manifest(fixture *f) {
         for (int c = 0; label && c < f->job.n_class; c++)
             if (strcmp(f->job.class_name[c], label) == 0)
                 k->label = c;
-        k->input = calloc(2, sizeof *k->input);
+        k->input = fx_inputs();
         for (int c = 0; c < 2; c++)
             k->input[c].image[0] = 2 * k->patient + c;
         if (f->shape.trouble && i % 17 == 5) /* one input, or both */

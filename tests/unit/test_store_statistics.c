@@ -142,7 +142,7 @@ static void run_job(const observed *o, int n, rad_unit unit, bool slices, const 
                                                           .lesion = unit == RAD_UNIT_LESION ? c->n_lesion - 1 : -1,
                                                           .study = "s1",
                                                           .label = o[i].label,
-                                                          .input = calloc(2, sizeof(rad_case_input))};
+                                                          .input = fx_inputs()};
     }
     first[f.manifest.n_case] = n;
     assert_ok(rad_store_open(db, RAD_STORE_WRITE, &st, &err));
