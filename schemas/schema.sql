@@ -453,8 +453,11 @@ CREATE TABLE time_ledger (
     host       TEXT,
     device     TEXT,
     read_s     REAL NOT NULL,
+    inflate_s  REAL NOT NULL,
     prepare_s  REAL NOT NULL,
+    wait_s     REAL NOT NULL,
     infer_s    REAL NOT NULL,
+    write_s    REAL NOT NULL,
     read_bytes INTEGER NOT NULL,
     stored     TEXT NOT NULL
 ) STRICT;
@@ -788,7 +791,7 @@ SELECT r.run_id, rm.model, r.case_unit, coalesce(c.n, 0), coalesce(c.scored, 0),
 
 CREATE VIEW v_run (run_id, job, state, started, finished, backend, backend_version, precision, n_rank, threads, host, launch_mode,
                    radcohort_version, job_sha256, cohort_sha256, n_model, n_case, n_finished, n_excluded, n_warning,
-                   read_s, prepare_s, infer_s, read_bytes, n_result, n_reused) AS
+                   read_s, inflate_s, prepare_s, wait_s, infer_s, write_s, read_bytes, n_result, n_reused) AS
 SELECT r.run_id, r.job, r.state, r.started, r.finished, r.backend, r.backend_version, r.precision, r.n_rank, r.threads, r.host,
        r.launch_mode, r.radcohort_version, r.job_sha256, r.cohort_sha256,
        (SELECT count(*) FROM run_model rm WHERE rm.run_id = r.run_id),
@@ -797,11 +800,12 @@ SELECT r.run_id, r.job, r.state, r.started, r.finished, r.backend, r.backend_ver
          WHERE m.run_id = r.run_id AND w.state IN ('done', 'quarantined')),
        (SELECT count(DISTINCT e.case_id) FROM exclusion e WHERE e.run_id = r.run_id),
        (SELECT count(*) FROM warning w WHERE w.run_id = r.run_id),
-       t.read_s, t.prepare_s, t.infer_s, t.read_bytes, coalesce(u.n, 0), coalesce(u.reused, 0)
+       t.read_s, t.inflate_s, t.prepare_s, t.wait_s, t.infer_s, t.write_s, t.read_bytes, coalesce(u.n, 0), coalesce(u.reused, 0)
   FROM run r
   LEFT JOIN (SELECT rm.run_id, count(*) AS n, sum(rr.reused) AS reused
                FROM run_result rr JOIN run_model rm ON rm.run_model_id = rr.run_model_id GROUP BY rm.run_id) u ON u.run_id = r.run_id
-  LEFT JOIN (SELECT m.run_id, sum(t.read_s) AS read_s, sum(t.prepare_s) AS prepare_s, sum(t.infer_s) AS infer_s,
+  LEFT JOIN (SELECT m.run_id, sum(t.read_s) AS read_s, sum(t.inflate_s) AS inflate_s, sum(t.prepare_s) AS prepare_s,
+                    sum(t.wait_s) AS wait_s, sum(t.infer_s) AS infer_s, sum(t.write_s) AS write_s,
                     sum(t.read_bytes) AS read_bytes
                FROM time_ledger t JOIN manifest m ON m.case_id = t.case_id GROUP BY m.run_id) t ON t.run_id = r.run_id;
 

@@ -70,16 +70,26 @@ typedef struct rad_farm_outcome {
     int64_t n_done;
     rad_farm_reason reason[RAD_FARM_REASONS];
     int n_reason;
-    double read_s, prepare_s, infer_s, write_s;
+    double read_s, inflate_s, prepare_s, wait_s, infer_s, map_s,
+        write_s; /* map: drawing and writing them; write: rank 0 and the database */
     int64_t read_bytes;
     int n_rank, n_loader; /* ranks that came into service, and their threads that read and prepare, summed */
     char database[4096];
 } rad_farm_outcome;
 
-typedef enum rad_limit { RAD_LIMIT_READ, RAD_LIMIT_PREPARE, RAD_LIMIT_INFER, RAD_LIMIT_DATABASE, RAD_LIMIT_WAIT, RAD_N_LIMIT } rad_limit;
+typedef enum rad_limit {
+    RAD_LIMIT_READ,
+    RAD_LIMIT_INFLATE,
+    RAD_LIMIT_PREPARE,
+    RAD_LIMIT_INFER,
+    RAD_LIMIT_MAPS,
+    RAD_LIMIT_DATABASE,
+    RAD_LIMIT_WAIT,
+    RAD_N_LIMIT
+} rad_limit;
 /* The resource that kept the session from being faster, and how busy each was, 0 to 1. WAIT: none was busy for half of the time. */
 rad_limit rad_farm_limit(const rad_farm_outcome *o, double ret_busy[RAD_N_LIMIT]);
-/* reading, preparing, inference, database, waiting. */
+/* reading, inflating, preparing, inference, maps, database, waiting. */
 const char *rad_limit_name(rad_limit l);
 
 /* Collective over all ranks of the job (initialises MPI when a launcher is there). SIGINT/SIGTERM once: finish what is in flight, write,

@@ -111,6 +111,8 @@ rad_status rad_image_file_read(rad_image_file *f, int64_t plane0, int64_t plane1
                                rad_error *err) RAD_MUST_CHECK;
 /* Bytes of the file that were read so far, those passed over not counted. */
 size_t rad_image_file_bytes_read(const rad_image_file *f);
+/* Seconds so far in which bytes became voxels: inflating, byte order, of a still all of its decoding. */
+double rad_image_file_inflate_seconds(const rad_image_file *f);
 
 /* Converts `n` voxels that lie `stride` apart, starting at linear index `first`, to scaled float32:
  * (float)(slope * (double)stored + inter). For rgb24 the luma 0.299 R + 0.587 G + 0.114 B of the three bytes (ITU-R BT.601).

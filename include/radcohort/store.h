@@ -154,8 +154,10 @@ typedef struct rad_case_result {
     int64_t n_image;
     const rad_image_record *image;
     int n_model;
-    const rad_model_result *model;     /* job->n_model */
-    double read_s, prepare_s, infer_s; /* time ledger */
+    const rad_model_result *model; /* job->n_model */
+    /* Time ledger, seconds on the rank: they add up to the time from the lease's arrival to the result. `wait`: no thread was at this case.
+     * `finish`: class activation maps and the result's bytes. */
+    double read_s, inflate_s, prepare_s, wait_s, infer_s, finish_s;
     int64_t read_bytes;
     bool carried; /* taken over from an earlier run without work: no time ledger */
 } rad_case_result;
@@ -250,10 +252,10 @@ typedef struct rad_run_status {
     int64_t n_copy, n_leak; /* pairs of images that two patients share, exactly or nearly; those of different folds among them */
     /* scores of models on cases so far; those among them that the file had already; cases all of whose scores it had */
     int64_t n_result, n_reused, n_case_reused;
-    double read_s, prepare_s, infer_s; /* summed over ranks */
-    bool writer;                       /* a process is writing the file now; a running run without one was interrupted */
-    int64_t sessions, session_done;    /* cases that were done before the latest session */
-    double session_s;                  /* seconds since the latest session began (to its end for a finished run) */
+    double read_s, inflate_s, prepare_s, wait_s, infer_s, write_s; /* sums of the time ledger */
+    bool writer;                    /* a process is writing the file now; a running run without one was interrupted */
+    int64_t sessions, session_done; /* cases that were done before the latest session */
+    double session_s;               /* seconds since the latest session began (to its end for a finished run) */
 } rad_run_status;
 rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret, rad_error *err) RAD_MUST_CHECK;
 

@@ -87,15 +87,15 @@ json_t *rad_run_outcome_json(const rad_farm_outcome *o) {
     for (int i = 0; i < o->n_reason; i++)
         json_object_set_new(reasons, o->reason[i].reason, json_integer(o->reason[i].n));
     return json_pack("{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o, s:{s:I, s:f, s:f, s:f, "
-                     "s:f, s:f, s:I, s:s}}",
+                     "s:f, s:f, s:f, s:f, s:f, s:I, s:s}}",
                      "database", o->database, "run", (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed, "nothing_to_do",
                      o->nothing_to_do, "cases", (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded",
                      (json_int_t)o->n_excluded, "left", (json_int_t)o->n_left, "patients_without_case", (json_int_t)o->n_no_case,
                      "recovered", (json_int_t)o->n_recovered, "shared_images", (json_int_t)o->n_copy, "shared_across_folds",
                      (json_int_t)o->n_leak, "reused", "cases", (json_int_t)o->n_case_reused, "results", (json_int_t)o->n_reused,
                      "of_results", (json_int_t)o->n_result, "excluded_in_session", reasons, "session", "cases", (json_int_t)o->n_done,
-                     "seconds", o->seconds, "read_s", o->read_s, "prepare_s", o->prepare_s, "infer_s", o->infer_s, "write_s", o->write_s,
-                     "read_bytes", (json_int_t)o->read_bytes, "limit",
+                     "seconds", o->seconds, "read_s", o->read_s, "inflate_s", o->inflate_s, "prepare_s", o->prepare_s, "wait_s", o->wait_s,
+                     "infer_s", o->infer_s, "map_s", o->map_s, "write_s", o->write_s, "read_bytes", (json_int_t)o->read_bytes, "limit",
                      o->n_done > 0 && o->n_rank > 0 ? rad_limit_name(rad_farm_limit(o, busy)) : "");
 }
 
@@ -135,8 +135,9 @@ static rad_status put_outcome(const rad_farm_outcome *o, rad_buf *b, rad_error *
         RAD_TRY(rad_buf_printf(b, err, "; %" PRId64 " recovered from the journals of an interrupted session", o->n_recovered));
     if (o->n_done > 0)
         RAD_TRY(rad_buf_printf(
-            b, err, "; %.1f s, %.1f cases/s (read %.1f s, prepare %.1f s, infer %.1f s, write %.1f s, summed over threads)", o->seconds,
-            o->seconds > 0 ? (double)o->n_done / o->seconds : 0.0, o->read_s, o->prepare_s, o->infer_s, o->write_s));
+            b, err, "; %.1f s, %.1f cases/s (read %.1f s, inflate %.1f s, prepare %.1f s, infer %.1f s, write %.1f s, summed over threads)",
+            o->seconds, o->seconds > 0 ? (double)o->n_done / o->seconds : 0.0, o->read_s, o->inflate_s, o->prepare_s, o->infer_s,
+            o->write_s + o->map_s));
 out:
     return st;
 }

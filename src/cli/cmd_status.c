@@ -94,7 +94,8 @@ static rad_status print_text(rad_store *db, const char *path, const rad_run_stat
     if (lost > 0)
         printf("class activation maps in %" PRId64 " files, %" PRId64 " of them lost: start the job again to make them again\n", files,
                lost);
-    printf("time over all ranks: read %.1f s, prepare %.1f s, infer %.1f s\n", r->read_s, r->prepare_s, r->infer_s);
+    printf("time over all cases: read %.1f s, inflate %.1f s, prepare %.1f s, wait %.1f s, infer %.1f s, write %.1f s\n", r->read_s,
+           r->inflate_s, r->prepare_s, r->wait_s, r->infer_s, r->write_s);
     RAD_TRY(rad_store_each_exclusion(db, r->run, print_exclusion, &first, err));
     st = print_warnings(db, path, r, err);
 out:
@@ -128,14 +129,15 @@ static rad_status print_json(rad_store *db, const rad_run_status *r, rad_error *
         st = rad_store_check_cams(db, r->run, &files, &lost, err);
     json_t *root = json_pack(
         "{s:I, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, "
-        "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:o, s:o}",
+        "s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}",
         "run", (json_int_t)r->run, "job", r->job, "state", r->state, "writer", (int)r->writer, "backend", r->backend, "precision",
         r->precision, "case_unit", r->case_unit, "started", r->started, "finished", r->finished, "sessions", (json_int_t)r->sessions,
         "n_case", (json_int_t)r->n_case, "n_done", (json_int_t)r->n_done, "n_leased", (json_int_t)r->n_leased, "n_pending",
         (json_int_t)r->n_pending, "n_excluded", (json_int_t)r->n_excluded, "n_scored", (json_int_t)r->n_scored, "n_no_case",
         (json_int_t)r->n_no_case, "n_warning", (json_int_t)r->n_warning, "n_result", (json_int_t)r->n_result, "n_reused",
         (json_int_t)r->n_reused, "n_case_reused", (json_int_t)r->n_case_reused, "cam_files", (json_int_t)files, "cam_files_lost",
-        (json_int_t)lost, "read_s", r->read_s, "prepare_s", r->prepare_s, "infer_s", r->infer_s, "cases_per_s", rate, "eta_s",
+        (json_int_t)lost, "read_s", r->read_s, "inflate_s", r->inflate_s, "prepare_s", r->prepare_s, "wait_s", r->wait_s, "infer_s",
+        r->infer_s, "write_s", r->write_s, "cases_per_s", rate, "eta_s",
         going && rate > 0 ? json_real((double)(r->n_case - r->n_done) / rate) : json_null(), "exclusions", list, "warnings", warnings.list);
     if (st == RAD_OK && (!root || json_dumpf(root, stdout, JSON_INDENT(2)) != 0))
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the JSON text");

@@ -6,6 +6,7 @@
  * stops, resumable. A rank that hangs with one case, but answers, is not silent: that is what the deadlines of cases are for.
  */
 #include "coordinator_impl.h"
+#include "limit.h"
 
 #include "worker.h"
 
@@ -55,10 +56,7 @@ static rad_status store_result(rad_coordinator *c, int from, rad_wire_result *r,
     rad_farm_outcome *o = c->out;
     c->rank[from].n_result++;
     o->n_done++;
-    o->read_s += res->read_s;
-    o->prepare_s += res->prepare_s;
-    o->infer_s += res->infer_s;
-    o->read_bytes += res->read_bytes;
+    rad_farm_add_times(o, res);
     rad_status why = RAD_OK;
     for (int i = 0; i < res->n_model && why == RAD_OK; i++)
         why = res->model[i].status;

@@ -54,7 +54,8 @@ rad_status rad_metrics_put(rad_buf *b, const rad_session_figures *f, const char 
     const struct {
         const char *stage;
         double seconds;
-    } stage[] = {{"read", o->read_s}, {"prepare", o->prepare_s}, {"infer", o->infer_s}, {"write", o->write_s}};
+    } stage[] = {{"read", o->read_s},   {"inflate", o->inflate_s}, {"prepare", o->prepare_s}, {"wait", o->wait_s},
+                 {"infer", o->infer_s}, {"map", o->map_s},         {"write", o->write_s}};
     rad_status st = RAD_OK;
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
         RAD_TRY(head(b, plain[i].name, plain[i].type, plain[i].help, err));

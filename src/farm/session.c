@@ -126,8 +126,10 @@ static rad_status put_figures(rad_buf *b, const rad_session *s, const char *exit
     if (st == RAD_OK)
         st = rad_buf_printf(b, NULL,
                             ",\n  \"session\": {\"seconds\": %.3f, \"cases\": %" PRId64
-                            ", \"read_s\": %.3f, \"prepare_s\": %.3f, \"infer_s\": %.3f, \"write_s\": %.3f, \"read_bytes\": %" PRId64 "}",
-                            s->now.seconds, o->n_done, o->read_s, o->prepare_s, o->infer_s, o->write_s, o->read_bytes);
+                            ", \"read_s\": %.3f, \"inflate_s\": %.3f, \"prepare_s\": %.3f, \"wait_s\": %.3f, \"infer_s\": %.3f, \"map_s\": "
+                            "%.3f, \"write_s\": %.3f, \"read_bytes\": %" PRId64 "}",
+                            s->now.seconds, o->n_done, o->read_s, o->inflate_s, o->prepare_s, o->wait_s, o->infer_s, o->map_s, o->write_s,
+                            o->read_bytes);
     const bool ended = strcmp(exit_code, "null") != 0 && o->n_done > 0;
     return st != RAD_OK ? st
            : ended      ? put_string(b, "limit", rad_limit_name(rad_farm_limit(o, busy)))

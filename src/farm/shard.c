@@ -2,6 +2,7 @@
 #include "shard.h"
 
 #include "crash.h"
+#include "limit.h"
 #include "maps.h"
 #include "plan.h"
 #include "progress.h"
@@ -120,10 +121,7 @@ static rad_status keep(struct shard *s, const void *message, size_t size, rad_er
             excluded = excluded || r.result.model[m].status != RAD_OK;
         o->n_done++;
         o->n_excluded += excluded;
-        o->read_s += r.result.read_s;
-        o->prepare_s += r.result.prepare_s;
-        o->infer_s += r.result.infer_s;
-        o->read_bytes += r.result.read_bytes;
+        rad_farm_add_times(o, &r.result);
         s->moved = rad_clock_seconds();
     }
 out:

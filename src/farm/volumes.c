@@ -222,28 +222,37 @@ const rad_image_info *rad_shared_info(const rad_shared_image *e) {
     return &e->info;
 }
 
-/* What the file's own count moved by. */
-static int64_t bytes_read(const rad_shared_image *e) {
-    return e->file ? (int64_t)rad_image_file_bytes_read(e->file) : 0;
+/* The file's own counts. */
+static rad_read_cost cost_of(const rad_shared_image *e) {
+    return e->file ? (rad_read_cost){(int64_t)rad_image_file_bytes_read(e->file), rad_image_file_inflate_seconds(e->file)}
+                   : (rad_read_cost){0, 0};
 }
 
-rad_status rad_shared_content(rad_volumes *v, rad_shared_image *e, char ret[RAD_XXH128_HEX], char **ret_warning, int64_t *ret_bytes,
+/* What they moved by; a file that was opened anew counts from 0. */
+static rad_read_cost cost_since(const rad_shared_image *e, rad_read_cost before) {
+    const rad_read_cost now = cost_of(e);
+    if (now.bytes < before.bytes)
+        return now;
+    return (rad_read_cost){now.bytes - before.bytes, now.inflate_s > before.inflate_s ? now.inflate_s - before.inflate_s : 0};
+}
+
+rad_status rad_shared_content(rad_volumes *v, rad_shared_image *e, char ret[RAD_XXH128_HEX], char **ret_warning, rad_read_cost *ret_cost,
                               rad_error *err) {
     rad_status st = RAD_OK;
     pthread_mutex_lock(&e->lock);
-    int64_t before = bytes_read(e);
+    rad_read_cost before = cost_of(e);
     if (e->volume)
         memcpy(ret, e->volume->content, RAD_XXH128_HEX);
     else if ((st = open_file(v, e, err)) == RAD_OK)
         st = rad_image_file_content(e->file, ret, err);
     if (st == RAD_E_IO) {
         rad_image_file_close(&e->file);
-        before = 0;
+        before = (rad_read_cost){0, 0};
         st = open_file(v, e, err);
         if (st == RAD_OK)
             st = rad_image_file_content(e->file, ret, err);
     }
-    *ret_bytes = bytes_read(e) - before;
+    *ret_cost = cost_since(e, before);
     const char *warning = st != RAD_OK ? NULL : e->volume ? e->volume->info.warning : rad_image_file_info(e->file)->warning;
     *ret_warning = warning ? rad_strdup(warning) : NULL;
     if (warning && !*ret_warning)
@@ -252,16 +261,15 @@ rad_status rad_shared_content(rad_volumes *v, rad_shared_image *e, char ret[RAD_
     return st;
 }
 
-rad_status rad_shared_read(rad_volumes *v, rad_shared_image *e, rad_planes planes, const rad_volume **ret, int64_t *ret_bytes,
+rad_status rad_shared_read(rad_volumes *v, rad_shared_image *e, rad_planes planes, const rad_volume **ret, rad_read_cost *ret_cost,
                            rad_error *err) {
     rad_status st = RAD_OK;
-    *ret_bytes = 0;
+    *ret_cost = (rad_read_cost){0, 0};
     pthread_mutex_lock(&e->lock);
     if (!e->volume || !covers(e->volume, planes)) {
-        int64_t before = bytes_read(e);
+        const rad_read_cost before = cost_of(e);
         st = read_planes(v, e, planes, err);
-        int64_t after = bytes_read(e);
-        *ret_bytes = after >= before ? after - before : after;
+        *ret_cost = cost_since(e, before);
     }
     *ret = e->volume;
     pthread_mutex_unlock(&e->lock);

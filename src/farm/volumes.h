@@ -15,6 +15,11 @@ typedef struct rad_volumes_opts {
     bool verify;                    /* read every gzip file to its end and check its CRC */
 } rad_volumes_opts;
 
+typedef struct rad_read_cost { /* of one call */
+    int64_t bytes;             /* read from disk */
+    double inflate_s;          /* rad_image_file_inflate_seconds */
+} rad_read_cost;
+
 /* Errors: NOMEM. */
 rad_status rad_volumes_create(const rad_volumes_opts *o, rad_volumes **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_volumes_destroy(rad_volumes **v);
@@ -25,12 +30,11 @@ rad_status rad_volumes_open(rad_volumes *v, const char *path, rad_shared_image *
 void rad_volumes_close(rad_volumes *v, rad_shared_image **image);
 /* Of its header, without warnings; valid until the image is given back. */
 const rad_image_info *rad_shared_info(const rad_shared_image *image);
-/* Content of the whole file, and what is to be remarked of it (NULL, or the caller's to free). *ret_bytes: what was read from disk for this
- * call. Errors: those of rad_image_file_content. */
-rad_status rad_shared_content(rad_volumes *v, rad_shared_image *image, char ret[RAD_XXH128_HEX], char **ret_warning, int64_t *ret_bytes,
-                              rad_error *err) RAD_MUST_CHECK;
+/* Content of the whole file, and what is to be remarked of it (NULL, or the caller's to free). Errors: those of rad_image_file_content. */
+rad_status rad_shared_content(rad_volumes *v, rad_shared_image *image, char ret[RAD_XXH128_HEX], char **ret_warning,
+                              rad_read_cost *ret_cost, rad_error *err) RAD_MUST_CHECK;
 /* These slices at least, valid until the image is given back. Errors: those of rad_image_file_read. */
-rad_status rad_shared_read(rad_volumes *v, rad_shared_image *image, rad_planes planes, const rad_volume **ret, int64_t *ret_bytes,
+rad_status rad_shared_read(rad_volumes *v, rad_shared_image *image, rad_planes planes, const rad_volume **ret, rad_read_cost *ret_cost,
                            rad_error *err) RAD_MUST_CHECK;
 
 #endif

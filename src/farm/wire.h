@@ -14,7 +14,7 @@
 
 #include "known.h"
 
-#define RAD_WIRE_VERSION 6
+#define RAD_WIRE_VERSION 7
 #define RAD_MAX_MESSAGE ((size_t)1 << 30) /* below INT_MAX: MPI counts are int */
 #define RAD_MAX_LEASE_CASES 1024
 #define RAD_MAX_CASE_IMAGES (RAD_MAX_INPUTS * RAD_MAX_CHANNELS)

@@ -401,8 +401,11 @@ rad_status rad_wire_get_result(const void *data, size_t size, rad_wire_arena *a,
     r->image = image;
     r->model = model;
     r->read_s = get_double(&in);
+    r->inflate_s = get_double(&in);
     r->prepare_s = get_double(&in);
+    r->wait_s = get_double(&in);
     r->infer_s = get_double(&in);
+    r->finish_s = get_double(&in);
     r->read_bytes = get_range(&in, 0, INT64_MAX, "a negative size");
     m.moved = get_flag(&in);
     rad_status st = finish(&in);

@@ -211,8 +211,11 @@ rad_status rad_wire_put_result(rad_buf *b, const rad_wire_result *m, rad_error *
     for (int i = 0; i < r->n_model; i++)
         put_model_result(&o, &r->model[i], m->n_class);
     put_double(&o, r->read_s);
+    put_double(&o, r->inflate_s);
     put_double(&o, r->prepare_s);
+    put_double(&o, r->wait_s);
     put_double(&o, r->infer_s);
+    put_double(&o, r->finish_s);
     put_int(&o, r->read_bytes);
     put_int(&o, m->moved);
     return o.st;

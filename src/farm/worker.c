@@ -340,6 +340,7 @@ static rad_status want_files(const rad_worker *w, struct work *k, rad_error *err
 rad_status rad_worker_submit(rad_worker *w, const void *data, size_t size, rad_error *err) {
     rad_status st = RAD_OK;
     struct work *made = NULL, **at = &made;
+    const double now = rad_clock_seconds();
     struct hold *h = rad_calloc(1, sizeof *h);
     if (!h)
         return rad_error_set(err, RAD_E_NOMEM, "out of memory for a lease");
@@ -350,6 +351,7 @@ rad_status rad_worker_submit(rad_worker *w, const void *data, size_t size, rad_e
             *at = k;
             at = &k->next;
             k->c = &h->lease.item[i];
+            k->arrived = now;
             k->input = rad_calloc((size_t)w->job->n_input, sizeof *k->input);
             k->model = rad_calloc((size_t)w->job->n_model, sizeof *k->model);
         }

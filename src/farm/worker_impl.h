@@ -61,7 +61,8 @@ struct work { /* one case */
     struct work_input *input; /* [job->n_input] */
     struct work_model *model; /* [job->n_model] */
     int models_left;
-    double read_s, prepare_s, infer_s;
+    double arrived; /* rad_clock_seconds when its lease came */
+    double read_s, inflate_s, prepare_s, infer_s;
     int64_t read_bytes;
 };
 

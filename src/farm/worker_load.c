@@ -50,28 +50,34 @@ static rad_status open_image(rad_worker *w, struct work *k, const char *path, st
     return keep(l, path, st, &why, err);
 }
 
+/* A reading that began at `since`. */
+static void book(struct work *k, double since, const rad_read_cost *cost) {
+    const double all = rad_clock_seconds() - since, inflate = cost->inflate_s < all ? cost->inflate_s : all;
+    k->read_s += all - inflate;
+    k->inflate_s += inflate;
+    k->read_bytes += cost->bytes;
+}
+
 static rad_status learn_content(rad_worker *w, struct work *k, const char *path, struct loaded *l, rad_error *err) {
     rad_error why = {0};
-    int64_t bytes = 0;
+    rad_read_cost cost = {0, 0};
     if (l->status != RAD_OK || l->known)
         return RAD_OK;
     double t = rad_clock_seconds();
-    rad_status st = rad_shared_content(w->volumes, l->shared, l->content, &l->warning, &bytes, &why);
-    k->read_s += rad_clock_seconds() - t;
-    k->read_bytes += bytes;
+    rad_status st = rad_shared_content(w->volumes, l->shared, l->content, &l->warning, &cost, &why);
+    book(k, t, &cost);
     l->known = st == RAD_OK;
     return keep(l, path, st, &why, err);
 }
 
 static rad_status read_slices(rad_worker *w, struct work *k, const char *path, struct loaded *l, rad_error *err) {
     rad_error why = {0};
-    int64_t bytes = 0;
+    rad_read_cost cost = {0, 0};
     if (l->status != RAD_OK || l->planes.first < 0)
         return RAD_OK;
     double t = rad_clock_seconds();
-    rad_status st = rad_shared_read(w->volumes, l->shared, l->planes, &l->volume, &bytes, &why);
-    k->read_s += rad_clock_seconds() - t;
-    k->read_bytes += bytes;
+    rad_status st = rad_shared_read(w->volumes, l->shared, l->planes, &l->volume, &cost, &why);
+    book(k, t, &cost);
     return keep(l, path, st, &why, err);
 }
 

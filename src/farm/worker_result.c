@@ -125,6 +125,8 @@ static bool has_moved(const rad_wire_case *c, const rad_model_result *model) {
 
 rad_status rad_work_encode(const rad_worker *w, struct work *k, rad_buf *ret, rad_error *err) {
     rad_status st = RAD_OK;
+    const double begun = rad_clock_seconds(), busy = k->read_s + k->inflate_s + k->prepare_s + k->infer_s;
+    const double waited = begun - k->arrived - busy; /* in lines, and while its batch was about other cases */
     rad_model_result model[RAD_MAX_MODELS] = {{0}};
     double *score[RAD_MAX_MODELS] = {0};
     rad_buf b;
@@ -150,8 +152,11 @@ rad_status rad_work_encode(const rad_worker *w, struct work *k, rad_buf *ret, ra
                                     .n_model = (int)k->c->n_model,
                                     .model = model,
                                     .read_s = k->read_s,
+                                    .inflate_s = k->inflate_s,
                                     .prepare_s = k->prepare_s,
+                                    .wait_s = waited > 0 ? waited : 0,
                                     .infer_s = k->infer_s,
+                                    .finish_s = rad_clock_seconds() - begun,
                                     .read_bytes = k->read_bytes}};
     RAD_TRY(rad_wire_put_result(&b, &r, err));
     *ret = b;

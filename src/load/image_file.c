@@ -27,6 +27,7 @@ struct rad_image_file {
     bool ended;  /* memory.rest is known: the file's end is where it should be */
     bool said;   /* memory.rest is among the warnings */
     bool learnt; /* more than the cache has */
+    double decode_s;
 };
 
 static size_t inflated_bytes(const rad_image_file *f) {
@@ -94,6 +95,12 @@ size_t rad_image_file_bytes_read(const rad_image_file *f) {
     if (f->still)
         return f->hashed ? f->o.info.file_bytes : 0;
     return rad_stream_bytes_read(f->o.data) + (f->o.header != f->o.data ? rad_stream_bytes_read(f->o.header) : 0);
+}
+
+double rad_image_file_inflate_seconds(const rad_image_file *f) {
+    if (f->still)
+        return f->decode_s;
+    return f->decode_s + rad_stream_inflate_seconds(f->o.data) + (f->o.header != f->o.data ? rad_stream_inflate_seconds(f->o.header) : 0);
 }
 
 /* ---------------------------------------------------------------- the end of the file */
@@ -275,7 +282,9 @@ static rad_status copy_info(const rad_image_info *from, rad_image_info *to, rad_
 
 /* A still, whose pixels another library decodes. */
 static rad_status read_still(rad_image_file *f, rad_volume **ret, rad_error *err) {
+    const double t = rad_clock_seconds();
     rad_status st = rad_png_load(f->path, ret, err);
+    f->decode_s += rad_clock_seconds() - t;
     if (st == RAD_OK) {
         memcpy(f->memory.content, (*ret)->content, sizeof f->memory.content);
         f->hashed = f->ended = true;
@@ -309,8 +318,11 @@ rad_status rad_image_file_read(rad_image_file *f, int64_t plane0, int64_t plane1
         RAD_TRY(finish(f, verify, err));
     RAD_TRY(say_rest(f, err));
     RAD_TRY(copy_info(info, &v->info, err));
-    if (info->swapped && info->type != RAD_VOX_RGB24)
+    if (info->swapped && info->type != RAD_VOX_RGB24) {
+        const double t = rad_clock_seconds();
         rad_voxel_swap(v->voxel, v->bytes / voxel, voxel);
+        f->decode_s += rad_clock_seconds() - t;
+    }
     memcpy(v->content, f->memory.content, sizeof v->content);
     remember(f);
     *ret = v;

@@ -29,6 +29,7 @@ rad_status rad_stream_skip(rad_stream *s, size_t n, size_t *ret_n, rad_error *er
 /* How many bytes of data came out or were passed over so far. */
 size_t rad_stream_position(const rad_stream *s);
 size_t rad_stream_bytes_read(const rad_stream *s); /* from the disk, whatever came out */
+double rad_stream_inflate_seconds(const rad_stream *s);
 /* Feeds what is left of the file to the hash without inflating it. Afterwards only rewind and restart make sense. Errors: IO, LIMIT. */
 rad_status rad_stream_hash_rest(rad_stream *s, rad_error *err) RAD_MUST_CHECK;
 /* What a gzip file's last four bytes say about the length of its last member, modulo 2^32. Errors: IO. */

@@ -47,6 +47,7 @@ struct rad_stream {
     size_t file_bytes, file_read; /* size when opened; position in the file */
     size_t all_read;              /* bytes that came from the disk */
     size_t out;                   /* position in the data */
+    double inflate_s;             /* seconds inside the inflater */
     XXH3_state_t *hash;
     bool gzip;
     bool eof;        /* read(2) returned 0 */
@@ -246,7 +247,9 @@ static rad_status read_gzip(rad_stream *s, uint8_t *out, size_t n, size_t *ret_n
         uint32_t in_before = s->z->avail_in;
         s->z->next_out = out + done;
         s->z->avail_out = (uint32_t)room;
+        const double t = rad_clock_seconds();
         int rc = inflate_some(s->z);
+        s->inflate_s += rad_clock_seconds() - t;
         size_t made = room - s->z->avail_out;
         done += made;
         if (rc < 0 || rc == ISAL_NEED_DICT)
@@ -277,6 +280,10 @@ size_t rad_stream_position(const rad_stream *s) {
 
 size_t rad_stream_bytes_read(const rad_stream *s) {
     return s->all_read;
+}
+
+double rad_stream_inflate_seconds(const rad_stream *s) {
+    return s->inflate_s;
 }
 
 rad_status rad_stream_skip(rad_stream *s, size_t n, size_t *ret_n, rad_error *err) {

@@ -32,7 +32,8 @@ static const char SQL_WARNINGS[] = "SELECT count(*) FROM warning WHERE run_id = 
 static const char SQL_WARNING_LIST[] =
     "SELECT stage, text, count(*) AS n, min(coalesce(patient || coalesce(' ' || lesion, ''), path)) FROM v_warning WHERE run_id = ?1"
     " GROUP BY stage, text ORDER BY n DESC, stage, text";
-static const char SQL_TIMES[] = "SELECT coalesce(sum(t.read_s), 0), coalesce(sum(t.prepare_s), 0), coalesce(sum(t.infer_s), 0)"
+static const char SQL_TIMES[] = "SELECT coalesce(sum(t.read_s), 0), coalesce(sum(t.inflate_s), 0), coalesce(sum(t.prepare_s), 0),"
+                                " coalesce(sum(t.wait_s), 0), coalesce(sum(t.infer_s), 0), coalesce(sum(t.write_s), 0)"
                                 " FROM manifest m JOIN time_ledger t ON t.case_id = m.case_id WHERE m.run_id = ?1";
 static const char SQL_COPIES[] = "SELECT count(*), coalesce(sum(leakage), 0) FROM v_near_copy WHERE run_id = ?1";
 static const char SQL_EXCLUSIONS[] =
@@ -123,7 +124,7 @@ static rad_status read_run(struct rad_store *st, rad_run_status *r, rad_error *e
     return RAD_OK;
 }
 
-/* A query of up to four numbers over a run. */
+/* A query of some numbers over a run. */
 static rad_status read_numbers(struct rad_store *st, const char *sql, int64_t run, int n, double *ret, rad_error *err) {
     bool row = false;
     rad_query q = rad_query_start(st, sql);
@@ -137,7 +138,7 @@ static rad_status read_numbers(struct rad_store *st, const char *sql, int64_t ru
 
 rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret, rad_error *err) {
     rad_run_status r = {.run = run};
-    double state[4] = {0}, scored = 0, excluded = 0, no_case = 0, warnings = 0, reused[3] = {0}, times[3] = {0}, copies[2] = {0};
+    double state[4] = {0}, scored = 0, excluded = 0, no_case = 0, warnings = 0, reused[3] = {0}, times[6] = {0}, copies[2] = {0};
     rad_status s = RAD_OK;
     /* One transaction, so that the numbers belong together while a writer is at work. */
     bool own = sqlite3_get_autocommit(st->db);
@@ -158,7 +159,7 @@ rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret,
     if (s == RAD_OK)
         s = read_numbers(st, SQL_REUSED, run, 3, reused, err);
     if (s == RAD_OK)
-        s = read_numbers(st, SQL_TIMES, run, 3, times, err);
+        s = read_numbers(st, SQL_TIMES, run, 6, times, err);
     if (s == RAD_OK)
         s = read_numbers(st, SQL_COPIES, run, 2, copies, err);
     if (own)
@@ -179,8 +180,11 @@ rad_status rad_store_run_status(rad_store *st, int64_t run, rad_run_status *ret,
     r.n_reused = (int64_t)reused[1];
     r.n_case_reused = (int64_t)reused[2];
     r.read_s = times[0];
-    r.prepare_s = times[1];
-    r.infer_s = times[2];
+    r.inflate_s = times[1];
+    r.prepare_s = times[2];
+    r.wait_s = times[3];
+    r.infer_s = times[4];
+    r.write_s = times[5];
     r.writer = st->mode == RAD_STORE_WRITE || rad_lock_is_held(st->path);
     *ret = r;
     return RAD_OK;

@@ -29,8 +29,9 @@ static const char SQL_RUN_RESULT[] = "INSERT INTO run_result (case_id, run_model
 static const char SQL_IS_EXCLUDED[] = "SELECT count(*) FROM exclusion WHERE case_id = ?1 AND (run_model_id IS NULL OR run_model_id = ?2)";
 static const char SQL_EXCLUSION[] = "INSERT INTO exclusion (run_id, unit, patient_id, case_id, run_model_id, stage, reason, text)"
                                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-static const char SQL_TIME[] = "INSERT INTO time_ledger (case_id, rank, host, device, read_s, prepare_s, infer_s, read_bytes, stored)"
-                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+static const char SQL_TIME[] =
+    "INSERT INTO time_ledger (case_id, rank, host, device, read_s, inflate_s, prepare_s, wait_s, infer_s, write_s,"
+    " read_bytes, stored) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 static const char SQL_DONE[] = "UPDATE work SET state = ?2, rank = ?3 WHERE case_id = ?1";
 static const char SQL_WORK_RANK[] = "SELECT coalesce(rank, -1) FROM work WHERE case_id = ?1";
 
@@ -314,6 +315,7 @@ static rad_status close_case(struct rad_store *st, const open_case *c, const cha
 rad_status rad_store_put_result(rad_store *st, int64_t run, const rad_case_result *r, rad_error *err) {
     open_case c;
     char now[RAD_TIME_TEXT];
+    const double begun = rad_clock_seconds();
     rad_status s = rad_tx_begin(st, err);
     if (s != RAD_OK)
         return s;
@@ -334,8 +336,11 @@ rad_status rad_store_put_result(rad_store *st, int64_t run, const rad_case_resul
         rad_bind_text(&q, r->host);
         rad_bind_text(&q, r->device);
         rad_bind_real(&q, r->read_s);
+        rad_bind_real(&q, r->inflate_s);
         rad_bind_real(&q, r->prepare_s);
+        rad_bind_real(&q, r->wait_s);
         rad_bind_real(&q, r->infer_s);
+        rad_bind_real(&q, r->finish_s + rad_clock_seconds() - begun);
         rad_bind_int(&q, r->read_bytes);
         rad_bind_text(&q, now);
         s = rad_query_exec(&q, err);

@@ -120,7 +120,7 @@ def main():
             m = statistics.median(t)
             print(f'{name:24}{m:9.2f}{studies / m:11.1f}{reference / m:8.2f}{memory[name]:9.0f}')
             result[name] = {'seconds': m, 'split': split if 'process' in name else None, 'per_second': studies / m, 'ratio': reference / m, 'peak_mb': memory[name]}
-        print('radcohort, 1 process: read {read_s:.2f}, prepare {prepare_s:.2f}, infer {infer_s:.2f}, write {write_s:.2f} thread seconds'.format(**split))
+        print('radcohort, 1 process: read {read_s:.2f}, inflate {inflate_s:.2f}, prepare {prepare_s:.2f}, infer {infer_s:.2f}, write {write_s:.2f} thread seconds'.format(**split))
         print('(Python without its start-up and imports; radcohort with all of it. Ranks: largest process.)')
         if o.json:
             with open(o.json, 'w') as f:

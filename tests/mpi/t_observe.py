@@ -4,6 +4,7 @@ whole at every look."""
 import json
 import os
 import re
+import sqlite3
 import shutil
 import stat
 import subprocess
@@ -13,7 +14,7 @@ import time
 
 program, here = os.environ['RADCOHORT'], os.path.dirname(os.path.abspath(__file__))
 folder = tempfile.mkdtemp()
-LIMITS = {'reading', 'preparing', 'inference', 'database', 'waiting'}
+LIMITS = {'reading', 'inflating', 'preparing', 'inference', 'maps', 'database', 'waiting'}
 
 
 def prometheus(path):
@@ -70,13 +71,25 @@ try:
     assert p['radcohort_cases'][()] == p['radcohort_cases_done'][()] == p['radcohort_session_cases_total'][()] == j['cases'] == 45
     assert p['radcohort_cases_excluded'][()] == j['excluded'] == sum(p['radcohort_session_exclusions_total'].values()) > 0
     stages = {labels[0][1]: v for labels, v in p['radcohort_stage_seconds_total'].items()}
-    assert set(stages) == {'read', 'prepare', 'infer', 'write'} and all(v > 0 for v in stages.values()), stages
+    assert set(stages) == {'read', 'inflate', 'prepare', 'wait', 'infer', 'map', 'write'} and all(v > 0 for v in stages.values()), stages
     for name, seconds in stages.items():
         assert abs(seconds - j['session'][name + '_s']) < 0.002, (name, seconds, j)
     assert not re.search(r'P0\d\d', open(prom).read()), 'a patient is named'
     assert j['limit'] == 'inference', j  # wide networks in the slow reference backend: nothing else can be it
     line = [x for x in out.splitlines() if x.startswith('limit:')]
     assert len(line) == 1 and line[0].split()[1] == j['limit'] in LIMITS and re.search(r'inference \d+ %', line[0]), out
+
+    # the ledger of a case is the time from its lease to its rows: on one rank with one thread that loads and one that infers
+    con = sqlite3.connect(f'file:{db}?mode=ro', uri=True)
+    ledger = con.execute('SELECT read_s, inflate_s, prepare_s, wait_s, infer_s, write_s FROM time_ledger').fetchall()
+    part, seconds = [sum(x) for x in zip(*ledger)], j['session']['seconds']
+    assert len(ledger) == 45 and min(min(r) for r in ledger) >= 0 and all(x > 0 for x in part), part
+    assert max(sum(r) for r in ledger) < seconds and sum(part[:3]) < seconds and part[4] < seconds, (part, seconds)
+    held = sum(part) / seconds  # cases that the rank held on average: more than one batch, no more than it may hold
+    assert 4 < held < 32, (part, seconds)
+    assert con.execute('SELECT read_s, inflate_s, prepare_s, wait_s, infer_s, write_s FROM v_run').fetchone() == tuple(
+        con.execute('SELECT sum(read_s), sum(inflate_s), sum(prepare_s), sum(wait_s), sum(infer_s), sum(write_s) FROM time_ledger').fetchone())
+    con.close()
 
     # the same command again: nothing was computed, no limit is claimed
     again = subprocess.run([program, 'run', folder + '/job/job.yaml', '--db', db, '--prometheus', prom, '--json'], capture_output=True,

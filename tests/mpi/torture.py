@@ -118,7 +118,7 @@ LEFT_OUT = {"run": {"host", "launch_mode", "command_line", "n_rank", "threads", 
                     "sessions", "versions"},
             "work": {"attempts", "lost", "interrupted", "rank"}, "run_result": {"reused"}, "exclusion": {"exclusion_id"},
             "statistic": {"statistic_id"},
-            "time_ledger": {"rank", "host", "device", "read_s", "prepare_s", "infer_s", "read_bytes", "stored"}}
+            "time_ledger": {"rank", "host", "device", "read_s", "inflate_s", "prepare_s", "wait_s", "infer_s", "write_s", "read_bytes", "stored"}}
 
 
 def tables_of(path, root):

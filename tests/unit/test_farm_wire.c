@@ -72,8 +72,11 @@ static rad_buf result_bytes(void) {
                                     .n_model = 2,
                                     .model = model,
                                     .read_s = 0.5,
+                                    .inflate_s = 0.25,
                                     .prepare_s = NAN,
+                                    .wait_s = 2,
                                     .infer_s = INFINITY,
+                                    .finish_s = 0.125,
                                     .read_bytes = 123}};
     rad_buf b = start();
     assert_int_equal(rad_wire_put_result(&b, &m, NULL), RAD_OK);
@@ -237,6 +240,7 @@ static void result_round_trip(void **state) {
     assert_string_equal(r->model[0].key, "abc");
     assert_int_equal(r->model[1].status, RAD_E_TRUNCATED);
     assert_string_equal(r->model[1].stage, "load");
+    assert_true(r->read_s == 0.5 && r->inflate_s == 0.25 && r->wait_s == 2 && r->finish_s == 0.125);
     assert_true(isnan(r->prepare_s) && isinf(r->infer_s) && r->read_bytes == 123);
     rad_wire_arena_release(&a);
     rad_buf_release(&b);
