@@ -44,8 +44,8 @@ typedef struct rad_backend_ops {
     rad_status (*exec_create)(rad_plan *plan, rad_exec **ret, rad_error *err);
     /* NULL where one exec always has the whole device. Otherwise: an exec in which at most `threads` threads work on one run, with the bits
      * of the plan's other execs, and how many times faster that is (an estimate). To be created and run on one and the same thread.
-     * *ret stays NULL when nothing is to be gained. */
-    rad_status (*exec_create_team)(rad_plan *plan, int threads, rad_exec **ret, double *ret_gain, rad_error *err);
+     * *ret stays NULL when nothing is to be gained, or, with *ret_busy, when the processors are too busy to tell: ask again later. */
+    rad_status (*exec_create_team)(rad_plan *plan, int threads, rad_exec **ret, double *ret_gain, bool *ret_busy, rad_error *err);
     /* in/out in graph order, host memory, out data allocated by the caller. */
     rad_status (*exec_run)(rad_exec *x, const rad_tensor *in, rad_tensor *out, rad_error *err);
     void (*exec_destroy)(rad_exec *x);

@@ -17,7 +17,8 @@
 
 #define RAD_MAX_THREADS 1024
 #define FIRST_RESTS 2 /* whoever comes twice pays for no team, and the first call is slow for other reasons */
-#define MAX_LOSSES 8  /* the team is tried again after 2^8 calls at the latest */
+#define MAX_LOSSES 5  /* a team that lost time rests 2^5 times 10 times as long at most: what it loses stays a small part */
+#define REST_PER_LOSS 10.0
 
 struct worker {
     rad_engine *engine;
@@ -47,9 +48,10 @@ struct rad_engine {
     struct worker *worker;
     bool team_tried;
     double team_gain; /* how many times faster than one thread, as the backend reckons */
-    double alone;     /* seconds that one sample took on one thread when last seen */
+    double alone;     /* seconds that the rest takes on one thread each */
     int losses;       /* how often in a row the team was slower than that */
-    int rests;        /* calls in which the team is not asked yet, or not again */
+    int rests;        /* calls in which the team is not asked yet */
+    double rest_end;  /* and the time before which it is not asked again */
 
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
@@ -204,10 +206,11 @@ static void work(struct worker *w) {
     } else if (w == e->worker && e->phase == TOGETHER) {
         run_units(w, w->team);
     } else if (w == e->worker) {
+        bool busy = false;
         /* A team is nothing but speed: without memory for it the samples are computed as ever. */
-        if (e->ops->exec_create_team(e->plan, e->n_worker, &w->team, &e->team_gain, NULL) != RAD_OK)
+        if (e->ops->exec_create_team(e->plan, e->n_worker, &w->team, &e->team_gain, &busy, NULL) != RAD_OK)
             w->team = NULL;
-        e->team_tried = true;
+        e->team_tried = !busy;
     }
 }
 
@@ -456,25 +459,38 @@ static bool run_phase(rad_engine *e, enum phase phase, int64_t first, int64_t en
     return e->failed_unit < 0;
 }
 
+static void rest(rad_engine *e, double now, double lost) {
+    e->rest_end = now + REST_PER_LOSS * lost * (double)(1 << e->losses);
+    e->losses += e->losses < MAX_LOSSES;
+}
+
+static void make_team(rad_engine *e) {
+    const double start = rad_clock_seconds();
+    (void)run_phase(e, MAKE_TEAM, 0, 0);
+    const double now = rad_clock_seconds();
+    if (!e->team_tried)
+        rest(e, now, now - start);
+}
+
 /* The last units, fewer than there are threads: side by side, or each by all threads. The bits are the same, so that the clock may choose:
- * a team waits for its slowest thread in every operation, and where other programs take its processors away it is the slower one by far. */
+ * a team waits for its slowest thread in every operation, and where other programs take its processors away it is the slower one. */
 static bool run_rest(rad_engine *e, int64_t first, int64_t end) {
     const double units = (double)(end - first);
-    if (e->rests == 0 && !e->team_tried && e->ops->exec_create_team != NULL)
-        (void)run_phase(e, MAKE_TEAM, 0, 0);
-    const bool together = e->worker[0].team != NULL && e->team_gain > units && e->rests == 0;
+    const bool awake = e->rests == 0 && rad_clock_seconds() >= e->rest_end;
     e->rests -= e->rests > 0;
+    if (awake && !e->team_tried && e->ops->exec_create_team != NULL)
+        make_team(e);
+    const bool together = awake && e->worker[0].team != NULL && e->team_gain > units;
     const double start = rad_clock_seconds();
     const bool ok = run_phase(e, together ? TOGETHER : ALONE, first, end);
-    const double seconds = rad_clock_seconds() - start;
-    if (!together) {
-        e->alone = seconds;
-    } else if (seconds <= e->alone) {
+    const double now = rad_clock_seconds(), seconds = now - start;
+    if (!together)
+        /* One call may have been disturbed: down at once, up step by step. */
+        e->alone = e->alone > 0.0 && seconds > 1.1 * e->alone ? 1.1 * e->alone : seconds;
+    else if (seconds <= e->alone)
         e->losses = 0;
-    } else {
-        e->losses += e->losses < MAX_LOSSES;
-        e->rests = 1 << e->losses;
-    }
+    else
+        rest(e, now, seconds - e->alone);
     return ok;
 }
 

@@ -60,8 +60,9 @@ static rad_status make_fixed(struct runner *r, rad_backend *be, rad_model *m, co
     rad_status st = rad_graph_build(m, &(rad_graph_opts){.batch = batch}, &r->graph, err);
     if (st == RAD_OK)
         st = r->ops->plan_create(state, r->graph, opts->precision, &r->plan, err);
-    if (st == RAD_OK && opts->threads > 1 && r->ops->exec_create_team != NULL)
-        st = r->ops->exec_create_team(r->plan, opts->threads, &r->exec, &gain, err);
+    bool busy = opts->threads > 1 && r->ops->exec_create_team != NULL;
+    for (int tries = 0; st == RAD_OK && busy && tries < 20; tries++)
+        st = r->ops->exec_create_team(r->plan, opts->threads, &r->exec, &gain, &busy, err);
     if (st == RAD_OK && r->exec == NULL)
         st = r->ops->exec_create(r->plan, &r->exec, err);
     return st;

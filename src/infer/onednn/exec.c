@@ -67,11 +67,12 @@ out:
     return st;
 }
 
-rad_status dn_exec_create_team(const struct dn_plan *plan, int threads, struct dn_exec **ret, double *ret_gain, rad_error *err) {
+rad_status dn_exec_create_team(const struct dn_plan *plan, int threads, struct dn_exec **ret, double *ret_gain, bool *ret_busy,
+                               rad_error *err) {
     struct dn_exec *x = NULL;
     rad_status st = dn_exec_create(plan, &x, err);
     if (st == RAD_OK)
-        st = dn_team_create(plan, threads, x->arg, x->stream, &x->team, err);
+        st = dn_team_create(plan, threads, x->arg, x->stream, &x->team, ret_busy, err);
     if (st == RAD_OK && x->team != NULL) {
         *ret_gain = x->team->gain;
         *ret = x;
@@ -117,24 +118,32 @@ static rad_status run_eval(struct dn_exec *x, const struct dn_step *s, rad_error
     return rad_node_eval(n, in, n->residual >= 0 ? &residual : NULL, out, err);
 }
 
-static dnnl_status_t run_prim(struct dn_exec *x, int step) {
+/* A team that lost too much of *team's time lets one thread go on: *team is NULL then. */
+static dnnl_status_t run_prim(struct dn_exec *x, int step, const struct dn_team **team, double *lost) {
     const struct dn_step *s = &x->plan->step[step];
-    if (x->team == NULL || x->team->step[step].prim.prim == NULL)
+    if (*team == NULL || (*team)->step[step].prim.prim == NULL)
         return dnnl_primitive_execute(s->prim.prim, x->stream, s->n_arg, x->arg + s->first_arg);
-    const struct dn_shared *shared = &x->team->step[step];
-    omp_set_num_threads(x->team->threads);
+    const struct dn_shared *shared = &(*team)->step[step];
+    const double start = rad_clock_seconds();
+    omp_set_num_threads((*team)->threads);
     const dnnl_status_t status = dnnl_primitive_execute(shared->prim.prim, x->stream, shared->n_arg, shared->arg);
     omp_set_num_threads(1);
+    if (dn_team_late(*team, shared, rad_clock_seconds() - start, lost)) {
+        dn_team_dismiss();
+        *team = NULL;
+    }
     return status;
 }
 
 static rad_status run_steps(struct dn_exec *x, rad_error *err) {
     const struct dn_plan *p = x->plan;
+    const struct dn_team *team = x->team;
+    double lost = 0.0;
     for (int i = 0; i < p->n_step; i++) {
         const struct dn_step *s = &p->step[i];
         rad_status st = RAD_OK;
         if (s->kind == DN_PRIM) {
-            if (run_prim(x, i) != dnnl_success)
+            if (run_prim(x, i, &team, &lost) != dnnl_success)
                 st = rad_error_set(err, RAD_E_DEVICE, "node '%.160s': oneDNN failed in '%s'",
                                    s->node < p->graph->n_node ? p->graph->node[s->node].name : "output", s->prim.impl);
         } else if (s->kind == DN_EVAL) {

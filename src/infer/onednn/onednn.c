@@ -117,10 +117,10 @@ static rad_status exec_create(rad_plan *plan, rad_exec **ret, rad_error *err) {
     return st;
 }
 
-static rad_status exec_create_team(rad_plan *plan, int threads, rad_exec **ret, double *ret_gain, rad_error *err) {
+static rad_status exec_create_team(rad_plan *plan, int threads, rad_exec **ret, double *ret_gain, bool *ret_busy, rad_error *err) {
     struct dn_exec *x = NULL;
     const int team = omp_get_max_threads();
-    const rad_status st = dn_exec_create_team((const struct dn_plan *)plan, threads, &x, ret_gain, err);
+    const rad_status st = dn_exec_create_team((const struct dn_plan *)plan, threads, &x, ret_gain, ret_busy, err);
     omp_set_num_threads(team);
     if (st == RAD_OK)
         *ret = (rad_exec *)x;

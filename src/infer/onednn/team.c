@@ -9,6 +9,11 @@
  * at before a primitive is taken. */
 enum { SHARED_ELEMENTS = 512, COMPARED_ELEMENTS = 8192 };
 
+/* A run of a team goes on alone once its steps have lost this share of the time of one thread, about half of what two threads gain;
+ * comparing is put off once it has lost BUSY_SECONDS, which on processors without other work it never does. */
+#define MAY_LOSE 0.25
+#define BUSY_SECONDS 0.1
+
 static int64_t elements(const rad_md *md) {
     int64_t n = 1;
     for (int i = 0; i < md->ndims; i++)
@@ -46,9 +51,9 @@ static bool in_arena(const struct dn_plan *p, const struct dn_arg *a) {
     return p->root[p->tensor[a->tensor].root].fixed == NULL;
 }
 
-/* Runs one form of step `s` on fresh data of this seed and returns its result's bytes; NULL when the library refuses. */
+/* Runs one form of step `s` on fresh data of this seed and returns its result's bytes and its time; NULL when the library refuses. */
 static const void *run_on_data(const struct dn_plan *p, const struct dn_step *s, dnnl_primitive_t prim, const dnnl_exec_arg_t *arg,
-                               int n_arg, dnnl_stream_t stream, uint32_t seed) {
+                               int n_arg, dnnl_stream_t stream, uint32_t seed, double *ret_seconds) {
     void *dst = NULL;
     for (int pass = 0; pass < 2; pass++) /* sources last: a result made in place starts as its source */
         for (int k = 0; k < s->n_arg; k++) {
@@ -63,25 +68,31 @@ static const void *run_on_data(const struct dn_plan *p, const struct dn_step *s,
             if (a->id == DNNL_ARG_DST)
                 dst = data;
         }
+    const double start = rad_clock_seconds();
     if (dst == NULL || dnnl_primitive_execute(prim, stream, n_arg, arg) != dnnl_success || dnnl_stream_wait(stream) != dnnl_success)
         return NULL;
+    *ret_seconds = rad_clock_seconds() - start;
     return dst;
 }
 
-static bool same_bits(const struct dn_plan *p, const struct dn_step *s, const struct dn_shared *shared, const dnnl_exec_arg_t *arg,
-                      int threads, dnnl_stream_t stream, void *kept) {
+/* Notes the time of the step on one thread in `shared`, and adds to *lost what the team needed beyond it. */
+static bool same_bits(const struct dn_plan *p, const struct dn_step *s, struct dn_shared *shared, const dnnl_exec_arg_t *arg, int threads,
+                      dnnl_stream_t stream, void *kept, double *lost) {
     const size_t size = rad_md_size(&s->prim.dst);
     const int64_t n = elements(&s->prim.dst);
     for (int64_t seen = 0, round = 1; seen < COMPARED_ELEMENTS; seen += n, round++) {
         omp_set_num_threads(1);
-        const void *one = run_on_data(p, s, s->prim.prim, arg, s->n_arg, stream, (uint32_t)round * 977u);
+        double alone = 0.0, together = 0.0;
+        const void *one = run_on_data(p, s, s->prim.prim, arg, s->n_arg, stream, (uint32_t)round * 977u, &alone);
         if (one == NULL)
             return false;
         memcpy(kept, one, size);
         omp_set_num_threads(threads);
-        const void *many = run_on_data(p, s, shared->prim.prim, shared->arg, shared->n_arg, stream, (uint32_t)round * 977u);
+        const void *many = run_on_data(p, s, shared->prim.prim, shared->arg, shared->n_arg, stream, (uint32_t)round * 977u, &together);
         if (many == NULL || memcmp(kept, many, size) != 0)
             return false;
+        shared->alone = round == 1 || alone < shared->alone ? alone : shared->alone;
+        *lost += together > alone ? together - alone : 0.0;
     }
     return true;
 }
@@ -205,11 +216,11 @@ static rad_status make_primitives(const struct dn_plan *p, struct dn_team *t, ra
 }
 
 static rad_status make_team(const struct dn_plan *p, int threads, const dnnl_exec_arg_t *arg, dnnl_stream_t stream, struct dn_team **ret,
-                            rad_error *err) {
+                            bool *ret_busy, rad_error *err) {
     struct dn_team *t = rad_calloc(1, sizeof *t);
     size_t largest = 0;
     void *kept = NULL;
-    double alone = 0.0, shared = 0.0;
+    double alone = 0.0, shared = 0.0, lost = 0.0;
     rad_status st = RAD_OK;
     if (t == NULL)
         return no_memory(err);
@@ -225,38 +236,45 @@ static rad_status make_team(const struct dn_plan *p, int threads, const dnnl_exe
         goto out;
     }
     RAD_TRY(make_primitives(p, t, err));
-    for (int i = 0; i < p->n_step; i++) {
+    for (int i = 0; i < p->n_step && lost < BUSY_SECONDS; i++) {
         const struct dn_step *s = &p->step[i];
         struct dn_shared *mine = &t->step[i];
         if (mine->prim.prim != NULL) {
             bool ok = false;
             RAD_TRY(make_arguments(p, s, arg + s->first_arg, t->scratch, stream, mine, &ok, err));
-            if (!ok || !same_bits(p, s, mine, arg + s->first_arg, threads, stream, kept))
+            if (!ok || !same_bits(p, s, mine, arg + s->first_arg, threads, stream, kept, &lost))
                 drop(mine);
         }
         const bool taken = mine->prim.prim != NULL;
         t->n_shared += taken;
         alone += taken ? 0.0 : work_of(s);
         shared += taken ? work_of(s) : 0.0;
+        t->may_lose += taken ? MAY_LOSE * mine->alone : 0.0;
     }
+    *ret_busy = lost >= BUSY_SECONDS;
+    if (*ret_busy)
+        goto out;
     t->gain = alone + shared > 0.0 ? (alone + shared) / (alone + shared / threads) : 1.0;
     *ret = t;
     t = NULL;
 out:
     omp_set_num_threads(1);
+    if (*ret_busy)
+        dn_team_dismiss();
     free(kept);
     dn_team_destroy(t);
     return st;
 }
 
 rad_status dn_team_create(const struct dn_plan *plan, int threads, const dnnl_exec_arg_t *arg, dnnl_stream_t stream, struct dn_team **ret,
-                          rad_error *err) {
+                          bool *ret_busy, rad_error *err) {
     struct dn_team *best = NULL;
+    *ret_busy = false;
     /* A smaller team shares more steps; one that is smaller than the gain so far cannot win. */
     for (int n = threads; n >= 2 && (best == NULL || best->gain < n); n = n > 2 ? (n + 1) / 2 : 1) {
         struct dn_team *t = NULL;
-        rad_status st = make_team(plan, n, arg, stream, &t, err);
-        if (st != RAD_OK) {
+        rad_status st = make_team(plan, n, arg, stream, &t, ret_busy, err);
+        if (st != RAD_OK || *ret_busy) {
             dn_team_destroy(best);
             return st;
         }
@@ -273,4 +291,15 @@ rad_status dn_team_create(const struct dn_plan *plan, int threads, const dnnl_ex
     }
     *ret = best;
     return RAD_OK;
+}
+
+/* ---------------------------------------------------------------- on busy processors */
+
+bool dn_team_late(const struct dn_team *team, const struct dn_shared *step, double seconds, double *lost) {
+    *lost += seconds > step->alone ? seconds - step->alone : 0.0;
+    return *lost > team->may_lose;
+}
+
+void dn_team_dismiss(void) {
+    (void)omp_pause_resource_all(omp_pause_soft);
 }
