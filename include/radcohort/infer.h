@@ -62,6 +62,14 @@ const rad_graph *rad_engine_graph(const rad_engine *e);
  * its own threads). Errors: DEVICE, NOMEM, NONFINITE (an output is NaN or Inf: names the first such sample; `out` and `tap` are filled all
  * the same, so that the caller can tell the good samples from the bad ones). */
 rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err) RAD_MUST_CHECK;
+/* `n` samples [n, sample...] that lie in one piece. */
+typedef struct rad_host_run {
+    const float *data;
+    int64_t n;
+} rad_host_run;
+/* As rad_engine_run on the samples of `run` [n_run], one piece after the other: nothing is copied together. */
+rad_status rad_engine_run_parts(rad_engine *e, const rad_host_run *run, int64_t n_run, float *out, float *tap,
+                                rad_error *err) RAD_MUST_CHECK;
 size_t rad_engine_describe(const rad_engine *e, char *buf, size_t cap); /* per node: implementation, for --verbose and benches */
 
 /* ---------------------------------------------------------------- samples made on the device

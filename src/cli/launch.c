@@ -37,7 +37,7 @@ static rad_status find_programs(char self[MAX_PATH], char mpirun[MAX_PATH], rad_
 
 /* mpirun -n N SELF run ... */
 static char **make_arguments(int argc, char **argv, char *count, char *self, char *mpirun) {
-    static char quiet[] = "-q", crowd[] = "--oversubscribe", n[] = "-n";
+    static char quiet[] = "-q", crowd[] = "--oversubscribe", bind[] = "--bind-to", none[] = "none", n[] = "-n";
     char **out = rad_calloc((size_t)argc + 16, sizeof *out);
     int k = 0;
     if (!out)
@@ -45,6 +45,8 @@ static char **make_arguments(int argc, char **argv, char *count, char *self, cha
     out[k++] = mpirun;
     out[k++] = quiet; /* of what it says about exit statuses: ours are no failures */
     out[k++] = crowd; /* the coordinator needs no core of its own */
+    out[k++] = bind;  /* two ranks would get a core each, of which the coordinator needs none: those that compute share all */
+    out[k++] = none;
     out[k++] = n;
     out[k++] = count;
     out[k++] = self;

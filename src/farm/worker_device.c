@@ -9,22 +9,36 @@
 /* Cases that may wait for the question; it costs less than one of them. */
 #define RAD_UNCONFIRMED_CASES 256
 
+/* Independent sums: the additions of one need not wait for those of another, and several fit into one instruction. */
+#define LANES 8
+
 /* Mean and standard deviation of what the networks will see, in double and in one order: nights are compared by them. */
 static void describe_samples(struct work_input *in) {
     const rad_prepared *p = &in->prepared;
     const int64_t n = p->n_slice * p->n_plane * (p->depth > 0 ? p->depth : 1) * p->height * p->width;
-    const double origin = n > 0 ? (double)p->data[0] : 0;
-    double sum[2] = {0, 0}, square[2] = {0, 0}; /* two chains: the additions need not wait for each other */
-    for (int64_t i = 0; i < n; i++) {
-        const double d = (double)p->data[i] - origin;
-        sum[i & 1] += d;
-        square[i & 1] += d * d;
-    }
     if (n == 0)
         return;
-    const double mean = (sum[0] + sum[1]) / (double)n;
+    const double origin = (double)p->data[0];
+    double sum[LANES] = {0}, square[LANES] = {0}, all = 0, squares = 0;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int k = 0; k < LANES; k++) {
+            const double d = (double)p->data[i + k] - origin;
+            sum[k] += d;
+            square[k] += d * d;
+        }
+    for (; i < n; i++) {
+        const double d = (double)p->data[i] - origin;
+        sum[i % LANES] += d;
+        square[i % LANES] += d * d;
+    }
+    for (int k = 0; k < LANES; k++) {
+        all += sum[k];
+        squares += square[k];
+    }
+    const double mean = all / (double)n;
     in->mean = origin + mean;
-    in->sd = sqrt(fmax(0, (square[0] + square[1]) / (double)n - mean * mean));
+    in->sd = sqrt(fmax(0, squares / (double)n - mean * mean));
 }
 
 rad_status rad_worker_prepare(rad_worker *w, int input, const rad_volume *const *volume, const rad_roi *roi, struct work_input *in,

@@ -209,12 +209,16 @@ static rad_status run_part(const rad_worker *w, const struct batch *b, int64_t p
     return rad_engine_run(e->engine, sample_data(w, b, part, i), n, out, tap, err);
 }
 
-/* Several parts, which lie on the device as they are. */
+/* Several parts, each where it is. */
 static rad_status run_parts(const rad_worker *w, const struct batch *b, struct shape_engine *e, float *out, float *tap, rad_error *err) {
     rad_sample_run run[RAD_MAX_LEASE_CASES];
-    for (int64_t k = 0; k < b->n_part; k++)
+    rad_host_run host[RAD_MAX_LEASE_CASES];
+    for (int64_t k = 0; k < b->n_part; k++) {
         run[k] = (rad_sample_run){input_of(w, b->part[k].m)->samples, b->part[k].first, b->part[k].n};
-    return rad_engine_run_samples(e->engine, run, b->n_part, out, tap, err);
+        host[k] = (rad_host_run){run[k].samples ? NULL : sample_data(w, b, k, 0), b->part[k].n};
+    }
+    return run[0].samples ? rad_engine_run_samples(e->engine, run, b->n_part, out, tap, err)
+                          : rad_engine_run_parts(e->engine, host, b->n_part, out, tap, err);
 }
 
 /* One sample after the other, to find whose fault it was. */
@@ -241,7 +245,7 @@ static rad_status run_singly(const rad_worker *w, struct batch *b, struct shape_
 /* Lock not held. Errors: worker and run scope only. */
 static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
     rad_status st = RAD_OK;
-    float *in = NULL, *out = NULL, *tap = NULL;
+    float *out = NULL, *tap = NULL;
     struct shape_engine *e;
     int64_t dim[RAD_SAMPLE_DIMS];
     /* Where the image decides the shape and the network cannot take it, that is the study's misfortune, not the run's. */
@@ -261,30 +265,18 @@ static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
     if (st != RAD_OK)
         return rad_error_set(err, st, "%s", why.text);
     RAD_TRY(make_outputs(b, w, e, err));
-    const bool on_device = w->on_device[w->job->model[b->model].input];
     if (e->cam && !(tap = rad_malloc((size_t)(b->n * e->n_tap) * sizeof *tap))) {
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the feature maps of %lld samples", (long long)b->n);
         goto out;
     }
-    if (b->n_part > 1) {
-        in = on_device ? NULL : rad_aligned((size_t)b->n * b->sample * sizeof *in);
-        out = rad_malloc((size_t)(b->n * e->n_out) * sizeof *out);
-        if ((!in && !on_device) || !out) {
-            st = rad_error_set(err, RAD_E_NOMEM, "out of memory for a batch of %lld samples", (long long)b->n);
-            goto out;
-        }
-        float *at = in;
-        for (int64_t k = 0; k < b->n_part && in; k++) {
-            memcpy(at, sample_data(w, b, k, 0), (size_t)b->part[k].n * b->sample * sizeof *at);
-            at += (size_t)b->part[k].n * b->sample;
-        }
+    if (b->n_part > 1 && !(out = rad_malloc((size_t)(b->n * e->n_out) * sizeof *out))) {
+        st = rad_error_set(err, RAD_E_NOMEM, "out of memory for a batch of %lld samples", (long long)b->n);
+        goto out;
     }
     if (b->n_part == 1)
         st = run_part(w, b, 0, 0, b->n, e, b->part[0].m->out + b->part[0].first * e->n_out, tap, &why);
-    else if (on_device)
-        st = run_parts(w, b, e, out, tap, &why);
     else
-        st = rad_engine_run(e->engine, in, b->n, out, tap, &why);
+        st = run_parts(w, b, e, out, tap, &why);
     if (st != RAD_OK && rad_status_scope(st) == RAD_SCOPE_STUDY) {
         st = run_singly(w, b, e, tap, err);
         goto out;
@@ -304,7 +296,6 @@ static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
     }
 out:
     free(tap);
-    free(in);
     free(out);
     return st;
 }

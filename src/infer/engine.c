@@ -62,7 +62,7 @@ struct rad_engine {
 
     /* the job: written under the lock before the workers wake, read by them */
     enum phase phase;
-    const float *in;
+    const rad_host_run *in;
     const rad_sample_run *run; /* or, instead of `in`, samples on the device */
     float *out, *tap;
     int64_t n, end;                  /* samples; the unit after the last of this phase */
@@ -138,6 +138,14 @@ static void set_places(const rad_engine *e, int64_t first, int64_t here, rad_sam
     }
 }
 
+/* Sample `i` of the call. */
+static const float *host_sample(const rad_engine *e, int64_t i) {
+    const rad_host_run *run = e->in;
+    for (; i >= run->n; run++)
+        i -= run->n;
+    return run->data + (size_t)i * e->in_count;
+}
+
 /* Runs the plan once, for samples [first, first + here). */
 static rad_status run_unit(struct worker *w, rad_exec *exec, int64_t first, int64_t here, rad_error *err) {
     rad_engine *e = w->engine;
@@ -152,11 +160,11 @@ static rad_status run_unit(struct worker *w, rad_exec *exec, int64_t first, int6
     if (e->run != NULL) {
         set_places(e, first, here, w->place);
     } else if (e->batch == 1) {
-        memcpy(&in, &(const float *){e->in + at * e->in_count}, sizeof in);
+        memcpy(&in, &(const float *){host_sample(e, first)}, sizeof in);
     } else {
         /* Places without a sample of their own repeat the last one: real numbers, never read back. */
         for (size_t k = 0; k < (size_t)e->batch; k++)
-            memcpy(in + k * e->in_count, e->in + (at + (k < n ? k : n - 1)) * e->in_count, e->in_count * sizeof *in);
+            memcpy(in + k * e->in_count, host_sample(e, first + (int64_t)(k < n ? k : n - 1)), e->in_count * sizeof *in);
     }
     const rad_tensor t_in = {.dtype = RAD_DT_F32, .shape = g->value[g->input[0]].shape, .data = in};
     w->result[e->out_index].data = out;
@@ -495,7 +503,8 @@ static bool run_rest(rad_engine *e, int64_t first, int64_t end) {
 }
 
 /* `in` or `run`, the other NULL. */
-static rad_status run_all(rad_engine *e, const float *in, const rad_sample_run *run, int64_t n, float *out, float *tap, rad_error *err) {
+static rad_status run_all(rad_engine *e, const rad_host_run *in, const rad_sample_run *run, int64_t n, float *out, float *tap,
+                          rad_error *err) {
     if (n < 0 || (e->with_tap && tap == NULL))
         return rad_error_set(err, RAD_E_INTERNAL, "engine run with %lld samples%s", (long long)n,
                              e->with_tap && tap == NULL ? " and no room for the tap" : "");
@@ -524,7 +533,14 @@ static rad_status run_all(rad_engine *e, const float *in, const rad_sample_run *
 }
 
 rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err) {
-    return run_all(e, in, NULL, n, out, tap, err);
+    return run_all(e, &(rad_host_run){in, n}, NULL, n, out, tap, err);
+}
+
+rad_status rad_engine_run_parts(rad_engine *e, const rad_host_run *run, int64_t n_run, float *out, float *tap, rad_error *err) {
+    int64_t n = 0;
+    for (int64_t k = 0; k < n_run; k++)
+        n += run[k].n;
+    return run_all(e, run, NULL, n, out, tap, err);
 }
 
 rad_status rad_engine_run_samples(rad_engine *e, const rad_sample_run *run, int64_t n_run, float *out, float *tap, rad_error *err) {

@@ -186,6 +186,12 @@ static void test_fixed_batch(void **state) {
             assert_non_null(strstr(text, odd == 0 ? "plan of batch 1," : "plan of batch 4 "));
             memset(got, 0, sizeof got);
             assert_ok(rad_engine_run(s.engine, x, 5, got, NULL, &err));
+            /* the same in pieces that lie apart and in another order */
+            const rad_host_run piece[] = {{x + 3 * SAMPLE, 2}, {x, 0}, {x, 3}};
+            float pieces[5 * CLASSES];
+            assert_ok(rad_engine_run_parts(s.engine, piece, 3, pieces, NULL, &err));
+            assert_memory_equal(pieces, got + 3 * CLASSES, 2 * CLASSES * sizeof *got);
+            assert_memory_equal(pieces + 2 * CLASSES, got, 3 * CLASSES * sizeof *got);
             if (odd == 0)
                 assert_memory_equal(got, want, sizeof got);
             for (int i = 0; i < 5; i++) {
