@@ -299,7 +299,6 @@ CREATE TABLE work (
     interrupted INTEGER NOT NULL CHECK (interrupted >= 0),
     rank        INTEGER
 ) STRICT;
-CREATE INDEX work_state ON work (state);
 
 CREATE TABLE image_use (
     case_id   INTEGER NOT NULL REFERENCES manifest,
@@ -309,7 +308,6 @@ CREATE TABLE image_use (
     volume_id INTEGER REFERENCES volume,
     PRIMARY KEY (case_id, input, channel)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX image_use_image ON image_use (image_id);
 CREATE INDEX image_use_volume ON image_use (volume_id);
 
 CREATE TABLE unused_image (
@@ -399,19 +397,19 @@ CREATE TABLE run_cam (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX run_cam_cam ON run_cam (cam_id);
 
+-- One tree, and as narrow as it goes: with a night every night this table is the largest.
 CREATE TABLE case_score (
     run_model_id INTEGER NOT NULL REFERENCES run_model,
-    unit         TEXT NOT NULL CHECK (unit IN ('lesion', 'patient')),
     patient_id   INTEGER NOT NULL REFERENCES patient,
-    case_id      INTEGER REFERENCES manifest,
+    case_key     INTEGER NOT NULL CHECK (case_key >= 0),
     class_index  INTEGER NOT NULL,
     score        REAL NOT NULL,
     n_part       INTEGER NOT NULL CHECK (n_part > 0),
     n_missing    INTEGER NOT NULL CHECK (n_missing >= 0),
-    CHECK ((unit = 'lesion') = (case_id IS NOT NULL))
-) STRICT;
--- The patient before the unit: whoever asks without a unit still finds the scores of a patient.
-CREATE UNIQUE INDEX case_score_unit ON case_score (run_model_id, patient_id, unit, coalesce(case_id, 0), class_index);
+    unit         TEXT NOT NULL GENERATED ALWAYS AS (iif(case_key > 0, 'lesion', 'patient')) VIRTUAL,
+    case_id      INTEGER GENERATED ALWAYS AS (nullif(case_key, 0)) VIRTUAL REFERENCES manifest,
+    PRIMARY KEY (run_model_id, patient_id, case_key, class_index)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE case_grade (
     run_model_id INTEGER NOT NULL REFERENCES run_model,
@@ -773,7 +771,7 @@ sum_case AS (
       FROM per_case GROUP BY run_id, run_model_id),
 per_patient AS (
     SELECT rp.run_id, rm.run_model_id,
-           EXISTS (SELECT 1 FROM case_score s WHERE s.run_model_id = rm.run_model_id AND s.unit = 'patient'
+           EXISTS (SELECT 1 FROM case_score s WHERE s.run_model_id = rm.run_model_id AND s.case_key = 0
                      AND s.patient_id = rp.patient_id) AS scored,
            EXISTS (SELECT 1 FROM exclusion e WHERE e.run_id = rp.run_id AND e.unit = 'patient' AND e.patient_id = rp.patient_id
                      AND (e.run_model_id IS NULL OR e.run_model_id = rm.run_model_id)) AS excluded
@@ -887,10 +885,10 @@ SELECT rp.run_id, rm.model, p.patient, c.center, rp.cohort, rp.fold, p.age, p.se
   JOIN patient p ON p.patient_id = rp.patient_id
   JOIN center c ON c.center_id = rp.center_id
   LEFT JOIN run_class k ON k.run_id = rp.run_id AND k.class_index = rp.class_index
-  LEFT JOIN case_score s ON s.run_model_id = rm.run_model_id AND s.unit = 'patient' AND s.patient_id = rp.patient_id AND s.class_index =
+  LEFT JOIN case_score s ON s.run_model_id = rm.run_model_id AND s.case_key = 0 AND s.patient_id = rp.patient_id AND s.class_index =
        coalesce(r.positive_class, (SELECT x.class_index FROM case_score x JOIN run_class xk ON xk.run_id = rp.run_id
                                       AND xk.class_index = x.class_index AND xk.rule IS NULL
-                                    WHERE x.run_model_id = rm.run_model_id AND x.unit = 'patient' AND x.patient_id = rp.patient_id
+                                    WHERE x.run_model_id = rm.run_model_id AND x.case_key = 0 AND x.patient_id = rp.patient_id
                                     ORDER BY x.score DESC, x.class_index LIMIT 1))
   LEFT JOIN run_class sk ON sk.run_id = rp.run_id AND sk.class_index = s.class_index;
 

@@ -15,11 +15,11 @@ static const char SQL_CLEAR_SCORES[] =
 static const char SQL_CLEAR_EXCLUSIONS[] = "DELETE FROM exclusion WHERE run_id = ?1 AND stage = 'aggregate'";
 static const char SQL_MODELS[] = "SELECT run_model_id FROM run_model WHERE run_id = ?1 AND position = ?2";
 static const char SQL_LESION_SCORE[] =
-    "INSERT INTO case_score (run_model_id, unit, patient_id, case_id, class_index, score, n_part, n_missing)"
-    " VALUES (?1, 'lesion', ?2, ?3, ?4, ?5, ?6, 0)";
+    "INSERT INTO case_score (run_model_id, patient_id, case_key, class_index, score, n_part, n_missing)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)";
 static const char SQL_PATIENT_SCORE[] =
-    "INSERT INTO case_score (run_model_id, unit, patient_id, class_index, score, n_part, n_missing)"
-    " SELECT ?1, 'patient', ?2, ?3, ?4, ?5, (SELECT count(*) FROM manifest m WHERE m.run_id = ?6 AND m.patient_id = ?2) - ?5";
+    "INSERT INTO case_score (run_model_id, patient_id, case_key, class_index, score, n_part, n_missing)"
+    " SELECT ?1, ?2, 0, ?3, ?4, ?5, (SELECT count(*) FROM manifest m WHERE m.run_id = ?6 AND m.patient_id = ?2) - ?5";
 /* Patients whose cases were all excluded; in a job whose cases are patients the case's own exclusion says it already. First those
  * that no model could score (one row), then the rest. */
 #define NO_PATIENT_SCORE                                                                                                                   \
@@ -33,13 +33,13 @@ static const char SQL_EXCLUDE_PATIENTS_ALL[] =
     "INSERT INTO exclusion (run_id, unit, patient_id, stage, reason, text)"
     " SELECT rp.run_id, 'patient', rp.patient_id, 'aggregate', " FIRST_REASON ", 'no lesion of the patient could be scored'"
     " FROM run_patient rp JOIN run_model rm ON rm.run_id = rp.run_id AND rm.position = 0 WHERE rp.run_id = ?1"
-    " AND NOT EXISTS (SELECT 1 FROM run_model o JOIN case_score s ON s.run_model_id = o.run_model_id AND s.unit = 'patient'"
+    " AND NOT EXISTS (SELECT 1 FROM run_model o JOIN case_score s ON s.run_model_id = o.run_model_id AND s.case_key = 0"
     "                   AND s.patient_id = rp.patient_id WHERE o.run_id = rp.run_id)" NO_PATIENT_SCORE;
 static const char SQL_EXCLUDE_PATIENTS[] =
     "INSERT INTO exclusion (run_id, unit, patient_id, run_model_id, stage, reason, text)"
     " SELECT rp.run_id, 'patient', rp.patient_id, rm.run_model_id, 'aggregate', " FIRST_REASON
     ", 'no lesion of the patient could be scored' FROM run_patient rp JOIN run_model rm ON rm.run_id = rp.run_id WHERE rp.run_id = ?1"
-    " AND NOT EXISTS (SELECT 1 FROM case_score s WHERE s.run_model_id = rm.run_model_id AND s.unit = 'patient'"
+    " AND NOT EXISTS (SELECT 1 FROM case_score s WHERE s.run_model_id = rm.run_model_id AND s.case_key = 0"
     "                   AND s.patient_id = rp.patient_id)" NO_PATIENT_SCORE;
 static const char SQL_CHECK[] =
     "SELECT model, case_unit, n_case, n_scored, n_excluded, n_neither, n_both, n_patient_neither FROM v_manifest_check"

@@ -25,8 +25,8 @@ static const char SQL_SCORES[] =
     "  CROSS JOIN patient p ON p.patient_id = a.patient_id"
     "  LEFT JOIN manifest ma ON ma.case_id = a.case_id"
     "  LEFT JOIN lesion l ON l.lesion_id = ma.lesion_id"
-    "  JOIN case_score b ON b.run_model_id = rb.run_model_id AND b.unit = a.unit AND b.patient_id = a.patient_id"
-    "   AND b.class_index = kb.class_index AND coalesce(b.case_id, 0) = coalesce((SELECT mb.case_id FROM manifest mb WHERE mb.run_id = ?2"
+    "  JOIN case_score b ON b.run_model_id = rb.run_model_id AND b.patient_id = a.patient_id"
+    "   AND b.class_index = kb.class_index AND b.case_key = coalesce((SELECT mb.case_id FROM manifest mb WHERE mb.run_id = ?2"
     "       AND mb.patient_id = ma.patient_id AND coalesce(mb.lesion_id, 0) = coalesce(ma.lesion_id, 0) AND mb.study = ma.study), 0)"
     " WHERE ra.run_id = ?1 AND (r.positive_class IS NULL OR r.positive_class = a.class_index)"
     " ORDER BY abs(a.score - b.score) DESC, p.patient, l.lesion, ra.model, k.class, a.unit";

@@ -28,13 +28,13 @@ static const char SQL_CENTERS[] =
 static const char SQL_LESIONS[] =
     "SELECT rp.center_id, rp.cohort = 'external', m.patient_id, m.class_index, s.score, rp.fold, m.case_id FROM manifest m"
     " JOIN run_patient rp ON rp.run_id = m.run_id AND rp.patient_id = m.patient_id JOIN patient p ON p.patient_id = m.patient_id"
-    " LEFT JOIN lesion l ON l.lesion_id = m.lesion_id LEFT JOIN case_score s ON s.run_model_id = ?2 AND s.unit = 'lesion'"
-    " AND s.patient_id = m.patient_id AND coalesce(s.case_id, 0) = m.case_id AND s.class_index = ?3"
+    " LEFT JOIN lesion l ON l.lesion_id = m.lesion_id LEFT JOIN case_score s ON s.run_model_id = ?2"
+    " AND s.patient_id = m.patient_id AND s.case_key = m.case_id AND s.class_index = ?3"
     " WHERE m.run_id = ?1 ORDER BY p.patient, l.lesion, m.study";
 static const char SQL_PATIENTS[] =
     "SELECT rp.center_id, rp.cohort = 'external', rp.patient_id, rp.class_index, s.score, rp.fold, rp.patient_id FROM run_patient rp"
-    " JOIN patient p ON p.patient_id = rp.patient_id LEFT JOIN case_score s ON s.run_model_id = ?2 AND s.unit = 'patient'"
-    " AND s.patient_id = rp.patient_id AND coalesce(s.case_id, 0) = 0 AND s.class_index = ?3 WHERE rp.run_id = ?1 ORDER BY p.patient";
+    " JOIN patient p ON p.patient_id = rp.patient_id LEFT JOIN case_score s ON s.run_model_id = ?2"
+    " AND s.patient_id = rp.patient_id AND s.case_key = 0 AND s.class_index = ?3 WHERE rp.run_id = ?1 ORDER BY p.patient";
 /* Slices come case by case and by their key: an order of all of them by names would be a sort of all of them. */
 static const char SQL_CASES[] =
     "SELECT rp.center_id, rp.cohort = 'external', m.patient_id, m.class_index, rr.result_id, rp.fold FROM manifest m"

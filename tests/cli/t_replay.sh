@@ -30,7 +30,7 @@ want 0 "$rad" replay "$db" --json
 "$python" -c 'import json, sys; j = json.load(open(sys.argv[1])); assert j["verdict"] == "lost" and j["lost"] > 100, j' "$tmp/log"
 
 # one bit of one score, one statistic, one exclusion: each is named
-for change in "UPDATE case_score SET score = score + 1e-15 WHERE unit = 'patient' AND case_score.rowid = (SELECT max(rowid) FROM case_score)|score of model pair, patient" \
+for change in "UPDATE case_score SET score = score + 1e-15 WHERE case_key = 0 AND (run_model_id, patient_id, class_index) = (SELECT run_model_id, patient_id, class_index FROM case_score WHERE case_key = 0 ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT 1)|score of model pair, patient" \
               "UPDATE statistic SET upper = upper + 1e-12 WHERE name = 'auc' AND stratum = 'H1' AND unit = 'patient'|auc of model one, unit patient, .*center H1" \
               "UPDATE exclusion SET reason = 'format' WHERE reason = 'truncated'|exclusion.*stored .*load: format, again .*load: truncated"; do
     cp "$tmp/whole.sqlite" "$tmp/b.sqlite"

@@ -61,12 +61,12 @@ try:
 
     db = sqlite3.connect(good)
     # deleted rows are named
-    lesion = db.execute("SELECT s.rowid, rm.model, p.patient, l.lesion, k.class FROM case_score s JOIN run_model rm USING (run_model_id)"
+    lesion = db.execute("SELECT s.case_key, s.class_index, s.run_model_id, rm.model, p.patient, l.lesion, k.class FROM case_score s JOIN run_model rm USING (run_model_id)"
                         " JOIN manifest m USING (case_id) JOIN patient p ON p.patient_id = s.patient_id JOIN lesion l USING (lesion_id)"
                         " JOIN run_class k ON k.run_id = rm.run_id AND k.class_index = s.class_index LIMIT 1 OFFSET 11").fetchone()
-    f = tampered('DELETE FROM case_score WHERE rowid = ?', lesion[:1])['findings']
+    f = tampered('DELETE FROM case_score WHERE case_key = ? AND class_index = ? AND run_model_id = ?', lesion[:3])['findings']
     assert len(f) == 1 and f[0]['what'] == 'deleted' and f[0]['table'] == 'case_score' and f[0]['run'] == 1, f
-    for word in lesion[1:]:
+    for word in lesion[3:]:
         assert word in f[0]['row'], (word, f)
     result, slice_, k = db.execute('SELECT result_id, slice, class_index FROM slice_score LIMIT 1 OFFSET 40').fetchone()
     f = tampered('DELETE FROM slice_score WHERE result_id = ? AND slice = ? AND class_index = ?', (result, slice_, k))['findings']

@@ -63,7 +63,7 @@ with tempfile.TemporaryDirectory() as folder:
     copy('run_model', run_id='2', run_model_id='run_model_id + 100')
     copy('tuned_threshold', run_id='2', run_model_id='run_model_id + 100')
     copy('manifest', run_id='2', case_id='case_id + 100000')
-    copy('case_score', run_model_id='run_model_id + 100', case_id='case_id + 100000', score='iif(patient_id % 7 = 0, 1 - score, score)')
+    copy('case_score', run_model_id='run_model_id + 100', case_key='iif(case_key > 0, case_key + 100000, 0)', score='iif(patient_id % 7 = 0, 1 - score, score)')
     calls = {r[0]: {k[:-1]: k[-1] for k in db.execute('SELECT model, unit, patient, lesion, class, point, call FROM v_call WHERE run_id = ?', r)}
              for r in [(1,), (2,)]}
     hand = {k for k in calls[1] if calls[2][k] != calls[1][k]}
