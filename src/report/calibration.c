@@ -41,12 +41,12 @@ static void reliability(rp_page *p, const rp_rows *combo, int64_t i, const rp_ro
             r.n = 0;
     }
     (void)snprintf(id, sizeof id, "calibration-%s-%s-%s", unit, RP_ID(model), RP_ID(class_name));
-    (void)snprintf(title, sizeof title, "Calibration: %.80s, %.80s, unit: %s", model, class_name, unit);
+    (void)snprintf(title, sizeof title, "Calibration of %.80s: %.80s%s", model, class_name, rp_per_unit(p, unit));
     const rp_tags tags = {.unit = unit, .model = model, .class_name = class_name};
     rp_figure(p, id, &tags, title,
-              "Observed share against mean predicted probability by bins, with 95 % intervals; on the diagonal the two agree.", SIDE + 72,
+              "Observed share against mean predicted probability by bins, with 95% CIs; on the diagonal the two agree.", SIDE + 72,
               SIDE + 62 + 17.0 * (double)cohort->n);
-    rp_frame(p, &a, "mean predicted probability", "observed share", 0.2, 0.2);
+    rp_frame(p, &a, "Mean predicted probability", "Observed share", 0.2, 0.2);
     rp_rule(p, rp_x(&a, 0), rp_y(&a, 0), rp_x(&a, 1), rp_y(&a, 1), "diagonal");
     for (int64_t k = 0; k < r.n && p->st == RAD_OK; k++) {
         const double x = rp_num(&r, k, "mean_pred"), y = rp_num(&r, k, "mean_obs");
@@ -69,13 +69,13 @@ static void reliability(rp_page *p, const rp_rows *combo, int64_t i, const rp_ro
         const char *stratum = rp_text_at(cohort, c, "stratum");
         const bool s = rp_statistic(p, unit, model, class_name, rp_cohort_kind(p), stratum, "calibration_slope", slope, &n);
         const bool b = rp_statistic(p, unit, model, class_name, rp_cohort_kind(p), stratum, "brier", brier, &n);
-        (void)snprintf(text, sizeof text, "%.40s: slope %s, Brier score %s", stratum, s ? RP_NUM("%.2f", slope[0]) : "not shown",
-                       b ? RP_NUM("%.3f", brier[0]) : "not shown");
+        (void)snprintf(text, sizeof text, "%.40s: slope %s, Brier score %s", rp_stratum_word(stratum),
+                       s ? RP_NUM("%.2f", slope[0]) : "not shown", b ? RP_NUM("%.3f", brier[0]) : "not shown");
         rp_marker(p, 28, y - 4, strcmp(stratum, "external") == 0, text);
         rp_label(p, 48, y, "start", "small", text, SIDE + 16);
         y += 17;
     }
-    rp_figure_end(p, id, title, &r);
+    rp_figure_end(p, id, "", &r);
     rp_rows_release(&r);
 }
 
@@ -93,19 +93,20 @@ static void decision(rp_page *p, const rp_rows *combo, int64_t i, const char *st
         top = rp_num(&r, k, "net_benefit") > top ? rp_num(&r, k, "net_benefit") : top;
     const rp_axes a = {.x0 = 0, .x1 = 1, .y0 = -0.1, .y1 = ceil(top * 10) / 10, .left = 52, .top = 10, .width = SIDE, .height = SIDE};
     (void)snprintf(id, sizeof id, "decision-%s-%s-%s-%s", unit, RP_ID(model), RP_ID(class_name), stratum);
-    (void)snprintf(title, sizeof title, "Decision curve: %.80s, %.80s, %s, unit: %s", model, class_name, stratum, unit);
+    (void)snprintf(title, sizeof title, "Decision curve of %.80s: %.80s, %s%s", model, class_name, rp_stratum_word(stratum),
+                   rp_per_unit(p, unit));
     const rp_tags tags = {.unit = unit, .model = model, .class_name = class_name, .cohort = strcmp(stratum, "all") == 0 ? NULL : stratum};
-    rp_figure(p, id, &tags, title, "Net benefit of acting on the model, on all and on none, by threshold probability.", SIDE + 72,
+    rp_figure(p, id, &tags, title, "Net benefit of treating by the model, all and none, by threshold probability.", SIDE + 72,
               SIDE + 62 + 51);
-    rp_frame(p, &a, "threshold probability", "net benefit", 0.2, 0.1);
-    static const char *const COLUMN[] = {"net_benefit", "treat_all", "treat_none"}, *const NAME[] = {NULL, "act on all", "act on none"};
+    rp_frame(p, &a, "Threshold probability", "Net benefit", 0.2, 0.1);
+    static const char *const COLUMN[] = {"net_benefit", "treat_all", "treat_none"}, *const NAME[] = {NULL, "treat all", "treat none"};
     double y = SIDE + 68;
     for (int s = 0; s < 3 && p->st == RAD_OK; s++) {
         double *t = rp_doubles(p, &r, 0, r.n, "threshold"), *v = rp_doubles(p, &r, 0, r.n, COLUMN[s]);
         int64_t n = 0;
         for (int64_t k = 0; p->st == RAD_OK && k < r.n && !isnan(v[k]); k++, n = k) { /* what is worse than the frame lies on its edge */
             if (v[k] < a.y0 && s == 1)
-                break; /* `act on all` only falls */
+                break; /* `treat all` only falls */
             v[k] = v[k] < a.y0 ? a.y0 : v[k];
         }
         if (p->st == RAD_OK)
@@ -119,8 +120,14 @@ static void decision(rp_page *p, const rp_rows *combo, int64_t i, const char *st
         free(v);
         y = rp_legend(p, 14, y, s, NAME[s] ? NAME[s] : model, SIDE + 50);
     }
-    rp_figure_end(p, id, title, &r);
+    rp_figure_end(p, id, "", &r);
     rp_rows_release(&r);
+}
+
+/* An endpoint by argmax is a call, 0 or 1: no probability. */
+static bool is_call(rp_page *p, const char *class_name) {
+    return rp_one(p, sqlite3_mprintf("SELECT count(*) FROM run_class WHERE run_id = %lld AND class = %Q AND rule = 'argmax'",
+                                     (long long)p->run, class_name)) > 0;
 }
 
 void rp_section_calibration(rp_page *p) {
@@ -132,19 +139,20 @@ void rp_section_calibration(rp_page *p) {
     }
     rp_combos(p, &combo);
     rp_cohorts(p, &cohort);
-    rp_put(p, "<h3>Calibration</h3>\n<div class=\"grid\">\n");
+    rp_put(p,
+           "<p class=\"muted\">Calibration: observed share with 95% Wilson limits in {}; slope of a logistic recalibration, 1 is best. "
+           "Decision "
+           "curves: benefit of treating by the model at a threshold, against treating all or none.</p>\n<div class=\"grid\">\n",
+           p->o->is_public ? "bins of equal size" : "ten bins of equal width");
     for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++)
-        reliability(p, &combo, i, &cohort);
-    rp_put(p, "</div>\n<h3>Decision curves</h3>\n");
-    if (p->o->is_public) {
-        rp_absent(p, "Left out of public reports: neighbouring thresholds would give single patients' scores away.");
-    } else {
-        rp_put(p, "<div class=\"grid\">\n");
-        for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++)
-            for (int64_t c = 0; c < cohort.n; c++)
+        if (!is_call(p, rp_text_at(&combo, i, "class"))) {
+            reliability(p, &combo, i, &cohort);
+            for (int64_t c = 0; !p->o->is_public && c < cohort.n; c++)
                 decision(p, &combo, i, rp_text_at(&cohort, c, "stratum"));
-        rp_put(p, "</div>\n");
-    }
+        }
+    rp_put(p, "</div>\n");
+    if (p->o->is_public)
+        rp_absent(p, "Decision curves are left out of public reports: neighbouring thresholds would give single patients' scores away.");
     rp_rows_release(&cohort);
     rp_rows_release(&combo);
 }

@@ -1,5 +1,6 @@
-/* checklist.c: CLAIM 2024, STARD-AI and TRIPOD+AI with what the record knows. The items are named in our own short words, by the numbers
- * of the published lists (STARD-AI by those of STARD 2015, which it extends); the published text is the authority. */
+/* checklist.c: CLAIM 2024, STARD-AI and TRIPOD+AI with what the record knows. The items are named in our own short words; the published
+ * text is the authority. Numbers: CLAIM 2024 (doi 10.1148/ryai.240300) and TRIPOD+AI (doi 10.1136/bmj-2023-078378) as published; STARD-AI
+ * (doi 10.1038/s41591-025-03953-8) by those of STARD 2015, which it extends, its additions without. */
 #include "parts.h"
 
 /* What the record knows: a query of one value. {} stands for the run. Public: whether the answer holds nothing that a public report
@@ -41,7 +42,8 @@ static const struct {
     const char *sql; /* each %lld is the run */
     bool is_public;
 } FACT[N_FACT] = {
-    [SOURCES] = {"SELECT count(DISTINCT rp.center_id) || ' centers: ' || (SELECT group_concat(center, ', ') FROM (SELECT DISTINCT c.center "
+    [SOURCES] = {"SELECT count(DISTINCT rp.center_id) || iif(count(DISTINCT rp.center_id) = 1, ' center: ', ' centers: ') || (SELECT "
+                 "group_concat(center, ', ') FROM (SELECT DISTINCT c.center "
                  "FROM run_patient q JOIN center c ON c.center_id = q.center_id WHERE q.run_id = %lld ORDER BY 1))"
                  " FROM run_patient rp WHERE rp.run_id = %lld",
                  true},
@@ -49,7 +51,7 @@ static const struct {
                   "selected: ' || group_concat(DISTINCT reason) END FROM unselected_patient WHERE run_id = %lld",
                   false},
     [PREPARED] = {"SELECT group_concat(model || ': ' || input_text, '; ') FROM run_model WHERE run_id = %lld", true},
-    [PSEUDONYM] = {"SELECT 'pseudonyms only; names, dates of birth and UIDs are not in the file (' || count(*) || ' runs)' FROM run WHERE "
+    [PSEUDONYM] = {"SELECT 'pseudonyms only; names, dates of birth and UIDs are not in the result file' FROM run WHERE "
                    "run_id = %lld",
                    true},
     [MISSING] = {"SELECT CASE WHEN count(*) = 0 THEN 'no case was left out' ELSE count(*) || ' exclusions: ' || group_concat(DISTINCT "
@@ -82,7 +84,8 @@ static const struct {
     [UNCERTAINTY] = {"SELECT group_concat(DISTINCT method) FROM v_statistic WHERE run_id = %lld AND name IN ('auc', 'auc_difference', "
                      "'auc_paired_difference', 'auc_clustered')",
                      true},
-    [ROBUST] = {"SELECT 'AUC by ' || count(DISTINCT stratum) || ' strata, and by six aggregation rules' FROM v_statistic WHERE run_id = "
+    [ROBUST] = {"SELECT 'AUC by ' || count(DISTINCT stratum) || ' groups of patients, and by other rules of aggregation' FROM v_statistic "
+                "WHERE run_id = "
                 "%lld AND name = 'auc'",
                 true},
     [MAPS] = {"SELECT CASE WHEN count(*) > 0 THEN 'class activation maps of ' || count(*) || ' slices' END FROM v_cam WHERE run_id = %lld",
@@ -99,7 +102,7 @@ static const struct {
     [TABLE1] = {"SELECT 'Table 1: age and sex of ' || sum(p.age IS NOT NULL) || ' and ' || sum(p.sex IS NOT NULL) || ' patients' FROM "
                 "run_patient rp JOIN patient p ON p.patient_id = rp.patient_id WHERE rp.run_id = %lld",
                 false},
-    [ESTIMATES] = {"SELECT group_concat(model || ' ' || stratum || ' ' || printf('%%.3f (%%.3f to %%.3f)', est, lower, upper), '; ') FROM "
+    [ESTIMATES] = {"SELECT group_concat(model || ' ' || stratum || ' ' || printf('%%.3f (%%.3f, %%.3f)', est, lower, upper), '; ') FROM "
                    "v_statistic WHERE run_id = %lld AND unit = 'patient' AND name IN ('auc', 'auc_macro')"
                    " AND stratum_kind IN ('all', 'cohort') AND (name = 'auc_macro' OR class = (SELECT k.class FROM run r JOIN run_class k "
                    "ON k.run_id = r.run_id AND k.class_index = r.positive_class WHERE r.run_id = v_statistic.run_id))",
@@ -149,7 +152,7 @@ static const item CLAIM[] = {{"1", "title names the use of AI", NONE},
                              {"18", "agreement of readers", READERS},
                              {"19", "how data were divided", PARTITION},
                              {"20", "level at which parts are disjoint", PARTITION},
-                             {"21", "sample size", SIZE},
+                             {"21", "intended sample size", NONE},
                              {"22", "the model", MODELS},
                              {"23", "software", SOFTWARE},
                              {"24", "initial weights", NONE},
@@ -163,61 +166,66 @@ static const item CLAIM[] = {{"1", "title names the use of AI", NONE},
                              {"32", "evaluation on internal data", INTERNAL},
                              {"33", "evaluation on external data", EXTERNAL},
                              {"34", "registration of a trial", NONE},
-                             {"35", "flow of patients", FLOW},
-                             {"36", "demographics by part", TABLE1},
-                             {"37", "performance in every part", ESTIMATES},
-                             {"38", "estimates with precision", ESTIMATES},
+                             {"35", "patients or examinations included and excluded", FLOW},
+                             {"36", "demographic and clinical characteristics by partition", TABLE1},
+                             {"37", "performance and its uncertainty", ESTIMATES},
+                             {"38", "diagnostic performance and its precision", ESTIMATES},
                              {"39", "analysis of failures", FAILURES},
                              {"40", "limitations", NONE},
                              {"41", "meaning for practice", NONE},
-                             {"42", "protocol", NONE},
+                             {"42", "full protocol or technical details", NONE},
                              {"43", "software and data available", AVAILABLE},
                              {"44", "funding", NONE}};
 
+/* Numbers of STARD 2015 where STARD-AI kept the item; what STARD-AI added or changed is named by its topic, without a number. */
 static const item STARD[] = {{"1", "title names diagnostic accuracy and AI", NONE},
                              {"2", "structured abstract", NONE},
-                             {"3", "background and role of the test", NONE},
-                             {"4", "aims", NONE},
+                             {"3", "background, intended use and role of the index test", NONE},
+                             {"4", "objectives and hypotheses", NONE},
                              {"5", "prospective or retrospective", NONE},
-                             {"6", "eligibility", ELIGIBLE},
-                             {"7", "how patients were found", NONE},
-                             {"8", "places and dates", SOURCES},
-                             {"9", "series: consecutive, random, convenience", NONE},
-                             {"10a", "index test, to repeat it", MODELS},
-                             {"10b", "reference standard", TRUTH},
-                             {"11", "why this reference standard", NONE},
-                             {"12a", "thresholds of the index test, declared or tuned", THRESHOLD},
-                             {"12b", "thresholds of the reference standard", NONE},
-                             {"13a", "what readers of the index test knew", NONE},
-                             {"13b", "what assessors of the reference standard knew", NONE},
-                             {"14", "measures of accuracy and their comparison", METRICS},
+                             {"6", "eligibility criteria", ELIGIBLE},
+                             {"7", "how eligible participants were identified", NONE},
+                             {"8", "setting, locations and dates", SOURCES},
+                             {"9", "consecutive, random or convenience series", NONE},
+                             {"10a", "index test, in detail to replicate it", MODELS},
+                             {"10b", "reference standard, in detail to replicate it", TRUTH},
+                             {"11", "rationale for the reference standard", NONE},
+                             {"12a", "cutoffs of the index test, prespecified or exploratory", THRESHOLD},
+                             {"12b", "cutoffs of the reference standard", NONE},
+                             {"13a", "what was known to performers and readers of the index test", NONE},
+                             {"13b", "what was known to assessors of the reference standard", NONE},
+                             {"14", "methods of estimating or comparing accuracy", METRICS},
                              {"15", "indeterminate results", MISSING},
                              {"16", "missing data", MISSING},
-                             {"17", "variation of accuracy", SUBGROUPS},
-                             {"18", "sample size", SIZE},
-                             {"19", "flow of patients", FLOW},
+                             {"17", "analyses of variability in accuracy", SUBGROUPS},
+                             {"18", "intended sample size", NONE},
+                             {"19", "flow of participants, with a diagram", FLOW},
                              {"20", "baseline characteristics", TABLE1},
-                             {"21a", "severity of disease in patients", NONE},
-                             {"21b", "other diagnoses in those without", NONE},
-                             {"22", "time between tests", NONE},
-                             {"23", "cross table of test and reference", FAILURES},
-                             {"24", "estimates with precision", ESTIMATES},
+                             {"21a", "severity of disease in those with the target condition", NONE},
+                             {"21b", "alternative diagnoses in those without", NONE},
+                             {"22", "interval and interventions between the tests", NONE},
+                             {"23", "cross tabulation of index test and reference standard", FAILURES},
+                             {"24", "estimates of accuracy and their precision", ESTIMATES},
                              {"25", "adverse events", NONE},
                              {"26", "limitations", NONE},
-                             {"27", "meaning for practice", NONE},
+                             {"27", "implications for practice", NONE},
                              {"28", "registration", NONE},
-                             {"29", "protocol", NONE},
+                             {"29", "study protocol", NONE},
                              {"30", "funding", NONE},
-                             {"AI", "data sources, preparation and acquisition", PREPARED},
+                             {"AI", "sources, annotation and preparation of the data", PREPARED},
+                             {"AI", "acquisition of the images", SEQUENCES},
                              {"AI", "partition of the data", PARTITION},
-                             {"AI", "software, hardware and version", SOFTWARE},
-                             {"AI", "external evaluation", EXTERNAL},
-                             {"AI", "fairness over groups", NONE},
-                             {"AI", "availability of code and data", AVAILABLE}};
+                             {"AI", "version, software and hardware of the index test", SOFTWARE},
+                             {"AI", "evaluation on external data", EXTERNAL},
+                             {"AI", "analysis of errors", FAILURES},
+                             {"AI", "algorithmic bias and fairness", NONE},
+                             {"AI", "availability of data, code and the test; commercial interests", AVAILABLE}};
 
 static const item TRIPOD[] = {{"1", "title names the model and its target", NONE},
                               {"2", "abstract", NONE},
-                              {"3", "context, use, and known inequalities", NONE},
+                              {"3a", "healthcare context and rationale", NONE},
+                              {"3b", "target population and intended use", NONE},
+                              {"3c", "known health inequalities", NONE},
                               {"4", "aims: development or evaluation", NONE},
                               {"5a", "sources of data", SOURCES},
                               {"5b", "dates", NONE},
@@ -255,14 +263,16 @@ static const item TRIPOD[] = {{"1", "title names the model and its target", NONE
                               {"20a", "flow of participants", FLOW},
                               {"20b", "characteristics by source", TABLE1},
                               {"20c", "comparison with development data", NONE},
-                              {"21", "numbers in each analysis", SIZE},
+                              {"21", "participants and events in each analysis", SIZE},
                               {"22", "the full model", MODELS},
                               {"23a", "performance with intervals", ESTIMATES},
                               {"23b", "heterogeneity over centers, calibration", CALIBRATED},
                               {"24", "results of updating", NONE},
                               {"25", "interpretation", NONE},
                               {"26", "limitations", NONE},
-                              {"27", "use, input quality, next steps", NONE}};
+                              {"27a", "poor or missing input data at use", NONE},
+                              {"27b", "interaction with and expertise of users", NONE},
+                              {"27c", "next steps of research", NONE}};
 
 /* One query whose rows are the items: it is what the CSV and the page show. */
 static char *list_query(rp_page *p, const item *list, size_t n) {
@@ -310,8 +320,14 @@ static void put_list(rp_page *p, const char *id, const char *name, const item *l
 
 void rp_section_checklists(rp_page *p) {
     rp_section(p, "checklists", "Reporting checklists");
-    rp_put(p, "<p>Items in short words; the published lists are the authority. STARD-AI is listed by the numbers of STARD 2015, which it "
-              "extends, additions as AI. The query of each value is in the CSV file.</p>\n");
+    rp_put(
+        p,
+        "<p>Filled from the record where it knows; the rest is for the author. Items are named in short words; the published lists are the "
+        "authority. CLAIM: the 44 items of the 2024 update (Tejani and colleagues, Radiol Artif Intell 2024;6:e240300). TRIPOD+AI: the 27 "
+        "items with their parts (Collins and colleagues, BMJ 2024;385:e078378). STARD-AI (Sounderajah and colleagues, Nat Med 2025): its "
+        "numbering could not be checked against the published list, so items taken over from STARD 2015 (Bossuyt and colleagues, BMJ "
+        "2015;351:h5527) carry the numbers of 2015, and the topics that STARD-AI added stand without a number, as AI. The query of each "
+        "value is in the CSV file.</p>\n");
     put_list(p, "claim-2024", "CLAIM 2024", CLAIM, sizeof CLAIM / sizeof *CLAIM);
     put_list(p, "stard-ai", "STARD-AI", STARD, sizeof STARD / sizeof *STARD);
     put_list(p, "tripod-ai", "TRIPOD+AI", TRIPOD, sizeof TRIPOD / sizeof *TRIPOD);

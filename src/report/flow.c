@@ -24,41 +24,58 @@ static double count(const rp_rows *r, int64_t i) {
     return rp_at(r, i, "n")->num;
 }
 
+/* A step that left nobody out is told in the caption: its boxes would repeat the one above. */
 static void draw(rp_page *p, const rp_rows *r, const char *why) {
     static const struct {
-        const char *title;
-        int row;
-        bool out;
-    } BOX[] = {{"In the cohort tables", 0, false}, {"Not selected by the job", 1, true},       {"Patients of the run", 2, false},
-               {"Without any score", 3, true},     {"Scored by at least one model", 4, false}, {"Scored by some models only", 5, true},
-               {"Scored by all models", 6, false}};
-    char to[64];
+        const char *out, *left;
+        int row, left_row;
+    } BOX[] = {{"Not selected by the job", "Selected", 1, 2},
+               {"Without any score", "Scored by at least one model", 3, 4},
+               {"Scored by some models only", "Scored by all models", 5, 6}};
+    const bool both = count(r, 7) > 0 && count(r, 8) > 0;
+    char to[64], caption[300] = "";
+    int steps = 0, y = 6;
+    for (size_t b = 0; b < 3; b++)
+        steps += count(r, BOX[b].row) > 0 && !(b == 2 && p->n_model < 2);
     const rp_tags tags = {0};
-    int y = 6;
-    rp_figure(p, "flow-diagram", &tags, "Flow of patients",
-              "From the cohort tables to the patients scored by all models, with the numbers left out at each step; the table below has "
-              "the same numbers.",
-              720, 4 * STEP + BOX_H + 12);
+    rp_figure(
+        p, "flow-diagram", &tags, "Flow of patients",
+        "From the cohort tables to the patients scored by all models, with the numbers left out at each step; the data have every step.",
+        720, (steps + both) * STEP + BOX_H + 12);
     rp_put(p, "<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" "
               "orient=\"auto\"><path d=\"M0 0 8 4 0 8Z\" fill=\"currentColor\"/></marker></defs>\n");
-    for (size_t b = 0; b < sizeof BOX / sizeof *BOX; b++) {
-        if (BOX[b].out) {
-            rp_rule(p, 170, y - (STEP - BOX_H) / 2.0, 376, y - (STEP - BOX_H) / 2.0, "arrow");
-            put_box(p, 380, y - (STEP - BOX_H) / 2.0 - BOX_H / 2.0, 330, "out", BOX[b].title, count_text(r, BOX[b].row, to),
-                    BOX[b].row == 3 ? why : "");
-        } else {
-            if (b > 0)
-                rp_rule(p, 170, y - (STEP - BOX_H), 170, y - 2, "arrow");
-            put_box(p, 30, y, 280, "box", BOX[b].title, count_text(r, BOX[b].row, to), "");
-            y += STEP;
-        }
+    put_box(p, 30, y, 280, "box",
+            steps > 0        ? "In the cohort tables"
+            : p->n_model > 1 ? "In the cohort tables, scored by all models"
+                             : "In the cohort tables, all scored",
+            count_text(r, 0, to), "");
+    y += STEP;
+    for (size_t b = 0; b < 3; b++) {
+        if (!(count(r, BOX[b].row) > 0) || (b == 2 && p->n_model < 2))
+            continue;
+        const double at = y - (STEP - BOX_H) / 2.0;
+        rp_rule(p, 170, at, 376, at, "arrow");
+        put_box(p, 380, at - BOX_H / 2.0, 330, "out", BOX[b].out, count_text(r, BOX[b].row, to), b == 1 ? why : "");
+        rp_rule(p, 170, y - (STEP - BOX_H), 170, y - 2, "arrow");
+        put_box(p, 30, y, 280, "box", p->n_model < 2 && b == 1 ? "Scored" : BOX[b].left, count_text(r, BOX[b].left_row, to), "");
+        y += STEP;
     }
-    rp_rule(p, 170, y - (STEP - BOX_H), 110, y - 2, "arrow");
-    rp_rule(p, 170, y - (STEP - BOX_H), 300, y - 2, "arrow");
-    put_box(p, 6, y, 180, "box", "Internal", count_text(r, 7, to), "");
-    put_box(p, 210, y, 180, "box", "External", count_text(r, 8, to), "");
-    rp_figure_end(p, "flow-diagram",
-                  "Patients. A patient may be scored by one model and not by another; the second table counts cases by model.", r);
+    if (both) {
+        rp_rule(p, 170, y - (STEP - BOX_H), 96, y - 2, "arrow");
+        rp_rule(p, 170, y - (STEP - BOX_H), 300, y - 2, "arrow");
+        put_box(p, 6, y, 180, "box", "Internal", count_text(r, 7, to), "");
+        put_box(p, 210, y, 180, "box", "External", count_text(r, 8, to), "");
+    }
+    size_t used = 0;
+    for (size_t b = 0; b < 3; b++)
+        if (count(r, BOX[b].row) == 0 && !(b == 2 && p->n_model < 2) && used < sizeof caption)
+            used += (size_t)snprintf(caption + used, sizeof caption - used, "%s%s", used ? "; " : "Nobody was: ",
+                                     b == 0   ? "left out by the job's selection"
+                                     : b == 1 ? "without any score"
+                                              : "scored by some models only");
+    if (used && used < sizeof caption)
+        (void)snprintf(caption + used, sizeof caption - used, ".");
+    rp_figure_end(p, "flow-diagram", caption, r);
 }
 
 static char *reasons(rp_page *p) {
@@ -106,11 +123,13 @@ void rp_section_flow(rp_page *p) {
     char *why = p->st == RAD_OK && !p->o->is_public ? reasons(p) : NULL;
     draw(p, &r, why ? why : "");
     free(why);
-    rp_query(p,
-             sqlite3_mprintf("SELECT model, case_unit, n_case, n_scored, n_excluded, n_neither, n_both, n_patient, n_patient_scored,"
-                             " n_patient_excluded, n_patient_neither FROM v_manifest_check WHERE run_id = %lld",
-                             (long long)p->run),
-             &c);
+    rp_query(
+        p,
+        sqlite3_mprintf("SELECT v.model AS network, v.case_unit, v.n_case, v.n_scored, v.n_excluded, v.n_neither, v.n_both, v.n_patient,"
+                        " v.n_patient_scored, v.n_patient_excluded, v.n_patient_neither FROM v_manifest_check v JOIN run_model m ON"
+                        " m.run_id = v.run_id AND m.model = v.model WHERE v.run_id = %lld ORDER BY m.position",
+                        (long long)p->run),
+        &c);
     for (int64_t i = 0; i < c.n; i++) {
         static const char *const COLUMN[] = {"n_scored", "n_excluded", "n_patient_scored", "n_patient_excluded"};
         must(p, rp_num(&c, i, "n_case") == rp_num(&c, i, "n_scored") + rp_num(&c, i, "n_excluded") - rp_num(&c, i, "n_both"),
@@ -120,18 +139,19 @@ void rp_section_flow(rp_page *p) {
              "patients of a model");
         for (int k = 0; k < 4; k++) {
             char key[256];
-            if (rp_is_hidden(p, rp_key(key, sizeof key, "check", rp_text_at(&c, i, "model"), COLUMN[k])))
+            if (rp_is_hidden(p, rp_key(key, sizeof key, "check", rp_text_at(&c, i, "network"), COLUMN[k])))
                 rp_hide(&c, i, COLUMN[k]);
         }
     }
-    static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0},
-                                   {"Cases", RP_INT, "n_case", 0, 0},
-                                   {"scored", RP_INT, "n_scored", 0, 0},
-                                   {"excluded", RP_INT, "n_excluded", 0, 0},
-                                   {"Patients", RP_INT, "n_patient", 0, 0},
-                                   {"scored ", RP_INT, "n_patient_scored", 0, 0},
-                                   {"excluded ", RP_INT, "n_patient_excluded", 0, 0}};
-    rp_table(p, "flow-models", "Cases and patients by model: scored and excluded make up the whole", &c, SPEC, 7);
+    const bool lesions = strcmp(p->case_unit, "lesion") == 0;
+    const rp_spec spec[] = {{"Network", RP_TEXT, "network", 0, 0},
+                            {lesions ? "Lesions" : "Cases", RP_INT, "n_case", 0, 0},
+                            {"scored", RP_INT, "n_scored", 0, 0},
+                            {"excluded", RP_INT, "n_excluded", 0, 0},
+                            {"Patients", RP_INT, "n_patient", 0, 0},
+                            {"scored", RP_INT, "n_patient_scored", 0, 0},
+                            {"excluded", RP_INT, "n_patient_excluded", 0, 0}};
+    rp_table(p, "flow-models", lesions ? "Lesions and patients by network" : "Cases and patients by network", &c, spec, 7);
     rp_rows_release(&c);
     rp_rows_release(&r);
 }

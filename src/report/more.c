@@ -20,19 +20,64 @@ static char *aggregation_sql(rp_page *p, const rp_rows *combo, int64_t i) {
             continue;
         sqlite3_str_appendf(
             s,
-            "%sSELECT %Q AS model, %Q AS class, %Q AS unit, cohort, '%s' AS rule, count(label) AS n, sum(label) AS n_pos, auc(label, "
+            "%sSELECT * FROM (SELECT %Q AS model, %Q AS class, %Q AS unit, cohort, '%s' AS rule, count(label) AS n, sum(label) AS n_pos, "
+            "auc(label, "
             "score) AS est,"
             " max(0, auc_clustered_lower(label, score, patient)) AS lower, min(1, auc_clustered_upper(label, score, patient)) AS upper FROM"
             " (SELECT cohort, patient, label, %s AS score FROM v_slice_score WHERE run_id = %lld AND model = %Q AND class = %Q"
-            " GROUP BY cohort, patient, lesion, study) GROUP BY cohort",
+            " GROUP BY cohort, patient, lesion, study) GROUP BY cohort ORDER BY cohort DESC)",
             k ? "\nUNION ALL " : "", model, class_name, p->case_unit, RULE[k].name, RULE[k].expression, (long long)p->run, model,
             class_name);
     }
     return sqlite3_str_finish(s);
 }
 
+/* v_slice_score of one model and class, as the temporary tables of report.c. */
+static void read_slices(rp_page *p, const char *model, const char *class_name) {
+    char *sql =
+        sqlite3_mprintf("DROP TABLE IF EXISTS temp.v_slice_score; CREATE TEMP TABLE v_slice_score AS SELECT run_id, model, cohort, patient,"
+                        " lesion, study, slice, class, score, label FROM main.v_slice_score WHERE run_id = %lld AND model = %Q AND"
+                        " class = %Q",
+                        (long long)p->run, model, class_name);
+    if (!sql || (p->st == RAD_OK && sqlite3_exec(p->db, sql, NULL, NULL, NULL) != SQLITE_OK))
+        rp_fail(p, RAD_E_STORE, "cannot read the slices' scores: %s", sqlite3_errmsg(p->db));
+    sqlite3_free(sql);
+}
+
+static void aggregation_figure(rp_page *p, const rp_rows *combo, int64_t i, const char *declared) {
+    const char *model = rp_text_at(combo, i, "model"), *class_name = rp_text_at(combo, i, "class");
+    char id[200], title[256];
+    rp_rows r;
+    read_slices(p, model, class_name);
+    rp_query(p, aggregation_sql(p, combo, i), &r);
+    for (int64_t k = 0; p->o->is_public && k < r.n; k++) {
+        const double n = rp_num(&r, k, "n"), pos = rp_num(&r, k, "n_pos");
+        static const char *const CELL[] = {"n", "n_pos", "est", "lower",
+                                           "upper"}; /* counts: in the ledger's tables, where they are shown */
+        for (int c = 0; c < (pos < p->o->k || n - pos < p->o->k ? 5 : 2); c++)
+            rp_hide(&r, k, CELL[c]);
+    }
+    const rp_axes a = rp_forest_axes(&r, r.n);
+    (void)snprintf(id, sizeof id, "aggregation-%s-%s", RP_ID(model), RP_ID(class_name));
+    (void)snprintf(title, sizeof title, "%.80s: %.80s by rule, per %s", model, class_name, p->case_unit);
+    const rp_tags tags = {.model = model, .class_name = class_name};
+    rp_figure(p, id, &tags, title, "AUC with 95% CI if slice scores were brought together by each rule, internal and external.",
+              RP_FOREST_WIDTH, a.top + a.height + 48);
+    double y = rp_forest_frame(p, &a, "Rule, cohort");
+    for (int64_t k = 0; k < r.n; k++, y += RP_FOREST_ROW) {
+        char name[200];
+        const char *rule = rp_text_at(&r, k, "rule");
+        const bool external = strcmp(rp_text_at(&r, k, "cohort"), "external") == 0;
+        (void)snprintf(name, sizeof name, "%.40s%s, %s", rule, strcmp(rule, declared) == 0 ? " (declared)" : "",
+                       external ? "external" : "internal");
+        rp_forest_row(p, &a, &r, k, y, name, external ? 1 : 0, "ci");
+    }
+    rp_figure_end(p, id, "", &r);
+    rp_rows_release(&r);
+}
+
 void rp_section_aggregation(rp_page *p) {
-    rp_rows r, combo;
+    rp_rows combo;
     rp_section(p, "aggregation", "Sensitivity to the aggregation");
     char *rule = rp_one_text(
         p, sqlite3_mprintf("SELECT CASE case_unit WHEN 'lesion' THEN lesion_rule ELSE patient_rule END FROM run WHERE run_id = %lld",
@@ -48,39 +93,17 @@ void rp_section_aggregation(rp_page *p) {
         p,
         sqlite3_mprintf(
             "SELECT rm.model, k.class FROM run_model rm JOIN run r ON r.run_id = rm.run_id JOIN run_class k ON k.run_id = rm.run_id AND"
-            " (r.positive_class IS NULL OR r.positive_class = k.class_index) WHERE rm.run_id = %lld ORDER BY rm.position, k.class_index",
+            " (r.positive_class IS NULL OR r.positive_class = k.class_index) AND k.rule IS NOT 'argmax' WHERE rm.run_id = %lld"
+            " ORDER BY k.class_index, rm.position",
             (long long)p->run),
         &combo);
     rp_put(p,
-           "<p>The AUC by {} if slice scores were brought together by another rule; the job declares <em>{}</em>. Intervals take patients "
-           "as clusters.</p>\n",
+           "<p>The AUC per {} had the scores of slices been brought together by another rule; the job declares <em>{}</em>. Intervals take "
+           "patients as clusters (Obuchowski).</p>\n<div class=\"forests\">\n",
            p->case_unit, rule ? rule : "");
-    for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++) {
-        char id[200], caption[300];
-        (void)snprintf(id, sizeof id, "aggregation-%s-%s", RP_ID(rp_text_at(&combo, i, "model")), RP_ID(rp_text_at(&combo, i, "class")));
-        (void)snprintf(caption, sizeof caption, "%.80s, %.80s: AUC by rule, unit: %s", rp_text_at(&combo, i, "model"),
-                       rp_text_at(&combo, i, "class"), p->case_unit);
-        rp_query(p, aggregation_sql(p, &combo, i), &r);
-        for (int64_t k = 0; p->o->is_public && k < r.n; k++) {
-            const double n = rp_num(&r, k, "n"), pos = rp_num(&r, k, "n_pos");
-            if (pos < p->o->k || n - pos < p->o->k) {
-                rp_hide(&r, k, "est");
-                rp_hide(&r, k, "lower");
-                rp_hide(&r, k, "upper");
-            }
-        }
-        for (int64_t k = 0; p->o->is_public && k < r.n; k++) { /* shown in the ledger's tables, where they are */
-            rp_hide(&r, k, "n");
-            rp_hide(&r, k, "n_pos");
-        }
-        static const rp_spec SPEC[] = {{"Rule", RP_TEXT, "rule", 0, 0},
-                                       {"Cohort", RP_TEXT, "cohort", 0, 0},
-                                       {"n", RP_INT, "n", 0, 0},
-                                       {"Positive", RP_INT, "n_pos", 0, 0},
-                                       {"AUC (95 % CI)", RP_EST3, "est", "lower", "upper"}};
-        rp_table(p, id, caption, &r, SPEC, 5);
-        rp_rows_release(&r);
-    }
+    for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++)
+        aggregation_figure(p, &combo, i, rule ? rule : "");
+    rp_put(p, "</div>\n");
     rp_rows_release(&combo);
     free(rule);
 }
@@ -130,7 +153,7 @@ void rp_section_cams(rp_page *p) {
                                        {"Overlap (IoU)", RP_NUM3, "iou", 0, 0}};
         for (int i = 0; i < p->o->n_image; i++) {
             const rad_report_image *m = &p->o->image[i];
-            rp_put(p, "<figure class=\"montage\"><h3>{}</h3>", m->title);
+            rp_put(p, "<figure class=\"montage\"><p class=\"name\">{}</p>", m->title);
             rp_printf(p, "<img width=\"%d\" height=\"%d\"", m->width, m->height);
             rp_put(p, " alt=\"{}\" src=\"data:image/png;base64,", m->caption);
             put_base64(p, m->png, m->size);
@@ -151,36 +174,38 @@ static void drift_tables(rp_page *p, long long before) {
     rp_query(p,
              sqlite3_mprintf("SELECT s.model, s.unit, s.class, s.stratum_kind, s.stratum, s.point, s.name, s.versus, s.n, s.n_pos, b.n AS "
                              "n_before, b.est AS before, s.est, s.est - b.est AS change"
-                             " FROM v_statistic s JOIN v_statistic b ON b.run_id = %lld AND b.model = s.model AND b.unit = s.unit AND "
+                             " FROM v_statistic s JOIN main.v_statistic b ON b.run_id = %lld AND b.model = s.model AND b.unit = s.unit AND "
                              "b.class IS s.class AND b.stratum_kind = s.stratum_kind"
                              " AND b.stratum = s.stratum AND b.point IS s.point AND b.name = s.name AND b.versus IS s.versus WHERE "
                              "s.run_id = %lld AND s.name IN ('auc', 'sensitivity', 'specificity')"
-                             " AND s.unit IN ('lesion', 'patient') AND s.est IS NOT b.est ORDER BY abs(s.est - b.est) DESC, s.model, "
+                             " AND s.unit IN (%s) AND s.est IS NOT b.est ORDER BY abs(s.est - b.est) DESC, s.model, "
                              "s.unit, s.stratum, s.name",
-                             before, (long long)p->run),
+                             before, (long long)p->run, rp_units(p)),
              &r);
-    static const rp_spec SPEC[] = {
-        {"Model", RP_TEXT, "model", 0, 0},  {"Measure", RP_TEXT, "name", 0, 0},  {"Stratum", RP_TEXT, "stratum", 0, 0},
-        {"Point", RP_TEXT, "point", 0, 0},  {"Unit", RP_TEXT, "unit", 0, 0},     {"n before", RP_INT, "n_before", 0, 0},
-        {"n", RP_INT, "n", 0, 0},           {"Before", RP_NUM3, "before", 0, 0}, {"Now", RP_NUM3, "est", 0, 0},
-        {"Change", RP_NUM3, "change", 0, 0}};
+    static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0},           {"Class", RP_TEXT, "class", 0, 0},
+                                   {"Measure", RP_TEXT, "name", 0, 0},          {"Patients", RP_TEXT, "stratum", 0, 0},
+                                   {"Operating point", RP_TEXT, "point", 0, 0}, {"Unit", RP_TEXT, "unit", 0, 0},
+                                   {"n before", RP_INT, "n_before", 0, 0},      {"n", RP_INT, "n", 0, 0},
+                                   {"Before", RP_NUM3, "before", 0, 0},         {"Now", RP_NUM3, "est", 0, 0},
+                                   {"Change", RP_NUM3, "change", 0, 0}};
     if (r.n == 0)
-        rp_absent(p, "No AUC, sensitivity or specificity moved.");
+        rp_absent(p, "No AUC, sensitivity or specificity moved since the run before.");
     else
-        rp_table(p, "drift-numbers", "Numbers that moved since the run before", &r, SPEC, 10);
+        rp_table(p, "drift-numbers", "Numbers that moved since the run before", &r, SPEC, 11);
     rp_rows_release(&r);
-    rp_query(p,
-             sqlite3_mprintf("SELECT a.model, a.unit, a.center, a.cohort, a.point, count(*) AS n, sum(a.call <> b.call) AS flipped, "
-                             "sum(a.call > b.call) AS to_positive FROM v_call a JOIN v_call b"
-                             " ON b.run_id = %lld AND b.model = a.model AND b.unit = a.unit AND b.patient = a.patient AND b.lesion IS "
-                             "a.lesion AND b.class = a.class AND b.point = a.point"
-                             " WHERE a.run_id = %lld GROUP BY a.model, a.unit, a.center, a.cohort, a.point HAVING flipped > 0 ORDER BY "
-                             "flipped DESC, a.model, a.center",
-                             before, (long long)p->run),
-             &r);
+    rp_query(
+        p,
+        sqlite3_mprintf("SELECT a.model, a.unit, a.center, a.cohort, a.point, count(*) AS n, sum(a.call <> b.call) AS flipped, "
+                        "sum(a.call > b.call) AS to_positive FROM v_call a JOIN v_call b"
+                        " ON b.run_id = %lld AND b.model = a.model AND b.unit = a.unit AND b.patient = a.patient AND b.lesion IS "
+                        "a.lesion AND b.class = a.class AND b.point = a.point"
+                        " WHERE a.run_id = %lld AND a.unit IN (%s) GROUP BY a.model, a.unit, a.center, a.cohort, a.point HAVING flipped > 0"
+                        " ORDER BY flipped DESC, a.model, a.center",
+                        before, (long long)p->run, rp_units(p)),
+        &r);
     static const rp_spec FLIP[] = {{"Model", RP_TEXT, "model", 0, 0},
                                    {"Center", RP_TEXT, "center", 0, 0},
-                                   {"Point", RP_TEXT, "point", 0, 0},
+                                   {"Operating point", RP_TEXT, "point", 0, 0},
                                    {"Unit", RP_TEXT, "unit", 0, 0},
                                    {"n", RP_INT, "n", 0, 0},
                                    {"Calls that flipped", RP_INT, "flipped", 0, 0},
@@ -208,9 +233,9 @@ static void night(rp_page *p) {
                              (long long)p->run),
              &r);
     static const rp_spec SPEC[] = {
-        {"Center", RP_TEXT, "center", 0, 0},           {"Variable", RP_TEXT, "variable", 0, 0}, {"Unit", RP_TEXT, "unit", 0, 0},
-        {"n before", RP_INT, "n_base", 0, 0},          {"n recent", RP_INT, "n_recent", 0, 0},  {"PSI", RP_NUM3, "psi", 0, 0},
-        {"p adjusted", RP_PVALUE, "p_adjusted", 0, 0}, {"Alarm", RP_TEXT, "alarm", 0, 0}};
+        {"Center", RP_TEXT, "center", 0, 0},        {"Variable", RP_TEXT, "variable", 0, 0}, {"Unit", RP_TEXT, "unit", 0, 0},
+        {"n before", RP_INT, "n_base", 0, 0},       {"n recent", RP_INT, "n_recent", 0, 0},  {"PSI", RP_NUM3, "psi", 0, 0},
+        {"P, Holm", RP_PVALUE, "p_adjusted", 0, 0}, {"Alarm", RP_TEXT, "alarm", 0, 0}};
     if (r.n > 0)
         rp_table(p, "drift-variables",
                  "What drifted where, as the night saw it: population stability index and test, by center and variable", &r, SPEC, 8);
@@ -301,8 +326,8 @@ void rp_section_provenance(rp_page *p) {
     rp_table(p, "provenance-run", "The run", &r, SPEC, 2);
     rp_rows_release(&r);
     rp_query(p,
-             sqlite3_mprintf("SELECT rm.model, f.file, f.fold, mo.sha256, mo.opset, mo.parameters, mo.input_shape, rm.activation, "
-                             "rm.input_text FROM run_model rm JOIN run_model_file f ON"
+             sqlite3_mprintf("SELECT rm.model, f.file, f.fold, mo.sha256, mo.opset, mo.parameters, mo.input_shape, rm.activation "
+                             "FROM run_model rm JOIN run_model_file f ON"
                              " f.run_model_id = rm.run_model_id JOIN model mo ON mo.model_id = f.model_id WHERE rm.run_id = %lld ORDER BY "
                              "rm.position, f.position",
                              (long long)p->run),
@@ -310,8 +335,17 @@ void rp_section_provenance(rp_page *p) {
     static const rp_spec MODEL[] = {{"Model", RP_TEXT, "model", 0, 0},       {"File", RP_TEXT, "file", 0, 0},
                                     {"Fold", RP_INT, "fold", 0, 0},          {"Parameters", RP_INT, "parameters", 0, 0},
                                     {"Input", RP_TEXT, "input_shape", 0, 0}, {"Activation", RP_TEXT, "activation", 0, 0},
-                                    {"SHA-256", RP_TEXT, "sha256", 0, 0},    {"Preparation", RP_TEXT, "input_text", 0, 0}};
-    rp_table(p, "provenance-models", "The networks and their preparation", &r, MODEL, 8);
+                                    {"SHA-256", RP_HASH, "sha256", 0, 0}};
+    rp_table(p, "provenance-models", "The networks' files", &r, MODEL, 7);
+    rp_rows_release(&r);
+    rp_query(
+        p,
+        sqlite3_mprintf("SELECT group_concat(model, ', ') AS models, input_text FROM (SELECT model, input_text, position FROM run_model"
+                        " WHERE run_id = %lld ORDER BY position) GROUP BY input_text ORDER BY min(position)",
+                        (long long)p->run),
+        &r);
+    static const rp_spec INPUT[] = {{"Networks", RP_TEXT, "models", 0, 0}, {"Preparation", RP_TEXT, "input_text", 0, 0}};
+    rp_table(p, "provenance-inputs", "Preparation of the networks' input, in the words of the job file", &r, INPUT, 2);
     rp_rows_release(&r);
     if (p->o->is_public)
         return;

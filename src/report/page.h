@@ -25,6 +25,15 @@ typedef struct rp_page {
     /* of the run */
     char *job, *case_unit, *finished, *positive; /* positive NULL: not two classes */
     bool has_external, has_internal, probabilities;
+    bool several;                   /* some patient has more than one lesion: lesions have numbers of their own */
+    int n_model, n_center, n_class; /* classes without endpoints */
+    /* What the page shows first, the rest by choice: the model with the highest AUC of the internal cohort (of all patients where there is
+     * one cohort); the positive class, or the first endpoint; NULL: none. */
+    char *main_model, *main_class;
+    /* the section being written; a section that only says why it is absent becomes a line of the list at the end */
+    rad_buf toc, absent;
+    const char *section_id, *section_title, *section_absent;
+    size_t section_at, section_body, section_absent_end;
 } rp_page;
 
 /* ---------------------------------------------------------------- errors and memory */
@@ -72,10 +81,19 @@ void rp_printf(rp_page *p, const char *fmt, ...) RAD_PRINTF(2, 3); /* numbers an
 /* Number texts; `to` is a buffer of at least 48 bytes and returned. */
 const char *rp_format(char *to, const char *fmt, ...) RAD_PRINTF(2, 3);
 #define RP_NUM(fmt, ...) rp_format((char[64]){0}, fmt, __VA_ARGS__)
-/* "0.912 (0.880 to 0.940)"; the interval is left out when it is not known; "not known" for NaN. */
+/* "0.912 (0.880, 0.940)"; the interval is left out when it is not known; "not known" for NaN. A minus is a minus sign. */
 const char *rp_estimate(char *to, double est, double lower, double upper, int digits);
 #define RP_EST(e, l, u, d) rp_estimate((char[96]){0}, e, l, u, d)
-/* "0.034", "<0.001". */
+/* "0.12", with a minus sign; `to` has at least 32 bytes. */
+const char *rp_number(char *to, double x, int digits);
+#define RP_DIGITS(x, d) rp_number((char[32]){0}, x, d)
+/* "no", "one" to "nine", "10"; `to` has at least 32 bytes. */
+const char *rp_count_word(char *to, double n);
+#define RP_WORD(n) rp_count_word((char[32]){0}, n)
+/* "P < .001", "P = .03"; `to` has at least 24 bytes. */
+const char *rp_p_text(char *to, double p);
+#define RP_P_TEXT(x) rp_p_text((char[24]){0}, x)
+/* As journals of radiology write it: ".03", ".004", "<.001", ">.99". */
 const char *rp_p_value(char *to, double p);
 #define RP_P(x) rp_p_value((char[16]){0}, x)
 /* A name as an id: letters, digits, '-'. */
@@ -84,34 +102,41 @@ const char *rp_id(char *to, size_t cap, const char *text);
 
 /* ---------------------------------------------------------------- parts of the page */
 
-void rp_section(rp_page *p, const char *id, const char *title); /* closes the one before */
-void rp_absent(rp_page *p, const char *why);                    /* one line in place of a part without data */
+void rp_section(rp_page *p, const char *id, const char *title); /* closes the one before; id and title are borrowed until then */
+void rp_section_end(rp_page *p);
+/* One line in place of a part without data; alone in a section it takes the section's place in the list at the end. `why` is a constant or
+ * lives until the section ends. */
+void rp_absent(rp_page *p, const char *why);
 
 typedef enum rp_kind {
     RP_TEXT,
     RP_INT,
     RP_NUM2,
     RP_NUM3,
-    RP_EST3, /* columns a, b, c: estimate and limits */
+    RP_EST2, /* columns a, b, c: estimate and limits */
+    RP_EST3,
+    RP_SHARE, /* percent, counts k_A and n_A of the column A, limits */
     RP_PVALUE,
-    RP_PERCENT /* a of b */
+    RP_HASH /* the first digits; whole in the CSV file */
 } rp_kind;
 typedef struct rp_spec {
     const char *heading;
     rp_kind kind;
     const char *a, *b, *c;
 } rp_spec;
-/* A table with its CSV and query; `filter` names columns that the page's controls may select by ("model", "class", "unit", "cohort",
- * "center"), those that the rows have are used. */
+/* A table with its CSV and query. The page's controls select rows by the columns model, class, unit, cohort and center, where the rows have
+ * them; a column of names that says the same in every row moves into the caption. */
 void rp_table(rp_page *p, const char *id, const char *caption, const rp_rows *r, const rp_spec *spec, int n_spec);
+/* Link to csv/ID.csv and the query, folded. */
+void rp_source(rp_page *p, const char *id, const rp_rows *r);
 
 /* What the controls select by; NULL: shown always. */
 typedef struct rp_tags {
     const char *unit, *model, *class_name, *cohort;
 } rp_tags;
-/* Opens a figure with an SVG of w x h; title and description are what a screen reader says. */
+/* Opens a figure with an SVG of w x h; the title stands above it; title and description are what a screen reader says. */
 void rp_figure(rp_page *p, const char *id, const rp_tags *tags, const char *title, const char *description, double w, double h);
-/* Ends the SVG and writes caption, CSV and query. */
+/* Ends the SVG and writes caption ("": none), CSV and query. */
 void rp_figure_end(rp_page *p, const char *id, const char *caption, const rp_rows *r);
 
 /* ---------------------------------------------------------------- drawing, in pixels of the figure; y grows downward */
@@ -161,6 +186,7 @@ char *rp_matrix_query(rp_page *p);
 /* ---------------------------------------------------------------- sections, in the page's order */
 
 void rp_section_headline(rp_page *p);
+void rp_controls(rp_page *p);
 void rp_section_flow(rp_page *p);
 void rp_section_table1(rp_page *p);
 void rp_section_roc(rp_page *p);
@@ -168,8 +194,11 @@ void rp_section_forest(rp_page *p);
 void rp_section_cohorts(rp_page *p);
 void rp_section_confusion(rp_page *p);
 void rp_section_points(rp_page *p);
+void rp_section_grades(rp_page *p);
 void rp_section_calibration(rp_page *p);
 void rp_section_readers(rp_page *p);
+void rp_section_regressions(rp_page *p);
+void rp_section_folds(rp_page *p);
 void rp_section_aggregation(rp_page *p);
 void rp_section_cams(rp_page *p);
 void rp_section_drift(rp_page *p);

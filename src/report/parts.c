@@ -6,19 +6,24 @@ const char *rp_cohort_kind(const rp_page *p) {
 }
 
 const char *rp_stratum_word(const char *stratum) {
-    return strcmp(stratum, "all") == 0 ? "all patients of the run" : stratum;
+    return strcmp(stratum, "all") == 0 ? "all patients" : stratum;
 }
 
-/* Lesions have figures of their own when some patient has more than one. */
+const char *rp_per_unit(const rp_page *p, const char *unit) {
+    return !p->several ? "" : strcmp(unit, "lesion") == 0 ? ", per lesion" : ", per patient";
+}
+
+const char *rp_units(const rp_page *p) {
+    return p->several ? "'lesion', 'patient'" : "'patient'";
+}
+
 void rp_combos(rp_page *p, rp_rows *ret) {
     rp_query(p,
              sqlite3_mprintf("SELECT DISTINCT s.unit, s.model, s.class FROM v_statistic s"
                              " JOIN run_model m ON m.run_id = s.run_id AND m.model = s.model"
                              " JOIN run_class k ON k.run_id = s.run_id AND k.class = s.class"
-                             " WHERE s.run_id = %lld AND s.name = 'auc' AND (s.unit = 'patient' OR (s.unit = 'lesion' AND EXISTS"
-                             " (SELECT 1 FROM manifest f WHERE f.run_id = %lld GROUP BY f.patient_id HAVING count(*) > 1)))"
-                             " ORDER BY s.unit DESC, k.class_index, m.position",
-                             (long long)p->run, (long long)p->run),
+                             " WHERE s.run_id = %lld AND s.name = 'auc' AND s.unit IN (%s) ORDER BY s.unit DESC, k.class_index, m.position",
+                             (long long)p->run, rp_units(p)),
              ret);
 }
 

@@ -8,6 +8,12 @@
 const char *rp_cohort_kind(const rp_page *p);
 /* "internal", "external", or "all" for people. */
 const char *rp_stratum_word(const char *stratum);
+/* Units that are told apart, as SQL words: with one lesion per patient the patients' numbers are the lesions'. */
+const char *rp_units(const rp_page *p);
+/* ", per lesion", or "" where units are not told apart. */
+const char *rp_per_unit(const rp_page *p, const char *unit);
+/* Readers among each other and all of them against the models: part of the readers' section. */
+void rp_agreement(rp_page *p);
 /* Rows unit, model, class for which figures are drawn, in the page's order. */
 void rp_combos(rp_page *p, rp_rows *ret);
 /* Rows stratum, cohort of rp_cohort_kind, internal first. */
@@ -23,6 +29,13 @@ void rp_hit(rp_page *p, double x, double y, const char *tip);
 int64_t rp_group_end(const rp_rows *r, int64_t from, const char *column);
 /* Doubles of a column, rows [from, end). */
 double *rp_doubles(rp_page *p, const rp_rows *r, int64_t from, int64_t end, const char *name);
+/* Forest plots: rows of est, lower, upper between a column of names and one of numbers. The figure is RP_FOREST_WIDTH wide and
+ * a.top + a.height + 48 high. rp_forest_frame returns the y of the first row, rows are RP_FOREST_ROW apart; series < 0: no marker; css of
+ * the line: "ci" or "pred". */
+enum { RP_FOREST_WIDTH = 700, RP_FOREST_ROW = 26 };
+rp_axes rp_forest_axes(const rp_rows *r, int64_t n_row);
+double rp_forest_frame(rp_page *p, const rp_axes *a, const char *rows);
+void rp_forest_row(rp_page *p, const rp_axes *a, const rp_rows *r, int64_t i, double y, const char *name, int series, const char *css);
 bool rp_has_table(rp_page *p, const char *name);
 
 #endif

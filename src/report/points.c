@@ -10,22 +10,24 @@ static void put_count(rp_page *p, const rp_rows *r, int64_t i, const char *name,
     else if (isnan(of) || !(of > 0))
         rp_put(p, "<td class=\"num\">{}</td>", RP_NUM("%.0f", c->num));
     else
-        rp_put(p, "<td class=\"num\">{} ({} %)</td>", RP_NUM("%.0f", c->num), RP_NUM("%.0f", 100 * c->num / of));
+        rp_put(p, "<td class=\"num\">{} ({}%)</td>", RP_NUM("%.0f", c->num), RP_NUM("%.0f", 100 * c->num / of));
 }
 
 static void put_matrix(rp_page *p, const rp_rows *r, int64_t i) {
-    const char *unit = rp_text_at(r, i, "unit"), *model = rp_text_at(r, i, "model"), *stratum = rp_text_at(r, i, "stratum");
+    const char *unit = rp_text_at(r, i, "unit"), *model = rp_text_at(r, i, "model"), *stratum = rp_text_at(r, i, "stratum"),
+               *class_name = rp_text_at(r, i, "class");
     const double tp = rp_num(r, i, "tp"), fn = rp_num(r, i, "fn"), tn = rp_num(r, i, "tn"), fp = rp_num(r, i, "fp");
+    const bool cohort = strcmp(stratum, "all") != 0;
+    rp_put(p, "<div class=\"matrix\" role=\"group\" tabindex=\"0\"{!}{}{!} data-model=\"{}\" data-class=\"{}\"{!}{}{!}>",
+           p->several ? " data-unit=\"" : "", p->several ? unit : "", p->several ? "\"" : "", model, class_name,
+           cohort ? " data-cohort=\"" : "", cohort ? stratum : "", cohort ? "\"" : "");
+    rp_put(p, "<table><caption>{}, {}<span class=\"of\">operating point: {}{}{}</span></caption>", model, rp_stratum_word(stratum),
+           rp_text_at(r, i, "point"), p->several ? "; unit: " : "", p->several ? unit : "");
     rp_put(p,
-           "<div class=\"matrix\" role=\"group\" tabindex=\"0\" data-unit=\"{}\" data-model=\"{}\"{!}{}{!}><table><caption>{}, {}, {}, "
-           "unit: {}</caption>",
-           unit, model, strcmp(stratum, "all") == 0 ? "" : " data-cohort=\"", strcmp(stratum, "all") == 0 ? "" : stratum,
-           strcmp(stratum, "all") == 0 ? "" : "\"", model, rp_text_at(r, i, "point"), stratum, unit);
-    rp_put(p,
-           "<thead><tr><th scope=\"col\">Truth</th><th scope=\"col\" class=\"num\">called positive</th><th scope=\"col\" "
-           "class=\"num\">called negative</th></tr></thead>"
+           "<thead><tr><th scope=\"col\">Reference</th><th scope=\"col\" class=\"num\">called {}</th><th scope=\"col\" "
+           "class=\"num\">called other</th></tr></thead>"
            "<tbody><tr><th scope=\"row\">{}</th>",
-           rp_text_at(r, i, "class"));
+           class_name, class_name);
     put_count(p, r, i, "tp", tp + fn);
     put_count(p, r, i, "fn", tp + fn);
     rp_put(p, "</tr><tr><th scope=\"row\">other</th>");
@@ -39,15 +41,16 @@ static void two_classes(rp_page *p) {
     rp_query(p,
              sqlite3_mprintf(
                  "SELECT a.model, a.unit, a.class, a.point, a.stratum_kind, a.stratum, a.cohort, a.name, a.versus, a.n_pos AS tp, a.n - "
-                 "a.n_pos AS fn,"
-                 " b.n - b.n_pos AS fp, b.n_pos AS tn FROM v_statistic a JOIN run_model m ON m.run_id = a.run_id AND m.model = a.model"
+                 "a.n_pos AS fn, b.n - b.n_pos AS fp, b.n_pos AS tn, CASE a.stratum_kind WHEN 'center' THEN a.stratum END AS center"
+                 " FROM v_statistic a JOIN run_model m ON m.run_id = a.run_id AND m.model = a.model"
+                 " JOIN run_class k ON k.run_id = a.run_id AND k.class = a.class"
                  " JOIN v_statistic b ON b.run_id = a.run_id AND b.model = a.model AND b.unit = a.unit AND b.class IS a.class AND b.point "
                  "= a.point"
-                 " AND b.stratum_kind = a.stratum_kind AND b.stratum = a.stratum AND b.name = 'specificity' WHERE a.run_id = %lld"
-                 " AND a.name = 'sensitivity' AND a.unit IN ('lesion', 'patient') AND a.stratum_kind IN ('all', 'cohort', 'center') ORDER "
-                 "BY a.unit DESC, m.position, a.point,"
+                 " AND b.stratum_kind = a.stratum_kind AND b.stratum = a.stratum AND b.name = 'specificity' AND b.versus IS NULL"
+                 " WHERE a.run_id = %lld AND a.name = 'sensitivity' AND a.versus IS NULL AND a.unit IN (%s)"
+                 " AND a.stratum_kind IN ('all', 'cohort', 'center') ORDER BY a.unit DESC, k.class_index, m.position, a.point,"
                  " CASE a.stratum_kind WHEN 'all' THEN 0 WHEN 'cohort' THEN 1 ELSE 2 END, a.stratum = 'external', a.stratum",
-                 (long long)p->run),
+                 (long long)p->run, rp_units(p)),
              &r);
     for (int64_t i = 0; i < r.n && p->st == RAD_OK; i++) {
         static const char *const CELL[] = {"tp", "fn", "fp", "tn"};
@@ -59,14 +62,23 @@ static void two_classes(rp_page *p) {
             if (rp_is_hidden(p, rp_key(key, sizeof key, family, stratum, CELL[c])))
                 rp_hide(&r, i, CELL[c]);
     }
-    for (int64_t i = 0; i < r.n && p->st == RAD_OK; i++)
-        if (strcmp(rp_text_at(&r, i, "stratum_kind"), rp_cohort_kind(p)) == 0)
-            put_matrix(p, &r, i);
-    static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0}, {"Point", RP_TEXT, "point", 0, 0},
-                                   {"Unit", RP_TEXT, "unit", 0, 0},   {"Stratum", RP_TEXT, "stratum", 0, 0},
-                                   {"TP", RP_INT, "tp", 0, 0},        {"FN", RP_INT, "fn", 0, 0},
-                                   {"FP", RP_INT, "fp", 0, 0},        {"TN", RP_INT, "tn", 0, 0}};
-    rp_table(p, "confusion-table", "True and false calls at each operating point: whole, cohorts, centers", &r, SPEC, 8);
+    if (r.n > 0) {
+        rp_put(p,
+               "{!}<p>A case is called {} when its score is at least the threshold. Percentages are of the row.</p>\n<div "
+               "class=\"matrices\">\n",
+               p->positive ? "" : "<h3>Classes reported together</h3>\n", p->positive ? p->positive : "of the group");
+        for (int64_t i = 0; i < r.n && p->st == RAD_OK; i++)
+            if (strcmp(rp_text_at(&r, i, "stratum_kind"), rp_cohort_kind(p)) == 0)
+                put_matrix(p, &r, i);
+        static const rp_spec SPEC[] = {
+            {"Model", RP_TEXT, "model", 0, 0},      {"Class", RP_TEXT, "class", 0, 0},      {"Operating point", RP_TEXT, "point", 0, 0},
+            {"Unit", RP_TEXT, "unit", 0, 0},        {"Patients", RP_TEXT, "stratum", 0, 0}, {"True positive", RP_INT, "tp", 0, 0},
+            {"False negative", RP_INT, "fn", 0, 0}, {"False positive", RP_INT, "fp", 0, 0}, {"True negative", RP_INT, "tn", 0, 0}};
+        rp_put(p, "</div>\n");
+        rp_table(p, "confusion-table", "Right and wrong calls at each operating point, by cohort and center", &r, SPEC, 9);
+    } else if (p->positive) {
+        rp_absent(p, "The job declares no operating point: nothing was called.");
+    }
     rp_rows_release(&r);
 }
 
@@ -81,19 +93,21 @@ char *rp_matrix_query(rp_page *p) {
     return sqlite3_mprintf(
         "WITH s AS (SELECT v.model, v.unit, v.cohort, v.patient, v.lesion, v.class, v.score, v.label, k.class_index,"
         " row_number() OVER (PARTITION BY v.model, v.unit, v.patient, v.lesion ORDER BY v.score DESC, k.class_index) AS place"
-        " FROM v_case_score v JOIN run_class k ON k.run_id = v.run_id AND k.class = v.class WHERE v.run_id = %lld)"
+        " FROM v_case_score v JOIN run_class k ON k.run_id = v.run_id AND k.class = v.class AND k.rule IS NULL WHERE v.run_id = %lld"
+        " AND v.unit IN (%s))"
         " SELECT c.model, c.unit, c.cohort, t.class AS truth, c.class AS call, count(*) AS n FROM s c JOIN s t ON t.model = c.model AND "
         "t.unit = c.unit"
         " AND t.patient = c.patient AND t.lesion IS c.lesion AND t.label = 1 WHERE c.place = 1 GROUP BY c.model, c.unit, c.cohort, "
         "t.class_index, c.class_index"
         " ORDER BY c.unit DESC, c.model, c.cohort DESC, t.class_index, c.class_index",
-        (long long)p->run);
+        (long long)p->run, rp_units(p));
 }
 
 static void many_classes(rp_page *p) {
     rp_rows r, k;
     rp_query(p, rp_matrix_query(p), &r);
-    rp_query(p, sqlite3_mprintf("SELECT class FROM run_class WHERE run_id = %lld ORDER BY class_index", (long long)p->run), &k);
+    rp_query(p, sqlite3_mprintf("SELECT class FROM run_class WHERE run_id = %lld AND rule IS NULL ORDER BY class_index", (long long)p->run),
+             &k);
     for (int64_t i = 0; i < r.n && p->st == RAD_OK; i++) {
         char family[512], what[256], key[900];
         (void)snprintf(family, sizeof family, "matrix|%s|%s", rp_text_at(&r, i, "model"), rp_text_at(&r, i, "unit"));
@@ -101,70 +115,71 @@ static void many_classes(rp_page *p) {
         if (rp_is_hidden(p, rp_key(key, sizeof key, family, rp_text_at(&r, i, "cohort"), what)))
             rp_hide(&r, i, "n");
     }
+    rp_put(p, "<p>Each case is called the class of the largest score, the first of several. Percentages are of the row.</p>\n<div "
+              "class=\"matrices\">\n");
     for (int64_t i = 0, end; i < r.n && p->st == RAD_OK; i = end) {
         const char *model = rp_text_at(&r, i, "model"), *unit = rp_text_at(&r, i, "unit"), *cohort = rp_text_at(&r, i, "cohort");
         for (end = i; end < r.n && strcmp(rp_text_at(&r, end, "model"), model) == 0 && strcmp(rp_text_at(&r, end, "unit"), unit) == 0 &&
                       strcmp(rp_text_at(&r, end, "cohort"), cohort) == 0;)
             end++;
         rp_put(p,
-               "<div class=\"matrix\" role=\"group\" tabindex=\"0\" data-unit=\"{}\" data-model=\"{}\" "
-               "data-cohort=\"{}\"><table><caption>{}, {}, unit: "
-               "{}</caption><thead><tr><th scope=\"col\">Truth</th>",
-               unit, model, cohort, model, cohort, unit);
+               "<div class=\"matrix\" role=\"group\" tabindex=\"0\"{!}{}{!} data-model=\"{}\" data-cohort=\"{}\"><table><caption>{}, "
+               "{}{!}{}{!}</caption><thead><tr><th scope=\"col\">Reference</th>",
+               p->several ? " data-unit=\"" : "", p->several ? unit : "", p->several ? "\"" : "", model, cohort, model, cohort,
+               p->several ? "<span class=\"of\">unit: " : "", p->several ? unit : "", p->several ? "</span>" : "");
         for (int64_t c = 0; c < k.n; c++)
             rp_put(p, "<th scope=\"col\" class=\"num\">called {}</th>", rp_text_at(&k, c, "class"));
         rp_put(p, "</tr></thead><tbody>");
         for (int64_t t = 0; t < k.n; t++) {
+            double of = 0; /* NaN with a suppressed cell: no percentages then */
+            for (int64_t j = i; j < end; j++)
+                of += strcmp(rp_text_at(&r, j, "truth"), rp_text_at(&k, t, "class")) == 0 ? rp_num(&r, j, "n") : 0;
             rp_put(p, "<tr><th scope=\"row\">{}</th>", rp_text_at(&k, t, "class"));
             for (int64_t c = 0; c < k.n; c++) {
                 const int64_t at = cell_of(&r, i, end, rp_text_at(&k, t, "class"), rp_text_at(&k, c, "class"));
                 if (at < 0)
                     rp_put(p, "<td class=\"num\">0</td>");
                 else
-                    put_count(p, &r, at, "n", NAN);
+                    put_count(p, &r, at, "n", of);
             }
             rp_put(p, "</tr>");
         }
         rp_put(p, "</tbody></table></div>\n");
     }
-    rp_csv(p, "confusion-table", &r);
-    rp_put(p,
-           "<details class=\"source\"><summary>Data and SQL</summary><p><a href=\"csv/confusion-table.csv\" "
-           "download>confusion-table.csv</a></p><pre tabindex=\"0\"><code>{}</code></pre></details>\n",
-           r.sql);
+    rp_put(p, "</div>\n");
+    rp_csv(p, "class-matrices", &r);
+    rp_source(p, "class-matrices", &r);
     rp_rows_release(&k);
     rp_rows_release(&r);
 }
 
 void rp_section_confusion(rp_page *p) {
     rp_section(p, "confusion", "Confusion matrices");
-    if (p->positive) {
-        rp_put(p, "<p>A call is positive when the score is at least the threshold. Percentages are of the row.</p>\n");
-        two_classes(p);
-    } else {
-        rp_put(p, "<p>The call is the class with the largest score, the first of several.</p>\n");
+    if (!p->positive)
         many_classes(p);
-    }
+    two_classes(p);
 }
 
 /* ---------------------------------------------------------------- operating points */
 
-/* Five measures of one threshold and stratum in a row. */
+/* Five measures of one threshold and stratum in a row, each with its counts. */
 static char *points_query(const rp_page *p) {
-    static const char *const NAME[] = {"specificity", "accuracy", "ppv", "npv"};
+    static const char *const NAME[] = {"sensitivity", "specificity", "accuracy", "ppv", "npv"};
     sqlite3_str *s = sqlite3_str_new(p->db);
     sqlite3_str_appendf(
-        s, "SELECT s.model, s.unit, s.class, s.point, s.stratum_kind, s.stratum, s.cohort, s.name, s.versus, coalesce(o.threshold,"
+        s, "SELECT s.model, s.unit, s.class, s.point, s.stratum_kind, s.stratum, s.cohort, CASE s.stratum_kind WHEN 'center' THEN s.stratum"
+           " END AS center, s.name, s.versus, coalesce(o.threshold,"
            " (SELECT t.est FROM v_statistic t WHERE t.run_id = s.run_id AND t.model = s.model AND t.unit = s.unit AND t.class IS s.class"
-           " AND t.point = s.point AND t.name = 'threshold')) AS threshold, coalesce(o.origin, 'tuned') AS origin, s.n, s.est, s.lower, "
-           "s.upper");
-    for (int i = 0; i < 4; i++)
-        sqlite3_str_appendf(s, ", %s.n AS n_%s, %s.est AS %s, %s.lower AS %s_lower, %s.upper AS %s_upper", NAME[i], NAME[i], NAME[i],
-                            NAME[i], NAME[i], NAME[i], NAME[i], NAME[i]);
+           " AND t.point = s.point AND t.name = 'threshold')) AS threshold, coalesce(o.origin, 'tuned') AS origin");
+    for (int i = 0; i < 5; i++) {
+        const char *t = i == 0 ? "s" : NAME[i];
+        sqlite3_str_appendf(s, ", %s.n_pos AS k_%s, %s.n AS n_%s, %s.est AS %s, %s.lower AS %s_lower, %s.upper AS %s_upper", t, NAME[i], t,
+                            NAME[i], t, NAME[i], t, NAME[i], t, NAME[i]);
+    }
     sqlite3_str_appendf(s,
-                        " FROM v_statistic s JOIN run_model m ON m.run_id = s.run_id AND m.model = s.model LEFT JOIN operating_point o ON"
-                        " o.run_id = s.run_id AND o.point = s.point");
-    for (int i = 0; i < 4; i++)
+                        " FROM v_statistic s JOIN run_model m ON m.run_id = s.run_id AND m.model = s.model JOIN run_class k ON k.run_id ="
+                        " s.run_id AND k.class = s.class LEFT JOIN operating_point o ON o.run_id = s.run_id AND o.point = s.point");
+    for (int i = 1; i < 5; i++)
         sqlite3_str_appendf(
             s,
             " LEFT JOIN v_statistic %s ON %s.run_id = s.run_id AND %s.model = s.model AND %s.unit = s.unit AND %s.class IS s.class"
@@ -173,11 +188,11 @@ static char *points_query(const rp_page *p) {
             NAME[i], NAME[i], NAME[i], NAME[i], NAME[i], NAME[i], NAME[i], NAME[i], NAME[i], NAME[i], NAME[i]);
     sqlite3_str_appendf(
         s,
-        " WHERE s.run_id = %lld AND s.name = 'sensitivity' AND s.point IS NOT NULL AND s.unit IN ('lesion', 'patient') AND s.versus IS "
+        " WHERE s.run_id = %lld AND s.name = 'sensitivity' AND s.point IS NOT NULL AND s.unit IN (%s) AND s.versus IS "
         "NULL AND s.stratum_kind IN ('all', 'cohort', 'center')"
-        " ORDER BY s.unit DESC, m.position, s.point, CASE s.stratum_kind WHEN 'all' THEN 0 WHEN 'cohort' THEN 1 ELSE 2 END, s.stratum = "
-        "'external', s.stratum",
-        (long long)p->run);
+        " ORDER BY s.unit DESC, k.class_index, m.position, s.point, CASE s.stratum_kind WHEN 'all' THEN 0 WHEN 'cohort' THEN 1 ELSE 2 END,"
+        " s.stratum = 'external', s.stratum",
+        (long long)p->run, rp_units(p));
     return sqlite3_str_finish(s);
 }
 
@@ -191,21 +206,29 @@ void rp_section_points(rp_page *p) {
             if (strcmp(rp_text_at(&r, i, "origin"), "tuned") == 0) /* a tuned threshold is one patient's score */
                 rp_hide(&r, i, "threshold");
     static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0},
-                                   {"Point", RP_TEXT, "point", 0, 0},
-                                   {"Threshold", RP_NUM3, "threshold", 0, 0},
-                                   {"Origin", RP_TEXT, "origin", 0, 0},
+                                   {"Class", RP_TEXT, "class", 0, 0},
+                                   {"Operating point", RP_TEXT, "point", 0, 0},
                                    {"Unit", RP_TEXT, "unit", 0, 0},
-                                   {"Stratum", RP_TEXT, "stratum", 0, 0},
-                                   {"Sensitivity (95 % CI)", RP_EST3, "est", "lower", "upper"},
-                                   {"Specificity (95 % CI)", RP_EST3, "specificity", "specificity_lower", "specificity_upper"},
-                                   {"Accuracy (95 % CI)", RP_EST3, "accuracy", "accuracy_lower", "accuracy_upper"},
-                                   {"PPV", RP_NUM3, "ppv", 0, 0},
-                                   {"NPV", RP_NUM3, "npv", 0, 0}};
-    if (r.n == 0)
-        rp_absent(p, p->positive ? "The job declares no operating point." : "Operating points belong to two classes; this job has more.");
-    else
-        rp_table(p, "operating-points",
-                 "What follows from each threshold; a threshold tuned on units that are among those counted is optimistic there", &r, SPEC,
-                 11);
+                                   {"Patients", RP_TEXT, "stratum", 0, 0},
+                                   {"Threshold", RP_NUM3, "threshold", 0, 0},
+                                   {"Sensitivity, %", RP_SHARE, "sensitivity", "sensitivity_lower", "sensitivity_upper"},
+                                   {"Specificity, %", RP_SHARE, "specificity", "specificity_lower", "specificity_upper"},
+                                   {"Accuracy, %", RP_SHARE, "accuracy", "accuracy_lower", "accuracy_upper"},
+                                   {"PPV, %", RP_SHARE, "ppv", "ppv_lower", "ppv_upper"},
+                                   {"NPV, %", RP_SHARE, "npv", "npv_lower", "npv_upper"}};
+    if (r.n == 0) {
+        rp_absent(p, p->positive ? "The job declares no operating point."
+                                 : "Operating points belong to two classes, or to classes reported together; this job has neither.");
+    } else {
+        bool tuned = false;
+        for (int64_t i = 0; i < r.n; i++)
+            tuned |= strcmp(rp_text_at(&r, i, "origin"), "tuned") == 0;
+        rp_put(
+            p,
+            "<p>Percent (counts) [95% CI]; PPV and NPV, positive and negative predictive value, are those of the share of disease in these "
+            "patients.{!}</p>\n",
+            tuned ? " A threshold that was tuned on patients who are counted here is optimistic for them." : "");
+        rp_table(p, "operating-points", "What follows from each threshold", &r, SPEC, 11);
+    }
     rp_rows_release(&r);
 }

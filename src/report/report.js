@@ -1,33 +1,57 @@
 (function () {
     'use strict';
     var KEYS = ['unit', 'model', 'class', 'cohort', 'center'];
-    var bar = document.getElementById('controls');
-    var tagged = [].slice.call(document.querySelectorAll(KEYS.map(function (k) { return '[data-' + k + ']'; }).join(',')));
+    var all = function (s, e) { return [].slice.call((e || document).querySelectorAll(s)); };
+    var bar = document.getElementById('controls'), live = document.getElementById('live');
+    var tagged = all(KEYS.map(function (k) { return '[data-' + k + ']'; }).join(','));
+
+    function off(e, yes) { if (yes) e.setAttribute('data-off', ''); else e.removeAttribute('data-off'); }
 
     /* choose: an element is shown unless one of its tags differs from a choice */
     function apply() {
         var want = {};
-        [].forEach.call(bar.querySelectorAll('select'), function (s) { want[s.name] = s.value; });
+        all('select', bar).forEach(function (s) { want[s.name] = s.value; });
         tagged.forEach(function (e) {
-            var off = KEYS.some(function (k) {
+            off(e, KEYS.some(function (k) {
                 var have = e.getAttribute('data-' + k);
                 return want[k] && have !== null && have !== want[k];
-            });
-            if (off) e.setAttribute('data-off', ''); else e.removeAttribute('data-off');
+            }));
         });
-        [].forEach.call(document.querySelectorAll('.table-wrap'), function (w) { /* a table none of whose rows is left */
-            var rows = [].slice.call(w.querySelectorAll('tbody tr'));
-            var none = rows.length > 0 && rows.every(function (r) { return r.hasAttribute('data-off'); });
-            [w, w.previousElementSibling, w.nextElementSibling].forEach(function (e, i) {
-                if (!e || (i === 1 && e.className !== 'filter') || (i === 2 && e.className !== 'source')) return;
-                if (none) e.setAttribute('data-off', ''); else e.removeAttribute('data-off');
+        all('.table-wrap').forEach(function (w) { /* a table none of whose rows is left */
+            var rows = all('tbody tr', w), none = rows.length > 0 && rows.every(function (r) { return r.hasAttribute('data-off'); });
+            off(w, none);
+            [[w.previousElementSibling, 'filter'], [w.nextElementSibling, 'source']].forEach(function (o) {
+                if (o[0] && o[0].className === o[1]) off(o[0], none);
             });
         });
+        all('.table-wrap table').forEach(function (t) { /* a column that repeats one word, where the choice has said it */
+            var rows = all('tbody tr:not([data-off])', t);
+            all('thead th[data-may]', t).forEach(function (th) {
+                var i = th.cellIndex, word = rows.length && rows[0].cells[i].textContent, select = bar.querySelector('select[name="' + th.textContent.toLowerCase() + '"]');
+                var same = rows.length > 0 && select && select.value === word && rows.every(function (r) { return r.cells[i].textContent === word; });
+                all('tr', t).forEach(function (r) { if (same) r.cells[i].setAttribute('data-same', ''); else r.cells[i].removeAttribute('data-same'); });
+            });
+            var filter = t.parentNode.previousElementSibling;
+            if (filter && filter.className === 'filter') filter.hidden = rows.length < 12;
+        });
+        var figures = all('figure'), shown = figures.filter(function (f) { return !f.hasAttribute('data-off'); }).length;
+        document.getElementById('shown').textContent = shown + ' of ' + figures.length + ' figures shown';
     }
-    if (bar) {
-        [].forEach.call(bar.querySelectorAll('select'), function (s) {
-            s.addEventListener('change', apply);
-        });
+    if (bar && bar.querySelector('select')) {
+        var first = all('select', bar).map(function (s) { return s.value; });
+        var button = function (text, value) {
+            var b = document.createElement('button');
+            b.type = 'button';
+            b.textContent = text;
+            b.addEventListener('click', function () {
+                all('select', bar).forEach(function (s, i) { s.value = value(i); });
+                apply();
+            });
+            bar.insertBefore(b, document.getElementById('shown'));
+        };
+        all('select', bar).forEach(function (s) { s.addEventListener('change', apply); });
+        button('Show everything', function () { return ''; });
+        button('As at first', function (i) { return first[i]; });
         bar.hidden = false;
         apply();
     }
@@ -37,14 +61,13 @@
         var c = row.children[i], n = c.getAttribute('data-sort');
         return n !== null ? parseFloat(n) : c.classList.contains('num') ? NaN : c.textContent.toLowerCase();
     }
-    [].forEach.call(document.querySelectorAll('.table-wrap table'), function (table) {
+    all('.table-wrap table').forEach(function (table) {
         var body = table.tBodies[0], rows = [].slice.call(body.rows);
         if (rows.length < 3) return;
         [].forEach.call(table.tHead.rows[0].cells, function (th, i) {
             var b = document.createElement('button');
             b.type = 'button';
-            b.textContent = th.textContent;
-            th.textContent = '';
+            while (th.firstChild) b.appendChild(th.firstChild);
             th.appendChild(b);
             b.addEventListener('click', function () {
                 var down = th.getAttribute('aria-sort') === 'ascending';
@@ -61,7 +84,7 @@
         if (rows.length < 12) return;
         var label = document.createElement('label'), input = document.createElement('input');
         label.className = 'filter';
-        label.appendChild(document.createTextNode('Filter rows'));
+        label.appendChild(document.createTextNode('Filter rows of the table'));
         input.type = 'search';
         label.appendChild(input);
         table.parentNode.parentNode.insertBefore(label, table.parentNode);
@@ -71,26 +94,44 @@
         });
     });
 
-    /* figures: the value under the pointer */
-    [].forEach.call(document.querySelectorAll('figure .plot'), function (plot) {
-        var tip = null;
-        plot.addEventListener('pointermove', function (e) {
-            var m = e.target.closest && e.target.closest('[data-tip]');
-            if (!m) {
-                if (tip) { tip.remove(); tip = null; }
-                return;
-            }
+    /* figures: the value under the pointer, and value by value with the arrow keys */
+    all('figure .plot').forEach(function (plot) {
+        var tip = null, at = -1;
+        function hide() { if (tip) { tip.remove(); tip = null; } }
+        function show(e, x, y) {
             if (!tip) {
                 tip = document.createElement('div');
                 tip.className = 'tip';
                 tip.setAttribute('aria-hidden', 'true');
                 plot.appendChild(tip);
             }
-            tip.textContent = m.getAttribute('data-tip');
-            var box = plot.getBoundingClientRect(), x = e.clientX - box.left + 12;
-            tip.style.left = Math.max(0, Math.min(x, box.width - tip.offsetWidth)) + 'px';
-            tip.style.top = (e.clientY - box.top + 14) + 'px';
+            tip.textContent = e.getAttribute('data-tip');
+            tip.style.left = Math.max(0, Math.min(x, plot.clientWidth - tip.offsetWidth)) + plot.scrollLeft + 'px';
+            tip.style.top = Math.max(0, Math.min(y, plot.clientHeight - tip.offsetHeight)) + 'px';
+        }
+        plot.addEventListener('pointermove', function (e) {
+            var m = e.target.closest && e.target.closest('[data-tip]'), box = plot.getBoundingClientRect();
+            if (m) show(m, e.clientX - box.left + 12, e.clientY - box.top + 14); else hide();
         });
-        plot.addEventListener('pointerleave', function () { if (tip) { tip.remove(); tip = null; } });
+        plot.addEventListener('pointerleave', hide);
+        plot.addEventListener('blur', hide);
+        plot.addEventListener('keydown', function (e) {
+            var step = e.key === 'ArrowRight' ? 1 : e.key === 'ArrowLeft' ? -1 : 0, values = all('[data-tip]', plot);
+            if (e.key === 'Escape') hide();
+            if (!step || !values.length) return;
+            e.preventDefault();
+            at = (at + step + values.length) % values.length;
+            var box = plot.getBoundingClientRect(), b = values[at].getBoundingClientRect();
+            show(values[at], b.right - box.left + 6, b.bottom - box.top + 6);
+            live.textContent = values[at].getAttribute('data-tip');
+        });
     });
+
+    /* what is printed is whole: checklists open, as they were afterwards */
+    var folded = [];
+    window.addEventListener('beforeprint', function () {
+        folded = all('details.checklist:not([open])');
+        folded.forEach(function (d) { d.open = true; });
+    });
+    window.addEventListener('afterprint', function () { folded.forEach(function (d) { d.open = false; }); });
 }());

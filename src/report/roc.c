@@ -59,7 +59,7 @@ static void draw_line(rp_page *p, const rp_rows *r, int64_t from, int64_t end, i
 
 static void open_roc(rp_page *p, const char *id, const rp_tags *tags, const char *title, const char *description, int n_line) {
     rp_figure(p, id, tags, title, description, SIDE + 72, SIDE + 62 + 17.0 * n_line);
-    rp_frame(p, &ROC_AXES, "1 \xe2\x88\x92 specificity", "sensitivity", 0.2, 0.2);
+    rp_frame(p, &ROC_AXES, "1 \xe2\x88\x92 specificity", "Sensitivity", 0.2, 0.2);
     rp_rule(p, rp_x(&ROC_AXES, 0), rp_y(&ROC_AXES, 0), rp_x(&ROC_AXES, 1), rp_y(&ROC_AXES, 1), "diagonal");
 }
 
@@ -77,7 +77,8 @@ static void draw_lines(rp_page *p, const rp_rows *r, const rp_rows *combo, int64
         const char *which = by_model ? stratum : line;
         const bool known = rp_statistic(p, rp_text_at(combo, i, "unit"), by_model ? line : rp_text_at(combo, i, "model"),
                                         rp_text_at(combo, i, "class"), strcmp(which, "all") == 0 ? "all" : "cohort", which, "auc", v, &n);
-        (void)snprintf(text, sizeof text, "%.60s: %s", line, known ? rp_estimate(est, v[0], v[1], v[2], 3) : "AUC not shown");
+        (void)snprintf(text, sizeof text, "%.60s: %s", by_model || strcmp(line, "all") != 0 ? line : "AUC",
+                       known ? rp_estimate(est, v[0], v[1], v[2], 3) : "AUC not shown");
         y = rp_legend(p, 14, y, series, text, SIDE + 50);
     }
 }
@@ -92,12 +93,13 @@ static void by_model(rp_page *p, const rp_rows *combo, int64_t from, int64_t end
     rp_protect_curve(p, &r);
     const char *unit = rp_text_at(combo, from, "unit"), *class_name = rp_text_at(combo, from, "class");
     (void)snprintf(id, sizeof id, "roc-models-%s-%s-%s", unit, RP_ID(class_name), stratum);
-    (void)snprintf(title, sizeof title, "%s, %.80s, unit: %s", stratum, class_name, unit);
+    (void)snprintf(title, sizeof title, "%s: %.80s%s", strcmp(stratum, "all") == 0 ? "All patients" : stratum, class_name,
+                   rp_per_unit(p, unit));
     title[0] = (char)(title[0] >= 'a' && title[0] <= 'z' ? title[0] - 'a' + 'A' : title[0]);
     const rp_tags tags = {.unit = unit, .class_name = class_name, .cohort = strcmp(stratum, "all") == 0 ? NULL : stratum};
-    open_roc(p, id, &tags, title, "ROC curves of all models; the legend gives AUC and 95 % interval.", (int)(end - from));
+    open_roc(p, id, &tags, title, "ROC curves of all models; the legend gives AUC and 95% CI.", (int)(end - from));
     draw_lines(p, &r, combo, from, true, stratum);
-    rp_figure_end(p, id, title, &r);
+    rp_figure_end(p, id, "", &r);
     rp_rows_release(&r);
 }
 
@@ -111,11 +113,66 @@ static void by_cohort(rp_page *p, const rp_rows *combo, int64_t i, const rp_rows
     rp_protect_curve(p, &r);
     const char *unit = rp_text_at(combo, i, "unit"), *class_name = rp_text_at(combo, i, "class"), *model = rp_text_at(combo, i, "model");
     (void)snprintf(id, sizeof id, "roc-%s-%s-%s", unit, RP_ID(model), RP_ID(class_name));
-    (void)snprintf(title, sizeof title, "%.80s, %.80s, unit: %s", model, class_name, unit);
+    (void)snprintf(title, sizeof title, "%.80s: %.80s%s", model, class_name, rp_per_unit(p, unit));
     const rp_tags tags = {.unit = unit, .model = model, .class_name = class_name};
-    open_roc(p, id, &tags, title, "ROC curves by cohort with 95 % bands; the legend gives AUC and 95 % interval.", (int)cohort->n);
+    open_roc(p, id, &tags, title, "ROC curves by cohort with 95% bands; the legend gives AUC and 95% CI.", (int)cohort->n);
     draw_lines(p, &r, combo, i, false, NULL);
-    rp_figure_end(p, id, title, &r);
+    rp_figure_end(p, id, "", &r);
+    rp_rows_release(&r);
+}
+
+static void auc_table(rp_page *p) {
+    rp_rows r;
+    rp_query(
+        p,
+        sqlite3_mprintf("SELECT s.model, s.unit, s.class, s.stratum_kind, s.stratum, s.cohort, CASE s.stratum_kind WHEN 'center' THEN"
+                        " s.stratum END AS center, s.point, s.name, s.versus, s.n, s.n_pos, s.est, s.lower, s.upper, s.method, s.reason"
+                        " FROM v_statistic s JOIN run_model m ON m.run_id = s.run_id AND m.model = s.model JOIN run_class k ON"
+                        " k.run_id = s.run_id AND k.class = s.class WHERE s.run_id = %lld AND s.name = 'auc' AND s.unit IN (%s)"
+                        " AND s.versus IS NULL AND s.stratum_kind IN ('all', 'cohort') ORDER BY s.unit DESC, k.class_index, m.position,"
+                        " s.stratum_kind, s.stratum = 'external'",
+                        (long long)p->run, rp_units(p)),
+        &r);
+    rp_protect_statistics(p, &r);
+    static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0},
+                                   {"Class", RP_TEXT, "class", 0, 0},
+                                   {"Unit", RP_TEXT, "unit", 0, 0},
+                                   {"Patients", RP_TEXT, "stratum", 0, 0},
+                                   {"n", RP_INT, "n", 0, 0},
+                                   {"Of the class", RP_INT, "n_pos", 0, 0},
+                                   {"AUC (95% CI)", RP_EST3, "est", "lower", "upper"}};
+    rp_table(p, "auc-table", "Area under the curve; DeLong's intervals", &r, SPEC, 7);
+    rp_rows_release(&r);
+}
+
+static void pairs_table(rp_page *p) {
+    rp_rows r;
+    rp_query(
+        p,
+        sqlite3_mprintf("SELECT s.model, s.versus AS against_model, s.unit, s.class, s.stratum_kind, s.stratum, s.cohort, s.point, s.name,"
+                        " s.versus, s.n, s.n_pos, s.est, s.lower, s.upper, s.p, s.p_adjusted, s.method, s.reason FROM v_statistic s"
+                        " JOIN run_model m ON m.run_id = s.run_id AND m.model = s.model JOIN run_class k ON k.run_id = s.run_id AND"
+                        " k.class = s.class WHERE s.run_id = %lld AND s.name = 'auc_paired_difference' AND s.unit IN (%s)"
+                        " AND s.stratum_kind IN ('all', 'cohort') ORDER BY s.unit DESC, k.class_index, s.stratum_kind,"
+                        " s.stratum = 'external', m.position, s.versus",
+                        (long long)p->run, rp_units(p)),
+        &r);
+    rp_protect_statistics(p, &r);
+    for (int64_t i = 0; p->o->is_public && i < r.n; i++) { /* the pairs both models scored are not among the ledger's counts */
+        rp_hide(&r, i, "n");
+        rp_hide(&r, i, "n_pos");
+    }
+    static const rp_spec SPEC[] = {{"First", RP_TEXT, "model", 0, 0},
+                                   {"Second", RP_TEXT, "against_model", 0, 0},
+                                   {"Class", RP_TEXT, "class", 0, 0},
+                                   {"Unit", RP_TEXT, "unit", 0, 0},
+                                   {"Patients", RP_TEXT, "stratum", 0, 0},
+                                   {"n", RP_INT, "n", 0, 0},
+                                   {"AUC, first minus second (95% CI)", RP_EST3, "est", "lower", "upper"},
+                                   {"P value", RP_PVALUE, "p", 0, 0},
+                                   {"P, Holm", RP_PVALUE, "p_adjusted", 0, 0}};
+    if (r.n > 0)
+        rp_table(p, "model-pairs", "Models compared on the same cases: paired DeLong test", &r, SPEC, 9);
     rp_rows_release(&r);
 }
 
@@ -129,23 +186,20 @@ void rp_section_roc(rp_page *p) {
     } else {
         if (p->o->is_public)
             rp_put(p, "<p>Curves are coarsened: between neighbouring points lie no, or enough, cases of each class.</p>");
-        const bool several = rp_one(p, sqlite3_mprintf("SELECT count(*) FROM run_model WHERE run_id = %lld", (long long)p->run)) > 1;
-        if (several)
-            rp_put(p, "<h3>By model</h3>\n<div class=\"grid\">\n");
-        for (int64_t i = 0, end; several && i < combo.n && p->st == RAD_OK; i = end) {
+        rp_put(p, "<p class=\"muted\">Shaded: pointwise 95% Wilson limits of the sensitivity, cases taken as independent.</p>\n<div "
+                  "class=\"grid\">\n");
+        for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++)
+            by_cohort(p, &combo, i, &cohort);
+        for (int64_t i = 0, end; p->n_model > 1 && i < combo.n && p->st == RAD_OK; i = end) {
             for (end = i; end < combo.n && strcmp(rp_text_at(&combo, end, "unit"), rp_text_at(&combo, i, "unit")) == 0 &&
                           strcmp(rp_text_at(&combo, end, "class"), rp_text_at(&combo, i, "class")) == 0;)
                 end++;
             for (int64_t c = 0; c < cohort.n; c++)
                 by_model(p, &combo, i, end, rp_text_at(&cohort, c, "stratum"));
         }
-        if (several)
-            rp_put(p, "</div>\n");
-        rp_put(p, "<h3>By cohort</h3>\n<p class=\"muted\">Bands: pointwise 95 % Wilson limits of the sensitivity; units are taken "
-                  "as independent.</p>\n<div class=\"grid\">\n");
-        for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++)
-            by_cohort(p, &combo, i, &cohort);
         rp_put(p, "</div>\n");
+        auc_table(p);
+        pairs_table(p);
     }
     rp_rows_release(&cohort);
     rp_rows_release(&combo);
@@ -161,7 +215,8 @@ static void reader_figure(rp_page *p, const rp_rows *combo, int64_t i, const cha
     rp_query(p, curve_sql(p, model, combo, i, stratum), &r);
     rp_protect_curve(p, &r);
     (void)snprintf(id, sizeof id, "readers-%s-%s-%.60s-%s", unit, RP_ID(model), RP_ID(class_name), stratum);
-    (void)snprintf(title, sizeof title, "Readers and %.80s, %s, unit: %s", model, strcmp(stratum, "all") == 0 ? "all" : stratum, unit);
+    (void)snprintf(title, sizeof title, "Readers and %.80s: %.60s, %s%s", model, class_name, rp_stratum_word(stratum),
+                   units ? rp_per_unit(p, unit) : "");
     const rp_tags tags = {
         .unit = units ? unit : NULL, .model = model, .class_name = class_name, .cohort = strcmp(stratum, "all") == 0 ? NULL : stratum};
     open_roc(p, id, &tags, title, "The model's ROC curve and one marker per reader; the legend names them.", 1 + (int)(end - from));
@@ -174,14 +229,15 @@ static void reader_figure(rp_page *p, const rp_rows *combo, int64_t i, const cha
         if (isnan(sens) || isnan(spec)) {
             (void)snprintf(tip, sizeof tip, "%.80s: not shown", rp_text_at(reader, k, "reader"));
         } else {
-            (void)snprintf(tip, sizeof tip, "%.80s: sensitivity %.3f, specificity %.3f", rp_text_at(reader, k, "reader"), sens, spec);
+            (void)snprintf(tip, sizeof tip, "%.80s: sensitivity %.1f%%, specificity %.1f%%", rp_text_at(reader, k, "reader"), 100 * sens,
+                           100 * spec);
             rp_marker(p, rp_x(&ROC_AXES, 1 - spec), rp_y(&ROC_AXES, sens), series, tip);
         }
         rp_marker(p, 28, y - 4, series, tip);
         rp_label(p, 48, y, "start", "small", tip, SIDE + 16);
         y += 17;
     }
-    rp_figure_end(p, id, title, &r);
+    rp_figure_end(p, id, "", &r);
     rp_rows_release(&r);
 }
 
@@ -199,18 +255,15 @@ static void reader_tables(rp_page *p) {
                  (long long)p->run),
              &r);
     rp_protect_statistics(p, &r);
-    static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0},
-                                   {"Reader", RP_TEXT, "reader", 0, 0},
-                                   {"Measure", RP_TEXT, "measure", 0, 0},
-                                   {"Stratum", RP_TEXT, "stratum", 0, 0},
-                                   {"Point", RP_TEXT, "point", 0, 0},
-                                   {"Unit", RP_TEXT, "unit", 0, 0},
-                                   {"n", RP_INT, "n", 0, 0},
-                                   {"Reader's", RP_NUM3, "of_reader", 0, 0},
-                                   {"Model minus reader (95 % CI)", RP_EST3, "est", "lower", "upper"},
-                                   {"Exact p", RP_PVALUE, "exact_p", 0, 0}};
+    static const rp_spec SPEC[] = {
+        {"Model", RP_TEXT, "model", 0, 0},      {"Class", RP_TEXT, "class", 0, 0},
+        {"Reader", RP_TEXT, "reader", 0, 0},    {"Measure", RP_TEXT, "measure", 0, 0},
+        {"Patients", RP_TEXT, "stratum", 0, 0}, {"Operating point", RP_TEXT, "point", 0, 0},
+        {"Unit", RP_TEXT, "unit", 0, 0},        {"n", RP_INT, "n", 0, 0},
+        {"Reader", RP_NUM3, "of_reader", 0, 0}, {"Model minus reader (95% CI)", RP_EST3, "est", "lower", "upper"},
+        {"P value", RP_PVALUE, "exact_p", 0, 0}};
     if (r.n > 0)
-        rp_table(p, "readers-table", "Model against each reader on the cases that both judged; exact McNemar test", &r, SPEC, 10);
+        rp_table(p, "readers-table", "Model against each reader on the cases that both judged; exact McNemar test", &r, SPEC, 11);
     rp_rows_release(&r);
 }
 
@@ -229,7 +282,7 @@ void rp_section_readers(rp_page *p) {
              &reader);
     rp_protect_statistics(p, &reader);
     if (reader.n == 0)
-        rp_absent(p, "No reader's calls on scored cases of two classes are in the file.");
+        rp_absent(p, "No reader judged cases of this run.");
     else
         rp_put(p, "<div class=\"grid\">\n");
     const bool units = reader.n > 0 && strcmp(rp_text_at(&reader, 0, "unit"), rp_text_at(&reader, reader.n - 1, "unit")) != 0;
@@ -245,5 +298,6 @@ void rp_section_readers(rp_page *p) {
     if (reader.n > 0)
         rp_put(p, "</div>\n");
     reader_tables(p);
+    rp_agreement(p);
     rp_rows_release(&reader);
 }

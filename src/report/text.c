@@ -71,12 +71,40 @@ const char *rp_format(char *to, const char *fmt, ...) {
 }
 
 const char *rp_estimate(char *to, double est, double lower, double upper, int digits) {
+    char e[32], l[32], u[32]; /* rp_number writes 28 bytes and three of a sign at most */
     if (isnan(est))
         (void)snprintf(to, 96, "not known");
     else if (isnan(lower) || isnan(upper))
-        (void)snprintf(to, 96, "%.*f", digits, est);
+        (void)snprintf(to, 96, "%.30s", rp_number(e, est, digits));
     else
-        (void)snprintf(to, 96, "%.*f (%.*f to %.*f)", digits, est, digits, lower, digits, upper);
+        (void)snprintf(to, 96, "%.30s (%.30s, %.30s)", rp_number(e, est, digits), rp_number(l, lower, digits), rp_number(u, upper, digits));
+    return to;
+}
+
+const char *rp_number(char *to, double x, int digits) {
+    char text[28];
+    (void)snprintf(text, sizeof text, "%.*f", digits, fabs(x));
+    const bool zero = text[strspn(text, "0.")] == '\0'; /* no minus before what rounds to nothing */
+    (void)snprintf(to, 32, "%s%s", x < 0 && !zero ? "\xe2\x88\x92" : "", text);
+    return to;
+}
+
+const char *rp_count_word(char *to, double n) {
+    static const char *const WORD[] = {"no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"};
+    if (n >= 0 && n < 10)
+        (void)snprintf(to, 32, "%s", WORD[(int)n]);
+    else
+        (void)snprintf(to, 32, "%.0f", n);
+    return to;
+}
+
+const char *rp_p_text(char *to, double p) {
+    char digits[16];
+    rp_p_value(digits, p);
+    if (isnan(p))
+        (void)snprintf(to, 24, "P not known");
+    else
+        (void)snprintf(to, 24, "P %c %s", strchr("<>", digits[0]) ? digits[0] : '=', digits + (strchr("<>", digits[0]) != NULL));
     return to;
 }
 
@@ -84,9 +112,14 @@ const char *rp_p_value(char *to, double p) {
     if (isnan(p))
         (void)snprintf(to, 16, "n/a");
     else if (p < 0.001)
-        (void)snprintf(to, 16, "<0.001");
-    else
-        (void)snprintf(to, 16, p < 0.1 ? "%.3f" : "%.2f", p);
+        (void)snprintf(to, 16, "<.001");
+    else if (p > 0.99)
+        (void)snprintf(to, 16, ">.99");
+    else { /* three digits where two would hide on which side of .05 it lies */
+        char text[16];
+        (void)snprintf(text, sizeof text, p < 0.01 || (p >= 0.045 && p < 0.055) ? "%.3f" : "%.2f", p);
+        (void)snprintf(to, 16, "%s", text + 1);
+    }
     return to;
 }
 

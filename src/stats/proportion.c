@@ -189,6 +189,23 @@ static rad_status proportion_doc(const rad_frame *f, const rad_arg *arg, int n_a
     return RAD_OK;
 }
 
+/* Wilson's limits alone: asked for at every point of a curve, where beta quantiles would take most of the time. */
+static rad_status wilson_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
+    (void)f;
+    double k = NAN, n = NAN, level, lower, upper;
+    rad_status st = count_args(arg, n_arg, &k, &n, err);
+    if (st == RAD_OK)
+        st = rad_arg_fraction(arg, n_arg, 2, "level", 0.95, &level, err);
+    if (st != RAD_OK)
+        return st;
+    if (!(n > 0) || isnan(k))
+        rad_doc_reason(doc, n == 0 ? "nobody to count (n = 0)" : "k or n is missing");
+    rad_proportion_interval(RAD_WILSON, k, n, level, &lower, &upper);
+    rad_doc_num(doc, "wilson_lower", lower);
+    rad_doc_num(doc, "wilson_upper", upper);
+    return RAD_OK;
+}
+
 /* Newcombe 1998, method 10: two Wilson intervals combined. */
 static void newcombe(double x1, double n1, double x2, double n2, double level, double *ret_lower, double *ret_upper) {
     double l1, u1, l2, u2;
@@ -239,12 +256,13 @@ static rad_status two_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad
     return RAD_OK;
 }
 
-#define PROPORTION(name, what, field)                                                                                                      \
-    { name, "k, n[, level = 0.95]", what, field, "", "nnn", 2, 0, RAD_STAT_SCALAR, proportion_doc }
+#define LIMIT(name, what, field, doc)                                                                                                      \
+    { name, "k, n[, level = 0.95]", what, field, "", "nnn", 2, 0, RAD_STAT_SCALAR, doc }
+#define PROPORTION(name, what, field) LIMIT(name, what, field, proportion_doc)
 
 static const rad_stat_function functions[] = {
-    PROPORTION("wilson_lower", "lower score limit of k/n without continuity correction (Wilson 1927)", "wilson_lower"),
-    PROPORTION("wilson_upper", "upper score limit of k/n without continuity correction (Wilson 1927)", "wilson_upper"),
+    LIMIT("wilson_lower", "lower score limit of k/n without continuity correction (Wilson 1927)", "wilson_lower", wilson_doc),
+    LIMIT("wilson_upper", "upper score limit of k/n without continuity correction (Wilson 1927)", "wilson_upper", wilson_doc),
     PROPORTION("clopper_pearson_lower", "lower exact limit of k/n by beta quantiles (Clopper & Pearson 1934)", "cp_lower"),
     PROPORTION("clopper_pearson_upper", "upper exact limit of k/n by beta quantiles (Clopper & Pearson 1934)", "cp_upper"),
     PROPORTION("agresti_coull_lower", "lower limit by Agresti & Coull 1998; may leave [0,1]", "ac_lower"),
