@@ -8,7 +8,8 @@ rp_axes rp_forest_axes(const rp_rows *r, int64_t n_row) {
     double low = 1;
     for (int64_t i = 0; i < r->n; i++) {
         const double x = isnan(rp_num(r, i, "lower")) ? rp_num(r, i, "est") : rp_num(r, i, "lower");
-        if (strcmp(rp_text_at(r, i, "name"), "auc_centers_prediction") != 0)
+        const char *name = rp_text_at(r, i, "name");
+        if (strncmp(name, "auc_centers", 11) != 0 || strcmp(name, "auc_centers_reml") == 0)
             low = x < low ? x : low;
     }
     low = low < 0 ? 0 : floor(low * 10) / 10;

@@ -251,7 +251,7 @@ static void reader_tables(rp_page *p) {
                  " r.class IS d.class AND r.stratum_kind = d.stratum_kind AND r.stratum = d.stratum AND r.versus = d.versus AND"
                  " r.name = 'reader_' || replace(d.name, '_vs_reader', '') WHERE d.run_id = %lld AND d.stratum_kind IN ('all', 'cohort')"
                  " AND d.name IN ('sensitivity_vs_reader', 'specificity_vs_reader', 'accuracy_vs_reader')"
-                 " ORDER BY d.unit DESC, d.model, d.point, d.stratum, d.versus, d.name",
+                 " ORDER BY d.unit DESC, d.model, d.point, d.stratum_kind, d.stratum = 'external', d.versus, d.name",
                  (long long)p->run),
              &r);
     rp_protect_statistics(p, &r);
@@ -277,7 +277,7 @@ void rp_section_readers(rp_page *p) {
                  " b.run_id = a.run_id AND b.model = a.model AND b.unit = a.unit AND b.class IS a.class AND b.stratum_kind = a.stratum_kind"
                  " AND b.stratum = a.stratum AND b.versus = a.versus AND b.name = 'reader_specificity' WHERE a.run_id = %lld"
                  " AND a.name = 'reader_sensitivity' AND a.stratum_kind IN ('all', 'cohort') ORDER BY a.unit DESC, a.model, a.class, "
-                 "a.stratum, a.versus",
+                 "a.stratum = 'external', a.stratum, a.versus",
                  (long long)p->run),
              &reader);
     rp_protect_statistics(p, &reader);

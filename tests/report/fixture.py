@@ -3,7 +3,7 @@ import csv, os, shutil, subprocess, sys
 
 SOURCE = os.environ.get('RAD_SOURCE') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.environ.get('RADCOHORT') or os.path.join(SOURCE, 'build/src/cli/radcohort')
-DESIGNS = {'demo': 'demo', 'liver-mri': 'liver', 'spine-ct': 'spine-ct', 'spine-mri': 'spine-mri', 'renal-ct': 'renal', 'renal-us': 'ultrasound'}
+DESIGNS = {'demo': 'demo', 'liver-mri': 'liver', 'spine-ct': 'spine-ct', 'spine-mri': 'spine-mri', 'renal-ct': 'renal', 'renal-us': 'ultrasound', 'brain-mr': 'brain'}
 
 
 def call(*args, expect=(0,), **more):
@@ -26,8 +26,3 @@ def make(folder, job, scale, extra=''):
     db = os.path.join(folder, job + '.sqlite')
     call('run', os.path.join(jobs, job + '.yaml'), '--db', db, expect=(0, 3))
     return db
-
-
-def rows(folder, name):
-    with open(os.path.join(folder, 'csv', name + '.csv'), newline='', encoding='utf-8') as f:
-        return list(csv.DictReader(f))

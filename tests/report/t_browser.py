@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""The reports in headless Chromium: no console error, nothing requested from outside, no text over text in a figure, no sideways scrolling,
-contrast of WCAG AA in light and dark, controls and tables that work, and a page that is whole without its script."""
-import json, os, re, shutil, subprocess, sys, tempfile
+"""The reports of the designs in headless Chromium: no console error, nothing requested from outside, no text over text in a figure, no sideways
+scrolling at two widths, contrast of WCAG AA in light and dark, the choice of model, sorting, values by keyboard, a page that is whole without
+its script, and a print."""
+import os, sys, tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import chromium
 import fixture
+import page
 
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
-if not CHROMIUM:
+if not chromium.PROGRAM:
     print('SKIP: no Chromium here')
     sys.exit(77)
 
@@ -29,7 +31,7 @@ CHECK = r"""
         for (; e; e = e.parentElement) { var c = rgb(getComputedStyle(e).backgroundColor); if (c.length === 3 || c[3] > 0) return c; }
         return [255, 255, 255];
     }
-    var out = {overlap: [], outside: [], contrast: [], wide: document.documentElement.scrollWidth - window.innerWidth, figures: 0};
+    var out = {overlap: [], outside: [], cut: [], contrast: [], wide: document.documentElement.scrollWidth - window.innerWidth, figures: 0};
     [].forEach.call(document.querySelectorAll('figure svg'), function (svg) {
         var s = svg.getBoundingClientRect(), b = boxes(svg);
         if (!s.width) return;
@@ -41,12 +43,13 @@ CHECK = r"""
                 if (w > 1 && h > Math.min(p.b - p.y, q.b - q.y) * 0.34) out.overlap.push(svg.closest('figure').id + ': ' + p.t + ' / ' + q.t);
             });
         });
+        if (window.innerWidth > 1200 && svg.parentNode.scrollWidth > svg.parentNode.clientWidth + 1) out.cut.push(svg.closest('figure').id);
     });
-    ['p', 'td', 'th', 'dt', 'dd', 'h1', 'h2', 'h3', 'a', 'figcaption', 'summary', 'caption', 'code', 'label', '.absent', '.author', '.ci', '.muted'].forEach(function (s) {
-        [].slice.call(document.querySelectorAll(s), 0, 20).forEach(function (e) {
-            var c = contrast(rgb(getComputedStyle(e).color), ground(e));
-            if (c < 4.5) out.contrast.push(s + ' ' + c.toFixed(2));
-        });
+    [].forEach.call(document.querySelectorAll('body *'), function (e) { /* all that has words of its own */
+        var words = [].some.call(e.childNodes, function (n) { return n.nodeType === 3 && n.textContent.trim(); });
+        if (!words || !e.getClientRects().length || /^(SCRIPT|STYLE|OPTION|TITLE|DESC)$/i.test(e.tagName)) return;
+        var style = getComputedStyle(e), c = contrast(rgb(e.closest('svg') ? style.fill : style.color), ground(e.closest('svg') || e));
+        if (c < 4.5) out.contrast.push(e.tagName + '.' + (e.getAttribute('class') || '') + ' ' + c.toFixed(2));
     });
     ['s0', 's1', 's2', 's3', 's4', 's5', 's6', 's7'].forEach(function (s) {
         var e = document.createElement('i');
@@ -56,77 +59,85 @@ CHECK = r"""
         if (c < 3) out.contrast.push(s + ' ' + c.toFixed(2));
         e.remove();
     });
-    if (SCRIPT) {
-        var model = document.querySelector('#controls select[name=model]');
-        if (model) {
-            model.value = model.options[1].value;
-            model.dispatchEvent(new Event('change'));
-            out.chosen = [].slice.call(document.querySelectorAll('[data-model]')).filter(function (e) { return e.offsetParent && e.getAttribute('data-model') !== model.value; }).length;
-            out.left = [].slice.call(document.querySelectorAll('figure[data-model]')).filter(function (e) { return e.offsetParent; }).length;
-        }
-        var b = document.querySelector('#internal-external-table thead th.num button');
-        if (b) {
-            b.click();
-            var cell = b.closest('th').cellIndex;
-            var v = [].slice.call(document.querySelectorAll('#internal-external-table tbody tr')).map(function (r) { return parseFloat(r.cells[cell].getAttribute('data-sort')); });
-            out.sorted = v.every(function (x, i) { return !i || !(x < v[i - 1]); });
-        }
-        out.bar = !document.getElementById('controls').hidden;
-    }
-    var pre = document.createElement('pre');
-    pre.id = 'answer';
-    pre.textContent = JSON.stringify(out);
-    document.body.appendChild(pre);
-}());
+    return out;
+}())
+"""
+
+CHOOSE = r"""
+(function () {
+    var model = document.querySelector('#controls select[name=model]'), out = {first: model.value};
+    var seen = function (s) { return [].slice.call(document.querySelectorAll(s)).filter(function (e) { return e.getClientRects().length; }); };
+    out.opened = seen('figure').length;
+    model.value = [].slice.call(model.options).map(function (o) { return o.value; }).filter(function (v) { return v && v !== model.value; })[0];
+    model.dispatchEvent(new Event('change'));
+    out.others = seen('[data-model]').filter(function (e) { return e.getAttribute('data-model') !== model.value; }).length;
+    out.left = seen('figure[data-model]').length;
+    document.querySelector('#controls button').click();
+    out.all = seen('figure').length;
+    out.every = document.querySelectorAll('figure').length;
+    var b = document.querySelector('#auc-table thead th.num:last-child button');
+    b.click();
+    var v = [].slice.call(document.querySelectorAll('#auc-table tbody tr')).map(function (r) { return parseFloat(r.lastElementChild.getAttribute('data-sort')); });
+    out.sorted = v.length > 2 && v.every(function (x, i) { return !i || !(x < v[i - 1]); });
+    out.said = b.closest('th').getAttribute('aria-sort');
+    var plot = seen('#roc .plot')[0];
+    plot.focus();
+    plot.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true, cancelable: true}));
+    out.live = document.getElementById('live').textContent;
+    out.tip = (plot.querySelector('.tip') || {}).textContent;
+    return out;
+}())
 """
 
 
-def browse(page, folder, width, dark, script=True):
-    with open(page, encoding='utf-8') as f:
-        text = f.read()
-    if not script: # what a browser that runs no script shows
-        text = re.sub(r'<script>.*?</script>', '', text, flags=re.S)
-    text = text.replace('</body>', '<script>' + CHECK.replace('SCRIPT', 'true' if script else 'false') + '</script></body>')
-    probe = os.path.join(folder, 'probe.html')
-    with open(probe, 'w', encoding='utf-8') as f:
-        f.write(text)
-    shot = os.path.join(os.environ.get('RAD_SHOTS') or folder, f'{os.path.basename(os.path.dirname(page))}-{width}{"-dark" if dark else ""}.png')
-    command = [CHROMIUM, '--headless=new', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--force-device-scale-factor=1', '--disable-extensions',
-               f'--user-data-dir={os.path.join(folder, "profile")}', f'--window-size={width},2400', '--enable-logging=stderr', '--host-resolver-rules=MAP * ~NOTFOUND']
-    if dark:
-        command.append('--blink-settings=preferredColorScheme=0')
-    r = subprocess.run([*command, '--dump-dom', f'--screenshot={shot}', 'file://' + probe], capture_output=True, text=True, timeout=120)
-    console = [line for line in r.stderr.splitlines() if 'CONSOLE' in line or 'Refused' in line]
-    assert not console, f'{page}: {console[:3]}'
-    m = re.search(r'<pre id="answer">(.*?)</pre>', r.stdout, re.S)
-    assert m, f'{page}: no answer from the page\n{r.stderr[-2000:]}'
-    if not os.path.exists(shot): # this version takes one of the two
-        subprocess.run([*command, f'--screenshot={shot}', 'file://' + page], capture_output=True, timeout=120)
-    assert os.path.getsize(shot) > 10000, shot
-    return json.loads(m.group(1).replace('&amp;', '&').replace('&lt;', '<').replace('&gt;', '>'))
+def look(browser, path, where, width, dark=False, script=True, before=None):
+    browser.view(width, dark=dark)
+    complaints = browser.open(path, script)
+    assert not complaints, f'{where}: {complaints[:3]}'
+    if before:
+        browser.ask(before)
+    a = browser.ask(CHECK)
+    assert a['figures'] > 0, where
+    assert a['wide'] <= 0, f'{where}: {a["wide"]} pixels too wide'
+    for fault in ('overlap', 'outside', 'cut', 'contrast'):
+        assert not a[fault], f'{where}: {fault}: {a[fault][:6]}'
+    return a['figures']
 
 
 def main():
-    with tempfile.TemporaryDirectory() as folder:
-        for job, scale in (('demo', 0.35), ('liver-mri', 0.1), ('spine-ct', 0.15), ('spine-mri', 0.2), ('renal-us', 0.2)):
-            db = fixture.make(folder, job, scale)
-            out = os.path.join(folder, job)
-            fixture.call('report', db, '-o', out)
-            page = os.path.join(out, 'index.html')
-            for width, dark, script in ((1280, False, True), (400, True, True), (1280, True, False))[:3 if job == 'demo' else 2]:
-                a = browse(page, folder, width, dark, script)
-                where = f'{job} at {width}{", dark" if dark else ""}{"" if script else ", without script"}'
-                assert a['figures'] > 0, where
-                assert a['wide'] <= 0, f'{where}: {a["wide"]} pixels too wide'
-                for fault in ('overlap', 'outside', 'contrast'):
-                    assert not a[fault], f'{where}: {fault}: {a[fault][:6]}'
-                if script:
-                    assert a['bar'], where
-                    assert a.get('chosen', 0) == 0, f'{where}: {a["chosen"]} parts of other models stay'
-                    assert a.get('sorted', True), f'{where}: the table is not sorted'
-                    if job == 'demo':
-                        assert a['left'] > 0 and 'sorted' in a, where
-                print(f'{where}: {a["figures"]} figures')
+    browser = chromium.Browser()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for job, scale, extra in (('demo', 0.35, 'cam: {}\n'), ('liver-mri', 0.1, ''), ('renal-ct', 0.4, ''), ('spine-ct', 0.15, ''), ('spine-mri', 0.2, ''),
+                                      ('renal-us', 0.2, ''), ('brain-mr', 0.4, '')):
+                db = fixture.make(folder, job, scale, extra)
+                out = os.path.join(folder, job)
+                fixture.call('report', db, '-o', out)
+                page.check(out)
+                path = os.path.join(out, 'index.html')
+                few = look(browser, path, f'{job} at 1280', 1280)
+                narrow = look(browser, path, f'{job} at 420, dark', 420, dark=True)
+                every = look(browser, path, f'{job} at 1280, without script', 1280, script=False)
+                assert few == narrow <= 20 and few <= every, (few, narrow, every)
+                if job in ('demo', 'liver-mri'):
+                    browser.open(path)
+                    a = browser.ask(CHOOSE)
+                    assert a['first'] and a['others'] == 0 and a['left'] > 0, f'{job}: {a}'
+                    assert a['opened'] < a['all'] == a['every'], f'{job}: {a}'
+                    assert a['sorted'] and a['said'] == 'ascending', f'{job}: {a}'
+                    assert a['live'] == a['tip'] and 'sensitivity' in a['live'], f'{job}: {a}'
+                    fixture.call('report', db, '-o', out + '-public', '--public')
+                    look(browser, os.path.join(out + '-public', 'index.html'), f'{job}, public', 1280)
+                if job == 'demo':
+                    pdf = os.path.join(folder, 'print.pdf')
+                    browser.open(path)
+                    browser.pdf(pdf)
+                    assert os.path.getsize(pdf) > 50000
+                    if os.environ.get('RAD_SHOTS'):
+                        browser.shot(os.path.join(os.environ['RAD_SHOTS'], job + '.png'))
+                print(f'{job}: {few} figures at first, {every} in all')
+    finally:
+        browser.close()
 
 
 main()

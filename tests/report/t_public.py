@@ -12,6 +12,7 @@ except ImportError as e:
     print(f'SKIP: {e}')
     sys.exit(77)
 import fixture
+import page
 
 HIDDEN = 'suppressed'
 
@@ -70,9 +71,9 @@ def strata(attack, table, key, columns, centers):
 def attack_on(public, private, k):
     a = Attack()
     centers = {}
-    table1 = fixture.rows(public, 'table-1-data')
-    confusion = fixture.rows(public, 'confusion-table')
-    for row in fixture.rows(private, 'confusion-table'):
+    table1 = page.rows(public, 'table-1-data')
+    confusion = page.rows(public, 'confusion-table')
+    for row in page.rows(private, 'confusion-table'):
         if row['stratum_kind'] == 'center':
             centers[row['stratum']] = row['cohort']
     cells = strata(a, confusion, lambda r: (r['model'], r['unit'], r['class'], r['point']), ['tp', 'fn', 'fp', 'tn'], centers)
@@ -91,7 +92,7 @@ def attack_on(public, private, k):
         if row['variable'] == 'label' and row['count'] and row['group'] in centers:
             positive = confusion[0]['class'] == row['level']
             a.cell(('class', 'patient', 'tp' if positive else 'tn', ('center', row['group'])), row['count'])
-    for row in fixture.rows(public, 'headline'):
+    for row in page.rows(public, 'headline'):
         a.cell(('n', 'patient', (row['stratum_kind'], row['stratum'])), row['n'])
     for kind in ('patient', 'lesion'):
         for c in ('tp', 'tn'):
@@ -99,7 +100,7 @@ def attack_on(public, private, k):
             if ('class', kind, c, ('all', 'all')) in a.name:
                 a.sum(a.cell(('class', kind, c, ('all', 'all')), None), parts)
     truth = {}
-    for row in fixture.rows(private, 'confusion-table'):
+    for row in page.rows(private, 'confusion-table'):
         for c in ('tp', 'fn', 'fp', 'tn'):
             truth[(row['model'], row['unit'], row['class'], row['point']), c, row['stratum_kind'], row['stratum']] = float(row[c])
     small = [key for key, v in truth.items() if 0 < v < k]
@@ -120,7 +121,7 @@ COUNTS = {'n', 'n_pos', 'n_neg', 'count', 'tp', 'fp', 'fn', 'tn', 'n_missing', '
 
 def no_small_count(public, k):
     for name in sorted(os.listdir(os.path.join(public, 'csv'))):
-        for row in fixture.rows(public, name[:-4]):
+        for row in page.rows(public, name[:-4]):
             for column in COUNTS & set(row):
                 if row[column] not in ('', HIDDEN):
                     assert not 0 < float(row[column]) < k, f'{name}: {column} = {row[column]}'
