@@ -47,6 +47,13 @@ rad_status rad_report_find_run(const char *path, int64_t *run, rad_error *err) R
  * diagram that do not add up). One thread. */
 rad_status rad_report_write(const char *path, const rad_report_opts *o, rad_report_summary *ret, rad_error *err) RAD_MUST_CHECK;
 
+/* Rows of the report as tables of the SQLite file `to`, each with its lines in `data_dictionary`. Public: all that a public report shows,
+ * in a file that must be new, with tables `disclosure` (what was done) and `source_query`; hidden cells are NULL and named in the column
+ * `suppressed` of their row. Not public: the table `checklist` alone, into a copy of the result file. o->dir and images are not read.
+ * Errors: as rad_report_write; what is in `to` after a failure is for the caller to remove. */
+rad_status rad_report_export(const char *path, const rad_report_opts *o, const char *to, rad_report_summary *ret,
+                             rad_error *err) RAD_MUST_CHECK;
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,7 @@ struct rp_ledger;
 
 typedef struct rp_page {
     sqlite3 *db;
+    sqlite3 *out; /* not NULL: rows go into tables of this file (publish.c), nothing into the folder */
     int64_t run;
     const rad_report_opts *o;
     rad_buf html;
@@ -72,6 +73,10 @@ char *rp_one_text(rp_page *p, char *sql);
 /* csv/NAME.csv (RFC 4180): all columns; hidden cells are the word "suppressed"; a text that a spreadsheet would run as a formula gets an
  * apostrophe in front. Returns nothing; p->n_csv counts. */
 void rp_csv(rp_page *p, const char *name, const rp_rows *r);
+/* The same rows as rows of a table of p->out; hidden cells are NULL and named in the column `suppressed`. */
+void rp_publish_open(rp_page *p, const char *to);
+void rp_publish(rp_page *p, const char *name, const rp_rows *r);
+void rp_publish_close(rp_page *p);
 
 /* ---------------------------------------------------------------- text */
 

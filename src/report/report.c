@@ -187,6 +187,7 @@ static rad_status open_file(const char *path, sqlite3 **ret, rad_error *err) {
 
 static void page_release(rp_page *p) {
     rp_ledger_destroy(&p->ledger);
+    (void)sqlite3_close(p->out);
     (void)sqlite3_close(p->db);
     rad_buf_release(&p->html);
     rad_buf_release(&p->toc);
@@ -241,5 +242,31 @@ rad_status rad_report_write(const char *path, const rad_report_opts *o, rad_repo
     page_release(&p);
     free(csv);
     free(index);
+    return p.st;
+}
+
+rad_status rad_report_export(const char *path, const rad_report_opts *o, const char *to, rad_report_summary *ret, rad_error *err) {
+    rad_report_opts own = *o;
+    rp_page p = {.run = o->run, .o = &own, .err = err};
+    rad_buf_init(&p.html, RAD_REPORT_MAX_BYTES);
+    own.k = o->k ? o->k : K_DEFAULT;
+    if (own.k < 2)
+        rp_fail(&p, RAD_E_USAGE, "k is %d: suppression begins at 2 (counts of 1)", own.k);
+    if (p.st == RAD_OK)
+        p.st = open_file(path, &p.db, err);
+    if (p.st == RAD_OK)
+        read_run(&p);
+    rp_publish_open(&p, to);
+    if (p.st == RAD_OK) {
+        rp_ledger_create(&p);
+        if (own.is_public)
+            put_body(&p);
+        else
+            rp_section_checklists(&p);
+    }
+    rp_publish_close(&p);
+    if (p.st == RAD_OK)
+        *ret = (rad_report_summary){p.run, p.n_figure, p.n_table, p.n_csv, rp_ledger_hidden(&p), p.html.size};
+    page_release(&p);
     return p.st;
 }

@@ -183,6 +183,10 @@ void rp_csv(rp_page *p, const char *name, const rp_rows *r) {
     rad_buf b;
     if (p->st != RAD_OK)
         return;
+    if (p->out) {
+        rp_publish(p, name, r);
+        return;
+    }
     rad_buf_init(&b, RAD_REPORT_MAX_BYTES);
     for (int64_t i = -1; i < r->n && p->st == RAD_OK; i++) {
         for (int c = 0; c < r->n_col; c++) {

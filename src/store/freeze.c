@@ -23,11 +23,11 @@ static const char SQL_MAKE[] =
     "INSERT OR REPLACE INTO data_dictionary (object, column_name, description) VALUES"
     " ('freeze', '', 'this file was frozen: what it holds is not to change any more (radcohort freeze --check FILE)'),"
     " ('freeze', 'key', 'content_sha256: of the definitions and rows of all other tables; radcohort_version: who froze it; source_file_id:"
-    " meta.file_id of the result file; runs: how many it holds'),"
+    " meta.file_id of the result file (not of a public one); runs: how many it holds'),"
     " ('freeze', 'value', 'the value');";
 static const char SQL_FREEZE[] = "INSERT INTO freeze (key, value) SELECT 'content_sha256', ?1 UNION ALL SELECT 'radcohort_version', ?2"
-                                 " UNION ALL SELECT 'source_file_id', value FROM meta WHERE key = 'file_id'"
-                                 " UNION ALL SELECT 'runs', CAST(count(*) AS TEXT) FROM run";
+                                 " UNION ALL SELECT 'runs', CAST(?3 AS TEXT)";
+static const char SQL_SOURCE[] = "INSERT INTO freeze (key, value) SELECT 'source_file_id', value FROM meta WHERE key = 'file_id'";
 static const char SQL_RUNS[] =
     "SELECT run_id, job, started, coalesce(finished, ''), backend_version, precision, radcohort_version, coalesce(host, ''), identity,"
     " coalesce(result_sha256, '') FROM run WHERE state = 'finished' ORDER BY run_id";
@@ -210,7 +210,11 @@ static rad_status put_freeze(sqlite3 *db, const char *path, const rad_freeze_rep
     if (rc == SQLITE_OK)
         rc = sqlite3_bind_text(q, 2, rad_version(), -1, SQLITE_STATIC);
     if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(q, 3, r->n_run);
+    if (rc == SQLITE_OK)
         rc = sqlite3_step(q);
+    if (rc == SQLITE_DONE && sqlite3_table_column_metadata(db, NULL, "meta", NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK)
+        rc = sqlite3_exec(db, SQL_SOURCE, NULL, NULL, NULL) == SQLITE_OK ? SQLITE_DONE : SQLITE_ERROR;
     rad_status st = rc == SQLITE_DONE ? RAD_OK : sql_failed(db, path, err);
     (void)sqlite3_finalize(q);
     return st;
@@ -227,42 +231,46 @@ static rad_status settle(const char *from, const char *to, rad_error *err) {
     return RAD_OK;
 }
 
-rad_status rad_store_freeze(rad_store *st, const char *to, rad_freeze_report *ret, rad_error *err) {
+rad_status rad_freeze_start(rad_store *st, const char *to, bool copy, char **ret_half, rad_freeze_report *ret, rad_error *err) {
     rad_freeze_report r = {0};
-    sqlite3 *db = NULL;
     char *half = rad_asprintf("%s.half", to);
     rad_status s = half ? may_freeze(st, to, &r, err) : rad_error_set(err, RAD_E_NOMEM, "out of memory for '%s'", to);
+    if (s == RAD_OK)
+        (void)unlink(half); /* of a freeze that was interrupted */
+    if (s == RAD_OK && copy) {
+        const mode_t before = umask(0077);
+        s = copy_into(st, half, err);
+        (void)umask(before);
+        if (s != RAD_OK)
+            (void)unlink(half);
+    }
     if (s != RAD_OK) {
         free(half);
         return s;
     }
-    (void)unlink(half); /* of a freeze that was interrupted */
-    const mode_t before = umask(0077);
-    s = copy_into(st, half, err);
-    (void)umask(before);
-    if (s != RAD_OK)
-        goto out;
+    r.n_run = copy ? r.n_run : 1;
+    *ret_half = half;
+    *ret = r;
+    return RAD_OK;
+}
+
+rad_status rad_freeze_seal(const char *half, const char *to, rad_freeze_report *io, rad_error *err) {
+    rad_freeze_report r = {.n_run = io->n_run};
+    sqlite3 *db = NULL;
+    rad_status st = RAD_OK;
     if (sqlite3_open_v2(half, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
-        sqlite3_exec(db, SQL_MAKE, NULL, NULL, NULL) != SQLITE_OK) {
-        s = sql_failed(db, half, err);
-        goto out;
-    }
-    s = hash_content(db, half, &r, err);
-    if (s == RAD_OK)
-        s = put_freeze(db, half, &r, err);
+        sqlite3_exec(db, SQL_MAKE, NULL, NULL, NULL) != SQLITE_OK)
+        RAD_TRY(sql_failed(db, half, err));
+    RAD_TRY(hash_content(db, half, &r, err));
+    RAD_TRY(put_freeze(db, half, &r, err));
     (void)sqlite3_close_v2(db);
     db = NULL;
-    if (s == RAD_OK)
-        s = hash_file(half, &r, err);
-    if (s == RAD_OK)
-        s = settle(half, to, err);
-    if (s == RAD_OK)
-        *ret = r;
+    RAD_TRY(hash_file(half, &r, err));
+    RAD_TRY(settle(half, to, err));
+    *io = r;
 out:
     (void)sqlite3_close_v2(db);
-    (void)unlink(half);
-    free(half);
-    return s;
+    return st;
 }
 
 /* ---------------------------------------------------------------- checking */

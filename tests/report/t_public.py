@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A public report against an attacker: all counts that it shows, and all sums that connect them, become a linear programme, and every
-suppressed count must stay unknown. The programme is built from the CSV files alone, by another way than the report's own ledger."""
-import os, sys, tempfile
+suppressed count must stay unknown. The programme is built from the CSV files alone, by another way than the report's own ledger.
+What `freeze --public` writes is attacked in the same way, and searched for whatever names a patient, a file or a machine."""
+import csv, json, os, re, sqlite3, sys, tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 try:
@@ -127,6 +128,75 @@ def no_small_count(public, k):
                     assert not 0 < float(row[column]) < k, f'{name}: {column} = {row[column]}'
 
 
+def unpack(path, folder):
+    """The tables of a public frozen file as the report's CSV files; returns their names."""
+    os.makedirs(os.path.join(folder, 'csv'))
+    db = sqlite3.connect(f'file:{path}?mode=ro', uri=True)
+    names = set()
+    for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%suppressed TEXT%'").fetchall():
+        q = db.execute(f'SELECT * FROM "{table}"')
+        column = [c[0] for c in q.description]
+        assert column[0] == 'part' and column[-1] == 'suppressed', table
+        for row in q:
+            hidden = set(filter(None, row[-1].split(',')))
+            assert all(row[column.index(c)] is None for c in hidden), f'{table}: a hidden value is there'
+            new = row[0] not in names
+            names.add(row[0])
+            with open(os.path.join(folder, 'csv', row[0] + '.csv'), 'a', newline='', encoding='utf-8') as f:
+                w = csv.writer(f)
+                if new:
+                    w.writerow(column[1:-1])
+                w.writerow([HIDDEN if c in hidden else '' if v is None else repr(v) if isinstance(v, float) else v for c, v in zip(column[1:-1], row[1:-1])])
+    return names
+
+
+def same_cell(a, b):
+    """As text, as numbers, or but for the apostrophe that keeps spreadsheets from running a text."""
+    try:
+        return a == b or float(a) == float(b)
+    except ValueError:
+        return a == "'" + b
+
+
+def frozen(db, folder, public, k):
+    """`freeze --public` tells what the public report tells, and nothing else."""
+    path = os.path.join(folder, 'public.sqlite')
+    os.makedirs(folder)
+    said = json.loads(fixture.call('freeze', db, '-o', path, '--public', '--k', k, '--json').stdout)
+    assert said['public'] and said['runs'] == 1 and said['suppressed_counts'] > 0, said
+    fixture.call('freeze', '--check', path)
+    names = unpack(path, folder)
+    for name in os.listdir(os.path.join(public, 'csv')):
+        shown = fixture.rows(public, name[:-4])
+        assert (name[:-4] in names) == (len(shown) > 0), name
+        mine = fixture.rows(folder, name[:-4]) if shown else []
+        assert len(mine) == len(shown), name
+        for x, y in zip(shown, mine):
+            assert list(x) == list(y) and all(same_cell(x[c], y[c]) for c in x), f'{name}: {x} in the report, {y} in the frozen file'
+    out = sqlite3.connect(f'file:{path}?mode=ro', uri=True)
+    out.enable_load_extension(False)
+    told = dict(((o, c), d) for o, c, d in out.execute('SELECT * FROM data_dictionary'))
+    for (table,) in out.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+        for c in [''] + [r[1] for r in out.execute(f'PRAGMA table_info("{table}")')]:
+            assert len(told.pop((table, c), '')) > 2, f'{table}.{c} is not described'
+    assert not told, told
+    assert dict(out.execute('SELECT key, value FROM disclosure'))['k'] == str(k)
+    assert {p for p, in out.execute('SELECT DISTINCT part FROM checklist')} == {'claim-2024', 'stard-ai', 'tripod-ai'}
+    # nothing of one patient, of a file, of a machine
+    source = sqlite3.connect(db)
+    with open(path, 'rb') as f:
+        body = f.read()
+    for sql in ('SELECT patient FROM patient', 'SELECT path FROM image', 'SELECT DISTINCT host FROM run', 'SELECT job_path FROM run',
+                'SELECT command_line FROM run', "SELECT value FROM meta WHERE key = 'file_id'"):
+        for (word,) in source.execute(sql).fetchall():
+            if word and len(word) > 2:
+                assert not re.search(rb'(?<![A-Za-z0-9])' + re.escape(word.encode()) + rb'(?![A-Za-z0-9])', body), f'{word!r} ({sql}) is in the public file'
+    for word in (folder, '/tmp/', 'cohort/'):
+        assert word.encode() not in body, f'{word!r} is in the public file'
+    text = open(os.path.join(folder, 'ro-crate-metadata.json'), encoding='utf-8').read()
+    assert '/tmp/' not in text and 'without rows of patients' in text
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         for job, scale in (('demo', 0.35), ('spine-ct', 0.2)):
@@ -137,6 +207,11 @@ def main():
                 public = os.path.join(folder, f'{job}-public{k}')
                 fixture.call('report', db, '-o', public, '--public', '--k', k)
                 no_small_count(public, k)
+                release = os.path.join(folder, f'{job}-frozen{k}')
+                frozen(db, release, public, k)
+                no_small_count(release, k)
+                if job == 'spine-ct':
+                    attack_on(release, private, k)
                 n, shown = attack_on(public, private, k)
                 assert n > 0, 'nothing small: the test tests nothing'
                 assert shown > 0, 'everything is suppressed: nobody would use it'
