@@ -123,7 +123,7 @@ rad_status rad_cli_parse(const rad_command *c, int argc, char **argv, const rad_
  * is, the others at `indent`. A word that is wider stays whole: paths are copied. Returns what follows. */
 enum { RAD_CLI_WIDTH = 96, RAD_CLI_SENTENCE = 2048 };
 const char *rad_cli_put(FILE *to, int column, int indent, const char *text);
-/* One sentence on standard output: on a terminal in lines that fit, runs of blanks inside become one; elsewhere one line. Text beyond
+/* One sentence on standard output: on a terminal in lines that fit, elsewhere one line. Text beyond
  * RAD_CLI_SENTENCE bytes is cut. */
 void rad_cli_say(int indent, const char *fmt, ...) RAD_PRINTF(2, 3);
 /* "radcohort COMMAND: error: text" to stderr; returns the exit code that belongs to the status. */

@@ -105,10 +105,12 @@ static void print_limit(const rad_farm_outcome *o) {
     if (o->n_done == 0 || o->n_rank == 0)
         return;
     const rad_limit limit = rad_farm_limit(o, busy);
-    printf("limit:   %s", rad_limit_name(limit));
-    for (int i = 0; i < RAD_LIMIT_WAIT; i++)
-        printf("%s%s %.0f %%", i ? ", " : " (busy: ", rad_limit_name((rad_limit)i), 100 * busy[i]);
-    printf(")\n");
+    char text[400];
+    size_t n = (size_t)snprintf(text, sizeof text, "limit:   %s", rad_limit_name(limit));
+    for (int i = 0; i < RAD_LIMIT_WAIT && n < sizeof text; i++)
+        n +=
+            (size_t)snprintf(text + n, sizeof text - n, "%s%s %.0f %%", i ? ", " : " (busy: ", rad_limit_name((rad_limit)i), 100 * busy[i]);
+    rad_cli_say(9, "%s)", text);
 }
 
 static rad_status put_outcome(const rad_farm_outcome *o, rad_buf *b, rad_error *err) {

@@ -13,20 +13,19 @@ static int columns(const char *s, int n) {
 }
 
 const char *rad_cli_put(FILE *to, int column, int indent, const char *text) {
-    bool first = true;
+    int gap = 0; /* blanks before the word; none at the start of a line */
     while (*text && *text != '\n') {
         const int n = (int)strcspn(text, " \n"), w = columns(text, n);
-        if (!first && column + 1 + w > RAD_CLI_WIDTH) {
+        if (gap > 0 && column + gap + w > RAD_CLI_WIDTH) {
             (void)fprintf(to, "\n%*s", indent, "");
             column = indent;
-            first = true;
+            gap = 0;
         }
-        (void)fprintf(to, "%s%.*s", first ? "" : " ", n, text);
-        column += w + !first;
-        first = false;
+        (void)fprintf(to, "%*s%.*s", gap, "", n, text);
+        column += gap + w;
         text += n;
-        while (*text == ' ')
-            text++;
+        gap = (int)strspn(text, " ");
+        text += gap;
     }
     (void)fputc('\n', to);
     return *text == '\n' ? text + 1 : text;
