@@ -249,6 +249,8 @@ rad_status rad_report_export(const char *path, const rad_report_opts *o, const c
     rad_report_opts own = *o;
     rp_page p = {.run = o->run, .o = &own, .err = err};
     rad_buf_init(&p.html, RAD_REPORT_MAX_BYTES);
+    rad_buf_init(&p.toc, RAD_REPORT_MAX_BYTES);
+    rad_buf_init(&p.absent, RAD_REPORT_MAX_BYTES);
     own.k = o->k ? o->k : K_DEFAULT;
     if (own.k < 2)
         rp_fail(&p, RAD_E_USAGE, "k is %d: suppression begins at 2 (counts of 1)", own.k);
@@ -258,9 +260,11 @@ rad_status rad_report_export(const char *path, const rad_report_opts *o, const c
         read_run(&p);
     rp_publish_open(&p, to);
     if (p.st == RAD_OK) {
+        read_views(&p);
+        read_first(&p);
         rp_ledger_create(&p);
         if (own.is_public)
-            put_body(&p);
+            put_page(&p);
         else
             rp_section_checklists(&p);
     }
