@@ -267,6 +267,12 @@ typedef struct rad_exclusion_count {
 rad_status rad_store_each_exclusion(rad_store *st, int64_t run, int (*row)(const rad_exclusion_count *c, void *payload), void *payload,
                                     rad_error *err) RAD_MUST_CHECK;
 
+/* Cases of the run without result and exclusion, in the manifest's order. `lesion` may be NULL. A non-zero return stops. Strings live for
+ * the call. */
+rad_status rad_store_each_left(rad_store *st, int64_t run,
+                               int (*row)(const char *patient, const char *lesion, const char *study, void *payload), void *payload,
+                               rad_error *err);
+
 typedef struct rad_warning_count {
     const char *stage, *text, *example; /* example: a patient (and lesion) or a file that it is about, or NULL */
     int64_t n;                          /* cases or files of which it is said */

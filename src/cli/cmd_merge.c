@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "outcome.h"
+#include "radcohort/store.h"
 
 static int print_json(const rad_command *self, const rad_farm_outcome *o) {
     rad_error err = {0};
@@ -17,6 +18,31 @@ static int print_json(const rad_command *self, const rad_farm_outcome *o) {
     json_decref(merge);
     json_decref(j);
     return ok ? o->exit_code : rad_cli_fail(self, rad_error_set(&err, RAD_E_IO, "cannot write the outcome as JSON"), &err);
+}
+
+enum { MAX_TOLD = 10 }; /* missing cases by name; the others are counted */
+
+static int tell_left(const char *patient, const char *lesion, const char *study, void *payload) {
+    int64_t *n = payload;
+    if (++*n <= MAX_TOLD)
+        printf("%s%s%s%s%s%s", *n == 1 ? "missing: " : ", ", patient, lesion ? " / " : "", lesion ? lesion : "", study[0] ? " / " : "",
+               study);
+    return 0;
+}
+
+/* Which cases no file had. */
+static rad_status print_left(const rad_farm_outcome *o, rad_error *err) {
+    rad_store *db = NULL;
+    int64_t n = 0;
+    rad_status st = rad_store_open(o->database, RAD_STORE_READ, &db, err);
+    if (st == RAD_OK)
+        st = rad_store_each_left(db, o->run, tell_left, &n, err);
+    if (n > MAX_TOLD)
+        printf(" and %" PRId64 " more", n - MAX_TOLD);
+    if (n > 0)
+        printf("; start their shards again, or 'radcohort run JOB' here\n");
+    rad_store_close(&db);
+    return st;
 }
 
 static int run(int argc, char **argv) {
@@ -56,6 +82,8 @@ static int run(int argc, char **argv) {
            " cases got theirs from them\n",
            m->files, m->files == 1 ? "" : "s", m->records, m->complete, m->damaged, m->foreign, m->cases);
     rad_run_print_outcome(&o);
+    if (o.n_left > 0)
+        st = print_left(&o, &err);
 out:
     return st == RAD_OK ? o.exit_code : rad_cli_fail(self, st, &err);
 }

@@ -83,6 +83,12 @@ static rad_status announce_known(struct farm *f, rad_error *err) {
     return st;
 }
 
+/* Who says that a case hangs after so long need not wait longer for one that does. */
+static double quit_patience(const struct farm *f) {
+    const double deadline = f->opts->case_deadline;
+    return deadline > 0 && deadline < QUIT_PATIENCE ? deadline : QUIT_PATIENCE;
+}
+
 static rad_status learn_known(struct farm *f, int64_t n, rad_error *err) {
     while (f->known.n < n) {
         rad_wire_known m = {0};
@@ -223,11 +229,11 @@ static rad_status run_worker(struct farm *f, rad_error *err) {
         RAD_TRY(start_agent(f, &a, &m, err));
     }
     RAD_TRY(worker_loop(f, &a, err));
-    rad_agent_end(&a, QUIT_PATIENCE);
+    rad_agent_end(&a, quit_patience(f));
     f->abandon = f->abandon || a.leave;
     RAD_TRY(say_bye(f, err));
 out:
-    rad_agent_end(&a, QUIT_PATIENCE);
+    rad_agent_end(&a, quit_patience(f));
     rad_buf_release(&b);
     rad_wire_arena_release(&arena);
     return st;
@@ -364,7 +370,7 @@ static rad_status run_root(struct farm *f, rad_error *err) {
         if (st == RAD_OK)
             st = coordinate(f, c, &a, err);
         dismiss(f, c, &a);
-        rad_agent_end(&a, QUIT_PATIENCE);
+        rad_agent_end(&a, quit_patience(f));
     }
     st = rad_coordinator_finish(c, st, err);
     rad_coordinator_destroy(&c);

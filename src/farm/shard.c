@@ -2,6 +2,7 @@
 #include "shard.h"
 
 #include "crash.h"
+#include "held.h"
 #include "limit.h"
 #include "maps.h"
 #include "plan.h"
@@ -39,6 +40,10 @@ struct shard {
     bool *done;                /* [manifest->n_case] in a spool of the folder */
     rad_pending_case *pending; /* what is to be done, the largest first; case_id: position in the manifest */
     int64_t n_pending, next, n_condemned;
+    int64_t n_suspect; /* the first of `pending`: in hand when the last process died. `lost`: rad_held_case.times */
+    bool *back;        /* [n_pending] its result came */
+    int64_t first;     /* whose has not */
+    rad_held *held;
     double start, synced, moved; /* moved: when the last result came, or the first case went */
     double patience;             /* seconds without a result after which something hangs */
     bool stopping;
@@ -46,6 +51,10 @@ struct shard {
 
 static rad_status no_memory(rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "out of memory for a shard");
+}
+
+static char *held_path(const struct shard *s) {
+    return rad_asprintf("%s/shard-%05d.held", s->o->spool_dir, s->o->shard);
 }
 
 /* ---------------------------------------------------------------- which cases */
@@ -101,12 +110,35 @@ static rad_status deal(struct shard *s, rad_error *err) {
     return RAD_OK;
 }
 
+/* What the last process of this shard had in hand goes first. */
+static rad_status suspect(struct shard *s, rad_error *err) {
+    rad_held_case *was = NULL;
+    int64_t n_was = 0, n = 0;
+    char *path = held_path(s);
+    rad_status st = path ? rad_held_read(path, s->plan.identity, &was, &n_was, err) : no_memory(err);
+    for (int64_t i = 0; i < s->n_pending && st == RAD_OK && n_was > 0; i++)
+        for (int64_t k = 0; k < n_was; k++)
+            if (was[k].position == s->pending[i].case_id) {
+                rad_pending_case one = s->pending[i];
+                one.lost = was[k].times;
+                memmove(&s->pending[n + 1], &s->pending[n], (size_t)(i - n) * sizeof one);
+                s->pending[n++] = one;
+                break;
+            }
+    s->n_suspect = n;
+    free(was);
+    free(path);
+    return st;
+}
+
 /* ---------------------------------------------------------------- results */
 
 static rad_status keep(struct shard *s, const void *message, size_t size, rad_error *err) {
     rad_wire_arena a = {0};
     rad_wire_result r;
     rad_status st = rad_wire_get_result(message, size, &a, &r, err);
+    if (st == RAD_OK && s->back && r.index >= 0 && r.index < s->n_pending)
+        s->back[r.index] = true;
     if (st == RAD_OK && r.moved) {
         s->out->n_moved++;
         s->moved = rad_clock_seconds();
@@ -150,7 +182,7 @@ static rad_status condemn(struct shard *s, int64_t index, int times, rad_error *
 
 static rad_status condemn_all(struct shard *s, const char *notes, rad_error *err) {
     rad_status st = RAD_OK;
-    int64_t *id = rad_calloc((size_t)s->n_pending + 1, sizeof *id), k = 0;
+    int64_t *id = rad_calloc((size_t)s->n_pending + 1, sizeof *id), k = 0, suspect = 0;
     int *count = rad_calloc((size_t)s->n_pending + 1, sizeof *count);
     if (!id || !count) {
         st = no_memory(err);
@@ -160,14 +192,17 @@ static rad_status condemn_all(struct shard *s, const char *notes, rad_error *err
         id[i] = s->pending[i].case_id;
     RAD_TRY(rad_crash_read(notes, s->plan.identity, id, s->n_pending, count, err));
     for (int64_t i = 0; i < s->n_pending; i++) {
-        if (count[i] < RAD_MAX_ATTEMPTS) {
+        const int times = count[i] > s->pending[i].lost ? count[i] : s->pending[i].lost;
+        if (times < RAD_MAX_ATTEMPTS) {
+            suspect += i < s->n_suspect;
             s->pending[k++] = s->pending[i];
             continue;
         }
-        RAD_TRY(condemn(s, i, count[i], err));
+        RAD_TRY(condemn(s, i, times, err));
         s->n_condemned++;
     }
     s->n_pending = k;
+    s->n_suspect = suspect;
 out:
     free(id);
     free(count);
@@ -176,15 +211,34 @@ out:
 
 /* ---------------------------------------------------------------- work */
 
+/* Cases before `end` are in hand or were; a suspect that is tried alone, before this process has finished anything, is on trial. */
+static rad_status take_down(struct shard *s, int64_t end, bool alone, rad_error *err) {
+    rad_held_case item[RAD_MAX_HELD];
+    int64_t n = 0;
+    while (s->first < end && s->back[s->first])
+        s->first++;
+    for (int64_t i = s->first; i < (end < s->n_suspect ? s->n_suspect : end) && n < RAD_MAX_HELD; i++)
+        if (!s->back[i])
+            item[n++] =
+                (rad_held_case){s->pending[i].case_id, s->pending[i].lost + (alone && i == end - 1 && s->out->n_done == s->n_condemned)};
+    return rad_held_put(s->held, item, n, err);
+}
+
 static rad_status feed(struct shard *s, rad_error *err) {
     while (!s->stopping && s->next < s->n_pending) {
-        int64_t index[RAD_MAX_LEASE_CASES], n = 0, room = rad_worker_window(s->w) - rad_worker_held(s->w);
+        const bool alone = s->next < s->n_suspect;
+        if (alone && rad_worker_held(s->w) > 0)
+            return RAD_OK;
+        int64_t index[RAD_MAX_LEASE_CASES], n = 0, room = alone ? 1 : rad_worker_window(s->w) - rad_worker_held(s->w);
         for (; n < room && n < RAD_MAX_LEASE_CASES && s->next + n < s->n_pending; n++)
             index[n] = s->next + n;
         if (n == 0)
             return RAD_OK;
         rad_buf b;
-        rad_status st = rad_plan_pack_lease(&s->plan, s->pending, index, n, &b, err);
+        rad_status st = take_down(s, s->next + n, alone, err);
+        if (st != RAD_OK)
+            return st;
+        st = rad_plan_pack_lease(&s->plan, s->pending, index, n, &b, err);
         if (st != RAD_OK)
             return st;
         st = rad_worker_submit(s->w, b.data, b.size, err);
@@ -283,7 +337,7 @@ static rad_status start_worker(struct shard *s, rad_error *err) {
 static rad_status run(struct shard *s, rad_error *err) {
     rad_status st = RAD_OK;
     rad_spool_report report;
-    char *notes = rad_asprintf("%s/shards", s->o->spool_dir);
+    char *notes = rad_asprintf("%s/shards", s->o->spool_dir), *held = held_path(s);
     s->done = rad_calloc((size_t)s->plan.manifest->n_case + 1, sizeof *s->done);
     s->cam_dir = rad_maps_shard_dir(s->o->spool_dir);
     if (!s->done || !notes || !s->cam_dir) {
@@ -292,11 +346,18 @@ static rad_status run(struct shard *s, rad_error *err) {
     }
     RAD_TRY(rad_spool_read(s->o->spool_dir, s->plan.identity, RAD_SPOOL_POSITIONS, mark, s, &report, err));
     RAD_TRY(deal(s, err));
+    RAD_TRY(suspect(s, err));
     RAD_TRY(open_spool(s, err));
     RAD_TRY(condemn_all(s, notes, err));
     s->start = s->synced = s->moved = rad_clock_seconds();
     rad_progress_start(&s->progress, !s->o->quiet, s->start);
     if (s->n_pending > 0) {
+        s->back = rad_calloc((size_t)s->n_pending, sizeof *s->back);
+        if (!s->back || !held) {
+            st = no_memory(err);
+            goto out;
+        }
+        RAD_TRY(rad_held_open(held, s->plan.identity, &s->held, err));
         RAD_TRY(rad_crash_install(notes, s->plan.identity, err));
         RAD_TRY(start_worker(s, err));
         s->moved = rad_clock_seconds();
@@ -307,6 +368,7 @@ static rad_status run(struct shard *s, rad_error *err) {
     rad_plan_tell_moved(s->out->n_moved);
 out:
     free(notes);
+    free(held);
     return st;
 }
 
@@ -331,6 +393,7 @@ rad_status rad_shard_run(const rad_farm_opts *o, rad_farm_outcome *ret, rad_erro
         st = rad_spool_finish(s.spool, &why);
     else if (s.spool && rad_spool_sync(s.spool, NULL) != RAD_OK) /* what came stays */
         rad_log(RAD_LOG_WARN, "the results of this shard may not have reached the disk");
+    rad_held_close(&s.held, st == RAD_OK);
     rad_worker_destroy(&s.w, END_PATIENCE);
     out.exit_code = st != RAD_OK         ? rad_status_exit_code(st)
                     : out.n_left > 0     ? RAD_EXIT_STOPPED
@@ -349,6 +412,7 @@ rad_status rad_shard_run(const rad_farm_opts *o, rad_farm_outcome *ret, rad_erro
     rad_plan_release(&s.plan);
     free(s.cam_dir);
     free(s.done);
+    free(s.back);
     free(s.pending);
     *ret = out;
     return st;

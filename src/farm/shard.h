@@ -6,7 +6,8 @@
 #include "radcohort/farm.h"
 
 /* Cases are dealt to the shards in the order of their cost, so that all shards have about the same to do. What sound files of the folder
- * hold already is left out, and so is, as an exclusion, what took its process down RAD_MAX_ATTEMPTS times (notes of crash.h). A signal ends
+ * hold already is left out, and so is, as an exclusion, what took its process down RAD_MAX_ATTEMPTS times (notes of crash.h, held.h). A
+ * signal ends
  * it in order: RAD_EXIT_STOPPED. Errors: as rad_farm_run, IO (the folder). */
 rad_status rad_shard_run(const rad_farm_opts *o, rad_farm_outcome *ret, rad_error *err) RAD_MUST_CHECK;
 

@@ -32,6 +32,9 @@ static const char SQL_WARNINGS[] = "SELECT count(*) FROM warning WHERE run_id = 
 static const char SQL_WARNING_LIST[] =
     "SELECT stage, text, count(*) AS n, min(coalesce(patient || coalesce(' ' || lesion, ''), path)) FROM v_warning WHERE run_id = ?1"
     " GROUP BY stage, text ORDER BY n DESC, stage, text";
+static const char SQL_LEFT_CASES[] =
+    "SELECT p.patient, l.lesion, m.study FROM manifest m JOIN work w ON w.case_id = m.case_id JOIN patient p ON p.patient_id = m.patient_id"
+    " LEFT JOIN lesion l ON l.lesion_id = m.lesion_id WHERE m.run_id = ?1 AND w.state IN ('pending', 'leased') ORDER BY m.position";
 static const char SQL_TIMES[] = "SELECT coalesce(sum(t.read_s), 0), coalesce(sum(t.inflate_s), 0), coalesce(sum(t.prepare_s), 0),"
                                 " coalesce(sum(t.wait_s), 0), coalesce(sum(t.infer_s), 0), coalesce(sum(t.write_s), 0)"
                                 " FROM manifest m JOIN time_ledger t ON t.case_id = m.case_id WHERE m.run_id = ?1";
@@ -217,6 +220,20 @@ rad_status rad_store_each_warning(rad_store *st, int64_t run, int (*row)(const r
         if (row(&c, payload) != 0)
             break;
     }
+    rad_query_end(&q);
+    return s;
+}
+
+rad_status rad_store_each_left(rad_store *st, int64_t run,
+                               int (*row)(const char *patient, const char *lesion, const char *study, void *payload), void *payload,
+                               rad_error *err) {
+    bool more = false;
+    rad_status s;
+    rad_query q = rad_query_start(st, SQL_LEFT_CASES);
+    rad_bind_int(&q, run);
+    while ((s = rad_query_row(&q, &more, err)) == RAD_OK && more)
+        if (row(rad_column_text(&q, 0), rad_column_text(&q, 1), rad_column_text(&q, 2), payload) != 0)
+            break;
     rad_query_end(&q);
     return s;
 }

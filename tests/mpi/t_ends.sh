@@ -49,47 +49,58 @@ echo "3 kills of 3 ranks: $finished cases computed for $cases"
 [ ! -e "$db.spool" ] || fail "the journals are still there after the run"
 unset TROUBLE_RECORDS
 
-# with_a_still_rank RANKS: a run of which one rank is stopped in its middle; sets rc
+# with_a_still_rank RANKS DATABASE: a run of which one rank is stopped in its middle; its exit code into DATABASE.rc, output into DATABASE.out
 with_a_still_rank() {
-    "${run[@]}" --ranks "$1" --silence 6 --db "$db" >"$tmp/log" 2>&1 &
-    local pid=$! boss victim
+    local db=$2 boss victim rc=0
+    "${run[@]}" --ranks "$1" --silence 6 --db "$db" >"$db.out" 2>&1 &
+    local pid=$!
     await_done "$db" 2
     boss=$(sed -n 's/.*process \([0-9]*\),.*/\1/p' "$db.lock")
     victim=$(ranks_of "$db" | grep -vx "$boss" | xargs ps -o pid=,args= -p | awk '!/--ranks/ {print $1}' | tail -1)
     kill -STOP "$victim"
-    rc=0; wait "$pid" || rc=$?
+    wait "$pid" || rc=$?
     kill -KILL "$victim" 2>/dev/null || true
+    echo $rc >"$db.rc"
 }
+# hangs DATABASE OPTIONS...: a run in which one read never comes back
+hangs() {
+    local db=$1 rc=0
+    shift
+    env TROUBLE_HANG=P007_A TROUBLE_MARK="$db.hangs" LD_PRELOAD="$tmp/trouble.so" "${run[@]}" "$@" --case-deadline 3 --db "$db" >"$db.out" 2>&1 || rc=$?
+    echo $rc >"$db.rc"
+}
+# ended DATABASE CODE WHAT
+ended() { [ "$(cat "$1.rc")" = "$2" ] || { cat "$1.out"; fail "$3: exit code $(cat "$1.rc"), expected $2"; }; }
+
+# they wait more than they work, so they wait together
+still=$tmp/still.sqlite nobody=$tmp/nobody.sqlite hang=$tmp/hang.sqlite alone=$tmp/hang-alone.sqlite
+with_a_still_rank 3 "$still" &
+hangs "$hang" --ranks 3 &
+wait
+with_a_still_rank 2 "$nobody" &
+hangs "$alone" &
+wait
 
 # a rank that stands still while the others have nothing left to do: its cases go to them
-db=$tmp/still.sqlite
-with_a_still_rank 3
-[ $rc -eq 3 ] || { cat "$tmp/log"; fail "a silent rank: exit code $rc, expected 3"; }
-grep -q "taken for lost" "$tmp/log" || { cat "$tmp/log"; fail "nobody says that a rank is lost"; }
-grep -q '"bad_hosts": \["' "$db.status.json" || fail "the status file does not name its host"
-check "$db" "a silent rank"
+ended "$still" 3 "a silent rank"
+grep -q "taken for lost" "$still.out" || { cat "$still.out"; fail "nobody says that a rank is lost"; }
+grep -q '"bad_hosts": \["' "$still.status.json" || fail "the status file does not name its host"
+check "$still" "a silent rank"
 
 # every rank stands still with work left: the coordinator does not wait for ever, and the same command goes on
-db=$tmp/nobody.sqlite
-with_a_still_rank 2
-[ $rc -eq 4 ] || { cat "$tmp/log"; fail "no rank is left: exit code $rc, expected 4"; }
-grep -q 'no rank is left in service' "$db.status.json" || { cat "$db.status.json"; fail "the status file does not say that no rank is left"; }
-want 3 "${run[@]}" --db "$db"
-check "$db" "after all ranks were silent"
+ended "$nobody" 4 "no rank is left"
+grep -q 'no rank is left in service' "$nobody.status.json" || { cat "$nobody.status.json"; fail "the status file does not say that no rank is left"; }
+want 3 "${run[@]}" --db "$nobody"
+check "$nobody" "after all ranks were silent"
 
-# a read that never comes back: the case goes to another rank after its deadline
-export TROUBLE_HANG=P007_A TROUBLE_MARK=$tmp/hangs
-db=$tmp/hang.sqlite
-want 3 env LD_PRELOAD="$tmp/trouble.so" "${run[@]}" --ranks 3 --case-deadline 3 --db "$db"
-[ -e "$TROUBLE_MARK" ] || fail "nothing hung"
-grep -q "did not come back in time" "$tmp/log" || { cat "$tmp/log"; fail "nobody says that a case hangs"; }
-check "$db" "a read that hangs"
-rm "$TROUBLE_MARK"
-db=$tmp/hang-alone.sqlite
-want 4 env LD_PRELOAD="$tmp/trouble.so" "${run[@]}" --case-deadline 3 --db "$db"
-want 3 "${run[@]}" --db "$db"
-check "$db" "a read that hangs in a process alone"
-unset TROUBLE_HANG TROUBLE_MARK
+# a read that never comes back: the case goes to another rank after its deadline; in a process alone the next session reads it
+ended "$hang" 3 "a read that hangs"
+[ -e "$hang.hangs" ] || fail "nothing hung"
+grep -q "did not come back in time" "$hang.out" || { cat "$hang.out"; fail "nobody says that a case hangs"; }
+check "$hang" "a read that hangs"
+ended "$alone" 4 "a read that hangs in a process alone"
+want 3 "${run[@]}" --db "$alone"
+check "$alone" "a read that hangs in a process alone"
 
 # locks that keep nobody out, or are refused: not opened, and why
 for how in none refuse; do
