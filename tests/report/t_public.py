@@ -167,9 +167,9 @@ def frozen(db, folder, public, k):
     fixture.call('freeze', '--check', path)
     names = unpack(path, folder)
     for name in os.listdir(os.path.join(public, 'csv')):
-        shown = fixture.rows(public, name[:-4])
+        shown = page.rows(public, name[:-4])
         assert (name[:-4] in names) == (len(shown) > 0), name
-        mine = fixture.rows(folder, name[:-4]) if shown else []
+        mine = page.rows(folder, name[:-4]) if shown else []
         assert len(mine) == len(shown), name
         for x, y in zip(shown, mine):
             assert list(x) == list(y) and all(same_cell(x[c], y[c]) for c in x), f'{name}: {x} in the report, {y} in the frozen file'
