@@ -124,24 +124,32 @@ static void make_basis(struct grid *g, const double (*mass)[MAX_SAMPLES], int or
     }
 }
 
+/* Products of `n` values with WIDE functions at once, each sum over ascending samples. */
+enum { WIDE = 16 };
+_Static_assert((int)MAX_ORDER < (int)WIDE, "room for all of them");
+RAD_CLONES static void project(const float *x, int64_t n, const double (*basis)[WIDE], double ret[WIDE]) {
+    double sum[WIDE] = {0};
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < WIDE; k++)
+            sum[k] += (double)x[i] * basis[i][k];
+    memcpy(ret, sum, sizeof sum);
+}
+
 /* Coefficients [order+1]^3 (c0 fastest), one axis after the other. */
 static bool transform(const struct grid *g, int order, double *c) {
     const int m = order + 1;
     const double *b0 = g->basis, *b1 = b0 + (MAX_ORDER + 1) * MAX_SAMPLES, *b2 = b1 + (MAX_ORDER + 1) * MAX_SAMPLES;
-    double row[MAX_ORDER + 1], *plane = rad_malloc((size_t)(m * m) * sizeof *plane);
+    double row[WIDE], across[MAX_SAMPLES][WIDE] = {{0}}, *plane = rad_malloc((size_t)(m * m) * sizeof *plane);
     if (!plane)
         return false;
+    for (int64_t i = 0; i < g->n[0]; i++)
+        for (int k = 0; k < m; k++)
+            across[i][k] = b0[k * MAX_SAMPLES + i];
     memset(c, 0, (size_t)(m * m * m) * sizeof *c);
     for (int64_t z = 0; z < g->n[2]; z++) {
         memset(plane, 0, (size_t)(m * m) * sizeof *plane);
         for (int64_t y = 0; y < g->n[1]; y++) {
-            const float *x = g->value + (z * g->n[1] + y) * g->n[0];
-            for (int k = 0; k < m; k++) {
-                double sum = 0;
-                for (int64_t i = 0; i < g->n[0]; i++)
-                    sum += (double)x[i] * b0[k * MAX_SAMPLES + i];
-                row[k] = sum;
-            }
+            project(g->value + (z * g->n[1] + y) * g->n[0], g->n[0], across, row);
             for (int j = 0; j < m; j++)
                 for (int k = 0; k < m; k++)
                     plane[j * m + k] += b1[j * MAX_SAMPLES + y] * row[k];

@@ -51,15 +51,19 @@ const char *rad_voxel_type_name(rad_voxel_type t) {
     return "unknown";
 }
 
-/* One loop per type, so that each is vectorised on its own; arithmetic in double, rounded once. */
+/* One loop per type, and one where voxels lie side by side, so that each is vectorised on its own; arithmetic in double, rounded once. */
 #define GET_AS(type)                                                                                                                       \
     do {                                                                                                                                   \
-        const type *p = v->voxel;                                                                                                          \
-        for (int64_t i = 0; i < n; i++)                                                                                                    \
-            out[i] = (float)(slope * (double)p[first + i * stride] + inter);                                                               \
+        const type *p = (const type *)v->voxel + first;                                                                                    \
+        if (stride == 1)                                                                                                                   \
+            for (int64_t i = 0; i < n; i++)                                                                                                \
+                out[i] = (float)(slope * (double)p[i] + inter);                                                                            \
+        else                                                                                                                               \
+            for (int64_t i = 0; i < n; i++)                                                                                                \
+                out[i] = (float)(slope * (double)p[i * stride] + inter);                                                                   \
     } while (0)
 
-void rad_volume_get(const rad_volume *v, int64_t first, int64_t stride, int64_t n, float *out) {
+RAD_CLONES void rad_volume_get(const rad_volume *v, int64_t first, int64_t stride, int64_t n, float *out) {
     const double slope = v->info.slope, inter = v->info.inter;
     first -= v->first;
     switch (v->info.type) {

@@ -224,14 +224,15 @@ double rad_tone_window(const rad_tone *t, double value) {
     return d > 1 ? 1 : d;
 }
 
-bool rad_tone_row(const rad_tone *t, const float *in, int64_t n, double *out, int64_t *ret_bad) {
+RAD_CLONES bool rad_tone_row(const rad_tone *t, const float *in, int64_t n, double *out, int64_t *ret_bad) {
+    const double low = t->low, span = t->span; /* not to be read again after each number written */
     int64_t bad = 0;
     for (int64_t i = 0; i < n; i++) /* no early way out: these loops are vectorised */
         bad += !(fabsf(in[i]) <= FLT_MAX);
     *ret_bad = -1;
-    if (t->window && t->span > 0)
+    if (t->window && span > 0)
         for (int64_t i = 0; i < n; i++) {
-            double d = ((double)in[i] - t->low) / t->span;
+            double d = ((double)in[i] - low) / span;
             d = d < 0 ? 0 : d;
             out[i] = d > 1 ? 1 : d;
         }

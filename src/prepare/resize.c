@@ -98,7 +98,7 @@ void rad_filter_row(const rad_filter *f, const double *in, double *out) {
     }
 }
 
-void rad_filter_columns(const rad_filter *f, const double *in, int64_t width, double *out) {
+RAD_CLONES void rad_filter_columns(const rad_filter *f, const double *in, int64_t width, double *out) {
     for (int64_t i = 0; i < f->out; i++) {
         const double *w = f->weight + i * f->taps, *p = in + f->start[i] * width;
         double *o = out + i * width;
