@@ -62,10 +62,18 @@ void rad_image_info_release(rad_image_info *i);
  * io_orientation. False, outputs untouched, when the affine is degenerate (not finite, a zero column, linearly dependent columns). */
 bool rad_affine_axes(const double affine[4][4], int ret_axis[3], int ret_sign[3]) RAD_MUST_CHECK;
 
+/* Blocks that volumes are done with, for volumes read later; thread-safe. */
+typedef struct rad_spare rad_spare;
+/* Keeps at most `max_bytes`. Errors: NOMEM. */
+rad_status rad_spare_create(size_t max_bytes, rad_spare **ret, rad_error *err) RAD_MUST_CHECK;
+void rad_spare_destroy(rad_spare **s); /* after all volumes that came from it */
+
 /* A volume, or some slices of it, in native byte order, unscaled. */
 typedef struct rad_volume {
     rad_image_info info;
     void *voxel;                  /* info.type, dims as stored, x fastest, from voxel `first` on; owned */
+    rad_spare *home;              /* where the block goes when the volume is destroyed, or NULL; borrowed */
+    size_t room;                  /* bytes of the block, with a home */
     int64_t first;                /* linear index of voxel[0]: 0 but for a part */
     size_t bytes;                 /* of the voxels that are here */
     char content[RAD_XXH128_HEX]; /* XXH3-128 of the file's bytes as they lie on disk (.hdr then .img for a pair) */
@@ -97,6 +105,8 @@ typedef struct rad_image_file rad_image_file;
  * size, inode and times of change is taken for the same: its content hash is then known without reading it. */
 rad_status rad_image_file_open(const char *path, const rad_restart_cache *cache, rad_image_file **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_image_file_close(rad_image_file **f);
+/* Volumes read from now on take their blocks from `spare` and give them back to it; borrowed until the last of them is destroyed. */
+void rad_image_file_use_spare(rad_image_file *f, rad_spare *spare);
 const rad_image_info *rad_image_file_info(const rad_image_file *f); /* `warning` is complete once its content is known */
 /* rad_volume.content, reading (not inflating, where its ends fit) the file when it is not known yet. Errors: as rad_image_file_read. */
 rad_status rad_image_file_content(rad_image_file *f, char ret[RAD_XXH128_HEX], rad_error *err) RAD_MUST_CHECK;

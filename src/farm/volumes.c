@@ -35,6 +35,7 @@ struct rad_volumes {
     pthread_mutex_t lock;
     rad_volumes_opts o;
     rad_shared_image *head;
+    rad_spare *spare;
     size_t idle;
     int n_idle;
     uint64_t clock;
@@ -44,6 +45,11 @@ rad_status rad_volumes_create(const rad_volumes_opts *o, rad_volumes **ret, rad_
     rad_volumes *v = rad_calloc(1, sizeof *v);
     if (!v)
         return rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
+    rad_status st = rad_spare_create(o->idle_max, &v->spare, err);
+    if (st != RAD_OK) {
+        free(v);
+        return st;
+    }
     pthread_mutex_init(&v->lock, NULL);
     v->o = *o;
     *ret = v;
@@ -81,6 +87,7 @@ void rad_volumes_destroy(rad_volumes **vp) {
         return;
     while (v->head)
         drop(v, v->head);
+    rad_spare_destroy(&v->spare);
     pthread_mutex_destroy(&v->lock);
     free(v);
     *vp = NULL;
@@ -149,7 +156,11 @@ static rad_status open_file(const rad_volumes *v, rad_shared_image *e, rad_error
     if (e->file)
         return RAD_OK;
     rad_status st = rad_image_file_open(e->path, v->o.cache, &e->file, err);
-    return st == RAD_E_IO ? rad_image_file_open(e->path, v->o.cache, &e->file, err) : st; /* file servers hiccup */
+    if (st == RAD_E_IO) /* file servers hiccup */
+        st = rad_image_file_open(e->path, v->o.cache, &e->file, err);
+    if (st == RAD_OK)
+        rad_image_file_use_spare(e->file, v->spare);
+    return st;
 }
 
 static bool covers(const rad_volume *v, rad_planes p) {

@@ -10,7 +10,7 @@ typedef struct rad_volumes rad_volumes;
 typedef struct rad_shared_image rad_shared_image;
 
 typedef struct rad_volumes_opts {
-    size_t idle_max;                /* bytes of voxels kept after their last use */
+    size_t idle_max;                /* bytes of voxels kept after their last use; as much again in blocks for the next volumes */
     const rad_restart_cache *cache; /* of the restart places of large files, or NULL; outlives the volumes */
     bool verify;                    /* read every gzip file to its end and check its CRC */
 } rad_volumes_opts;

@@ -1,7 +1,8 @@
 /* worker.h (private to src/farm): one rank's pipeline: lease -> loader threads (read, prepare) -> one inference thread -> results.
  *
  * Memory: prepared samples waiting for inference are bounded by RAD_PREPARED_BUDGET bytes plus one case per loader thread; volumes by the
- * images of the cases that the loaders are at, plus RAD_IDLE_VOLUMES bytes kept for the next lesion of the same patient.
+ * images of the cases that the loaders are at, plus RAD_IDLE_VOLUMES bytes kept for the next lesion of the same patient and as
+ * many in blocks for the next volumes.
  * No MPI and no database in here: messages go in and out as bytes. All calls from one thread.
  */
 #ifndef RAD_FARM_WORKER_H

@@ -21,6 +21,7 @@ struct rad_image_file {
     bool still;
     rad_opened o;
     const rad_restart_cache *cache;
+    rad_spare *spare;
     XXH3_state_t *hash;
     rad_remembered memory;
     bool hashed; /* memory.content is known; until then the file is read from front to back */
@@ -85,6 +86,10 @@ void rad_image_file_close(rad_image_file **fp) {
     free(f->path);
     free(f);
     *fp = NULL;
+}
+
+void rad_image_file_use_spare(rad_image_file *f, rad_spare *spare) {
+    f->spare = spare;
 }
 
 const rad_image_info *rad_image_file_info(const rad_image_file *f) {
@@ -305,8 +310,10 @@ rad_status rad_image_file_read(rad_image_file *f, int64_t plane0, int64_t plane1
         return rad_error_set(err, RAD_E_INTERNAL, "slices %lld to %lld of '%s', which has %lld", (long long)plane0, (long long)plane1,
                              f->path, (long long)info->dim[2]);
     v = rad_calloc(1, sizeof *v);
-    if (v)
-        v->voxel = rad_aligned(to - from);
+    if (v) {
+        v->home = f->spare;
+        v->voxel = rad_spare_take(f->spare, to - from, &v->room);
+    }
     if (!v || !v->voxel) {
         st = rad_error_set(err, RAD_E_NOMEM, "no memory for the %zu bytes of voxels in '%s'", to - from, f->path);
         goto out;

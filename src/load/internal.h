@@ -98,6 +98,14 @@ void rad_opened_release(rad_opened *o);
 /* The remarks so far become info.warning. Errors: NOMEM. */
 rad_status rad_opened_warning(rad_opened *o, rad_error *err) RAD_MUST_CHECK;
 
+/* ---------------------------------------------------------------- spare.c */
+
+/* At least `need` bytes, aligned to 64; what they hold is left to chance. *ret_bytes: how many there are. `s` may be NULL. NULL: no memory.
+ */
+void *rad_spare_take(rad_spare *s, size_t need, size_t *ret_bytes);
+/* Takes the block over. `s` may be NULL, `p` too. */
+void rad_spare_give(rad_spare *s, void *p, size_t bytes);
+
 /* ---------------------------------------------------------------- png.c */
 
 bool rad_png_named(const char *path); /* ends in .png */

@@ -67,7 +67,7 @@ static bool sample(const rad_volume *v, struct grid *g) {
 }
 
 /* Values to mid-ranks minus one half; false when there is nothing to rank. */
-static bool rank_values(float *x, int64_t n, int64_t *bin) {
+static bool rank_values(float *x, int64_t n, int32_t *bin) {
     float low = INFINITY, high = -INFINITY;
     for (int64_t i = 0; i < n; i++)
         if (isfinite(x[i])) {
@@ -83,8 +83,8 @@ static bool rank_values(float *x, int64_t n, int64_t *bin) {
         x[i] = (float)(b < BINS ? b : BINS - 1); /* exact */
         bin[(int64_t)x[i]]++;
     }
-    for (int64_t b = 0, below = 0; b < BINS; b++) { /* twice the mid-rank */
-        const int64_t here = bin[b];
+    for (int32_t b = 0, below = 0; b < BINS; b++) { /* twice the mid-rank: below 2^23 */
+        const int32_t here = bin[b];
         bin[b] = 2 * below + here;
         below += here;
     }
@@ -185,7 +185,7 @@ static void quantise(const struct grid *g, const double *c, int order, rad_signa
 rad_status rad_volume_sign(const rad_volume *v, rad_signature *ret, rad_error *err) {
     const int64_t frame = v->info.dim[0] * v->info.dim[1] * v->info.dim[2];
     struct grid g = {{0}, {0}, {0}, {{0}}, NULL, NULL};
-    int64_t *bin = NULL;
+    int32_t *bin = NULL;
     double *c = NULL, mass[3][MAX_SAMPLES] = {{0}}, inside = 0;
     rad_status st = RAD_OK;
     *ret = (rad_signature){.n = 0};

@@ -133,7 +133,7 @@ void rad_volume_destroy(rad_volume **v) {
     if (!*v)
         return;
     rad_image_info_release(&(*v)->info);
-    free((*v)->voxel);
+    rad_spare_give((*v)->home, (*v)->voxel, (*v)->room);
     free(*v);
     *v = NULL;
 }

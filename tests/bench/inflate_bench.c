@@ -2,7 +2,8 @@
  *
  *   inflate_bench THREADS FILE...
  * Threads take the files in turn; buffers are made once and reused, and touched before the clock starts. Prints, as JSON, the bytes that
- * came out, the seconds by the clock that all of it took, and how many of them a thread spent inflating, on average: the rest is read(2). */
+ * came out, the seconds by the clock that all of it took, and how many of them a thread spent inflating, on average: the rest is read(2).
+ */
 #include <libdeflate.h>
 #include <pthread.h>
 #include <stdatomic.h>
