@@ -516,6 +516,7 @@ CREATE TABLE seal_marks (
     seal_id INTEGER NOT NULL REFERENCES seal DEFERRABLE INITIALLY DEFERRED,
     part    INTEGER NOT NULL CHECK (part >= 0),
     marks   BLOB NOT NULL,
+    base_id INTEGER REFERENCES seal,
     PRIMARY KEY (seal_id, part)
 ) STRICT, WITHOUT ROWID;
 

@@ -93,6 +93,10 @@ void rad_bind_text(rad_query *q, const char *v) {
     bound(q, q->rc == SQLITE_OK ? sqlite3_bind_text(q->stmt, q->next, v, -1, SQLITE_STATIC) : q->rc);
 }
 
+void rad_bind_blob(rad_query *q, const rad_buf *v) {
+    bound(q, q->rc == SQLITE_OK ? sqlite3_bind_blob64(q->stmt, q->next, v->size > 0 ? v->data : "", v->size, SQLITE_STATIC) : q->rc);
+}
+
 void rad_bind_real(rad_query *q, double v) {
     if (isnan(v))
         rad_bind_null(q);

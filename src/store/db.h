@@ -72,9 +72,10 @@ typedef struct rad_query {
 /* `sql` must be a constant: its address is the key. Not for nested use of one constant. */
 rad_query rad_query_start(struct rad_store *st, const char *sql);
 void rad_bind_int(rad_query *q, int64_t v);
-void rad_bind_index(rad_query *q, int64_t v);    /* negative = NULL */
-void rad_bind_text(rad_query *q, const char *v); /* NULL = NULL; must live until the query ends */
-void rad_bind_real(rad_query *q, double v);      /* NaN = NULL */
+void rad_bind_index(rad_query *q, int64_t v);       /* negative = NULL */
+void rad_bind_text(rad_query *q, const char *v);    /* NULL = NULL; must live until the query ends */
+void rad_bind_blob(rad_query *q, const rad_buf *v); /* must live until the query ends */
+void rad_bind_real(rad_query *q, double v);         /* NaN = NULL */
 void rad_bind_null(rad_query *q);
 /* Steps once; *ret_row false (and the statement reset) at the end. */
 rad_status rad_query_row(rad_query *q, bool *ret_row, rad_error *err) RAD_MUST_CHECK;

@@ -14,9 +14,8 @@ static const char SQL_CLEAR_SCORES[] =
     "DELETE FROM case_score WHERE run_model_id IN (SELECT run_model_id FROM run_model WHERE run_id = ?1)";
 static const char SQL_CLEAR_EXCLUSIONS[] = "DELETE FROM exclusion WHERE run_id = ?1 AND stage = 'aggregate'";
 static const char SQL_MODELS[] = "SELECT run_model_id FROM run_model WHERE run_id = ?1 AND position = ?2";
-static const char SQL_LESION_SCORE[] =
-    "INSERT INTO case_score (run_model_id, patient_id, case_key, class_index, score, n_part, n_missing)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)";
+static const char SQL_LESION_SCORE[] = "INSERT INTO case_score (run_model_id, patient_id, case_key, class_index, score, n_part, n_missing)"
+                                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)";
 static const char SQL_PATIENT_SCORE[] =
     "INSERT INTO case_score (run_model_id, patient_id, case_key, class_index, score, n_part, n_missing)"
     " SELECT ?1, ?2, 0, ?3, ?4, ?5, (SELECT count(*) FROM manifest m WHERE m.run_id = ?6 AND m.patient_id = ?2) - ?5";

@@ -1,6 +1,8 @@
 /* seal.c: see seal.h. */
 #include "seal.h"
 
+#include "seal_marks.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +18,6 @@ static const char SQL_NEXT_ID[] = "SELECT coalesce(max(seal_id), 0) + 1 FROM sea
 static const char SQL_LAST_LINK[] = "SELECT seal FROM seal WHERE object NOT IN " RAD_SEAL_ASIDE " ORDER BY seal_id DESC LIMIT 1";
 static const char SQL_LAST_CONTENT[] = "SELECT content FROM seal WHERE run_id = ?1 AND object = ?2 ORDER BY seal_id DESC LIMIT 1";
 static const char SQL_LAST_COHORT[] = "SELECT content FROM seal WHERE object = ?1 ORDER BY seal_id DESC LIMIT 1";
-static const char SQL_PUT_MARKS[] = "INSERT INTO seal_marks (seal_id, part, marks) VALUES (?1, ?2, ?3)";
 static const char SQL_DROP_MARKS[] = "DELETE FROM seal_marks WHERE seal_id = ?1";
 static const char SQL_PUT[] =
     "INSERT INTO seal (seal_id, run_id, object, n_row, content, previous, seal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -186,12 +187,6 @@ rad_status rad_seal_read_result(struct rad_store *st, int64_t result, char ret[R
     return s;
 }
 
-static void bind_blob(rad_query *q, const rad_buf *b) {
-    if (q->rc == SQLITE_OK)
-        q->rc = sqlite3_bind_blob64(q->stmt, q->next, b->size > 0 ? b->data : "", b->size, SQLITE_STATIC);
-    q->next++;
-}
-
 rad_status rad_seal_result(struct rad_store *st, int64_t result, rad_error *err) {
     char seal[RAD_SHA256_HEX];
     rad_buf mark;
@@ -201,7 +196,7 @@ rad_status rad_seal_result(struct rad_store *st, int64_t result, rad_error *err)
         rad_query q = rad_query_start(st, SQL_PUT_RESULT);
         rad_bind_int(&q, result);
         rad_bind_text(&q, seal);
-        bind_blob(&q, &mark);
+        rad_bind_blob(&q, &mark);
         s = rad_query_exec(&q, err);
     }
     rad_buf_release(&mark);
@@ -209,60 +204,6 @@ rad_status rad_seal_result(struct rad_store *st, int64_t result, rad_error *err)
 }
 
 /* ---------------------------------------------------------------- a run */
-
-/* Name and tag of a row behind those of the row before it: what they share is not said again. */
-static rad_status put_mark(rad_buf *b, const rad_seal_row *last, const rad_seal_row *r, rad_error *err) {
-    size_t same = 0;
-    while (same < 255 && same < last->n_name && same < r->n_name && last->name[same] == r->name[same])
-        same++;
-    rad_status s = put_le(b, same, 1, err);
-    if (s == RAD_OK)
-        s = put_le(b, r->n_name - same, 2, err);
-    if (s == RAD_OK && r->n_name > same)
-        s = rad_buf_put(b, r->name + same, r->n_name - same, err);
-    return s == RAD_OK ? rad_buf_put(b, r->digest, RAD_SEAL_TAG, err) : s;
-}
-
-static rad_status put_part(struct rad_store *st, int64_t seal, int64_t part, rad_buf *b, rad_error *err) {
-    rad_query q = rad_query_start(st, SQL_PUT_MARKS);
-    rad_bind_int(&q, seal);
-    rad_bind_int(&q, part);
-    bind_blob(&q, b);
-    rad_status s = rad_query_exec(&q, err);
-    rad_buf_clear(b);
-    return s;
-}
-
-static rad_status put_marks(struct rad_store *st, int64_t run, const rad_seal_object *o, int64_t seal, rad_seal_sum *sum, rad_error *err) {
-    bool row = false, full = true;
-    rad_seal_row pair[2] = {0};
-    int at = 0;
-    rad_buf scratch, mark;
-    rad_buf_init(&scratch, RAD_MAX_SEAL_PART);
-    rad_buf_init(&mark, RAD_MAX_SEAL_PART);
-    rad_query q = rad_seal_start(st, o, run);
-    rad_status s;
-    while ((s = rad_seal_next(&q, &scratch, &row, &pair[at], err)) == RAD_OK && row) {
-        if (full)
-            pair[1 - at].n_name = 0; /* every part can be read by itself */
-        s = put_mark(&mark, &pair[1 - at], &pair[at], err);
-        if (s == RAD_OK)
-            s = rad_seal_sum_add(sum, &pair[at], &full, err);
-        if (s == RAD_OK && full)
-            s = put_part(st, seal, sum->n / RAD_SEAL_ROWS - 1, &mark, err);
-        if (s != RAD_OK)
-            break;
-        at = 1 - at;
-    }
-    rad_query_end(&q);
-    if (s == RAD_OK && mark.size > 0)
-        s = put_part(st, seal, sum->n / RAD_SEAL_ROWS, &mark, err);
-    if (s == RAD_OK)
-        s = rad_seal_sum_end(sum, err);
-    rad_buf_release(&scratch);
-    rad_buf_release(&mark);
-    return s;
-}
 
 /* One text, "" when there is no row. */
 static rad_status read_hex(rad_query *q, char ret[RAD_SHA256_HEX], rad_error *err) {
@@ -281,7 +222,7 @@ static rad_status seal_object(struct rad_store *st, int64_t run, const char *ide
     rad_query q = rad_query_start(st, SQL_NEXT_ID);
     rad_status s = rad_query_int(&q, &id, err);
     if (s == RAD_OK)
-        s = put_marks(st, run, o, id, &sum, err);
+        s = rad_seal_put_marks(st, run, o, id, &sum, err);
     if (s == RAD_OK) {
         q = rad_query_start(st, o->kind == RAD_SEAL_COHORT ? SQL_LAST_COHORT : SQL_LAST_CONTENT);
         if (o->kind != RAD_SEAL_COHORT)

@@ -93,23 +93,23 @@ static void select_complete(const rad_computation *c, const rad_stratum *g, comp
 static char *pair_query(const rad_computation *c, const rad_stratum *g, int a, int b) {
     const bool lesion = c->unit == RAD_UNIT_LESION;
     char *place = rad_statistics_place(g, "ce.center", "rp.cohort");
-    char *query =
-        place ? sqlite3_mprintf("SELECT rp.cohort, p.patient, l.lesion, EXISTS (SELECT 1 FROM run_class_part cp"
-                                " WHERE cp.run_id = rp.run_id AND cp.class_index = s.class_index AND cp.part_index = %s) AS label, "
-                                "s.score, t.score AS score2 FROM case_score s"
-                                " JOIN case_score t ON t.run_model_id = %lld AND t.patient_id = s.patient_id"
-                                " AND t.case_key = s.case_key AND t.class_index = s.class_index"
-                                " JOIN run_patient rp ON rp.run_id = %lld AND rp.patient_id = s.patient_id"
-                                " JOIN patient p ON p.patient_id = s.patient_id JOIN center ce ON ce.center_id = rp.center_id"
-                                " LEFT JOIN manifest m ON m.case_id = s.case_id LEFT JOIN lesion l ON l.lesion_id = m.lesion_id"
-                                " WHERE s.run_model_id = %lld AND s.unit = '%s' AND s.class_index = %d AND %s IS NOT NULL"
-                                " AND (SELECT count(*) FROM run_model q JOIN case_score o ON o.run_model_id = q.run_model_id"
-                                " AND o.patient_id = s.patient_id AND o.case_key = s.case_key"
-                                " AND o.class_index = s.class_index WHERE q.run_id = %lld) = %d%s",
-                                lesion ? "m.class_index" : "rp.class_index", (long long)c->model[b].id, (long long)c->run,
-                                (long long)c->model[a].id, rad_unit_name(c->unit), c->class_index,
-                                lesion ? "m.class_index" : "rp.class_index", (long long)c->run, c->n_model, place)
-              : NULL;
+    char *query = place
+                      ? sqlite3_mprintf("SELECT rp.cohort, p.patient, l.lesion, EXISTS (SELECT 1 FROM run_class_part cp"
+                                        " WHERE cp.run_id = rp.run_id AND cp.class_index = s.class_index AND cp.part_index = %s) AS label, "
+                                        "s.score, t.score AS score2 FROM case_score s"
+                                        " JOIN case_score t ON t.run_model_id = %lld AND t.patient_id = s.patient_id"
+                                        " AND t.case_key = s.case_key AND t.class_index = s.class_index"
+                                        " JOIN run_patient rp ON rp.run_id = %lld AND rp.patient_id = s.patient_id"
+                                        " JOIN patient p ON p.patient_id = s.patient_id JOIN center ce ON ce.center_id = rp.center_id"
+                                        " LEFT JOIN manifest m ON m.case_id = s.case_id LEFT JOIN lesion l ON l.lesion_id = m.lesion_id"
+                                        " WHERE s.run_model_id = %lld AND s.unit = '%s' AND s.class_index = %d AND %s IS NOT NULL"
+                                        " AND (SELECT count(*) FROM run_model q JOIN case_score o ON o.run_model_id = q.run_model_id"
+                                        " AND o.patient_id = s.patient_id AND o.case_key = s.case_key"
+                                        " AND o.class_index = s.class_index WHERE q.run_id = %lld) = %d%s",
+                                        lesion ? "m.class_index" : "rp.class_index", (long long)c->model[b].id, (long long)c->run,
+                                        (long long)c->model[a].id, rad_unit_name(c->unit), c->class_index,
+                                        lesion ? "m.class_index" : "rp.class_index", (long long)c->run, c->n_model, place)
+                      : NULL;
     sqlite3_free(place);
     return query;
 }

@@ -1,6 +1,6 @@
 /* verify.c: does the file still hold what was sealed? Reads row by row, without a transaction around it: results and finished runs do not
  * change any more, and a run at work is not kept from committing. */
-#include "seal.h"
+#include "seal_marks.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -26,7 +26,6 @@ static const char SQL_SEALS[] =
 static const char SQL_LAST[] = "SELECT seal_id, n_row, content FROM seal WHERE run_id = ?1 AND object = ?2 ORDER BY seal_id DESC LIMIT 1";
 static const char SQL_LAST_COHORT[] = "SELECT seal_id, n_row, content, run_id FROM seal WHERE object = ?1 ORDER BY seal_id DESC LIMIT 1";
 static const char SQL_HAS_LINK[] = "SELECT count(*) FROM seal WHERE seal = ?1 AND object NOT IN " RAD_SEAL_ASIDE;
-static const char SQL_MARKS[] = "SELECT marks FROM seal_marks WHERE seal_id = ?1 AND part = ?2";
 
 struct check {
     struct rad_store *st;
@@ -205,93 +204,36 @@ static rad_status check_results(struct check *c, rad_error *err) {
 
 /* ---------------------------------------------------------------- rows of a run */
 
-struct marks { /* reads them part by part */
-    struct check *c;
-    int64_t seal, part;
-    rad_buf b;
-    size_t at;
-    bool there;
-    char name[RAD_MAX_SEAL_NAME];
-    size_t n_name;
-    uint8_t tag[RAD_SEAL_TAG];
-};
-
-static rad_status load_part(struct marks *m, rad_error *err) {
-    bool row = false;
-    rad_query q = rad_query_start(m->c->st, SQL_MARKS);
-    rad_bind_int(&q, m->seal);
-    rad_bind_int(&q, m->part++);
-    rad_status s = rad_query_row(&q, &row, err);
-    rad_buf_clear(&m->b);
-    m->at = 0;
-    m->n_name = 0;
-    const void *bytes = s == RAD_OK && row ? sqlite3_column_blob(q.stmt, 0) : NULL;
-    if (bytes)
-        s = rad_buf_put(&m->b, bytes, (size_t)sqlite3_column_bytes(q.stmt, 0), err);
-    rad_query_end(&q);
-    return s;
-}
-
-/* The next sealed row, or there = false. */
-static rad_status next_mark(struct marks *m, rad_error *err) {
-    rad_status s = m->at == m->b.size ? load_part(m, err) : RAD_OK;
-    m->there = s == RAD_OK && m->at + 3 <= m->b.size;
-    if (!m->there)
-        return s;
-    const uint8_t *p = (const uint8_t *)m->b.data + m->at;
-    const size_t same = p[0], more = (size_t)p[1] | (size_t)p[2] << 8;
-    if (same > m->n_name || same + more >= RAD_MAX_SEAL_NAME || m->at + 3 + more + RAD_SEAL_TAG > m->b.size) {
-        m->there = false; /* damaged: what follows cannot be told */
-        m->at = m->b.size;
-        return RAD_OK;
-    }
-    memcpy(m->name + same, p + 3, more);
-    m->n_name = same + more;
-    m->name[m->n_name] = 0;
-    memcpy(m->tag, p + 3 + more, RAD_SEAL_TAG);
-    m->at += 3 + more + RAD_SEAL_TAG;
-    return RAD_OK;
-}
-
-static int compare_names(const char *a, size_t n, const char *b, size_t m) {
-    const int c = memcmp(a, b, n < m ? n : m);
-    return c != 0 ? c : (n > m) - (n < m);
-}
-
 static rad_status find_in_rows(struct check *c, int64_t run, const rad_seal_object *o, int64_t seal, rad_error *err) {
     const int64_t before = c->report->n_finding;
     bool row = false;
     rad_seal_row *r = rad_calloc(1, sizeof *r);
-    struct marks *m = rad_calloc(1, sizeof *m);
+    rad_seal_marks *m = NULL;
     rad_buf scratch;
     rad_buf_init(&scratch, RAD_MAX_SEAL_PART);
-    rad_status s = r && m ? RAD_OK : rad_error_set(err, RAD_E_NOMEM, "out of memory for a row");
+    rad_status s = r ? rad_seal_marks_open(c->st, seal, &m, err) : rad_error_set(err, RAD_E_NOMEM, "out of memory for a row");
     rad_query q = rad_seal_start(c->st, o, run);
     if (s == RAD_OK) {
-        *m = (struct marks){.c = c, .seal = seal};
-        rad_buf_init(&m->b, RAD_MAX_SEAL_PART);
-        s = next_mark(m, err);
+        s = rad_seal_marks_next(m, err);
         if (s == RAD_OK)
             s = rad_seal_next(&q, &scratch, &row, r, err);
     }
     while (s == RAD_OK && (row || m->there)) {
-        const int by = !row ? 1 : !m->there ? -1 : compare_names(r->name, r->n_name, m->name, m->n_name);
+        const int by = !row ? 1 : !m->there ? -1 : rad_seal_name_order(r->name, r->n_name, m->name, m->n_name);
         if (by != 0)
             s = tell(c, run, o->name, by < 0 ? "inserted" : "deleted", by < 0 ? r->name : m->name, err);
         else if (memcmp(r->digest, m->tag, RAD_SEAL_TAG) != 0)
             s = tell(c, run, o->name, "changed", r->name, err);
         if (by >= 0 && s == RAD_OK)
-            s = next_mark(m, err);
+            s = rad_seal_marks_next(m, err);
         if (by <= 0 && s == RAD_OK)
             s = rad_seal_next(&q, &scratch, &row, r, err);
     }
     rad_query_end(&q);
     if (s == RAD_OK && c->report->n_finding == before)
         s = tell(c, run, o->name, "changed", "a row that cannot be told from its neighbours", err);
-    if (m)
-        rad_buf_release(&m->b);
+    rad_seal_marks_close(&m);
     rad_buf_release(&scratch);
-    free(m);
     free(r);
     return s;
 }

@@ -177,6 +177,8 @@ def main():
     told = query(db, "SELECT count(*) FROM nightly_case WHERE what = 'run' AND nightly_id = (SELECT max(nightly_id) FROM nightly)")
     check(told == [(fourth["n_run"],)], "cases in the table")
 
+    seals(db)
+
     # the mail: headline first, below 80 columns; golden cases
     mail = os.path.join(tmp, "mail.txt")
     edit(job, lambda t: t + "golden: golden.tsv\n")
@@ -213,6 +215,34 @@ def main():
     pairs()
     drift()
     print("planned, run, compared: all as told")
+
+
+def seals(db):
+    """What a night leaves as it was is not written down again, and is still told row by row."""
+    copy = os.path.join(tmp, "seals.sqlite")
+    based = "SELECT count(*), count(DISTINCT s.object) FROM seal s JOIN seal_marks m USING (seal_id) WHERE m.base_id IS NOT NULL"
+    n, objects = query(db, based)[0]
+    check(n > 20 and objects > 10, "marks against a base: %d of %d objects" % (n, objects))
+    check(query(db, "SELECT count(*) FROM seal_marks m JOIN seal_marks b ON b.seal_id = m.base_id WHERE b.base_id IS NOT NULL") == [(0,)],
+          "a base has a base")
+
+    def findings(sql):
+        shutil.copy(db, copy)
+        with sqlite3.connect(copy) as c:
+            c.execute(sql)
+        return json.loads(rad_run("verify", copy, "--json", code=(0, 1)).stdout)["findings"]
+
+    check(findings("SELECT 1") == [], "an untouched database")
+    # no seal is right any more: every row is compared with its mark
+    rows = [f for f in findings("UPDATE seal SET content = '%s'" % ("0" * 64)) if f["table"] != "seal"]
+    other = [f for f in rows if "cannot be told" not in f["row"]]
+    check(len(rows) > 50 and not other, "marks do not match: %s" % other[:3])
+    run, = query(db, "SELECT max(s.run_id) FROM seal s JOIN seal_marks m USING (seal_id)"
+                     " WHERE s.object = 'run_patient' AND m.base_id IS NOT NULL")[0]
+    name, = query(db, "SELECT patient FROM patient WHERE patient_id = (SELECT max(patient_id) FROM run_patient WHERE run_id = ?)", run)[0]
+    change = "UPDATE run_patient SET fold = 3 WHERE run_id = %d AND patient_id = (SELECT patient_id FROM patient WHERE patient = '%s')"
+    found = [f for f in findings(change % (run, name)) if f["table"] == "run_patient"]
+    check([(f["run"], f["what"], f["row"]) for f in found] == [(run, "changed", name)], "one row of a night: %s" % found)
 
 
 def pairs():
