@@ -25,6 +25,9 @@ load_site() {
         ;;
     esac
     program=("$RAD_BIN")
+    # PMIx hands the ranks their addresses through shared files in the node's temporary folder; a container with a /tmp of its own does not
+    # see those: by messages then
+    [ -z "$RAD_CONTAINER" ] || export PMIX_MCA_gds=${PMIX_MCA_gds:-hash}
     # shellcheck disable=SC2206
     [ -z "$RAD_CONTAINER" ] || program=(apptainer exec $RAD_CONTAINER_OPTIONS "$RAD_CONTAINER" "$RAD_BIN")
 }

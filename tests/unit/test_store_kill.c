@@ -97,6 +97,7 @@ static void killed_at_every_step(void **state) {
         assert_int_equal(run_child(&f, db, -1), 0);
         hash_of(db, got);
         assert_string_equal(got, want);
+        (void)unlink(db);
     }
     assert_true(k > 30);
     /* and one file through all of it: each session gets a little further */

@@ -138,8 +138,39 @@ static void without_room_for_the_copy_nothing_is_changed(void **state) {
     assert_int_equal(access(copy, F_OK), -1);
 }
 
+/* A real one, from when version 1 was made (version1.sql): whatever version this program has, it reads it after bringing it forward. */
+static void the_first_version_is_still_read(void **state) {
+    (void)state;
+    const char *source = getenv("RAD_SOURCE");
+    static const char *const STEP[] = {ADD, AGAIN};
+    const rad_migration later = {3, rad_embedded_schema_sql, rad_embedded_data_dictionary_sql, STEP};
+    char hash[RAD_SHA256_HEX], file[512], *text = NULL;
+    size_t size = 0;
+    rad_error err;
+    rad_store *st = NULL;
+    if (!source)
+        skip();
+    snprintf(file, sizeof file, "%s/tests/unit/version1.sql", source);
+    assert_ok(rad_file_read(file, (size_t)1 << 20, &text, &size, &err));
+    fx_sql(path, text);
+    free(text);
+    assert_number(path, "SELECT user_version FROM pragma_user_version", 1);
+    assert_ok(bring(rad_migration_current(), &err));
+    assert_ok(rad_store_open(path, RAD_STORE_READ, &st, &err));
+    assert_ok(rad_store_result_hash(st, 1, hash, &err));
+    assert_string_equal(hash, "698a2ce63955fe02407afc3e5f55705f859648a30e1eb16775e7b9abbfff2ee2");
+    rad_store_close(&st);
+    assert_number(path, "SELECT count(*) FROM v_case_score", 10);
+    assert_number(path, "SELECT count(*) FROM v_slice_score", 6);
+    fx_sql(path, "PRAGMA user_version = 1");
+    assert_ok(bring(&later, &err));
+    assert_number(path, "SELECT sum(beds) FROM center", 28);
+    assert_number(path, "SELECT count(*) FROM v_case_score", 10);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_first_version_is_still_read, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_is_brought_forward_with_all_it_holds, setup, teardown),
         cmocka_unit_test_setup_teardown(a_step_that_fails_leaves_the_file_as_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(without_room_for_the_copy_nothing_is_changed, setup, teardown),
