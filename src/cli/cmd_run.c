@@ -158,10 +158,10 @@ void rad_run_print_outcome(const rad_farm_outcome *o) {
         return;
     }
     printf("results: %s\n", o->database);
-    if (o->n_scored > 0)
-        printf("next:    radcohort stats %s\n         sqlite3 %s 'SELECT * FROM v_case_score LIMIT 10'\n", o->database, o->database);
+    if (o->n_scored == 0)
+        printf("next:    radcohort status %s    (no case has the scores of all models: it says why)\n", o->database);
     else
-        printf("next:    radcohort status %s    (nothing was scored: it says why)\n", o->database);
+        printf("next:    radcohort stats %s\n         sqlite3 %s 'SELECT * FROM v_case_score LIMIT 10'\n", o->database, o->database);
 }
 
 /* The status file of a run without --status; NULL when memory is out or the job says nothing of its database (the ranks will say why). */

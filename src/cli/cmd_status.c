@@ -67,7 +67,9 @@ static rad_status print_text(rad_store *db, const char *path, const rad_run_stat
     int64_t files = 0, lost = 0;
     rad_status st = RAD_OK;
     printf("run %" PRId64 " of job %s on %s %s: %s\n", r->run, r->job, r->backend, r->precision,
-           going && !r->writer ? "interrupted; start the job again to go on where it stopped" : r->state);
+           going && !r->writer                ? "interrupted; start the job again to go on where it stopped"
+           : strcmp(r->state, "stopped") == 0 ? "stopped; start the job again to go on where it stopped"
+                                              : r->state);
     printf("started %s%s%s, %" PRId64 " session%s\n", r->started, r->finished[0] ? ", finished " : "", r->finished, r->sessions,
            r->sessions == 1 ? "" : "s");
     printf("cases %" PRId64 " of %" PRId64 " (%.1f %%), %" PRId64 " in work, %" PRId64 " waiting, %" PRId64 " with exclusions, %" PRId64

@@ -185,9 +185,22 @@ static rad_status print_headline_unit(rad_store *db, const rad_run_status *run, 
     return st;
 }
 
+static int find_units(const rad_statistic_row *r, void *payload) {
+    bool *any = payload;
+    *any = *any || (strncmp(r->name, "auc", 3) == 0 && r->n > 0);
+    return *any;
+}
+
 /* What is asked first is printed last: it is what a terminal shows when the command is done. */
 rad_status rad_stats_print_headline(rad_store *db, const rad_run_status *run, rad_error *err) {
     rad_status st = RAD_OK;
+    bool any = false;
+    RAD_TRY(rad_store_each_statistic(db, run->run, find_units, &any, err));
+    if (!any) { /* tables of dashes would only hide it */
+        print_run(run);
+        printf("no unit has both a score and a known label: 'radcohort status' says what was excluded and why\n");
+        return RAD_OK;
+    }
     RAD_TRY(rad_stats_print_regressions(db, run, err));
     RAD_TRY(rad_stats_print_rules(db, run, err));
     RAD_TRY(rad_stats_print_folds(db, run, err));

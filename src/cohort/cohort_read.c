@@ -1,4 +1,5 @@
 /* cohort_read.c: the cohort folder: finds the five tables, reads them in an order in which each refers only to earlier ones. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,7 +168,8 @@ rad_status rad_cohort_read(const char *dir, const rad_cohort_opts *opts, rad_coh
     b.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (b.dir_fd < 0) {
         rad_issues_add(issues, RAD_SEVERITY_ERROR, dir, 0, NULL,
-                       "the cohort folder cannot be opened: it holds centers.tsv, patients.tsv, images.tsv");
+                       "the cohort folder cannot be opened: %s; a folder with centers.tsv, patients.tsv and images.tsv was expected",
+                       strerror(errno));
         st = rad_error_set(err, RAD_E_CONFIG, "cohort folder '%s' cannot be opened", dir);
         goto out;
     }

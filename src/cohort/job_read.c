@@ -1,4 +1,5 @@
 /* job_read.c: a job file from YAML to rad_job; what must hold between keys is checked here. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -427,11 +428,29 @@ out:
     return st;
 }
 
+/* The slip of every newcomer: the database in place of the job. */
+static bool is_database(const char *path) {
+    static const char MAGIC[] = "SQLite format 3";
+    char head[sizeof MAGIC] = "";
+    FILE *f = fopen(path, "rb");
+    const bool is = f && fread(head, 1, sizeof head, f) == sizeof head && memcmp(head, MAGIC, sizeof MAGIC) == 0;
+    if (f)
+        (void)fclose(f);
+    return is;
+}
+
 rad_status rad_job_read(const char *path, rad_job **ret, rad_issues *issues, rad_error *err) {
     char *text = NULL;
     size_t size = 0;
     rad_error why = {0};
     rad_status st = rad_file_read(path, RAD_MAX_JOB_BYTES, &text, &size, &why);
+    if (is_database(path)) {
+        free(text);
+        rad_issues_add(
+            issues, RAD_SEVERITY_ERROR, path, 0, NULL,
+            "this is a result file (SQLite); a job file (YAML) was expected here: 'radcohort status' and 'stats' take result files");
+        return judge(path, 1, err);
+    }
     if (st == RAD_E_NOMEM)
         return rad_error_set(err, st, "%s", why.text);
     if (st != RAD_OK) {

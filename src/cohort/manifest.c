@@ -29,15 +29,15 @@ typedef struct builder {
     rad_manifest *m;
     arena *arena;
     rad_issues *issues;
-    int n_sequence, n_channel;                 /* distinct sequences of all channels; channel entries of all inputs */
-    const char **sequence;                     /* [n_sequence + 1], ends with NULL */
-    int (*channel)[RAD_MAX_CHANNELS];          /* per input and channel: index into sequence */
-    int *image_sequence;                       /* per image: index into sequence, or -1 */
-    fate *image_fate;                          /* per image */
-    const char **image_why;                    /* per image: why its case failed */
-    place *image, *lesion;                     /* sorted by patient, lesion (-1 first; unit patient: all -1), table order */
-    found *own, *shared;                       /* per sequence, of the current case: images that name the lesion; images that name none */
-    int64_t cap_case, n_patient_label, n_call; /* labels and calls that are no class, only counted */
+    int n_sequence, n_channel;         /* distinct sequences of all channels; channel entries of all inputs */
+    const char **sequence;             /* [n_sequence + 1], ends with NULL */
+    int (*channel)[RAD_MAX_CHANNELS];  /* per input and channel: index into sequence */
+    int *image_sequence;               /* per image: index into sequence, or -1 */
+    fate *image_fate;                  /* per image */
+    const char **image_why;            /* per image: why its case failed */
+    place *image, *lesion;             /* sorted by patient, lesion (-1 first; unit patient: all -1), table order */
+    found *own, *shared;               /* per sequence, of the current case: images that name the lesion; images that name none */
+    int64_t cap_case, n_patient_label; /* labels that are no class, only counted */
 } builder;
 
 static const char *table_path(const rad_cohort *c, int table) {
@@ -470,18 +470,11 @@ static rad_status add_cases(builder *b, rad_error *err) {
         if (st != RAD_OK)
             return st;
     }
-    for (int64_t i = 0; i < c->n_reading; i++)
-        b->n_call += !b->m->unselected[c->reading[i].patient] && c->reading[i].call && class_of(b->job, c->reading[i].call) < 0;
     if (b->n_patient_label > 0)
         rad_issues_add(b->issues, RAD_SEVERITY_WARNING, patients, 0, "label",
                        "%" PRId64 " patient%s a label that is no class of the job: left "
                        "out of the statistics by patient",
                        b->n_patient_label, b->n_patient_label == 1 ? " has" : "s have");
-    if (b->n_call > 0)
-        rad_issues_add(b->issues, RAD_SEVERITY_WARNING, table_path(c, RAD_TABLE_READINGS), 0, "call",
-                       "%" PRId64 " reading%s a call that is no class "
-                       "of the job: left out of the statistics of readers",
-                       b->n_call, b->n_call == 1 ? " has" : "s have");
     return RAD_OK;
 }
 
@@ -569,6 +562,7 @@ rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manif
     RAD_TRY(rad_select_patients(c, job, b.arena, b.m, issues, err));
     rad_regressions_check(c, job, issues);
     rad_sequences_check(c, job, issues);
+    rad_calls_check(c, job, b.m, issues);
     if (issues->n_error > before)
         RAD_TRY(rad_error_set(err, RAD_E_CONFIG, "the job's 'select' or 'regressions' does not fit cohort '%s'", c->dir ? c->dir : ""));
     RAD_TRY(index_sequences(&b, err));

@@ -16,4 +16,7 @@ void rad_regressions_check(const rad_cohort *c, const rad_job *job, rad_issues *
 /* Sequences of the job's inputs that no image has become warnings. */
 void rad_sequences_check(const rad_cohort *c, const rad_job *job, rad_issues *issues);
 
+/* Calls of readers that are no class become warnings: those that are an endpoint, and the others. */
+void rad_calls_check(const rad_cohort *c, const rad_job *job, const rad_manifest *m, rad_issues *issues);
+
 #endif

@@ -143,7 +143,7 @@ static rad_status not_found(explanation *e, const char *key, const char *first, 
     }
     known[n] = NULL;
     const char *word = rad_nearest_word(first, known);
-    near = word && strcmp(word, first) != 0 ? rad_asprintf(": did you mean '%s'?", word) : rad_strdup("");
+    near = word && strcmp(word, first) != 0 ? rad_asprintf(": did you mean '%s'?", word) : rad_strdup(".");
     st = rad_error_set(err, RAD_E_USAGE,
                        "'%s' is nothing of run %" PRId64
                        "%s A key is a statistic as name/model/center=C/unit (or its number), a patient, patient/lesion, or a result key; "

@@ -189,6 +189,20 @@ with tempfile.TemporaryDirectory() as folder:
         check(name in ('details', 'explain') or text.count('\n') <= 70, name, 'scrolls its answer away:', text.count('\n'), 'lines')
     check(re.search(r'\n  est +0\.\d+\n(  .*\n)*\nto compute it again\n(  .*\n)+$', shown['explain']), 'the number that is explained is not last')
 
+    # ---------------------------------------------------------------- a database in place of a job; a run in which nothing was scored
+    r = call('run', db)
+    check(r.returncode == 2 and 'this is a result file' in r.stderr and "'radcohort status'" in r.stderr, 'a database in place of a job:', r.stderr)
+    with open(job) as f:
+        text = re.sub(r'sequence: [AB]\b', 'sequence: Z', f.read())
+    check(text.count('sequence: Z') > 1, 'the fixture has other sequences')
+    with open(folder + '/job/none.yaml', 'w') as f:
+        f.write(text)
+    r = call('run', folder + '/job/none.yaml', '--db', folder + '/none.sqlite', '--quiet')
+    check(r.returncode == 3 and '0 scored' in r.stdout and 'next:    radcohort status' in r.stdout and 'radcohort stats' not in r.stdout, 'nothing scored:', r.stdout, r.stderr)
+    r = call('stats', folder + '/none.sqlite')
+    check(r.returncode == 0 and 'no unit has both a score and a known label' in r.stdout and r.stdout.count('\n') == 2, 'statistics of nothing:', r.stdout)
+    check('is nothing of run 1. A key is' in call('explain', db, 'P99999').stderr, 'explain of nobody:', call('explain', db, 'P99999').stderr)
+
     # ---------------------------------------------------------------- colour
     for words in (('--help',), ('run', '--help'), ('check', gone), ('rum',)):
         check('\x1b[1' in on_terminal(*words), words, 'has no emphasis on a terminal')

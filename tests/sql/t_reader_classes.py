@@ -2,7 +2,7 @@
 """Readers who call one of several classes, and their ratings, in a run of the brain job (four ordered grades, two readers, a collapse): shares
 and McNemar counts against the model's call, kappas with and without weights, per cohort and center; at the endpoint ratings, their kappa and
 the comparison with the mean reader. All from the views, by formulas written again in numpy and scipy."""
-import os, random, shutil, sqlite3, subprocess, sys, tempfile
+import os, random, re, shutil, sqlite3, subprocess, sys, tempfile
 
 try:
     import numpy as np
@@ -53,6 +53,9 @@ with tempfile.TemporaryDirectory() as tmp:
     shutil.copy(f'{source}/jobs/brain-mr/models/resnet3d.onnx', f'{tmp}/net.onnx')
     text = open(f'{source}/jobs/brain-mr.yaml').read().replace('brain-mr/cohort', 'cohort').replace('brain-mr/models/resnet3d.onnx', 'net.onnx')
     open(f'{tmp}/job.yaml', 'w').write(text[:text.index('\ncam:')] + '\n')
+    p = subprocess.run([program, 'check', f'{tmp}/job.yaml'], capture_output=True, text=True)
+    assert re.search(r"[12] readings? ha(s|ve) a call that names an endpoint \('high-grade'\) and no class: .*; at the endpoint they count", p.stderr), p.stderr
+    assert 'a call that is no class of the job' not in p.stderr, p.stderr
     p = subprocess.run([program, 'run', f'{tmp}/job.yaml', '--db', f'{tmp}/s.sqlite', '--quiet'], capture_output=True, text=True)
     assert p.returncode == 0, p.stderr
     table = subprocess.run([program, 'stats', f'{tmp}/s.sqlite'], capture_output=True, text=True)
