@@ -87,7 +87,7 @@ json_t *rad_run_outcome_json(const rad_farm_outcome *o) {
     for (int i = 0; i < o->n_reason; i++)
         json_object_set_new(reasons, o->reason[i].reason, json_integer(o->reason[i].n));
     return json_pack("{s:s, s:I, s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o, s:{s:I, s:f, s:f, s:f, "
-                     "s:f, s:f, s:f, s:f, s:f, s:I, s:s}}",
+                     "s:f, s:f, s:f, s:f, s:f, s:I, s:s, s:s}}",
                      "database", o->database, "run", (json_int_t)o->run, "exit_code", o->exit_code, "resumed", o->resumed, "nothing_to_do",
                      o->nothing_to_do, "cases", (json_int_t)o->n_case, "scored", (json_int_t)o->n_scored, "excluded",
                      (json_int_t)o->n_excluded, "left", (json_int_t)o->n_left, "patients_without_case", (json_int_t)o->n_no_case,
@@ -96,7 +96,7 @@ json_t *rad_run_outcome_json(const rad_farm_outcome *o) {
                      "of_results", (json_int_t)o->n_result, "excluded_in_session", reasons, "session", "cases", (json_int_t)o->n_done,
                      "seconds", o->seconds, "read_s", o->read_s, "inflate_s", o->inflate_s, "prepare_s", o->prepare_s, "wait_s", o->wait_s,
                      "infer_s", o->infer_s, "map_s", o->map_s, "write_s", o->write_s, "read_bytes", (json_int_t)o->read_bytes, "limit",
-                     o->n_done > 0 && o->n_rank > 0 ? rad_limit_name(rad_farm_limit(o, busy)) : "");
+                     o->n_done > 0 && o->n_rank > 0 ? rad_limit_name(rad_farm_limit(o, busy)) : "", "resources", o->room);
 }
 
 /* What kept the session from being faster. */

@@ -29,7 +29,9 @@ rad_status rad_agent_start(rad_agent *a, rad_transport *t, const rad_worker_opts
         return send_fault(a, st, why.text, NULL, 0, err);
     char host[256] = "";
     (void)gethostname(host, sizeof host - 1);
-    rad_wire_hello h = {host, o->backend_version, rad_worker_window(a->w), o->threads};
+    char room[256];
+    (void)rad_resources_text(&o->room, room, sizeof room);
+    rad_wire_hello h = {host, o->backend_version, room, rad_worker_window(a->w), o->room.threads};
     rad_buf b;
     rad_buf_init(&b, RAD_MAX_MESSAGE);
     st = rad_wire_put_hello(&b, &h, err);

@@ -50,6 +50,7 @@ struct rad_coordinator {
     rad_farm_outcome *out;
     double start, last_flush, write_s;
     int64_t unflushed;
+    char told[256]; /* threads and memory of the rank that was told of last */
     bool draining, told_held;
     rad_status last_fault; /* of a rank that left, for the case that none is left */
     char fault_text[RAD_ERROR_TEXT + 64];

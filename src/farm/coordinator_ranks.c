@@ -21,6 +21,20 @@
 
 /* ---------------------------------------------------------------- messages */
 
+/* What a rank works with, once for all that say the same one after the other. */
+static void tell_room(rad_coordinator *c, int from, const rad_wire_hello *h) {
+    char text[256];
+    (void)snprintf(text, sizeof text, "%s", h->room);
+    if (!c->progress.on || strcmp(text, c->told) == 0)
+        return;
+    memcpy(c->told, text, sizeof text);
+    rad_progress_clear(&c->progress);
+    if (c->n_rank > 1)
+        (void)fprintf(stderr, "rank %d on %s: %s\n", from, h->host, text);
+    else
+        (void)fprintf(stderr, "%s\n", text);
+}
+
 static rad_status take_hello(rad_coordinator *c, int from, const rad_buf *m, rad_error *err) {
     rad_wire_arena a = {0};
     rad_wire_hello h;
@@ -31,6 +45,9 @@ static rad_status take_hello(rad_coordinator *c, int from, const rad_buf *m, rad
         r->device = rad_strdup(h.device);
         r->window = h.window;
         r->since = rad_clock_seconds();
+        tell_room(c, from, &h);
+        if (c->out->room[0] == '\0')
+            (void)snprintf(c->out->room, sizeof c->out->room, "%s", h.room);
         if (r->state == RANK_STARTING) {
             r->state = RANK_SERVING;
             c->out->n_rank++;

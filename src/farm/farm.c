@@ -28,7 +28,8 @@ struct farm {
     rad_journal *journal; /* ranks that compute */
     rad_restart_cache restarts;
     char *restart_dir; /* NULL: nothing is remembered of files */
-    int rank, size, threads;
+    int rank, size;
+    rad_resources room;
     bool abandon; /* somebody is lost: leave without waiting for all */
 };
 
@@ -120,7 +121,7 @@ static rad_worker_opts worker_opts(const struct farm *f, const rad_wire_config *
                              .journal = f->journal,
                              .cam_dir = f->plan.cam_dir,
                              .batch = (int)m->batch,
-                             .threads = f->threads};
+                             .room = f->room};
 }
 
 /* Where a journal cannot be had (a folder that only rank 0 may write) the run goes on without. */
@@ -347,7 +348,7 @@ static rad_status run_root(struct farm *f, rad_error *err) {
     if (st == RAD_OK && f->opts->night && f->plan.job->golden)
         st = rad_golden_check(f->opts, &f->plan, err);
     if (st == RAD_OK)
-        st = rad_coordinator_create(f->opts, &f->plan, f->t, f->threads, f->out, f->session, &c, &nothing, err);
+        st = rad_coordinator_create(f->opts, &f->plan, f->t, f->room.threads, f->out, f->session, &c, &nothing, err);
     nothing = nothing || f->opts->merge_only;
     if (st == RAD_OK && !nothing)
         st = rad_coordinator_known(c, &f->known, err);
@@ -392,7 +393,7 @@ rad_status rad_farm_run(const rad_farm_opts *opts, rad_farm_outcome *ret, rad_er
     }
     f.rank = rad_transport_rank(f.t);
     f.size = rad_transport_size(f.t);
-    f.threads = opts->threads > 0 ? opts->threads : rad_transport_cores(f.t);
+    f.room = rad_resources_find(rad_transport_cores(f.t), rad_transport_mates(f.t), opts->threads);
     out.is_root = f.rank == 0;
     if (f.size > 1) {
         char prefix[32];

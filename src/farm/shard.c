@@ -316,7 +316,6 @@ static rad_status open_spool(struct shard *s, rad_error *err) {
 
 static rad_status start_worker(struct shard *s, rad_error *err) {
     uint64_t mask[16];
-    const int cores = rad_transport_affinity(mask, 16);
     rad_worker_opts w = {.job = &s->plan.files->job,
                          .backend = s->plan.backend,
                          .backend_version = s->plan.backend_version,
@@ -325,7 +324,7 @@ static rad_status start_worker(struct shard *s, rad_error *err) {
                          .precision = s->plan.precision,
                          .cam_dir = s->cam_dir,
                          .batch = s->plan.batch,
-                         .threads = s->o->threads > 0 ? s->o->threads : cores};
+                         .room = rad_resources_find(rad_transport_affinity(mask, 16), 1, s->o->threads)};
     double largest = 0;
     for (int64_t i = 0; i < s->n_pending; i++)
         largest = fmax(largest, s->plan.cost[s->pending[i].manifest_index]);

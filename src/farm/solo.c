@@ -20,7 +20,7 @@ rad_status rad_solo_start(const rad_farm_opts *o, const rad_plan *p, const rad_p
                                 .graph_hash = p->graph_hash,
                                 .precision = p->precision,
                                 .batch = p->batch,
-                                .threads = o->threads > 0 ? o->threads : rad_transport_affinity(mask, 16)};
+                                .room = rad_resources_find(rad_transport_affinity(mask, 16), 1, o->threads)};
     for (int i = 0; i < n; i++)
         index[i] = i;
     RAD_TRY(rad_worker_create(&wo, &w, err));

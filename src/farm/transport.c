@@ -17,7 +17,7 @@ struct letter {
 struct rad_transport {
     const rad_transport_ops *ops; /* NULL: local */
     void *state;
-    int rank, size, cores;
+    int rank, size, cores, mates;
     struct letter *first, **end; /* to ourselves */
 };
 
@@ -91,19 +91,23 @@ rad_status rad_transport_create(const rad_transport_ops *ops, void *state, int r
             ops->close(state, true);
         return rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
     }
-    *t = (rad_transport){.ops = ops, .state = state, .rank = rank, .size = size, .cores = cores, .end = &t->first};
+    *t = (rad_transport){.ops = ops, .state = state, .rank = rank, .size = size, .cores = cores, .mates = 1, .end = &t->first};
     *ret = t;
     return RAD_OK;
 }
 
 rad_status rad_transport_open(rad_transport **ret, rad_error *err) {
     void *state = NULL;
-    int rank = 0, size = 1, cores = 1;
+    int rank = 0, size = 1, cores = 1, mates = 1;
     uint64_t mask[16];
     rad_status st;
     if (rad_transport_has_launcher()) {
-        st = rad_transport_mpi_open(&state, &rank, &size, &cores, err);
-        return st == RAD_OK ? rad_transport_create(&rad_transport_mpi_ops, state, rank, size, cores, ret, err) : st;
+        st = rad_transport_mpi_open(&state, &rank, &size, &cores, &mates, err);
+        if (st == RAD_OK)
+            st = rad_transport_create(&rad_transport_mpi_ops, state, rank, size, cores, ret, err);
+        if (st == RAD_OK)
+            (*ret)->mates = mates;
+        return st;
     }
     st = check_lonely_step(err);
     return st == RAD_OK ? rad_transport_create(NULL, NULL, 0, 1, rad_transport_affinity(mask, 16), ret, err) : st;
@@ -138,6 +142,10 @@ int rad_transport_size(const rad_transport *t) {
 
 int rad_transport_cores(const rad_transport *t) {
     return t->cores;
+}
+
+int rad_transport_mates(const rad_transport *t) {
+    return t->mates;
 }
 
 rad_status rad_transport_send(rad_transport *t, int to, rad_buf *b, rad_error *err) {

@@ -35,6 +35,8 @@ int rad_transport_size(const rad_transport *t);
 /* Cores that this rank may use for computing: those it is bound to, shared evenly among the ranks of this node that may use the same ones.
  * Rank 0 does not count where there are others, since it only coordinates. */
 int rad_transport_cores(const rad_transport *t);
+/* Ranks of this node that compute; at least 1. */
+int rad_transport_mates(const rad_transport *t);
 
 /* Starts to send one message; takes over `b` also on failure. Errors: COMM, LIMIT (above RAD_MAX_MESSAGE), NOMEM. */
 rad_status rad_transport_send(rad_transport *t, int to, rad_buf *b, rad_error *err) RAD_MUST_CHECK;
@@ -51,7 +53,8 @@ bool rad_transport_has_launcher(void);
 void rad_transport_nap(double seconds);
 
 /* transport_mpi.c */
-rad_status rad_transport_mpi_open(void **ret_state, int *ret_rank, int *ret_size, int *ret_cores, rad_error *err) RAD_MUST_CHECK;
+rad_status rad_transport_mpi_open(void **ret_state, int *ret_rank, int *ret_size, int *ret_cores, int *ret_mates,
+                                  rad_error *err) RAD_MUST_CHECK;
 extern const rad_transport_ops rad_transport_mpi_ops;
 /* Cores of this process's affinity mask as bits; returns how many. Up to 64 * `n` cores. */
 int rad_transport_affinity(uint64_t *mask, size_t n);

@@ -54,11 +54,11 @@ static rad_status wait_for(MPI_Request *r, const char *what, rad_error *err) {
     }
 }
 
-static rad_status share_cores(struct mpi *m, int *ret, rad_error *err) {
+static rad_status share_cores(struct mpi *m, int *ret, int *ret_mates, rad_error *err) {
     MPI_Comm node = MPI_COMM_NULL;
     rad_status st = RAD_OK;
     uint64_t mine[MASK_WORDS + 1], *all = NULL; /* the last word: 1 when this rank computes */
-    int n = 0, mates = 0;
+    int n = 0, mates = 0, all_mates = 0;
     RAD_TRY(check(MPI_Comm_split_type(m->comm, MPI_COMM_TYPE_SHARED, m->rank, MPI_INFO_NULL, &node), "node communicator", err));
     RAD_TRY(check(MPI_Comm_size(node, &n), "node communicator", err));
     int cores = rad_transport_affinity(mine, MASK_WORDS);
@@ -72,6 +72,9 @@ static rad_status share_cores(struct mpi *m, int *ret, rad_error *err) {
     RAD_TRY(check(MPI_Iallgather(mine, MASK_WORDS + 1, MPI_UINT64_T, all, MASK_WORDS + 1, MPI_UINT64_T, node, &r), "core masks", err));
     RAD_TRY(wait_for(&r, "core masks", err));
     for (int i = 0; i < n; i++)
+        all_mates += all[i * (MASK_WORDS + 1) + MASK_WORDS] != 0;
+    *ret_mates = all_mates > 1 ? all_mates : 1;
+    for (int i = 0; i < n; i++)
         mates += all[i * (MASK_WORDS + 1) + MASK_WORDS] && memcmp(all + i * (MASK_WORDS + 1), mine, MASK_WORDS * sizeof *mine) == 0;
     *ret = mates > 1 ? cores / mates : cores;
     if (*ret < 1)
@@ -83,7 +86,7 @@ out:
     return st;
 }
 
-rad_status rad_transport_mpi_open(void **ret_state, int *ret_rank, int *ret_size, int *ret_cores, rad_error *err) {
+rad_status rad_transport_mpi_open(void **ret_state, int *ret_rank, int *ret_size, int *ret_cores, int *ret_mates, rad_error *err) {
     rad_status st = RAD_OK;
     int provided = 0;
     /* Ranks that wait inside MPI give their core to those that compute; an explicit setting of the user wins. */
@@ -107,7 +110,7 @@ rad_status rad_transport_mpi_open(void **ret_state, int *ret_rank, int *ret_size
     RAD_TRY(check(MPI_Comm_set_errhandler(m->comm, MPI_ERRORS_RETURN), "communicator", err));
     RAD_TRY(check(MPI_Comm_rank(m->comm, &m->rank), "communicator", err));
     RAD_TRY(check(MPI_Comm_size(m->comm, &m->size), "communicator", err));
-    RAD_TRY(share_cores(m, ret_cores, err));
+    RAD_TRY(share_cores(m, ret_cores, ret_mates, err));
     *ret_rank = m->rank;
     *ret_size = m->size;
     *ret_state = m;

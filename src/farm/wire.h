@@ -66,7 +66,8 @@ typedef struct rad_wire_known {
 
 typedef struct rad_wire_hello {
     const char *host, *device;
-    int64_t window; /* cases it wants to hold */
+    const char *room; /* threads and memory, for people */
+    int64_t window;   /* cases it wants to hold */
     int64_t threads;
 } rad_wire_hello;
 

@@ -230,6 +230,7 @@ rad_status rad_wire_get_hello(const void *data, size_t size, rad_wire_arena *a, 
     rad_wire_hello m = {0};
     m.host = get_text(&in);
     m.device = get_text(&in);
+    m.room = get_text(&in);
     m.window = get_range(&in, 1, RAD_MAX_LEASE_CASES, "a window out of range");
     m.threads = get_range(&in, 1, INT32_MAX, "a number of threads out of range");
     rad_status st = finish(&in);

@@ -96,6 +96,7 @@ rad_status rad_wire_put_hello(rad_buf *b, const rad_wire_hello *m, rad_error *er
     struct out o = begin(b, RAD_WIRE_HELLO, err);
     put_text(&o, m->host);
     put_text(&o, m->device);
+    put_text(&o, m->room);
     put_int(&o, m->window);
     put_int(&o, m->threads);
     return o.st;

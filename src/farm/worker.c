@@ -94,6 +94,33 @@ static bool join_lines(rad_worker *w, struct work *k) {
     return k->models_left == 0;
 }
 
+/* A case that is larger than all the room goes when nothing else is in work. Nobody waits with a reservation, and samples in the lines are
+ * run when nobody but waiters could add to them: so this ends. */
+void rad_worker_reserve(rad_worker *w, struct work *k, size_t bytes) {
+    pthread_mutex_lock(&w->lock);
+    w->n_gated++;
+    pthread_cond_broadcast(&w->to_infer);
+    while (!w->quit && w->fault == RAD_OK && (w->n_passed > 0 || w->prepared_bytes > 0) &&
+           (w->reserved + w->prepared_bytes > w->room.work || bytes > w->room.work - w->reserved - w->prepared_bytes))
+        pthread_cond_wait(&w->to_load, &w->lock);
+    w->n_gated--;
+    w->n_passed++;
+    w->reserved += bytes;
+    k->reserved = bytes;
+    k->passed = true;
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* Lock held. */
+static void give_back(rad_worker *w, struct work *k) {
+    if (!k->passed)
+        return;
+    k->passed = false;
+    w->reserved -= k->reserved;
+    w->n_passed--;
+    pthread_cond_broadcast(&w->to_load);
+}
+
 /* The maps of a scored case, and its message. Lock held, given up meanwhile. */
 static void finish_one(rad_worker *w, int slot) {
     struct work *k = w->through;
@@ -114,7 +141,7 @@ static void *loader_main(void *worker) {
     pthread_mutex_lock(&w->lock);
     int slot = ++w->n_slot;
     for (;;) {
-        while (!w->quit && w->fault == RAD_OK && !w->through && (!w->first || w->prepared_bytes >= RAD_PREPARED_BUDGET))
+        while (!w->quit && w->fault == RAD_OK && !w->through && (!w->first || w->prepared_bytes >= w->room.work))
             pthread_cond_wait(&w->to_load, &w->lock);
         if (w->quit || w->fault != RAD_OK)
             break;
@@ -141,6 +168,7 @@ static void *loader_main(void *worker) {
         } else if (st == RAD_OK) {
             finished = join_lines(w, k);
         }
+        give_back(w, k);
         w->n_loading--;
         pthread_cond_broadcast(&w->to_infer);
         pthread_mutex_unlock(&w->lock);
@@ -195,11 +223,11 @@ static rad_status start_threads(rad_worker *w, rad_error *err) {
     rad_status st = RAD_OK;
     if (pthread_create(&w->infer, NULL, rad_worker_infer_main, w) == 0)
         w->infer_started = true;
-    while (w->infer_started && w->n_started < w->n_loader && pthread_create(&w->loader[w->n_started], NULL, loader_main, w) == 0)
+    while (w->infer_started && w->n_started < w->room.loaders && pthread_create(&w->loader[w->n_started], NULL, loader_main, w) == 0)
         w->n_started++;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (w->n_started < w->n_loader)
-        st = rad_error_set(err, RAD_E_NOMEM, "cannot start %d threads: %s", w->n_loader + 1, strerror(errno));
+    if (w->n_started < w->room.loaders)
+        st = rad_error_set(err, RAD_E_NOMEM, "cannot start %d threads: %s", w->room.loaders + 1, strerror(errno));
     return st;
 }
 
@@ -215,8 +243,7 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
     w->cam_dir = o->cam_dir;
     w->precision = o->precision;
     w->batch = o->batch;
-    w->threads = o->threads;
-    w->n_loader = o->threads < RAD_MAX_LOADERS ? o->threads : RAD_MAX_LOADERS;
+    w->room = o->room;
     w->end = &w->first;
     w->out_end = &w->out_first;
     w->unconfirmed_end = &w->unconfirmed;
@@ -233,7 +260,7 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
         goto out;
     }
-    rad_volumes_opts v = {.idle_max = RAD_IDLE_VOLUMES, .cache = o->restarts, .verify = o->job->verify_files};
+    rad_volumes_opts v = {.idle_max = w->room.idle, .cache = o->restarts, .verify = o->job->verify_files};
     RAD_TRY(rad_volumes_create(&v, &w->volumes, err));
     RAD_TRY(rad_backend_open(o->backend, &w->backend, err));
     if (strcmp(rad_backend_version(w->backend), o->backend_version) != 0) {
@@ -319,7 +346,7 @@ void rad_worker_destroy(rad_worker **wp, double patience) {
 }
 
 int64_t rad_worker_window(const rad_worker *w) {
-    int64_t n = 2 * (int64_t)w->n_loader + w->batch;
+    int64_t n = 2 * (int64_t)w->room.loaders + w->batch;
     return n < 256 ? n : 256;
 }
 

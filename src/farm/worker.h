@@ -1,8 +1,8 @@
 /* worker.h (private to src/farm): one rank's pipeline: lease -> loader threads (read, prepare) -> one inference thread -> results.
  *
- * Memory: prepared samples waiting for inference are bounded by RAD_PREPARED_BUDGET bytes plus one case per loader thread; volumes by the
- * images of the cases that the loaders are at, plus RAD_IDLE_VOLUMES bytes kept for the next lesion of the same patient and as
- * many in blocks for the next volumes.
+ * Memory: volumes of cases that are being read and samples that wait for inference are bounded together, before they are read, by the
+ * bytes that a case will take (resources.h); beside them lie what is kept
+ * for the next lesion of the same patient, and as many bytes in blocks for the next volumes.
  * No MPI and no database in here: messages go in and out as bytes. All calls from one thread.
  */
 #ifndef RAD_FARM_WORKER_H
@@ -11,12 +11,9 @@
 #include "radcohort/infer.h"
 #include "radcohort/job.h"
 #include "journal.h"
+#include "resources.h"
 #include "wire.h"
 
-#define RAD_PREPARED_BUDGET ((size_t)512 << 20)
-#define RAD_BATCH_BUDGET ((size_t)512 << 20) /* bytes of one call of a network, where one sample does not need more */
-#define RAD_IDLE_VOLUMES ((size_t)256 << 20)
-#define RAD_MAX_LOADERS 64
 /* Revision of what this program does to voxels and outputs beyond the declared rules. To be raised with every change that moves a score, so
  * that no stored result is taken for one of the new kind. */
 #define RAD_RULES_REVISION 1
@@ -33,7 +30,8 @@ typedef struct rad_worker_opts {
     const rad_restart_cache *restarts; /* of large gzip files, or NULL; outlives the worker */
     rad_journal *journal;              /* keeps every result before it is handed out, or NULL; outlives the worker */
     const char *cam_dir;               /* folder of class activation maps; outlives the worker */
-    int batch, threads;                /* >= 1 */
+    int batch;                         /* >= 1 */
+    rad_resources room;
 } rad_worker_opts;
 
 /* Opens backend and models, builds the engines whose sample shape the job decides, starts the threads. Errors: MODEL (another file than

@@ -61,7 +61,9 @@ struct work { /* one case */
     struct work_input *input; /* [job->n_input] */
     struct work_model *model; /* [job->n_model] */
     int models_left;
-    double arrived; /* rad_clock_seconds when its lease came */
+    size_t reserved; /* bytes of its volumes and samples, */
+    bool passed;     /* while it is read */
+    double arrived;  /* rad_clock_seconds when its lease came */
     double read_s, inflate_s, prepare_s, infer_s;
     int64_t read_bytes;
 };
@@ -96,7 +98,8 @@ struct rad_worker {
     rad_journal *journal;
     const char *cam_dir;
     rad_precision precision;
-    int batch, threads, n_loader;
+    int batch;
+    rad_resources room;
     rad_backend *backend;
     bool on_device[RAD_MAX_INPUTS]; /* the backend makes the samples of this input */
     rad_volumes *volumes;
@@ -113,10 +116,12 @@ struct rad_worker {
     struct message *unconfirmed, **unconfirmed_end; /* worker_device.c */
     int64_t n_unconfirmed;
     int64_t held;
-    size_t prepared_bytes;
-    int n_slot;     /* loader threads so far: their places in crash.h */
-    int n_loading;  /* loader threads at work on a case */
-    bool inferring; /* the inference thread is at work on a batch */
+    size_t prepared_bytes; /* of samples in the lines */
+    size_t reserved;       /* by cases that are being read */
+    int n_passed, n_gated; /* loader threads with a reservation; those that wait for one */
+    int n_slot;            /* loader threads so far: their places in crash.h */
+    int n_loading;         /* loader threads at work on a case */
+    bool inferring;        /* the inference thread is at work on a batch */
     bool quit;
     rad_status fault;
     rad_error fault_error;
@@ -160,6 +165,9 @@ rad_status rad_work_encode(const rad_worker *w, struct work *k, rad_buf *ret, ra
 rad_status rad_work_key(const rad_worker *w, const struct work *k, int model, const char *mask_content, const char *const *channel_content,
                         char ret[RAD_SHA256_HEX], rad_error *err);
 /* worker.c */
+/* Waits until the case's volumes and samples have room beside those of others. Called once, before the first of them is read; it is given
+ * back when the case has been. Lock not held. */
+void rad_worker_reserve(rad_worker *w, struct work *k, size_t bytes);
 void rad_work_destroy(rad_worker *w, struct work *k); /* lock not held */
 /* Puts the worker out of service; the first fault counts. `k` may be NULL. Lock not held. */
 void rad_worker_fail(rad_worker *w, rad_status st, const rad_error *err, const struct work *const *k, int64_t n);

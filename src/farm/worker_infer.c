@@ -70,7 +70,7 @@ rad_status rad_worker_engine(rad_worker *w, int model, const int64_t dim[RAD_SAM
         if (!slot || e->used < slot->used)
             slot = e;
     }
-    rad_engine_opts o = {.precision = w->precision, .threads = w->threads, .output = spec->output};
+    rad_engine_opts o = {.precision = w->precision, .threads = w->room.threads, .output = spec->output};
     rad_shape wanted = {0};
     for (; wanted.rank < RAD_SAMPLE_DIMS && dim[wanted.rank] > 0; wanted.rank++)
         wanted.dim[wanted.rank] = o.sample[wanted.rank] = dim[wanted.rank];
@@ -130,9 +130,10 @@ static int choose(const rad_worker *w) {
     for (int i = 0; i < w->job->n_model; i++)
         if (w->line[i].n_ready > 0 && (best < 0 || w->line[i].n_ready > w->line[best].n_ready))
             best = i;
-    if (best < 0 || w->line[best].n_ready >= w->batch || w->prepared_bytes >= RAD_PREPARED_BUDGET)
+    if (best < 0 || w->line[best].n_ready >= w->batch || w->prepared_bytes >= w->room.work)
         return best;
-    return w->n_loading > 0 || w->first ? -1 : best;
+    /* a loader thread that waits for room brings nothing before these are run */
+    return w->n_loading > w->n_gated || (w->first && w->n_gated == 0) ? -1 : best;
 }
 
 static size_t sample_size(const int64_t dim[RAD_SAMPLE_DIMS]) {
@@ -157,7 +158,7 @@ static void gather(rad_worker *w, int model, struct batch *b) {
             break;
         memcpy(b->dim, dim, sizeof dim);
         b->sample = sample_size(dim);
-        int64_t fits = (int64_t)(RAD_BATCH_BUDGET / sizeof(float) / b->sample), most = fits < 1 ? 1 : fits < w->batch ? fits : w->batch;
+        int64_t fits = (int64_t)(w->room.batch / sizeof(float) / b->sample), most = fits < 1 ? 1 : fits < w->batch ? fits : w->batch;
         if (b->n >= most)
             break;
         int64_t n = left < most - b->n ? left : most - b->n;

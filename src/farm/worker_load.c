@@ -266,7 +266,7 @@ static rad_status check_inputs(const rad_worker *w, struct work *k, const struct
     return st;
 }
 
-static rad_status load_mask(rad_worker *w, struct work *k, struct loaded *mask, rad_error *err) {
+static rad_status open_mask(rad_worker *w, struct work *k, struct loaded *mask, rad_error *err) {
     bool wanted = false;
     for (int i = 0; i < w->job->n_input; i++)
         wanted = wanted || (input_used(w->job, i) && k->c->input[i].status == RAD_OK &&
@@ -275,9 +275,70 @@ static rad_status load_mask(rad_worker *w, struct work *k, struct loaded *mask, 
         return RAD_OK;
     rad_status st = open_image(w, k, k->c->mask, mask, err);
     mask->planes = (rad_planes){0, -1};
-    if (st == RAD_OK)
-        st = read_slices(w, k, k->c->mask, mask, err);
+    return st;
+}
+
+static rad_status load_mask(rad_worker *w, struct work *k, struct loaded *mask, rad_error *err) {
+    if (!mask->shared)
+        return RAD_OK;
+    rad_status st = read_slices(w, k, k->c->mask, mask, err);
     return st == RAD_OK ? learn_content(w, k, k->c->mask, mask, err) : st;
+}
+
+/* ---------------------------------------------------------------- what a case will take, before it is read */
+
+static size_t volume_bytes(const struct loaded *l) {
+    const rad_image_info *info = l->shared ? rad_shared_info(l->shared) : NULL;
+    if (!info || l->planes.first < 0)
+        return 0;
+    size_t n = rad_voxel_size(info->type);
+    for (int d = 0; d < info->n_dim; d++)
+        if (d < 2 || l->planes.end < 0)
+            n *= (size_t)info->dim[d]; /* below the limits of a header */
+    return l->planes.end < 0 ? n : n * (size_t)(l->planes.end - l->planes.first);
+}
+
+static size_t samples_bytes(const rad_worker *w, const struct work *k, int i, const struct loaded *image) {
+    const rad_input_spec *spec = &w->job->input[i];
+    const struct loaded *l = NULL;
+    for (int64_t c = 0; c < k->c->input[i].n_channel && !l; c++)
+        l = k->c->input[i].channel[c] < 0 ? NULL : &image[k->c->input[i].channel[c]];
+    int64_t dim[RAD_SAMPLE_DIMS];
+    if (!l || !l->shared)
+        return 0;
+    const rad_image_info *info = rad_shared_info(l->shared);
+    const int64_t deep = info->n_dim > 2 ? info->dim[2] : 1, n = l->planes.end < 0 ? deep : l->planes.end - l->planes.first;
+    size_t one = sizeof(float);
+    if (rad_prepare_sample_shape(spec, dim))
+        for (int d = 0; d < RAD_SAMPLE_DIMS && dim[d] > 0; d++)
+            one *= (size_t)dim[d];
+    else
+        one *= (size_t)(info->dim[0] * info->dim[1] * spec->n_channel);
+    return spec->volume.on ? one : one * (size_t)(n > 0 ? n : 1);
+}
+
+/* From the headers and the tables alone: at most this, but for what orientation and several inputs of one image widen. */
+static size_t estimate(const rad_worker *w, const struct work *k, struct loaded *image, const struct loaded *mask) {
+    size_t sum = volume_bytes(mask);
+    for (int i = 0; i < w->job->n_input; i++) {
+        const rad_wire_input *wire = &k->c->input[i];
+        bool whole = w->job->near_copies == RAD_COPIES_ALL || (k->c->mask && rad_prepare_wants_mask(&w->job->input[i])), there = true;
+        for (int64_t c = 0; c < wire->n_channel; c++)
+            there = there && (wire->channel[c] < 0 || image[wire->channel[c]].shared);
+        if (!input_used(w->job, i) || wire->status != RAD_OK || !there)
+            continue;
+        if (!whole)
+            need_slices(w, k, i, image, mask);
+        for (int64_t c = 0; c < wire->n_channel && whole; c++)
+            if (wire->channel[c] >= 0)
+                image[wire->channel[c]].planes = (rad_planes){0, -1};
+        sum += samples_bytes(w, k, i, image);
+    }
+    for (int64_t i = 0; i < k->c->n_image; i++) {
+        sum += volume_bytes(&image[i]);
+        image[i].planes = (rad_planes){-1, -1};
+    }
+    return sum;
 }
 
 static rad_status learn_contents(rad_worker *w, struct work *k, struct loaded *image, rad_error *err) {
@@ -317,6 +378,8 @@ rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err) {
     }
     for (int64_t i = 0; i < c->n_image; i++)
         RAD_TRY(open_image(w, k, c->image[i].path, &image[i], err));
+    RAD_TRY(open_mask(w, k, &mask, err));
+    rad_worker_reserve(w, k, estimate(w, k, image, &mask));
     RAD_TRY(load_mask(w, k, &mask, err));
     if (reuse)
         RAD_TRY(learn_contents(w, k, image, err));

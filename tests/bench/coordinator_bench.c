@@ -148,7 +148,7 @@ static void close_all(void *state, bool abandon) {
 static const rad_transport_ops OPS = {"bench", send_to, poll_any, tell_all, flushed, close_all};
 
 static void greet(struct ranks *r, int rank, int64_t window) {
-    const rad_wire_hello h = {"node1", "bench", window, 1};
+    const rad_wire_hello h = {"node1", "bench", "1 thread", window, 1};
     rad_error err = {0};
     rad_buf b;
     rad_buf_init(&b, RAD_MAX_MESSAGE);

@@ -123,7 +123,7 @@ static rad_buf stored_bytes(void) {
 }
 
 static rad_buf hello_bytes(void) {
-    rad_wire_hello m = {"node1", "AVX2", 12, 4};
+    rad_wire_hello m = {"node1", "AVX2", "4 threads", 12, 4};
     rad_buf b = start();
     assert_int_equal(rad_wire_put_hello(&b, &m, NULL), RAD_OK);
     return b;
@@ -283,6 +283,7 @@ static void small_round_trips(void **state) {
     b = hello_bytes();
     assert_ok(rad_wire_get_hello(b.data, b.size, &a, &h, &err));
     assert_true(h.window == 12 && h.threads == 4);
+    assert_string_equal(h.room, "4 threads");
     rad_buf_release(&b);
     b = return_bytes();
     rad_wire_cases r;
