@@ -17,7 +17,7 @@ extern "C" {
 
 /* A picture made by the caller (this module decodes no image): a PNG file's bytes. Borrowed. */
 typedef struct rad_report_image {
-    const char *title, *caption;
+    const char *title, *caption, *model; /* model: shown when it is chosen; NULL: always */
     const void *png;
     size_t size;
     int width, height; /* pixels */

@@ -15,14 +15,14 @@ enum { N_SHEET = sizeof SHEET / sizeof *SHEET };
 
 typedef struct montage {
     rad_report_image image[RAD_REPORT_MAX_IMAGES];
-    char *text[RAD_REPORT_MAX_IMAGES][2], *png[RAD_REPORT_MAX_IMAGES];
+    char *text[RAD_REPORT_MAX_IMAGES][3], *png[RAD_REPORT_MAX_IMAGES];
     int n;
 } montage;
 
 static void montage_release(montage *m) {
     for (int i = 0; i < RAD_REPORT_MAX_IMAGES; i++) {
-        free(m->text[i][0]);
-        free(m->text[i][1]);
+        for (int k = 0; k < 3; k++)
+            free(m->text[i][k]);
         free(m->png[i]);
     }
 }
@@ -41,26 +41,28 @@ static rad_status take_sheet(montage *m, const char *dir, const char *model, int
     const int at = m->n;
     char *name = rad_asprintf("%s-%s.png", model, SHEET[sheet][0]), *path = name ? rad_path_join(dir, name) : NULL;
     const char *row = name ? strstr(written, name) : NULL;
+    m->text[at][2] = rad_strdup(model);
     m->text[at][0] = rad_asprintf("%s: %s", model, SHEET[sheet][0]);
     m->text[at][1] = rad_asprintf(
         "%s, %s: each case twice, with the region (white) and lesion (green), and with the map from red to yellow", model, SHEET[sheet][1]);
-    if (!path || !m->text[at][0] || !m->text[at][1])
+    if (!path || !m->text[at][0] || !m->text[at][1] || !m->text[at][2])
         RAD_TRY(rad_error_set(err, RAD_E_NOMEM, "out of memory for the montage"));
     if (!row) /* no wrong case, say; a file of that name may be an earlier report's */
         goto out;
     st = rad_file_read(path, (size_t)64 << 20, &m->png[at], &size, err);
     if (st == RAD_OK && size > PNG_SIZE_AT + PNG_SIZE_BYTES) {
-        m->image[at] =
-            (rad_report_image){m->text[at][0], m->text[at][1], m->png[at], size, png_side(m->png[at], 0), png_side(m->png[at], 1)};
+        m->image[at] = (rad_report_image){m->text[at][0], m->text[at][1],          m->text[at][2],         m->png[at],
+                                          size,           png_side(m->png[at], 0), png_side(m->png[at], 1)};
         m->n++;
     }
 out:
     free(name);
     free(path);
     if (m->n == at) {
-        free(m->text[at][0]);
-        free(m->text[at][1]);
-        m->text[at][0] = m->text[at][1] = NULL;
+        for (int k = 0; k < 3; k++) {
+            free(m->text[at][k]);
+            m->text[at][k] = NULL;
+        }
     }
     return st;
 }

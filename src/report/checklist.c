@@ -78,9 +78,15 @@ static const struct {
     [FOLDS] = {"SELECT CASE WHEN max(folds) IS NOT NULL THEN max(folds) || ' folds; each patient scored by the one file that had not seen "
                "the patient' END FROM run_model WHERE run_id = %lld",
                true},
-    [METRICS] = {"SELECT group_concat(DISTINCT name) FROM v_statistic WHERE run_id = %lld AND unit = 'patient' AND stratum_kind <> "
-                 "'contrast' AND versus IS NULL",
-                 true},
+    [METRICS] =
+        {"WITH word(name, measure, place) AS (VALUES ('auc', 'AUC', 1), ('auc_macro', 'mean AUC over classes', 2), ('sensitivity',"
+         " 'sensitivity', 3), ('specificity', 'specificity', 4), ('accuracy', 'accuracy', 5), ('ppv', 'positive and negative predictive"
+         " value', 6), ('lr_pos', 'likelihood ratios', 7), ('f1', 'F1', 8), ('mcc', 'Matthews correlation', 9), ('multiclass_accuracy',"
+         " 'accuracy over classes', 10), ('kappa_quadratic', 'weighted kappa of grades', 11), ('brier', 'Brier score', 12),"
+         " ('calibration_slope', 'calibration slope and intercept', 13)) SELECT group_concat(measure, ', ') FROM (SELECT DISTINCT"
+         " word.measure, word.place FROM v_statistic s JOIN word ON word.name = s.name WHERE s.run_id = %lld AND s.unit = 'patient'"
+         " ORDER BY word.place)",
+         true},
     [UNCERTAINTY] = {"SELECT group_concat(DISTINCT method) FROM v_statistic WHERE run_id = %lld AND name IN ('auc', 'auc_difference', "
                      "'auc_paired_difference', 'auc_clustered')",
                      true},
@@ -102,12 +108,14 @@ static const struct {
     [TABLE1] = {"SELECT 'Table 1: age and sex of ' || sum(p.age IS NOT NULL) || ' and ' || sum(p.sex IS NOT NULL) || ' patients' FROM "
                 "run_patient rp JOIN patient p ON p.patient_id = rp.patient_id WHERE rp.run_id = %lld",
                 false},
-    [ESTIMATES] = {"SELECT group_concat(model || ' ' || stratum || ' ' || printf('%%.3f (%%.3f, %%.3f)', est, lower, upper), '; ') FROM "
-                   "v_statistic WHERE run_id = %lld AND unit = 'patient' AND name IN ('auc', 'auc_macro')"
-                   " AND stratum_kind IN ('all', 'cohort') AND (name = 'auc_macro' OR class = (SELECT k.class FROM run r JOIN run_class k "
-                   "ON k.run_id = r.run_id AND k.class_index = r.positive_class WHERE r.run_id = v_statistic.run_id))",
+    [ESTIMATES] = {"SELECT 'AUC ' || group_concat(model || ', ' || stratum || coalesce(', ' || class, '') || ': ' || printf('%%.3f (%%.3f,"
+                   " %%.3f)', est, lower, upper), '; ') FROM v_statistic WHERE run_id = %lld AND unit = 'patient' AND est IS NOT NULL AND"
+                   " stratum_kind IN ('all', 'cohort') AND (name = 'auc_macro' OR name = 'auc' AND class = (SELECT k.class FROM run r JOIN"
+                   " run_class k ON k.run_id = r.run_id AND coalesce(k.class_index = r.positive_class, k.rule = 'sum') WHERE r.run_id ="
+                   " v_statistic.run_id ORDER BY k.class_index LIMIT 1))",
                    false},
-    [FAILURES] = {"SELECT 'false calls at ' || group_concat(DISTINCT point) FROM v_statistic WHERE run_id = %lld AND name = 'sensitivity' "
+    [FAILURES] = {"SELECT 'right and wrong calls by operating point: ' || group_concat(DISTINCT point) FROM v_statistic WHERE run_id = "
+                  "%lld AND name = 'sensitivity' "
                   "HAVING count(*) > 0",
                   true},
     [THRESHOLD] = {"SELECT group_concat(point || ': ' || threshold || ' (' || origin || coalesce(' on ' || tuned_on, '') || ')', ', ') "

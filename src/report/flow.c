@@ -66,15 +66,11 @@ static void draw(rp_page *p, const rp_rows *r, const char *why) {
         put_box(p, 6, y, 180, "box", "Internal", count_text(r, 7, to), "");
         put_box(p, 210, y, 180, "box", "External", count_text(r, 8, to), "");
     }
-    size_t used = 0;
-    for (size_t b = 0; b < 3; b++)
-        if (count(r, BOX[b].row) == 0 && !(b == 2 && p->n_model < 2) && used < sizeof caption)
-            used += (size_t)snprintf(caption + used, sizeof caption - used, "%s%s", used ? "; " : "Nobody was: ",
-                                     b == 0   ? "left out by the job's selection"
-                                     : b == 1 ? "without any score"
-                                              : "scored by some models only");
-    if (used && used < sizeof caption)
-        (void)snprintf(caption + used, sizeof caption - used, ".");
+    const bool none[] = {count(r, 1) == 0, count(r, 3) == 0, p->n_model > 1 && count(r, 3) == 0 && count(r, 5) == 0};
+    (void)snprintf(caption, sizeof caption, "%s%s", none[0] ? "No patient was left out by the job's selection. " : "",
+                   none[2]   ? "All were scored by all models."
+                   : none[1] ? "None was without any score."
+                             : "");
     rp_figure_end(p, "flow-diagram", caption, r);
 }
 

@@ -139,9 +139,9 @@ static void put_lead(rp_page *p) {
     const size_t before = p->html.size;
     rp_put(p, "<p class=\"lead\">");
     if (p->main_class)
-        rp_put(p, "{} recognized <em>{}</em> with an AUC of ", p->main_model, p->main_class);
+        rp_put(p, "The network {} recognized <em>{}</em> with an AUC of ", p->main_model, p->main_class);
     else
-        rp_put(p, "{} told {} classes apart with a mean AUC of ", p->main_model, RP_WORD(p->n_class));
+        rp_put(p, "The network {} told {} classes apart with a mean AUC of ", p->main_model, RP_WORD(p->n_class));
     bool said;
     if (whole) {
         said = put_auc(p, "all", "", " patients");

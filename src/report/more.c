@@ -153,7 +153,8 @@ void rp_section_cams(rp_page *p) {
                                        {"Overlap (IoU)", RP_NUM3, "iou", 0, 0}};
         for (int i = 0; i < p->o->n_image; i++) {
             const rad_report_image *m = &p->o->image[i];
-            rp_put(p, "<figure class=\"montage\"><p class=\"name\">{}</p>", m->title);
+            rp_put(p, "<figure class=\"montage\"{!}{}{!}><p class=\"name\">{}</p>", m->model ? " data-model=\"" : "",
+                   m->model ? m->model : "", m->model ? "\"" : "", m->title);
             rp_printf(p, "<img width=\"%d\" height=\"%d\"", m->width, m->height);
             rp_put(p, " alt=\"{}\" src=\"data:image/png;base64,", m->caption);
             put_base64(p, m->png, m->size);
@@ -263,13 +264,18 @@ void rp_section_drift(rp_page *p) {
 void rp_section_exclusions(rp_page *p) {
     rp_rows r;
     rp_section(p, "exclusions", "Exclusions and failures");
-    rp_query(p,
-             sqlite3_mprintf(
-                 "SELECT center, cohort, unit, coalesce(model, 'all models') AS model_or_all, stage, reason, count(*) AS n, min(text) AS "
-                 "example FROM v_exclusion WHERE run_id = %lld"
-                 " GROUP BY center, cohort, unit, model_or_all, stage, reason ORDER BY n DESC, center, unit, model_or_all, stage, reason",
-                 (long long)p->run),
-             &r);
+    rp_query(
+        p,
+        sqlite3_mprintf(
+            "SELECT center, cohort, unit, coalesce(model, 'all models') AS model_or_all, stage, reason, CASE stage WHEN 'intake' THEN "
+            "'matching "
+            "of images' WHEN 'load' THEN 'reading' WHEN 'prepare' THEN 'preparation' WHEN 'infer' THEN 'network' WHEN 'farm' THEN 'run' "
+            "WHEN 'aggregate' THEN 'case to patient' ELSE stage END AS step, CASE reason WHEN 'channel' THEN 'sequence missing or not "
+            "unique' WHEN 'region' THEN 'no region' WHEN 'shape' THEN 'geometry' ELSE reason END AS because, count(*) AS n, min(text) AS "
+            "example FROM v_exclusion WHERE run_id = %lld"
+            " GROUP BY center, cohort, unit, model_or_all, stage, reason ORDER BY n DESC, center, unit, model_or_all, stage, reason",
+            (long long)p->run),
+        &r);
     for (int64_t i = 0; i < r.n && p->st == RAD_OK; i++) {
         char family[256], what[256], key[700];
         (void)snprintf(family, sizeof family, "exclusion|%s|%s", rp_text_at(&r, i, "unit"), rp_text_at(&r, i, "model_or_all"));
@@ -279,9 +285,9 @@ void rp_section_exclusions(rp_page *p) {
         if (p->o->is_public) /* names files and patients */
             rp_hide(&r, i, "example");
     }
-    static const rp_spec SPEC[] = {{"Center", RP_TEXT, "center", 0, 0},      {"Unit", RP_TEXT, "unit", 0, 0},
-                                   {"Model", RP_TEXT, "model_or_all", 0, 0}, {"Stage", RP_TEXT, "stage", 0, 0},
-                                   {"Reason", RP_TEXT, "reason", 0, 0},      {"n", RP_INT, "n", 0, 0},
+    static const rp_spec SPEC[] = {{"Center", RP_TEXT, "center", 0, 0},        {"Unit", RP_TEXT, "unit", 0, 0},
+                                   {"Network", RP_TEXT, "model_or_all", 0, 0}, {"Step", RP_TEXT, "step", 0, 0},
+                                   {"Reason", RP_TEXT, "because", 0, 0},       {"n", RP_INT, "n", 0, 0},
                                    {"One of them", RP_TEXT, "example", 0, 0}};
     if (r.n == 0)
         rp_absent(p, "Nothing was excluded: every case and patient has a score of every model.");
@@ -332,7 +338,7 @@ void rp_section_provenance(rp_page *p) {
                              "rm.position, f.position",
                              (long long)p->run),
              &r);
-    static const rp_spec MODEL[] = {{"Model", RP_TEXT, "model", 0, 0},       {"File", RP_TEXT, "file", 0, 0},
+    static const rp_spec MODEL[] = {{"Network", RP_TEXT, "model", 0, 0},     {"File", RP_TEXT, "file", 0, 0},
                                     {"Fold", RP_INT, "fold", 0, 0},          {"Parameters", RP_INT, "parameters", 0, 0},
                                     {"Input", RP_TEXT, "input_shape", 0, 0}, {"Activation", RP_TEXT, "activation", 0, 0},
                                     {"SHA-256", RP_HASH, "sha256", 0, 0}};

@@ -185,14 +185,16 @@ void rp_table(rp_page *p, const char *id, const char *caption, const rp_rows *r,
             rp_put(p, "<th scope=\"col\"{!}{!}>{}</th>", is_text(&spec[s]) ? "" : " class=\"num\"", may_go(&spec[s]) ? " data-may" : "",
                    spec[s].heading);
     rp_put(p, "</tr></thead>\n<tbody>\n");
-    const bool pairs = rp_column(r, "against_model") >= 0; /* belong to both models: the choice of one hides none */
-    bool units = false;                                    /* a table of one unit is shown whatever unit is chosen */
+    bool by_model = false; /* rows that compare models have other headings: the choice of one hides none of them */
+    for (int s = 0; s < n_spec; s++)
+        by_model |= strcmp(spec[s].heading, "Model") == 0;
+    bool units = false; /* a table of one unit is shown whatever unit is chosen */
     for (int64_t i = 1; i < r->n && !units; i++)
         units = strcmp(rp_text_at(r, i, "unit"), rp_text_at(r, 0, "unit")) != 0;
     for (int64_t i = 0; i < r->n && p->st == RAD_OK; i++) {
         bool head = true;
         rp_put(p, "<tr");
-        put_tags(p, units ? rp_text_at(r, i, "unit") : NULL, pairs ? NULL : rp_text_at(r, i, "model"), rp_text_at(r, i, "class"),
+        put_tags(p, units ? rp_text_at(r, i, "unit") : NULL, by_model ? rp_text_at(r, i, "model") : NULL, rp_text_at(r, i, "class"),
                  rp_text_at(r, i, "cohort"), rp_text_at(r, i, "center"));
         rp_put(p, ">");
         for (int s = 0; s < n_spec; s++)
@@ -212,8 +214,10 @@ void rp_figure(rp_page *p, const char *id, const rp_tags *tags, const char *titl
     rp_put(p, "<figure id=\"{}\"", id);
     put_tags(p, tags->unit, tags->model, tags->class_name, tags->cohort, NULL);
     /* letters stay readable on a narrow screen: a wide figure scrolls in its frame */
-    rp_printf(p, " style=\"max-width:%.0fpx\">\n<p class=\"name\">", w);
-    rp_put(p, "{}</p>\n<div class=\"plot\" tabindex=\"0\" role=\"group\" aria-label=\"{}: arrow keys read the values\">", title, title);
+    rp_printf(p, " style=\"max-width:%.0fpx\">\n", w);
+    if (!p->section_title || strcmp(title, p->section_title) != 0)
+        rp_put(p, "<p class=\"name\">{}</p>\n", title);
+    rp_put(p, "<div class=\"plot\" tabindex=\"0\" role=\"group\" aria-label=\"{}: arrow keys read the values\">", title);
     rp_printf(p, "<svg style=\"min-width:%.0fpx\" viewBox=\"0 0 %.0f %.0f\" role=\"img\"", w > 400 ? 0.8 * w : 0, w, h);
     rp_put(p, " aria-labelledby=\"t-{} d-{}\"><title id=\"t-{}\">{}</title><desc id=\"d-{}\">{}</desc>\n", id, id, id, title, id,
            description);

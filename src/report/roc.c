@@ -134,7 +134,7 @@ static void auc_table(rp_page *p) {
                         (long long)p->run, rp_units(p)),
         &r);
     rp_protect_statistics(p, &r);
-    static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0},
+    static const rp_spec SPEC[] = {{"Network", RP_TEXT, "model", 0, 0},
                                    {"Class", RP_TEXT, "class", 0, 0},
                                    {"Unit", RP_TEXT, "unit", 0, 0},
                                    {"Patients", RP_TEXT, "stratum", 0, 0},
@@ -147,23 +147,22 @@ static void auc_table(rp_page *p) {
 
 static void pairs_table(rp_page *p) {
     rp_rows r;
-    rp_query(
-        p,
-        sqlite3_mprintf("SELECT s.model, s.versus AS against_model, s.unit, s.class, s.stratum_kind, s.stratum, s.cohort, s.point, s.name,"
-                        " s.versus, s.n, s.n_pos, s.est, s.lower, s.upper, s.p, s.p_adjusted, s.method, s.reason FROM v_statistic s"
-                        " JOIN run_model m ON m.run_id = s.run_id AND m.model = s.model JOIN run_class k ON k.run_id = s.run_id AND"
-                        " k.class = s.class WHERE s.run_id = %lld AND s.name = 'auc_paired_difference' AND s.unit IN (%s)"
-                        " AND s.stratum_kind IN ('all', 'cohort') ORDER BY s.unit DESC, k.class_index, s.stratum_kind,"
-                        " s.stratum = 'external', m.position, s.versus",
-                        (long long)p->run, rp_units(p)),
-        &r);
+    rp_query(p,
+             sqlite3_mprintf("SELECT s.model, s.versus AS second, s.unit, s.class, s.stratum_kind, s.stratum, s.cohort, s.point, s.name,"
+                             " s.versus, s.n, s.n_pos, s.est, s.lower, s.upper, s.p, s.p_adjusted, s.method, s.reason FROM v_statistic s"
+                             " JOIN run_model m ON m.run_id = s.run_id AND m.model = s.model JOIN run_class k ON k.run_id = s.run_id AND"
+                             " k.class = s.class WHERE s.run_id = %lld AND s.name = 'auc_paired_difference' AND s.unit IN (%s)"
+                             " AND s.stratum_kind IN ('all', 'cohort') ORDER BY s.unit DESC, k.class_index, s.stratum_kind,"
+                             " s.stratum = 'external', m.position, s.versus",
+                             (long long)p->run, rp_units(p)),
+             &r);
     rp_protect_statistics(p, &r);
     for (int64_t i = 0; p->o->is_public && i < r.n; i++) { /* the pairs both models scored are not among the ledger's counts */
         rp_hide(&r, i, "n");
         rp_hide(&r, i, "n_pos");
     }
     static const rp_spec SPEC[] = {{"First", RP_TEXT, "model", 0, 0},
-                                   {"Second", RP_TEXT, "against_model", 0, 0},
+                                   {"Second", RP_TEXT, "second", 0, 0},
                                    {"Class", RP_TEXT, "class", 0, 0},
                                    {"Unit", RP_TEXT, "unit", 0, 0},
                                    {"Patients", RP_TEXT, "stratum", 0, 0},

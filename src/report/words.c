@@ -217,9 +217,12 @@ static void put_flow(rp_page *p) {
         text[i] = rp_is_hidden(p, rp_key(key, sizeof key, "flow", "", step[i])) ? "[suppressed]"
                                                                                 : rp_format(number[i], "%.0f", rp_num(&f, at[i], "n"));
     if (rp_num(&f, 3, "n") == 0)
-        rp_put(p, "All {} patients were scored. ", text[0]);
+        rp_put(p, "All {} patients were scored", text[0]);
     else
-        rp_put(p, "Of {} patients, {} were scored and {} could not be scored. ", text[0], text[1], text[2]);
+        rp_put(p, "Of {} patients, {} were scored and {} could not be scored", text[0], text[1], text[2]);
+    if (p->n_model > 1 && rp_num(&f, 5, "n") > 0 && !rp_is_hidden(p, rp_key(key, sizeof key, "flow", "", "scored by all models")))
+        rp_put(p, ", {} of them by all {} networks", RP_NUM("%.0f", rp_num(&f, 6, "n")), RP_WORD(p->n_model));
+    rp_put(p, ". ");
     rp_rows_release(&f);
 }
 
@@ -232,7 +235,7 @@ static void results(rp_page *p) {
         const char *model = rp_text_at(&m, i, "model");
         const size_t before = p->html.size;
         if (p->main_class)
-            rp_put(p, "{} {} for {} ", i ? "That of" : "Per patient, the AUC of", model, p->main_class);
+            rp_put(p, "{}{}{} {} ", i ? "That" : "Per patient, the AUC for ", i ? "" : p->main_class, " of", model);
         else
             rp_put(p, "{} {} ", i ? "That of" : "Per patient, the mean AUC over the classes of", model);
         bool said;

@@ -101,6 +101,7 @@ class Browser:
             f.write(base64.b64decode(self.call('Page.captureScreenshot', **params)['data']))
 
     def pdf(self, to):
+        self.call('Emulation.setEmulatedMedia', media='', features=[]) # a print is no screen
         with open(to, 'wb') as f:
             f.write(base64.b64decode(self.call('Page.printToPDF', printBackground=False, preferCSSPageSize=True)['data']))
 
