@@ -56,6 +56,11 @@
         apply();
     }
 
+    /* a table of few rows is not broken by the end of a printed page */
+    window.addEventListener('beforeprint', function () {
+        all('.table-wrap').forEach(function (w) { w.classList.toggle('short', all('tbody tr:not([data-off])', w).length < 16); });
+    });
+
     /* tables: sort by a column, and filter rows by a word */
     function key(row, i) {
         var c = row.children[i], n = c.getAttribute('data-sort');

@@ -48,6 +48,32 @@ static const char *grouped(char to[48], double x) {
     return to;
 }
 
+/* How slices became lesions and patients: only the steps that there are. */
+static void put_rules(rp_page *p, const char *lesion, const char *patient, bool slices) {
+    const bool lesions = strcmp(p->case_unit, "lesion") == 0;
+    if (slices) {
+        rp_put(p, "{} was given ", lesions ? "A lesion" : "A patient");
+        put_rule(p, lesions ? lesion : patient, "of its slices");
+        rp_put(p, lesions && p->several ? "; " : ". ");
+    } else {
+        rp_put(p, lesions ? "Each lesion had one score{}" : "Each patient had one score{}", lesions && p->several ? "; " : ". ");
+    }
+    if (lesions && p->several) {
+        rp_put(p, "a patient was given ");
+        put_rule(p, patient, "of the lesions");
+        rp_put(p, ". ");
+    }
+}
+
+static const char *precision_words(const char *precision) {
+    static const char *const WORD[][2] = {
+        {"fp32", "32-bit floating point"}, {"tf32", "TF32 arithmetic"}, {"fp16", "16-bit floating point"}, {"bf16", "bfloat16 arithmetic"}};
+    for (size_t i = 0; i < sizeof WORD / sizeof *WORD; i++)
+        if (strcmp(precision, WORD[i][0]) == 0)
+            return WORD[i][1];
+    return precision;
+}
+
 static void put_networks(rp_page *p) {
     rp_rows k;
     rp_query(p,
@@ -71,6 +97,8 @@ static void methods(rp_page *p) {
         sqlite3_mprintf(
             "SELECT r.lesion_rule, r.patient_rule, r.backend, r.backend_version, r.precision, r.radcohort_version,"
             " (SELECT max(folds) FROM run_model m WHERE m.run_id = r.run_id) AS folds,"
+            " (SELECT max(e.n_slice) FROM manifest f JOIN run_result q ON q.case_id = f.case_id JOIN result e ON e.result_id = q.result_id"
+            " WHERE f.run_id = r.run_id) AS n_slice,"
             " (SELECT group_concat(point || ' (score of at least ' || threshold || ')', ', ') FROM operating_point o WHERE o.run_id = "
             "r.run_id"
             " AND o.threshold IS NOT NULL) AS points,"
@@ -99,18 +127,13 @@ static void methods(rp_page *p) {
     ask(p, "reference standard");
     rp_put(p, ". ");
     if (rp_num(&r, 0, "folds") >= 2)
-        rp_put(p, "Each patient was scored only by that of {} networks which had not seen the patient in training (cross-validation). ",
-               RP_WORD(rp_num(&r, 0, "folds")));
+        rp_put(
+            p,
+            "{} {} networks, one per fold of a cross-validation; each patient was scored only by the one that had not seen the patient in "
+            "training. ",
+            p->n_model == 1 ? "It consists of" : "A model with folds consists of", RP_WORD(rp_num(&r, 0, "folds")));
     rp_put(p, "Images were read from NIfTI files and prepared by orientation, region, window and resampling as listed under Provenance. ");
-    if (strcmp(p->case_unit, "lesion") == 0) {
-        rp_put(p, "A lesion was given ");
-        put_rule(p, rp_text_at(&r, 0, "lesion_rule"), "of its slices");
-        rp_put(p, ", a patient ");
-        put_rule(p, rp_text_at(&r, 0, "patient_rule"), "of the lesions. ");
-    } else {
-        rp_put(p, "A patient was given ");
-        put_rule(p, rp_text_at(&r, 0, "patient_rule"), "of the slices. ");
-    }
+    put_rules(p, rp_text_at(&r, 0, "lesion_rule"), rp_text_at(&r, 0, "patient_rule"), rp_num(&r, 0, "n_slice") >= 2);
     rp_put(p, "{!}Areas under the receiver operating characteristic curve (AUCs) were estimated with 95% CIs by the method of DeLong{}. ",
            p->n_class > 2 ? "Each class was rated against the others. " : "",
            rp_num(&r, 0, "clustered") == 1 ? ", per lesion also by that of Obuchowski with patients as clusters" : "");
@@ -127,12 +150,14 @@ static void methods(rp_page *p) {
         rp_put(p, "Operating points: {}. ", rp_text_at(&r, 0, "points"));
     if (rp_text_at(&r, 0, "tuned")[0] || rp_num(&r, 0, "youden") == 1)
         rp_put(p, "Thresholds found in the data: {}{}; on the patients they were tuned on they are optimistic. ",
-               rp_text_at(&r, 0, "tuned"), rp_text_at(&r, 0, "tuned")[0] ? "" : "the highest Youden index of the internal patients");
+               rp_text_at(&r, 0, "tuned"),
+               rp_text_at(&r, 0, "tuned")[0] ? "" : "youden (the highest Youden index of the internal patients)");
     if (rp_num(&r, 0, "grades") == 1)
         rp_put(p, "Grades were compared by quadratically weighted kappa, ordinal AUC and rank correlation. ");
     if (rp_num(&r, 0, "n_reader") > 0)
-        rp_put(p, "{} {} compared with the networks on the cases both had judged, by exact McNemar tests{}. ",
+        rp_put(p, "{} {} compared with the {} on the cases both had judged, by exact McNemar tests{}. ",
                sentence_word(word, rp_num(&r, 0, "n_reader")), rp_num(&r, 0, "n_reader") == 1 ? "reader was" : "readers were",
+               p->n_model == 1 ? "network" : "networks",
                rp_num(&r, 0, "mrmc") == 1 ? " and, by their ratings, with readers and cases random (Obuchowski and Rockette)" : "");
     if (rp_num(&r, 0, "odds") == 1)
         rp_put(p, "Odds ratios are those of multivariable logistic regressions. ");
@@ -140,21 +165,22 @@ static void methods(rp_page *p) {
            "Cases that could not be scored were excluded with a recorded reason. <i>P</i> values are two-sided. All numbers were computed "
            "with "
            "radcohort {} (inference: {}, {}). ",
-           rp_text_at(&r, 0, "radcohort_version"), rp_text_at(&r, 0, "backend_version"), rp_text_at(&r, 0, "precision"));
+           rp_text_at(&r, 0, "radcohort_version"), rp_text_at(&r, 0, "backend_version"), precision_words(rp_text_at(&r, 0, "precision")));
     ask(p, "ethics approval, dates of inclusion, training of the networks, level of significance");
     rp_put(p, "</p></div>\n");
     rp_rows_release(&r);
 }
 
-static bool put_auc(rp_page *p, const char *model, const char *stratum, const char *words) {
+static bool put_auc(rp_page *p, const char *model, const char *stratum, const char *before, const char *after) {
     double v[3];
     int64_t n;
     if (!rp_statistic(p, "patient", model, p->main_class, rp_cohort_kind(p), stratum, p->main_class ? "auc" : "auc_macro", v, &n))
         return false;
-    rp_put(p, "{} {}", words, RP_NUM("%.3f", v[0]));
+    rp_put(p, "{} {}", before, RP_NUM("%.3f", v[0]));
     if (!isnan(v[1]))
         rp_put(p, " (95% CI: {}, {}{}{})", RP_NUM("%.3f", v[1]), RP_NUM("%.3f", v[2]), n > 0 ? "; n = " : "",
                n > 0 ? RP_NUM("%lld", (long long)n) : "");
+    rp_put(p, "{}", after);
     return true;
 }
 
@@ -234,17 +260,19 @@ static void results(rp_page *p) {
     for (int64_t i = 0; i < m.n && p->st == RAD_OK; i++) {
         const char *model = rp_text_at(&m, i, "model");
         const size_t before = p->html.size;
-        if (p->main_class)
-            rp_put(p, "{}{}{} {} ", i ? "That" : "Per patient, the AUC for ", i ? "" : p->main_class, " of", model);
+        if (i > 0)
+            rp_put(p, "That of {} ", model);
+        else if (p->main_class)
+            rp_put(p, "For {}, the AUC per patient of {} ", p->main_class, model);
         else
-            rp_put(p, "{} {} ", i ? "That of" : "Per patient, the mean AUC over the classes of", model);
+            rp_put(p, "The mean AUC over the classes per patient of {} ", model);
         bool said;
         if (strcmp(rp_cohort_kind(p), "all") == 0) {
-            said = put_auc(p, model, "all", "was");
+            said = put_auc(p, model, "all", "was", "");
         } else {
-            said = p->has_internal && put_auc(p, model, "internal", "was, in internal patients,");
+            said = p->has_internal && put_auc(p, model, "internal", "was", i ? "" : " in internal patients");
             if (p->has_external)
-                said |= put_auc(p, model, "external", said ? " and, in external patients," : "was, in external patients,");
+                said |= put_auc(p, model, "external", said ? " and" : "was", i && said ? "" : " in external patients");
             if (said)
                 put_difference(p, model);
         }
