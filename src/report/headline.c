@@ -169,20 +169,24 @@ static const char *unit_word(const char *unit, double n) {
 
 static void put_paragraph(rp_page *p) {
     rp_rows r;
-    rp_query(p,
-             sqlite3_mprintf(
-                 "WITH q AS (SELECT %lld AS run_id) SELECT (SELECT count(*) FROM run_patient rp WHERE rp.run_id = q.run_id) AS n_patient,"
-                 " (SELECT count(*) FROM manifest m WHERE m.run_id = q.run_id) AS n_case,"
-                 " (SELECT count(DISTINCT center_id) FROM run_patient rp WHERE rp.run_id = q.run_id AND cohort = 'internal') AS n_internal,"
-                 " (SELECT count(DISTINCT center_id) FROM run_patient rp WHERE rp.run_id = q.run_id AND cohort = 'external') AS n_external,"
-                 " (SELECT group_concat(class, ', ') FROM (SELECT class FROM run_class k WHERE k.run_id = q.run_id AND k.rule IS NULL"
-                 " ORDER BY class_index)) AS classes,"
-                 " (SELECT group_concat(class, ', ') FROM (SELECT class FROM run_class k WHERE k.run_id = q.run_id AND k.rule IS NOT NULL"
-                 " ORDER BY class_index)) AS endpoints,"
-                 " (SELECT count(DISTINCT reader) FROM v_reading v WHERE v.run_id = q.run_id) AS n_reader,"
-                 " r.lesion_rule, r.patient_rule FROM q JOIN run r ON r.run_id = q.run_id",
-                 (long long)p->run),
-             &r);
+    rp_query(
+        p,
+        sqlite3_mprintf(
+            "WITH q AS (SELECT %lld AS run_id) SELECT (SELECT count(*) FROM run_patient rp WHERE rp.run_id = q.run_id) AS n_patient,"
+            " (SELECT count(*) FROM manifest m WHERE m.run_id = q.run_id) AS n_case,"
+            " (SELECT count(DISTINCT center_id) FROM run_patient rp WHERE rp.run_id = q.run_id AND cohort = 'internal') AS n_internal,"
+            " (SELECT count(DISTINCT center_id) FROM run_patient rp WHERE rp.run_id = q.run_id AND cohort = 'external') AS n_external,"
+            " (SELECT group_concat(class, ', ') FROM (SELECT class FROM run_class k WHERE k.run_id = q.run_id AND k.rule IS NULL"
+            " ORDER BY class_index)) AS classes,"
+            " (SELECT group_concat(named, '; ') FROM (SELECT k.class || ' (' || (SELECT group_concat(c.class, ', ') FROM run_class_part t "
+            "JOIN"
+            " run_class c ON c.run_id = t.run_id AND c.class_index = t.part_index WHERE t.run_id = k.run_id AND t.class_index ="
+            " k.class_index) || iif(k.rule = 'argmax', ', by the most probable class)', ')') AS named FROM run_class k WHERE k.run_id ="
+            " q.run_id AND k.rule IS NOT NULL ORDER BY k.class_index)) AS endpoints,"
+            " (SELECT count(DISTINCT reader) FROM v_reading v WHERE v.run_id = q.run_id) AS n_reader,"
+            " r.lesion_rule, r.patient_rule FROM q JOIN run r ON r.run_id = q.run_id",
+            (long long)p->run),
+        &r);
     const double internal = rp_num(&r, 0, "n_internal"), external = rp_num(&r, 0, "n_external"), patients = rp_num(&r, 0, "n_patient"),
                  cases = rp_num(&r, 0, "n_case"), readers = rp_num(&r, 0, "n_reader");
     const bool lesions = strcmp(p->case_unit, "lesion") == 0;
@@ -198,10 +202,10 @@ static void put_paragraph(rp_page *p) {
     rp_put(p, " were scored by {} {} for the classes {}", RP_WORD(p->n_model), p->n_model == 1 ? "network" : "networks",
            rp_text_at(&r, 0, "classes"));
     if (rp_text_at(&r, 0, "endpoints")[0])
-        rp_put(p, "; reported together: {}", rp_text_at(&r, 0, "endpoints"));
+        rp_put(p, "; also reported, together: {}", rp_text_at(&r, 0, "endpoints"));
     rp_put(p, ". The score of a {} is the <em>{}</em> of its slices", p->case_unit,
            lesions ? rp_text_at(&r, 0, "lesion_rule") : rp_text_at(&r, 0, "patient_rule"));
-    if (lesions)
+    if (p->several)
         rp_put(p, ", that of a patient the <em>{}</em> of the lesions", rp_text_at(&r, 0, "patient_rule"));
     rp_put(p, ".");
     if (readers > 0)

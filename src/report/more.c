@@ -63,13 +63,15 @@ static void aggregation_figure(rp_page *p, const rp_rows *combo, int64_t i, cons
     const rp_tags tags = {.model = model, .class_name = class_name};
     rp_figure(p, id, &tags, title, "AUC with 95% CI if slice scores were brought together by each rule, internal and external.",
               RP_FOREST_WIDTH, a.top + a.height + 48);
-    double y = rp_forest_frame(p, &a, "Rule, cohort");
+    double y = rp_forest_frame(p, &a, p->n_cohort < 2 ? "Rule" : "Rule, cohort");
     for (int64_t k = 0; k < r.n; k++, y += RP_FOREST_ROW) {
         char name[200];
         const char *rule = rp_text_at(&r, k, "rule");
         const bool external = strcmp(rp_text_at(&r, k, "cohort"), "external") == 0;
-        (void)snprintf(name, sizeof name, "%.40s%s, %s", rule, strcmp(rule, declared) == 0 ? " (declared)" : "",
-                       external ? "external" : "internal");
+        (void)snprintf(name, sizeof name, "%.40s%s%s", rule, strcmp(rule, declared) == 0 ? " (declared)" : "",
+                       p->n_cohort < 2 ? ""
+                       : external      ? ", external"
+                                       : ", internal");
         rp_forest_row(p, &a, &r, k, y, name, external ? 1 : 0, "ci");
     }
     rp_figure_end(p, id, "", &r);
@@ -173,7 +175,8 @@ void rp_section_cams(rp_page *p) {
 static void drift_tables(rp_page *p, long long before) {
     rp_rows r;
     rp_query(p,
-             sqlite3_mprintf("SELECT s.model, s.unit, s.class, s.stratum_kind, s.stratum, s.point, s.name, s.versus, s.n, s.n_pos, b.n AS "
+             sqlite3_mprintf("SELECT s.model, s.unit, s.class, s.stratum_kind, s.stratum, s.point, s.name, iif(s.name = 'auc', 'AUC', "
+                             "s.name) AS measure, s.versus, s.n, s.n_pos, b.n AS "
                              "n_before, b.est AS before, s.est, s.est - b.est AS change"
                              " FROM v_statistic s JOIN main.v_statistic b ON b.run_id = %lld AND b.model = s.model AND b.unit = s.unit AND "
                              "b.class IS s.class AND b.stratum_kind = s.stratum_kind"
@@ -184,7 +187,7 @@ static void drift_tables(rp_page *p, long long before) {
                              before, (long long)p->run, rp_units(p)),
              &r);
     static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0},           {"Class", RP_TEXT, "class", 0, 0},
-                                   {"Measure", RP_TEXT, "name", 0, 0},          {"Patients", RP_TEXT, "stratum", 0, 0},
+                                   {"Measure", RP_TEXT, "measure", 0, 0},       {"Patients", RP_TEXT, "stratum", 0, 0},
                                    {"Operating point", RP_TEXT, "point", 0, 0}, {"Unit", RP_TEXT, "unit", 0, 0},
                                    {"n before", RP_INT, "n_before", 0, 0},      {"n", RP_INT, "n", 0, 0},
                                    {"Before", RP_NUM3, "before", 0, 0},         {"Now", RP_NUM3, "est", 0, 0},

@@ -125,8 +125,9 @@ static void many_classes(rp_page *p) {
         rp_put(p,
                "<div class=\"matrix\" role=\"group\" tabindex=\"0\"{!}{}{!} data-model=\"{}\" data-cohort=\"{}\"><table><caption>{}, "
                "{}{!}{}{!}</caption><thead><tr><th scope=\"col\">Reference</th>",
-               p->several ? " data-unit=\"" : "", p->several ? unit : "", p->several ? "\"" : "", model, cohort, model, cohort,
-               p->several ? "<span class=\"of\">unit: " : "", p->several ? unit : "", p->several ? "</span>" : "");
+               p->several ? " data-unit=\"" : "", p->several ? unit : "", p->several ? "\"" : "", model, cohort, model,
+               p->n_cohort < 2 ? "all patients" : cohort, p->several ? "<span class=\"of\">unit: " : "", p->several ? unit : "",
+               p->several ? "</span>" : "");
         for (int64_t c = 0; c < k.n; c++)
             rp_put(p, "<th scope=\"col\" class=\"num\">called {}</th>", rp_text_at(&k, c, "class"));
         rp_put(p, "</tr></thead><tbody>");

@@ -129,6 +129,7 @@ static void read_run(rp_page *p) {
                         " NOT EXISTS (SELECT 1 FROM run_model m WHERE m.run_id = r.run_id AND m.activation = 'none') AS probabilities,"
                         " (SELECT count(*) FROM run_model m WHERE m.run_id = r.run_id) AS n_model,"
                         " (SELECT count(DISTINCT center_id) FROM run_patient q WHERE q.run_id = r.run_id) AS n_center,"
+                        " (SELECT count(DISTINCT cohort) FROM run_patient q WHERE q.run_id = r.run_id) AS n_cohort,"
                         " (SELECT count(*) FROM run_class c WHERE c.run_id = r.run_id AND c.rule IS NULL) AS n_class,"
                         " EXISTS (SELECT 1 FROM manifest f WHERE f.run_id = r.run_id GROUP BY f.patient_id HAVING count(*) > 1) AS several "
                         "FROM run r LEFT JOIN run_class k ON"
@@ -152,6 +153,7 @@ static void read_run(rp_page *p) {
         p->probabilities = rp_num(&r, 0, "probabilities") == 1;
         p->n_model = (int)rp_num(&r, 0, "n_model");
         p->n_center = (int)rp_num(&r, 0, "n_center");
+        p->n_cohort = (int)rp_num(&r, 0, "n_cohort");
         p->n_class = (int)rp_num(&r, 0, "n_class");
         p->several = rp_num(&r, 0, "several") == 1 && strcmp(p->case_unit, "lesion") == 0;
     }

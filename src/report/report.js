@@ -34,6 +34,17 @@
             var filter = t.parentNode.previousElementSibling;
             if (filter && filter.className === 'filter') filter.hidden = rows.length < 12;
         });
+        all('main > section').forEach(function (s) { /* a section of which the choice leaves nothing says so */
+            var parts = all('figure, .table-wrap, .matrix', s), note = s.querySelector('.nothing');
+            if (!parts.length) return;
+            if (!note) {
+                note = document.createElement('p');
+                note.className = 'absent nothing';
+                note.textContent = 'Nothing here is of this choice: choose another model, class or cohort, or show everything.';
+                s.insertBefore(note, s.querySelector('h2').nextSibling);
+            }
+            note.hidden = parts.some(function (e) { return !e.hasAttribute('data-off'); });
+        });
         var figures = all('figure'), shown = figures.filter(function (f) { return !f.hasAttribute('data-off'); }).length;
         document.getElementById('shown').textContent = shown + ' of ' + figures.length + ' figures shown';
     }
