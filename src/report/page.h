@@ -26,7 +26,7 @@ typedef struct rp_page {
     /* of the run */
     char *job, *case_unit, *finished, *positive; /* positive NULL: not two classes */
     bool has_external, has_internal, probabilities;
-    bool several;                   /* some patient has more than one lesion: lesions have numbers of their own */
+    bool several;                             /* some patient has more than one lesion: lesions have numbers of their own */
     int n_model, n_center, n_cohort, n_class; /* classes without endpoints */
     /* What the page shows first, the rest by choice: the model with the highest AUC of the internal cohort (of all patients where there is
      * one cohort); the positive class, or the first endpoint; NULL: none. */
