@@ -13,6 +13,13 @@ static bool bins_are_wide(const rp_rows *r, int k) {
     return r->n > 0;
 }
 
+/* The columns stay: the figure has its query, and no points. */
+static void drop_rows(rp_rows *r) {
+    for (int64_t i = 0; i < r->n * r->n_col; i++)
+        free(r->cell[i].text);
+    r->n = 0;
+}
+
 static void reliability(rp_page *p, const rp_rows *combo, int64_t i, const rp_rows *cohort) {
     static const int BINS[] = {MAX_BINS, 5, 4, 3, 2};
     const char *unit = rp_text_at(combo, i, "unit"), *class_name = rp_text_at(combo, i, "class"), *model = rp_text_at(combo, i, "model");
@@ -38,7 +45,7 @@ static void reliability(rp_page *p, const rp_rows *combo, int64_t i, const rp_ro
         if (p->o->is_public && bins_are_wide(&r, p->o->k))
             break;
         if (p->o->is_public && b == 4)
-            r.n = 0;
+            drop_rows(&r);
     }
     (void)snprintf(id, sizeof id, "calibration-%s-%s-%s", unit, RP_ID(model), RP_ID(class_name));
     (void)snprintf(title, sizeof title, "Calibration of %.80s: %.80s%s", model, class_name, rp_per_unit(p, unit));
