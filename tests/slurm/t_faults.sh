@@ -6,12 +6,9 @@ make_job 60 32 112
 site RAD_RANKS_PER_NODE=1 RAD_MAX_RELAUNCHES=4
 count() { grep -c "$1" "$2.out" || true; }
 # signal before the time limit, here sent by hand: back into the queue, on from where it was
-job=$(submit -N 2 -n 2 slurm/run.sbatch job/job.yaml --db results/time.sqlite)
+time=$(submit -N 2 -n 2 slurm/run.sbatch job/job.yaml --db results/time.sqlite)
 await_done results/time.sqlite 3 40
-scancel -b -s USR1 "$job"
-expect 3 "$job" 90
-[ "$(count 'back into the queue' "$job")" -ge 1 ] || fail "a signal did not requeue the job"
-same results/time.sqlite "requeued"
+scancel -b -s USR1 "$time" # it waits in the queue meanwhile
 # a rank, then the coordinator: both launchers end, and start again in the allocation
 for launcher in mpirun srun; do
     site RAD_LAUNCHER=$launcher RAD_MAX_RELAUNCHES=4
@@ -28,6 +25,9 @@ for launcher in mpirun srun; do
     [ "$(count 'radcohort: start . ended: exit code none' "$job")" -ge 1 ] || fail "$launcher: no kill was noticed"
     same $db "$launcher: rank and coordinator killed"
 done
+expect 3 "$time" 90
+[ "$(count 'back into the queue' "$time")" -ge 1 ] || fail "a signal did not requeue the job"
+same results/time.sqlite "requeued"
 # stop file: ends, resumable, and does not start again
 site RAD_LAUNCHER=mpirun
 job=$(submit -N 2 -n 2 slurm/run.sbatch job/job.yaml --db results/stop.sqlite)
@@ -44,7 +44,7 @@ job=$(submit -N 2 -n 2 slurm/run.sbatch job/job.yaml --db results/stop.sqlite)
 expect 3 "$job" 60
 same results/stop.sqlite "stopped, cancelled and taken up again"
 # a node, with everything on it; not the one of the batch script
-site RAD_LAUNCHER=mpirun RAD_MAX_RELAUNCHES=4
+site RAD_LAUNCHER=mpirun RAD_MAX_RELAUNCHES=4 RAD_NODE_SECONDS=5
 job=$(submit -N 3 -n 3 -w n1,n2,n3 slurm/run.sbatch job/job.yaml --db results/node.sqlite)
 await_done results/node.sqlite 3 40
 kill_node n3
