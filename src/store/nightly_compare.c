@@ -1,53 +1,15 @@
-/* nightly_compare.c: a run against the job's finished one before it: scores, calls and metrics that are not what they were. Units are
- * matched by the names of patient, lesion, study, model and class. */
+/* nightly_compare.c: a run against the job's finished one before it, by rad_store_compare: scores, calls and metrics that are not what they
+ * were, the largest moves first. */
 #include "nightly_impl.h"
+
+#include "radcohort/compare.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ?1 the run, ?2 the one before it. The largest difference first. CROSS JOIN keeps the order: by the scores, once, and not by patient. */
-static const char SQL_SCORES[] =
-    "SELECT p.patient, l.lesion, coalesce(ma.study, ''), c.center, ra.model, k.class, a.unit, b.score, a.score,"
-    "       ra.run_model_id, rb.run_model_id, a.class_index,"
-    "       CASE WHEN k.rule IS NULL THEN iif(a.unit = 'lesion', ma.class_index, rp.class_index) = a.class_index"
-    "            ELSE iif(iif(a.unit = 'lesion', ma.class_index, rp.class_index) IS NULL, NULL, EXISTS (SELECT 1 FROM run_class_part cp"
-    "                 WHERE cp.run_id = ra.run_id AND cp.class_index = a.class_index"
-    "                   AND cp.part_index = iif(a.unit = 'lesion', ma.class_index, rp.class_index))) END,"
-    "       r.positive_class IS NOT NULL OR k.rule IS NOT NULL, kb.class_index"
-    "  FROM run_model ra JOIN run r ON r.run_id = ra.run_id"
-    "  JOIN run_model rb ON rb.run_id = ?2 AND rb.model = ra.model"
-    "  CROSS JOIN case_score a ON a.run_model_id = ra.run_model_id"
-    "  CROSS JOIN run_class k ON k.run_id = ra.run_id AND k.class_index = a.class_index"
-    "  CROSS JOIN run_class kb ON kb.run_id = ?2 AND kb.class = k.class"
-    "  CROSS JOIN run_patient rp ON rp.run_id = ra.run_id AND rp.patient_id = a.patient_id"
-    "  CROSS JOIN center c ON c.center_id = rp.center_id"
-    "  CROSS JOIN patient p ON p.patient_id = a.patient_id"
-    "  LEFT JOIN manifest ma ON ma.case_id = a.case_id"
-    "  LEFT JOIN lesion l ON l.lesion_id = ma.lesion_id"
-    "  JOIN case_score b ON b.run_model_id = rb.run_model_id AND b.patient_id = a.patient_id"
-    "   AND b.class_index = kb.class_index AND b.case_key = coalesce((SELECT mb.case_id FROM manifest mb WHERE mb.run_id = ?2"
-    "       AND mb.patient_id = ma.patient_id AND coalesce(mb.lesion_id, 0) = coalesce(ma.lesion_id, 0) AND mb.study = ma.study), 0)"
-    " WHERE ra.run_id = ?1 AND (r.positive_class IS NULL OR r.positive_class = a.class_index)"
-    " ORDER BY abs(a.score - b.score) DESC, p.patient, l.lesion, ra.model, k.class, a.unit";
-/* Thresholds of both runs for a model, unit and class: declared, or tuned. ?3 and ?4 the models, ?6 and ?7 the classes of the two runs. */
-static const char SQL_POINTS[] =
-    "SELECT o.point, coalesce(o.threshold, t.threshold) AS now, coalesce(q.threshold, u.threshold) AS then_ FROM operating_point o"
-    "  JOIN operating_point q ON q.run_id = ?2 AND q.point = o.point"
-    "  LEFT JOIN tuned_threshold t ON t.run_id = ?1 AND t.point = o.point AND t.run_model_id = ?3 AND t.unit = ?5 AND t.class_index = ?6"
-    "  LEFT JOIN tuned_threshold u ON u.run_id = ?2 AND u.point = o.point AND u.run_model_id = ?4 AND u.unit = ?5 AND u.class_index = ?7"
-    " WHERE o.run_id = ?1 AND now IS NOT NULL AND then_ IS NOT NULL";
-static const char SQL_METRICS[] =
-    "SELECT ra.model, a.unit, k.class, a.stratum_kind, a.stratum, a.point, a.name, b.est, a.est, a.lower, a.upper, b.n, a.n"
-    "  FROM statistic a JOIN run_model ra ON ra.run_model_id = a.run_model_id"
-    "  LEFT JOIN run_class k ON k.run_id = a.run_id AND k.class_index = a.class_index"
-    "  JOIN run_model rb ON rb.run_id = ?2 AND rb.model = ra.model"
-    "  JOIN statistic b ON b.run_id = ?2 AND b.run_model_id = rb.run_model_id AND b.unit = a.unit"
-    "   AND coalesce(b.class_index, -1) = coalesce(a.class_index, -1) AND b.stratum_kind = a.stratum_kind AND b.stratum = a.stratum"
-    "   AND coalesce(b.point, '') = coalesce(a.point, '') AND b.name = a.name AND coalesce(b.versus, '') = ''"
-    " WHERE a.run_id = ?1 AND a.versus IS NULL AND a.unit <> 'slice' AND a.stratum_kind IN ('all', 'cohort', 'center')"
-    "   AND a.name IN ('auc', 'sensitivity', 'specificity', 'accuracy') AND a.est IS NOT NULL AND b.est IS NOT NULL AND a.est <> b.est"
-    " ORDER BY abs(a.est - b.est) DESC, ra.model, a.unit, a.stratum, a.point, a.name";
+#define KEPT (2 * RAD_NIGHT_LISTED) /* as many are kept before the smaller half is dropped */
+
 static const char SQL_COUNTS[] =
     "SELECT (SELECT count(*) FROM manifest m WHERE m.run_id = ?1 AND EXISTS (SELECT 1 FROM run_result rr WHERE rr.case_id = m.case_id)),"
     " (SELECT count(DISTINCT case_id) FROM exclusion WHERE run_id = ?1),"
@@ -72,19 +34,23 @@ char *rad_night_column(rad_query *q, int i) {
     return text ? rad_strdup(text) : NULL;
 }
 
+static void release_change(rad_night_change *c) {
+    char *owned[] = {c->patient, c->lesion, c->study, c->center, c->model, c->class_name, c->unit};
+    for (size_t k = 0; k < sizeof owned / sizeof *owned; k++)
+        free(owned[k]);
+}
+
+static void release_flip(rad_night_flip *f) {
+    char *owned[] = {f->patient, f->lesion, f->center, f->model, f->class_name, f->unit, f->point};
+    for (size_t k = 0; k < sizeof owned / sizeof *owned; k++)
+        free(owned[k]);
+}
+
 void rad_night_report_release(rad_night_report *r) {
-    for (int64_t i = 0; r->change && i < r->n_change && i < RAD_NIGHT_LISTED; i++) {
-        char *owned[] = {r->change[i].patient, r->change[i].lesion,     r->change[i].study, r->change[i].center,
-                         r->change[i].model,   r->change[i].class_name, r->change[i].unit};
-        for (size_t k = 0; k < sizeof owned / sizeof *owned; k++)
-            free(owned[k]);
-    }
-    for (int64_t i = 0; r->flip && i < r->n_flip && i < RAD_NIGHT_LISTED; i++) {
-        char *owned[] = {r->flip[i].patient,    r->flip[i].lesion, r->flip[i].center, r->flip[i].model,
-                         r->flip[i].class_name, r->flip[i].unit,   r->flip[i].point};
-        for (size_t k = 0; k < sizeof owned / sizeof *owned; k++)
-            free(owned[k]);
-    }
+    for (int64_t i = 0; r->change && i < r->n_change && i < RAD_NIGHT_LISTED; i++)
+        release_change(&r->change[i]);
+    for (int64_t i = 0; r->flip && i < r->n_flip && i < RAD_NIGHT_LISTED; i++)
+        release_flip(&r->flip[i]);
     for (int64_t i = 0; r->metric && i < r->n_metric; i++) {
         char *owned[] = {r->metric[i].model,   r->metric[i].unit,  r->metric[i].class_name, r->metric[i].stratum_kind,
                          r->metric[i].stratum, r->metric[i].point, r->metric[i].name};
@@ -104,116 +70,173 @@ void rad_night_report_release(rad_night_report *r) {
     *r = (rad_night_report){0};
 }
 
-/* The row of SQL_SCORES that `q` stands on, for one point. */
-static rad_status put_flip(rad_night_report *r, rad_query *q, rad_query *point, bool now, double threshold, rad_error *err) {
-    if (r->n_flip < RAD_NIGHT_LISTED) {
-        if (!rad_night_grow((void **)&r->flip, r->n_flip, sizeof *r->flip))
-            return rad_night_no_memory(err);
-        r->flip[r->n_flip] = (rad_night_flip){.patient = rad_night_column(q, 0),
-                                              .lesion = rad_night_column(q, 1),
-                                              .center = rad_night_column(q, 3),
-                                              .model = rad_night_column(q, 4),
-                                              .class_name = rad_night_column(q, 5),
-                                              .unit = rad_night_column(q, 6),
-                                              .point = rad_night_column(point, 0),
-                                              .before = rad_column_real(q, 7),
-                                              .after = rad_column_real(q, 8),
-                                              .threshold = threshold,
-                                              .now_positive = now,
-                                              .label = (int)rad_column_index(q, 12)};
+/* ---------------------------------------------------------------- the largest first */
+
+/* Larger moves first; else -1, 0 or 1 by the texts, NULL before all others. */
+static int by_move(double x, double y, const char *const *a, const char *const *b, int n) {
+    if (x != y)
+        return x > y ? -1 : 1;
+    for (int i = 0; i < n; i++) {
+        const int c = strcmp(a[i] ? a[i] : "", b[i] ? b[i] : "");
+        if (c != 0)
+            return c;
     }
-    r->n_flip++;
-    return RAD_OK;
+    return 0;
 }
 
-static rad_status flips_of(rad_store *st, rad_night_report *r, rad_query *q, rad_error *err) {
-    bool row = false;
-    const double before = rad_column_real(q, 7), after = rad_column_real(q, 8);
-    rad_query p = rad_query_start(st, SQL_POINTS);
-    rad_bind_int(&p, r->run);
-    rad_bind_int(&p, r->versus);
-    rad_bind_int(&p, sqlite3_column_int64(q->stmt, 9));
-    rad_bind_int(&p, sqlite3_column_int64(q->stmt, 10));
-    rad_bind_text(&p, rad_column_text(q, 6));
-    rad_bind_int(&p, sqlite3_column_int64(q->stmt, 11));
-    rad_bind_int(&p, sqlite3_column_int64(q->stmt, 14));
-    rad_status s;
-    while ((s = rad_query_row(&p, &row, err)) == RAD_OK && row) {
-        const double now = rad_column_real(&p, 1), then = rad_column_real(&p, 2);
-        if ((after >= now) != (before >= then))
-            s = put_flip(r, q, &p, after >= now, now, err);
-        if (s != RAD_OK)
-            break;
-    }
-    rad_query_end(&p);
-    return s;
+static int by_change(const void *x, const void *y) {
+    const rad_night_change *a = x, *b = y;
+    const char *const p[] = {a->patient, a->lesion, a->model, a->class_name, a->unit, a->study};
+    const char *const q[] = {b->patient, b->lesion, b->model, b->class_name, b->unit, b->study};
+    return by_move(fabs(a->after - a->before), fabs(b->after - b->before), p, q, 6);
 }
 
-static rad_status put_change(rad_night_report *r, rad_query *q, rad_error *err) {
-    if (r->n_change < RAD_NIGHT_LISTED) {
-        if (!rad_night_grow((void **)&r->change, r->n_change, sizeof *r->change))
-            return rad_night_no_memory(err);
-        r->change[r->n_change] = (rad_night_change){.patient = rad_night_column(q, 0),
-                                                    .lesion = rad_night_column(q, 1),
-                                                    .study = rad_night_column(q, 2),
-                                                    .center = rad_night_column(q, 3),
-                                                    .model = rad_night_column(q, 4),
-                                                    .class_name = rad_night_column(q, 5),
-                                                    .unit = rad_night_column(q, 6),
-                                                    .before = rad_column_real(q, 7),
-                                                    .after = rad_column_real(q, 8)};
+static int by_flip(const void *x, const void *y) {
+    const rad_night_flip *a = x, *b = y;
+    const char *const p[] = {a->patient, a->lesion, a->model, a->class_name, a->unit, a->point};
+    const char *const q[] = {b->patient, b->lesion, b->model, b->class_name, b->unit, b->point};
+    return by_move(fabs(a->after - a->before), fabs(b->after - b->before), p, q, 6);
+}
+
+static int by_metric(const void *x, const void *y) {
+    const rad_night_metric *a = x, *b = y;
+    const char *const p[] = {a->model, a->unit, a->class_name, a->stratum_kind, a->stratum, a->point, a->name};
+    const char *const q[] = {b->model, b->unit, b->class_name, b->stratum_kind, b->stratum, b->point, b->name};
+    return by_move(fabs(a->after - a->before), fabs(b->after - b->before), p, q, 7);
+}
+
+/* ---------------------------------------------------------------- rows that differ */
+
+struct gather {
+    rad_night_report *r;
+    int64_t n_change, n_flip; /* in the lists; the report's counts go on */
+    bool failed;
+};
+
+/* The first RAD_NIGHT_LISTED stay. */
+static void cut_changes(struct gather *g) {
+    if (g->n_change > 0)
+        qsort(g->r->change, (size_t)g->n_change, sizeof *g->r->change, by_change);
+    while (g->n_change > RAD_NIGHT_LISTED)
+        release_change(&g->r->change[--g->n_change]);
+}
+
+static void cut_flips(struct gather *g) {
+    if (g->n_flip > 0)
+        qsort(g->r->flip, (size_t)g->n_flip, sizeof *g->r->flip, by_flip);
+    while (g->n_flip > RAD_NIGHT_LISTED)
+        release_flip(&g->r->flip[--g->n_flip]);
+}
+
+/* A copy; `optional`: NULL for "". */
+static char *copy(struct gather *g, const char *text, bool optional) {
+    char *p = optional && !text[0] ? NULL : rad_strdup(text);
+    g->failed = g->failed || (!p && !(optional && !text[0]));
+    return p;
+}
+
+static void take_change(struct gather *g, const rad_compare_row *row) {
+    rad_night_report *r = g->r;
+    if (g->n_change == KEPT)
+        cut_changes(g);
+    if (!rad_night_grow((void **)&r->change, g->n_change, sizeof *r->change)) {
+        g->failed = true;
+        return;
     }
+    r->change[g->n_change++] = (rad_night_change){.patient = copy(g, row->patient, false),
+                                                  .lesion = copy(g, row->lesion, true),
+                                                  .study = copy(g, row->study, false),
+                                                  .center = copy(g, row->after.center, false),
+                                                  .model = copy(g, row->model, false),
+                                                  .class_name = copy(g, row->class_name, false),
+                                                  .unit = copy(g, row->unit, false),
+                                                  .before = row->before.value,
+                                                  .after = row->after.value};
     r->n_change++;
-    return RAD_OK;
 }
 
-/* A tuned threshold may move while the scores stay: the calls of all units are compared. */
-static rad_status compare_scores(rad_store *st, rad_night_report *r, rad_error *err) {
-    bool row = false;
-    rad_status s;
-    rad_query q = rad_query_start(st, SQL_SCORES);
-    rad_bind_int(&q, r->run);
-    rad_bind_int(&q, r->versus);
-    while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row) {
-        r->n_common++;
-        if (rad_column_real(&q, 7) != rad_column_real(&q, 8))
-            s = put_change(r, &q, err);
-        if (s == RAD_OK && sqlite3_column_int(q.stmt, 13))
-            s = flips_of(st, r, &q, err);
-        if (s != RAD_OK)
-            break;
+/* Calls by an operating point; those by grade or by the largest score have no threshold, and are told by the scores. */
+static void take_flip(struct gather *g, const rad_compare_row *row) {
+    rad_night_report *r = g->r;
+    if (!isfinite(row->before.threshold) || !isfinite(row->after.threshold))
+        return;
+    if (g->n_flip == KEPT)
+        cut_flips(g);
+    if (!rad_night_grow((void **)&r->flip, g->n_flip, sizeof *r->flip)) {
+        g->failed = true;
+        return;
     }
-    rad_query_end(&q);
-    return s;
+    r->flip[g->n_flip++] = (rad_night_flip){.patient = copy(g, row->patient, false),
+                                            .lesion = copy(g, row->lesion, true),
+                                            .center = copy(g, row->after.center, false),
+                                            .model = copy(g, row->model, false),
+                                            .class_name = copy(g, row->class_name, false),
+                                            .unit = copy(g, row->unit, false),
+                                            .point = copy(g, row->point, false),
+                                            .before = row->before.value,
+                                            .after = row->after.value,
+                                            .threshold = row->after.threshold,
+                                            .now_positive = row->after.value >= row->after.threshold,
+                                            .label = row->after.label};
+    r->n_flip++;
 }
 
-static rad_status compare_metrics(rad_store *st, rad_night_report *r, rad_error *err) {
-    bool row = false;
-    rad_status s;
-    rad_query q = rad_query_start(st, SQL_METRICS);
-    rad_bind_int(&q, r->run);
-    rad_bind_int(&q, r->versus);
-    while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row) {
-        if (!rad_night_grow((void **)&r->metric, r->n_metric, sizeof *r->metric)) {
-            s = rad_night_no_memory(err);
-            break;
-        }
-        r->metric[r->n_metric++] = (rad_night_metric){.model = rad_night_column(&q, 0),
-                                                      .unit = rad_night_column(&q, 1),
-                                                      .class_name = rad_night_column(&q, 2),
-                                                      .stratum_kind = rad_night_column(&q, 3),
-                                                      .stratum = rad_night_column(&q, 4),
-                                                      .point = rad_night_column(&q, 5),
-                                                      .name = rad_night_column(&q, 6),
-                                                      .before = rad_column_real(&q, 7),
-                                                      .after = rad_column_real(&q, 8),
-                                                      .lower = rad_column_real(&q, 9),
-                                                      .upper = rad_column_real(&q, 10),
-                                                      .n_before = sqlite3_column_int64(q.stmt, 11),
-                                                      .n_after = sqlite3_column_int64(q.stmt, 12)};
+static bool among(const char *text, const char *const *word) {
+    while (*word && strcmp(*word, text) != 0)
+        word++;
+    return *word != NULL;
+}
+
+static void take_metric(struct gather *g, const rad_compare_row *row) {
+    static const char *const name[] = {"auc", "sensitivity", "specificity", "accuracy", NULL}, *const kind[] = {"all", "cohort", "center",
+                                                                                                                NULL};
+    rad_night_report *r = g->r;
+    if (row->versus[0] || strcmp(row->unit, "slice") == 0 || !among(row->name, name) || !among(row->stratum_kind, kind) ||
+        !isfinite(row->before.value) || !isfinite(row->after.value) || row->before.value == row->after.value)
+        return;
+    if (!rad_night_grow((void **)&r->metric, r->n_metric, sizeof *r->metric)) {
+        g->failed = true;
+        return;
     }
-    rad_query_end(&q);
-    return s;
+    r->metric[r->n_metric++] = (rad_night_metric){.model = copy(g, row->model, false),
+                                                  .unit = copy(g, row->unit, false),
+                                                  .class_name = copy(g, row->class_name, true),
+                                                  .stratum_kind = copy(g, row->stratum_kind, false),
+                                                  .stratum = copy(g, row->stratum, false),
+                                                  .point = copy(g, row->point, true),
+                                                  .name = copy(g, row->name, false),
+                                                  .before = row->before.value,
+                                                  .after = row->after.value,
+                                                  .lower = row->after.lower,
+                                                  .upper = row->after.upper,
+                                                  .n_before = row->before.n,
+                                                  .n_after = row->after.n};
+}
+
+static int take(const rad_compare_row *row, void *payload) {
+    struct gather *g = payload;
+    if (!row->has_before || !row->has_after)
+        return 0;
+    if (row->kind == RAD_COMPARE_SCORE)
+        take_change(g, row);
+    else if (row->kind == RAD_COMPARE_CALL)
+        take_flip(g, row);
+    else
+        take_metric(g, row);
+    return g->failed;
+}
+
+static rad_status compare(rad_store *st, rad_night_report *r, rad_error *err) {
+    rad_compare_count n[RAD_COMPARE_KINDS] = {{0}};
+    struct gather g = {.r = r};
+    rad_status s = rad_store_compare(
+        st, r->versus, st, r->run, 1u << RAD_COMPARE_SCORE | 1u << RAD_COMPARE_CALL | 1u << RAD_COMPARE_STATISTIC, false, take, &g, n, err);
+    cut_changes(&g);
+    cut_flips(&g);
+    if (r->n_metric > 0)
+        qsort(r->metric, (size_t)r->n_metric, sizeof *r->metric, by_metric);
+    r->n_common = n[RAD_COMPARE_SCORE].n_both;
+    return s == RAD_OK && g.failed ? rad_night_no_memory(err) : s;
 }
 
 rad_status rad_night_compare(rad_store *st, int64_t run, const char *job, rad_night_report *ret, rad_error *err) {
@@ -232,9 +255,7 @@ rad_status rad_night_compare(rad_store *st, int64_t run, const char *job, rad_ni
         rad_query_end(&q);
     }
     if (s == RAD_OK && r.versus > 0 && !r.again)
-        s = compare_scores(st, &r, err);
-    if (s == RAD_OK && r.versus > 0 && !r.again)
-        s = compare_metrics(st, &r, err);
+        s = compare(st, &r, err);
     if (s == RAD_OK)
         s = rad_night_find_drift(st, job, &r, err);
     if (s == RAD_OK)
