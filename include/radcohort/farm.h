@@ -74,7 +74,7 @@ typedef struct rad_farm_outcome {
         write_s; /* map: drawing and writing them; write: rank 0 and the database */
     int64_t read_bytes;
     int n_rank, n_loader; /* ranks that came into service, and their threads that read and prepare, summed */
-    char room[256]; /* threads and memory of the first rank in service, for people */
+    char room[256];       /* threads and memory of the first rank in service, for people */
     char database[4096];
 } rad_farm_outcome;
 

@@ -5,9 +5,9 @@
  * reads and prepares: the latter wait when the networks cannot keep up, the former when they have nothing to do.
  *
  * Memory: the smallest of the machine's, the control group's limit and what Slurm gave (SLURM_MEM_PER_NODE, SLURM_MEM_PER_CPU), divided by
- * the ranks of the node. A rank's processes beside the networks' own weights and scratch stay below work + 2 idle + batch + one case however
- * large the archive is: `work` bounds the volumes of the cases that are being read and the samples that wait for a network, and a case that
- * is larger than it by itself goes alone. */
+ * the ranks of the node. A rank's processes beside the networks' own weights and scratch stay below work + 2 idle + batch + one case
+ * however large the archive is: `work` bounds the volumes of the cases that are being read and the samples that wait for a network, and a
+ * case that is larger than it by itself goes alone. */
 #ifndef RAD_FARM_RESOURCES_H
 #define RAD_FARM_RESOURCES_H
 
