@@ -9,7 +9,7 @@
 /* The voxels of a large volume come from the kernel page by page, zeroed: in pages of 4 KB that took 40 ms of the 165 ms that a CT of 105
  * MB took to load, in huge ones 10. From HUGE_FROM on the rounding is lost in the whole. */
 #define HUGE_PAGE ((size_t)2 << 20)
-#define HUGE_FROM ((size_t)16 << 20)
+#define HUGE_FROM ((size_t)4 << 20)
 
 static int64_t fail_after; /* test hook only */
 

@@ -195,7 +195,7 @@ rad_status rad_volume_sign(const rad_volume *v, rad_signature *ret, rad_error *e
     const int64_t n = g.n[0] * g.n[1] * g.n[2];
     const bool flat = g.n[0] == 1 || g.n[1] == 1 || g.n[2] == 1;
     const int order = flat ? ORDER_2D : ORDER_3D;
-    g.value = rad_malloc((size_t)n * sizeof *g.value);
+    g.value = rad_aligned((size_t)n * sizeof *g.value);
     g.basis = rad_calloc((size_t)3 * (MAX_ORDER + 1) * MAX_SAMPLES, sizeof *g.basis);
     bin = rad_malloc(BINS * sizeof *bin);
     c = rad_malloc((size_t)((order + 1) * (order + 1) * (order + 1)) * sizeof *c);
