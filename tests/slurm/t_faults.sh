@@ -44,7 +44,7 @@ job=$(submit -N 2 -n 2 slurm/run.sbatch job/job.yaml --db results/stop.sqlite)
 expect 3 "$job" 60
 same results/stop.sqlite "stopped, cancelled and taken up again"
 # a node, with everything on it; not the one of the batch script
-site RAD_LAUNCHER=mpirun RAD_MAX_RELAUNCHES=4 RAD_NODE_SECONDS=5
+site RAD_LAUNCHER=mpirun RAD_MAX_RELAUNCHES=4 RAD_NODE_SECONDS=12
 job=$(submit -N 3 -n 3 -w n1,n2,n3 slurm/run.sbatch job/job.yaml --db results/node.sqlite)
 await_done results/node.sqlite 3 40
 kill_node n3
