@@ -176,6 +176,7 @@ typedef struct rad_model_spec {
     int when_missing; /* 1 + index of the model that scores a case in its place when the case lacks images for the input; 0: none */
     rad_activation activation; /* applied to the network's output in double, before scores are stored */
     bool cam;                  /* class activation maps of it are wanted */
+    int declared;              /* of a file (rad_files): the model of the job that it belongs to */
     bool cam_made;             /* they are, or those of a model that it may stand in for */
     int folds; /* 0: one file for everybody; else the number of files, one for each number that stands for '{fold}' in `file` */
     bool mean_without_fold;             /* a patient without a fold: mean of the slice scores of all files; else excluded */

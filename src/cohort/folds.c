@@ -83,6 +83,7 @@ rad_status rad_files_create(const rad_job *job, const int64_t *first_fold, rad_f
             const bool mean = s->folds > 0 && k == s->folds;
             *d = *s;
             d->when_missing = 0;
+            d->declared = m;
             d->folds = mean ? s->folds : 0;
             if (s->folds > 0) {
                 f->text[2 * at] =

@@ -360,6 +360,8 @@ static rad_status want_files(const rad_worker *w, struct work *k, rad_error *err
             return rad_error_set(err, RAD_E_COMM, "a leased case wants model file %lld, the job has %d", (long long)file, w->job->n_model);
         for (int64_t part = file < 0 ? 0 : file - rad_mean_of(w, (int)file); part <= file; part++)
             k->model[part].wanted = true;
+        if (file >= 0 && rad_work_wants_cam_for(w->job, m))
+            k->model[file].cam = true;
     }
     return RAD_OK;
 }
@@ -393,7 +395,6 @@ rad_status rad_worker_submit(rad_worker *w, const void *data, size_t size, rad_e
         for (int m = 0; m < w->job->n_model; m++) {
             k->model[m].work = k;
             k->model[m].model = m;
-            k->model[m].cam = rad_work_wants_cam(w->job, m);
         }
         RAD_TRY(want_files(w, k, err));
     }

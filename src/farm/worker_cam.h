@@ -11,6 +11,13 @@
 static inline bool rad_work_wants_cam(const rad_job *job, int file) {
     return job->model[file].cam_made;
 }
+/* Maps are wanted of what a file scores for this model of the job: a file that may stand in for such a model has none of its own. */
+static inline bool rad_work_wants_cam_for(const rad_job *files, int64_t model) {
+    for (int i = 0; i < files->n_model; i++)
+        if (files->model[i].declared == model)
+            return files->model[i].cam;
+    return false;
+}
 /* Below the folder of maps, from the key. Caller frees; NULL when memory is out. */
 char *rad_work_cam_file(const char *key);
 /* Key of the maps of a result: what the result does not depend on is the wish and the lesion's outline. */

@@ -134,7 +134,7 @@ rad_status rad_work_encode(const rad_worker *w, struct work *k, rad_buf *ret, ra
     for (int64_t i = 0; i < k->c->n_model; i++)
         RAD_TRY(fill_model(w, k, i, &model[i], &score[i], err));
     for (int64_t i = 0; i < k->c->n_model; i++) {
-        model[i].has_cam = model[i].status == RAD_OK && rad_work_wants_cam(w->job, model[i].file);
+        model[i].has_cam = model[i].status == RAD_OK && rad_work_wants_cam_for(w->job, i);
         int64_t same = 0; /* a file may score for two models: one map, drawn once */
         while (same < i && !(model[same].has_cam && model[same].file == model[i].file))
             same++;

@@ -194,6 +194,7 @@ with tempfile.TemporaryDirectory() as top:
     for r in got:
         assert same(r, mine["two" if r in stood else "pair", r["patient"], r["lesion"]]), r
     kept, there = files(db), files(both)
+    assert set(kept) == {r["file"] for r in got}, "overlays that no map names: the model that stood in has none of its own"
     assert all(kept[r["file"]] == there[r["file"]] for r in got)
     print(seen, "maps of folds,", len(stood), "of a model that stood in")
 
