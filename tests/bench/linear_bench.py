@@ -3,7 +3,7 @@
 
 usage: linear_bench.py BUILD [--studies 100 1000 10000] [--ranks 0 3] [--json]
 
-The studies, the network and the job are those of pipeline_bench.py, the network small, so that what belongs to a study shows. --ranks 0 is one process.
+The studies and the job are those of pipeline_bench.py, volumes (48 x 48 x 24) and network smaller, so that what belongs to a study shows. --ranks 0 is one process.
 Memory is that of the largest process (with ranks: the coordinator, which knows all studies, or a worker, which knows a few)."""
 import argparse
 import json
@@ -42,7 +42,7 @@ def main():
     rows = []
     for n in o.studies:
         with tempfile.TemporaryDirectory() as folder:
-            job = pipeline_bench.make(os.path.join(folder, 'job'), fixture.network(1, 3, 32, 2, 8), n, 32)
+            job = pipeline_bench.make(os.path.join(folder, 'job'), fixture.network(1, 3, 32, 2, 8), n, 32, (48, 48, 24))
             for r in o.ranks:
                 db = os.path.join(folder, f'{r}.sqlite')
                 seconds, mb, account = measured([program, 'run', job, '--db', db, '--quiet', '--json'] + (['--ranks', str(r)] if r else []), env)
