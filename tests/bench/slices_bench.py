@@ -9,7 +9,6 @@ question that takes longer than --limit is stopped and named so. Prints a table.
 import argparse
 import os
 import re
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -53,10 +52,12 @@ def main():
         db = sqlite3.connect(f'file:{path}?mode=ro', uri=True)
         slices, scores = db.execute('SELECT (SELECT count(*) FROM slice), (SELECT count(*) FROM slice_score)').fetchone()
         print(f'{slices:,} slices, {scores:,} slice scores, {o.patients:,} patients, {os.path.getsize(path) / 1e9:.2f} GB')
-        start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([os.path.join(o.build, 'src', 'cli', 'radcohort'), 'stats', path], check=True, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print(f'{time.monotonic() - start:8.1f} s  radcohort stats ({after.ru_utime - before.ru_utime:.1f} s of the processor, peak {after.ru_maxrss / 1024:.0f} MB)')
+        start = time.monotonic()
+        p = subprocess.Popen([os.path.join(o.build, 'src', 'cli', 'radcohort'), 'stats', path], stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(p.pid, 0)
+        if status != 0:
+            sys.exit('radcohort stats failed')
+        print(f'{time.monotonic() - start:8.1f} s  radcohort stats ({used.ru_utime:.1f} s of the processor, peak {used.ru_maxrss / 1024:.0f} MB)')
         text = open(os.path.join(ROOT, 'schemas', 'README.md'), encoding='utf-8').read()
         questions = re.findall(r'\n([^\n]*\?)\n\n```sql\n(.*?)```', text, re.S)
         in_sql = STATISTICS
