@@ -138,25 +138,28 @@ void rp_section_cams(rp_page *p) {
     }
     rp_rows r;
     rp_query(p,
-             sqlite3_mprintf("SELECT model, cohort, class, count(*) AS n, avg(energy_inside) AS energy_inside, avg(peak_inside) AS "
-                             "peak_inside, avg(iou) AS iou FROM v_cam"
+             sqlite3_mprintf("SELECT model, cohort, class AS of_class, count(*) AS n, avg(energy_inside) AS energy_inside, "
+                             "avg(peak_inside) AS peak_inside, avg(iou) AS iou FROM v_cam"
                              " WHERE run_id = %lld AND deciding GROUP BY model, cohort, class ORDER BY model, cohort DESC, class",
                              (long long)p->run),
              &r);
     if (r.n == 0) {
         rp_absent(p, "The job asked for no class activation maps.");
     } else {
-        static const rp_spec SPEC[] = {{"Model", RP_TEXT, "model", 0, 0},
-                                       {"Cohort", RP_TEXT, "cohort", 0, 0},
-                                       {"Class", RP_TEXT, "class", 0, 0},
-                                       {"Maps", RP_INT, "n", 0, 0},
-                                       {"Energy on the lesion", RP_NUM3, "energy_inside", 0, 0},
-                                       {"Peak on the lesion", RP_NUM3, "peak_inside", 0, 0},
-                                       {"Overlap (IoU)", RP_NUM3, "iou", 0, 0}};
+        /* maps are of classes, also where the choice is of an endpoint, and those of the only model with maps are always shown */
+        const bool one = strcmp(rp_text_at(&r, 0, "model"), rp_text_at(&r, r.n - 1, "model")) == 0;
+        const rp_spec spec[] = {{one ? "Network" : "Model", RP_TEXT, "model", 0, 0},
+                                {"Cohort", RP_TEXT, "cohort", 0, 0},
+                                {"Class", RP_TEXT, "of_class", 0, 0},
+                                {"Maps", RP_INT, "n", 0, 0},
+                                {"Energy on the lesion", RP_NUM3, "energy_inside", 0, 0},
+                                {"Peak on the lesion", RP_NUM3, "peak_inside", 0, 0},
+                                {"Overlap (IoU)", RP_NUM3, "iou", 0, 0}};
         for (int i = 0; i < p->o->n_image; i++) {
             const rad_report_image *m = &p->o->image[i];
-            rp_put(p, "<figure class=\"montage\"{!}{}{!}><p class=\"name\">{}</p>", m->model ? " data-model=\"" : "",
-                   m->model ? m->model : "", m->model ? "\"" : "", m->title);
+            const char *tag = one ? NULL : m->model;
+            rp_put(p, "<figure class=\"montage\"{!}{}{!}><p class=\"name\">{}</p>", tag ? " data-model=\"" : "", tag ? tag : "",
+                   tag ? "\"" : "", m->title);
             rp_printf(p, "<img width=\"%d\" height=\"%d\"", m->width, m->height);
             rp_put(p, " alt=\"{}\" src=\"data:image/png;base64,", m->caption);
             put_base64(p, m->png, m->size);
@@ -165,7 +168,7 @@ void rp_section_cams(rp_page *p) {
         }
         if (p->o->n_image == 0)
             rp_absent(p, p->o->no_image ? p->o->no_image : "The maps have numbers but no overlay files.");
-        rp_table(p, "maps-table", "Where the maps of the deciding slices lie: means over cases with a lesion there", &r, SPEC, 7);
+        rp_table(p, "maps-table", "Where the maps of the deciding slices lie: means over cases with a lesion there", &r, spec, 7);
     }
     rp_rows_release(&r);
 }
