@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "help.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +116,23 @@ rad_status rad_cli_parse(const rad_command *c, int argc, char **argv, const rad_
     }
     *ret_n = n;
     return RAD_OK;
+}
+
+const char *rad_cli_duration(double seconds, char buf[RAD_CLI_DURATION]) {
+    const double whole = floor(seconds + 0.5), minutes = floor(seconds / 60 + 0.5);
+    if (seconds < 0.01)
+        (void)snprintf(buf, RAD_CLI_DURATION, "under 0.01 s");
+    else if (seconds < 9.95)
+        (void)snprintf(buf, RAD_CLI_DURATION, "%.2g s", seconds);
+    else if (whole < 60)
+        (void)snprintf(buf, RAD_CLI_DURATION, "%.0f s", whole);
+    else if (whole < 3600)
+        (void)snprintf(buf, RAD_CLI_DURATION, "%.0f min %02.0f s", floor(whole / 60), fmod(whole, 60));
+    else if (minutes < 6000)
+        (void)snprintf(buf, RAD_CLI_DURATION, "%.0f h %02.0f min", floor(minutes / 60), fmod(minutes, 60));
+    else
+        (void)snprintf(buf, RAD_CLI_DURATION, "%.0f h", minutes / 60);
+    return buf;
 }
 
 int rad_cli_fail(const rad_command *c, rad_status st, const rad_error *err) {

@@ -126,6 +126,9 @@ const char *rad_cli_put(FILE *to, int column, int indent, const char *text);
 /* One sentence on standard output: on a terminal in lines that fit, elsewhere one line. Text beyond
  * RAD_CLI_SENTENCE bytes is cut. */
 void rad_cli_say(int indent, const char *fmt, ...) RAD_PRINTF(2, 3);
+/* A time as a person says it: "under 0.01 s", "0.7 s", "12 s", "3 min 05 s", "2 h 05 min", "140 h". Returns `buf`. */
+enum { RAD_CLI_DURATION = 40 };
+const char *rad_cli_duration(double seconds, char buf[RAD_CLI_DURATION]);
 /* "radcohort COMMAND: error: text" to stderr; returns the exit code that belongs to the status. */
 int rad_cli_fail(const rad_command *c, rad_status st, const rad_error *err);
 

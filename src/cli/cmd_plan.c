@@ -43,20 +43,21 @@ static void work_out(const rad_farm_estimate *e, struct need *n) {
 }
 
 static void print_text(FILE *to, const rad_farm_estimate *e, const struct need *n) {
+    char text[RAD_CLI_DURATION];
     (void)fprintf(to, "job %s: %" PRId64 " cases, %" PRId64 " to be computed, %.1f GB of files, into %s\n", e->job, e->n_case, e->n_left,
                   e->bytes / 1e9, e->database);
     if (isfinite(e->seconds)) {
         (void)fprintf(to, "a rank takes %.3g s a case", e->seconds);
         if (e->n_probe > 0)
             (void)fprintf(to, " (%d computed here, with %s)", e->n_probe, e->backend);
-        (void)fprintf(to, ": %.3g rank hours\n", n->hours_one);
+        (void)fprintf(to, ": %s of one rank\n", rad_cli_duration(3600 * n->hours_one, text));
     } else {
         (void)fputs("how long a case takes is not known: let some be computed, or give --seconds\n", to);
     }
     (void)fprintf(to, "%" PRId64 " node%s of %" PRId64 " rank%s and one coordinator", n->nodes, n->nodes == 1 ? "" : "s",
                   n->workers_per_node, n->workers_per_node == 1 ? "" : "s");
     if (isfinite(n->hours))
-        (void)fprintf(to, ": about %.3g h", n->hours);
+        (void)fprintf(to, ": about %s", rad_cli_duration(3600 * n->hours, text));
     (void)fputc('\n', to);
 }
 

@@ -15,16 +15,6 @@ static double rate_of(const rad_run_status *r) {
     return done > 0 && r->session_s > 0 ? (double)done / r->session_s : 0;
 }
 
-static void print_duration(double s) {
-    int64_t t = (int64_t)(s + 0.5);
-    if (t >= 3600)
-        printf("%" PRId64 " h %02" PRId64 " min", t / 3600, t / 60 % 60);
-    else if (t >= 60)
-        printf("%" PRId64 " min %02" PRId64 " s", t / 60, t % 60);
-    else
-        printf("%" PRId64 " s", t);
-}
-
 static int print_exclusion(const rad_exclusion_count *c, void *payload) {
     bool *first = payload;
     if (*first)
@@ -84,9 +74,8 @@ static rad_status print_text(rad_store *db, const char *path, const rad_run_stat
     if (rate > 0) {
         printf("rate %.2f cases/s", rate);
         if (going && r->writer && r->n_done < r->n_case) {
-            printf(", about ");
-            print_duration((double)(r->n_case - r->n_done) / rate);
-            printf(" left");
+            char text[RAD_CLI_DURATION];
+            printf(", about %s left", rad_cli_duration((double)(r->n_case - r->n_done) / rate, text));
         }
         printf("\n");
     }

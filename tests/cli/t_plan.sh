@@ -22,7 +22,12 @@ is probed 0
 is rank_hours 5.0
 is nodes 3
 is ranks 7
-grep -q "3 nodes of 2 ranks and one coordinator: about 0.926 h" text || { cat text; fail "the text does not say so"; }
+grep -q "3 nodes of 2 ranks and one coordinator: about 55 min 33 s$" text || { cat text; fail "the text does not say so"; }
+# times as a person says them: seconds, minutes and hours, never a small part of an hour
+for said in "0.0001:under 0.01 s" "0.01:0.18 s" "2:36 s" "3.33:1 min 00 s" "10:3 min 00 s" "199.99:1 h 00 min" "1000:5 h 00 min" "20000:100 h"; do
+    plan --seconds "${said%%:*}" >out
+    grep -q ": ${said#*:} of one rank$" text || { cat text; fail "18 cases of ${said%%:*} s are not ${said#*:} of one rank"; }
+done
 plan --no-probe >out
 is seconds_per_case null
 "$rad" run job/job.yaml --db r.sqlite --quiet >/dev/null || [ $? -eq 3 ] || fail "the run failed"
