@@ -47,30 +47,36 @@ static const struct {
                  "FROM run_patient q JOIN center c ON c.center_id = q.center_id WHERE q.run_id = %lld ORDER BY 1))"
                  " FROM run_patient rp WHERE rp.run_id = %lld",
                  true},
-    [ELIGIBLE] = {"SELECT CASE WHEN count(*) = 0 THEN 'all patients of the cohort tables' ELSE count(*) || ' patients of the tables not "
-                  "selected: ' || group_concat(DISTINCT reason) END FROM unselected_patient WHERE run_id = %lld",
-                  false},
-    [PREPARED] = {"SELECT group_concat(model || ': ' || input_text, '; ') FROM run_model WHERE run_id = %lld", true},
+    [ELIGIBLE] =
+        {"SELECT CASE WHEN count(*) = 0 THEN 'all patients of the cohort tables' ELSE count(*) || ' patients of the tables not selected: ' "
+         "|| group_concat(DISTINCT reason) END FROM (SELECT reason FROM unselected_patient WHERE run_id = %lld ORDER BY reason)",
+         false},
+    [PREPARED] = {"SELECT group_concat(model || ': ' || input_text, '; ') FROM (SELECT model, input_text FROM run_model WHERE run_id = "
+                  "%lld ORDER BY position)",
+                  true},
     [PSEUDONYM] = {"SELECT 'pseudonyms only; names, dates of birth and UIDs are not in the result file' FROM run WHERE "
                    "run_id = %lld",
                    true},
     [MISSING] = {"SELECT CASE WHEN count(*) = 0 THEN 'no case was left out' ELSE count(*) || ' exclusions: ' || group_concat(DISTINCT "
-                 "stage || ' ' || reason) END FROM exclusion WHERE run_id = %lld",
+                 "stage || ' ' || reason) END FROM (SELECT stage, reason FROM exclusion WHERE run_id = %lld ORDER BY stage, reason)",
                  false},
-    [SEQUENCES] = {"SELECT group_concat(DISTINCT i.sequence) FROM image_use u JOIN manifest m ON m.case_id = u.case_id JOIN image i ON "
-                   "i.image_id = u.image_id WHERE m.run_id = %lld",
+    [SEQUENCES] = {"SELECT group_concat(sequence) FROM (SELECT DISTINCT i.sequence FROM image_use u JOIN manifest m ON m.case_id = "
+                   "u.case_id JOIN image i ON i.image_id = u.image_id WHERE m.run_id = %lld ORDER BY 1)",
                    true},
-    [TRUTH] = {"SELECT 'labels of the cohort tables: ' || group_concat(class, ', ') FROM run_class WHERE run_id = %lld", true},
-    [READERS] = {"SELECT CASE WHEN count(DISTINCT reader) > 0 THEN count(DISTINCT reader) || ' readers: ' || group_concat(DISTINCT reader) "
-                 "END FROM v_reading WHERE run_id = %lld",
+    [TRUTH] = {"SELECT 'labels of the cohort tables: ' || group_concat(class, ', ') FROM (SELECT class FROM run_class WHERE run_id = %lld "
+               "ORDER BY class_index)",
+               true},
+    [READERS] = {"SELECT CASE WHEN count(*) > 0 THEN count(*) || ' readers: ' || group_concat(reader) END FROM (SELECT DISTINCT reader "
+                 "FROM v_reading WHERE run_id = %lld ORDER BY 1)",
                  true},
     [PARTITION] = {"SELECT 'by patient; cohorts by center: ' || group_concat(x, ', ') FROM (SELECT DISTINCT cohort AS x FROM run_patient "
-                   "WHERE run_id = %lld)",
+                   "WHERE run_id = %lld ORDER BY x DESC)",
                    true},
     [SIZE] = {"SELECT count(*) || ' patients' FROM run_patient WHERE run_id = %lld", false},
-    [MODELS] = {"SELECT group_concat(rm.model || ' (' || mo.parameters || ' parameters, input ' || mo.input_shape || ', SHA-256 ' || "
-                "substr(mo.sha256, 1, 12) || ')', '; ') FROM run_model rm JOIN run_model_file f ON f.run_model_id ="
-                " rm.run_model_id JOIN model mo ON mo.model_id = f.model_id WHERE rm.run_id = %lld",
+    [MODELS] = {"SELECT group_concat(model || ' (' || parameters || ' parameters, input ' || input_shape || ', SHA-256 ' || substr(sha256, "
+                "1, 12) || ')', '; ') FROM (SELECT rm.model, mo.parameters, mo.input_shape, mo.sha256 FROM run_model rm JOIN "
+                "run_model_file f ON f.run_model_id = rm.run_model_id JOIN model mo ON mo.model_id = f.model_id WHERE rm.run_id = %lld "
+                "ORDER BY rm.position, f.position)",
                 true},
     [SOFTWARE] = {"SELECT 'radcohort ' || radcohort_version || ', ' || backend || ' ' || backend_version || ', ' || precision FROM run "
                   "WHERE run_id = %lld",
@@ -87,8 +93,8 @@ static const struct {
          " word.measure, word.place FROM v_statistic s JOIN word ON word.name = s.name WHERE s.run_id = %lld AND s.unit = 'patient'"
          " ORDER BY word.place)",
          true},
-    [UNCERTAINTY] = {"SELECT group_concat(DISTINCT method) FROM v_statistic WHERE run_id = %lld AND name IN ('auc', 'auc_difference', "
-                     "'auc_paired_difference', 'auc_clustered')",
+    [UNCERTAINTY] = {"SELECT group_concat(method) FROM (SELECT DISTINCT method FROM v_statistic WHERE run_id = %lld AND name IN ('auc', "
+                     "'auc_difference', 'auc_paired_difference', 'auc_clustered') ORDER BY 1)",
                      true},
     [ROBUST] = {"SELECT 'AUC by ' || count(DISTINCT stratum) || ' groups of patients, and by other rules of aggregation' FROM v_statistic "
                 "WHERE run_id = "
@@ -108,22 +114,24 @@ static const struct {
     [TABLE1] = {"SELECT 'Table 1: age and sex of ' || sum(p.age IS NOT NULL) || ' and ' || sum(p.sex IS NOT NULL) || ' patients' FROM "
                 "run_patient rp JOIN patient p ON p.patient_id = rp.patient_id WHERE rp.run_id = %lld",
                 false},
-    [ESTIMATES] = {"SELECT 'AUC ' || group_concat(model || ', ' || stratum || coalesce(', ' || class, '') || ': ' || printf('%%.3f (%%.3f,"
-                   " %%.3f)', est, lower, upper), '; ') FROM v_statistic WHERE run_id = %lld AND unit = 'patient' AND est IS NOT NULL AND"
-                   " stratum_kind IN ('all', 'cohort') AND (name = 'auc_macro' OR name = 'auc' AND class = (SELECT k.class FROM run r JOIN"
-                   " run_class k ON k.run_id = r.run_id AND coalesce(k.class_index = r.positive_class, k.rule = 'sum') WHERE r.run_id ="
-                   " v_statistic.run_id ORDER BY k.class_index LIMIT 1))",
-                   false},
-    [FAILURES] = {"SELECT 'right and wrong calls by operating point: ' || group_concat(DISTINCT point) FROM v_statistic WHERE run_id = "
-                  "%lld AND name = 'sensitivity' "
-                  "HAVING count(*) > 0",
+    [ESTIMATES] =
+        {"SELECT 'AUC ' || group_concat(model || ', ' || stratum || coalesce(', ' || class, '') || ': ' || printf('%%.3f (%%.3f, %%.3f)', "
+         "est, lower, upper), '; ') FROM (SELECT s.model, s.stratum, s.class, s.est, s.lower, s.upper FROM v_statistic s JOIN run_model m "
+         "ON m.run_id = s.run_id AND m.model = s.model WHERE s.run_id = %lld AND s.unit = 'patient' AND s.est IS NOT NULL AND "
+         "s.stratum_kind IN ('all', 'cohort') AND (s.name = 'auc_macro' OR s.name = 'auc' AND s.class = (SELECT k.class FROM run r JOIN "
+         "run_class k ON k.run_id = r.run_id AND coalesce(k.class_index = r.positive_class, k.rule = 'sum') WHERE r.run_id = s.run_id "
+         "ORDER BY k.class_index LIMIT 1)) ORDER BY m.position, s.stratum_kind, s.stratum DESC, s.class)",
+         false},
+    [FAILURES] = {"SELECT 'right and wrong calls by operating point: ' || group_concat(point) FROM (SELECT DISTINCT point FROM v_statistic "
+                  "WHERE run_id = %lld AND name = 'sensitivity' ORDER BY 1) HAVING count(*) > 0",
                   true},
     [THRESHOLD] = {"SELECT group_concat(point || ': ' || threshold || ' (' || origin || coalesce(' on ' || tuned_on, '') || ')', ', ') "
-                   "FROM operating_point WHERE run_id = %lld",
+                   "FROM (SELECT * FROM operating_point WHERE run_id = %lld ORDER BY position, point)",
                    true},
-    [OUTPUTS] = {"SELECT group_concat(DISTINCT activation) || ' scores of ' || (SELECT group_concat(class, ', ') FROM run_class k WHERE "
-                 "k.run_id = run_model.run_id) FROM run_model WHERE run_id = %lld",
-                 true},
+    [OUTPUTS] =
+        {"SELECT group_concat(DISTINCT activation) || ' scores of ' || (SELECT group_concat(class, ', ') FROM (SELECT class FROM run_class "
+         "WHERE run_id = %lld ORDER BY class_index)) FROM (SELECT activation FROM run_model WHERE run_id = %lld ORDER BY position)",
+         true},
     [SUBGROUPS] = {"SELECT 'by cohort and center: ' || count(DISTINCT stratum) || ' strata' FROM v_statistic WHERE run_id = %lld AND name "
                    "= 'auc' AND stratum_kind IN ('cohort', 'center') HAVING count(*) > 0",
                    true},
