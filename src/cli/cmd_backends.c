@@ -48,8 +48,12 @@ static rad_status examine(struct verdict *v, const rad_graph *g, rad_precision p
 
 static void print_text(const struct verdict *v, int n) {
     for (int i = 0; i < n; i++) {
-        (void)printf("%-8s ", v[i].name);
-        (void)rad_cli_put(stdout, 9, 9, v[i].text);
+        int n_byte = (int)strcspn(v[i].text, "\n");
+        rad_cli_say(9, "%-8s %.*s", v[i].name, n_byte, v[i].text);
+        for (const char *line = v[i].text + n_byte; *line; line += n_byte) { /* its devices */
+            n_byte = (int)strcspn(++line, "\n");
+            rad_cli_say(9, "%-8s %.*s", "", n_byte, line);
+        }
         if (v[i].usable)
             (void)printf("%-8s precisions: %s\n", "", v[i].precisions);
         if (v[i].asked && v[i].refused == 0)
