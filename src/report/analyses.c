@@ -16,6 +16,10 @@ static void protect(rp_page *p, rp_rows *r) {
 void rp_section_grades(rp_page *p) {
     rp_rows r;
     rp_section(p, "classes", "All classes together");
+    if (p->nothing) {
+        rp_absent(p, p->nothing);
+        return;
+    }
     rp_query(
         p,
         sqlite3_mprintf(
@@ -105,6 +109,10 @@ void rp_agreement(rp_page *p) {
 void rp_section_regressions(rp_page *p) {
     rp_rows r;
     rp_section(p, "regressions", "Regressions");
+    if (p->nothing) {
+        rp_absent(p, p->nothing);
+        return;
+    }
     rp_query(
         p,
         sqlite3_mprintf(
@@ -156,6 +164,10 @@ void rp_section_regressions(rp_page *p) {
 void rp_section_folds(rp_page *p) {
     rp_rows r;
     rp_section(p, "folds", "Cross-validation");
+    if (p->nothing) {
+        rp_absent(p, p->nothing);
+        return;
+    }
     rp_query(
         p,
         sqlite3_mprintf(

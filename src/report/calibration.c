@@ -26,6 +26,7 @@ static void reliability(rp_page *p, const rp_rows *combo, int64_t i, const rp_ro
     const rp_axes a = {.x0 = 0, .x1 = 1, .y0 = 0, .y1 = 1, .left = 52, .top = 10, .width = SIDE, .height = SIDE};
     char id[200], title[256];
     rp_rows r = {0};
+    int64_t dropped = 0;
     for (int b = 0; b < (p->o->is_public ? 5 : 1) && p->st == RAD_OK; b++) {
         sqlite3_str *s = sqlite3_str_new(p->db);
         for (int64_t c = 0; c < cohort->n; c++) {
@@ -44,11 +45,19 @@ static void reliability(rp_page *p, const rp_rows *combo, int64_t i, const rp_ro
         rp_query(p, sqlite3_str_finish(s), &r);
         if (p->o->is_public && bins_are_wide(&r, p->o->k))
             break;
-        if (p->o->is_public && b == 4)
+        if (p->o->is_public && b == 4) {
+            dropped = rp_filled(&r, "mean_obs", NULL);
             drop_rows(&r);
+        }
     }
     (void)snprintf(id, sizeof id, "calibration-%s-%s-%s", unit, RP_ID(model), RP_ID(class_name));
     (void)snprintf(title, sizeof title, "Calibration of %.80s: %.80s%s", model, class_name, rp_per_unit(p, unit));
+    if (rp_filled(&r, "mean_obs", NULL) == 0) {
+        char why[200];
+        rp_undrawn(p, title, rp_why_empty(p, why, unit, model, class_name, rp_text_at(cohort, 0, "stratum"), dropped));
+        rp_rows_release(&r);
+        return;
+    }
     const rp_tags tags = {.unit = unit, .model = model, .class_name = class_name};
     rp_figure(p, id, &tags, title,
               "Observed share against mean predicted probability by bins, with 95% CIs; on the diagonal the two agree.", SIDE + 72,
@@ -103,6 +112,12 @@ static void decision(rp_page *p, const rp_rows *combo, int64_t i, const char *st
     (void)snprintf(title, sizeof title, "Decision curve of %.80s: %.80s, %s%s", model, class_name, rp_stratum_word(stratum),
                    rp_per_unit(p, unit));
     const rp_tags tags = {.unit = unit, .model = model, .class_name = class_name, .cohort = strcmp(stratum, "all") == 0 ? NULL : stratum};
+    if (rp_filled(&r, "net_benefit", NULL) == 0) {
+        char why[200];
+        rp_undrawn(p, title, rp_why_empty(p, why, unit, model, class_name, stratum, 0));
+        rp_rows_release(&r);
+        return;
+    }
     rp_figure(p, id, &tags, title, "Net benefit of treating by the model, all and none, by threshold probability.", SIDE + 72,
               SIDE + 62 + 51);
     rp_frame(p, &a, "Threshold probability", "Net benefit", 0.2, 0.1);
@@ -140,6 +155,10 @@ static bool is_call(rp_page *p, const char *class_name) {
 void rp_section_calibration(rp_page *p) {
     rp_rows combo, cohort;
     rp_section(p, "calibration", "Calibration and decision curves");
+    if (p->nothing) {
+        rp_absent(p, p->nothing);
+        return;
+    }
     if (!p->probabilities) {
         rp_absent(p, "The scores are no probabilities (activation: none); calibration is not defined.");
         return;

@@ -1,6 +1,8 @@
 /* checklist.c: CLAIM 2024, STARD-AI and TRIPOD+AI with what the record knows. The items are named in our own short words; the published
- * text is the authority. Numbers: CLAIM 2024 (doi 10.1148/ryai.240300) and TRIPOD+AI (doi 10.1136/bmj-2023-078378) as published; STARD-AI
- * (doi 10.1038/s41591-025-03953-8) by those of STARD 2015, which it extends, its additions without. */
+ * text is the authority. Numbers: CLAIM 2024 (doi 10.1148/ryai.240300) and TRIPOD+AI (doi 10.1136/bmj-2023-078378); STARD-AI
+ * (doi 10.1038/s41591-025-03953-8) by those of STARD 2015, which it extends, its additions without. Checked on 2026-11-22, none against the
+ * publication itself: the 52 items of TRIPOD+AI by number and content against two public transcriptions of its table 2 that agree with each
+ * other, the 44 of CLAIM against one public summary; STARD-AI not at all (rp_checklists_checked says so to the reader). */
 #include "parts.h"
 
 /* What the record knows: a query of one value. {} stands for the run. Public: whether the answer holds nothing that a public report
@@ -33,7 +35,6 @@ typedef enum fact {
     THRESHOLD,
     OUTPUTS,
     SUBGROUPS,
-    CALIBRATED,
     AVAILABLE,
     N_FACT
 } fact;
@@ -135,9 +136,6 @@ static const struct {
     [SUBGROUPS] = {"SELECT 'by cohort and center: ' || count(DISTINCT stratum) || ' strata' FROM v_statistic WHERE run_id = %lld AND name "
                    "= 'auc' AND stratum_kind IN ('cohort', 'center') HAVING count(*) > 0",
                    true},
-    [CALIBRATED] = {"SELECT 'Brier score, calibration slope and intercept, reliability diagrams' FROM v_statistic WHERE run_id = %lld AND "
-                    "name = 'calibration_slope' LIMIT 1",
-                    true},
     [AVAILABLE] =
         {"SELECT 'radcohort ' || radcohort_version || ' (GPL-3.0-or-later); every figure with data and query' FROM run WHERE run_id = %lld",
          true},
@@ -242,7 +240,7 @@ static const item TRIPOD[] = {{"1", "title names the model and its target", NONE
                               {"3a", "healthcare context and rationale", NONE},
                               {"3b", "target population and intended use", NONE},
                               {"3c", "known health inequalities", NONE},
-                              {"4", "aims: development or evaluation", NONE},
+                              {"4", "aims: development, validation or both", NONE},
                               {"5a", "sources of data", SOURCES},
                               {"5b", "dates", NONE},
                               {"6a", "setting and centers", SOURCES},
@@ -260,7 +258,7 @@ static const item TRIPOD[] = {{"1", "title names the model and its target", NONE
                               {"12a", "how data were used and divided", PARTITION},
                               {"12b", "handling of predictors", PREPARED},
                               {"12c", "type and building of the model", MODELS},
-                              {"12d", "differences between centers", SUBGROUPS},
+                              {"12d", "how heterogeneity over centers was handled", SUBGROUPS},
                               {"12e", "measures and plots of performance", METRICS},
                               {"12f", "updating of the model", NONE},
                               {"12g", "how predictions were computed", SOFTWARE},
@@ -282,7 +280,7 @@ static const item TRIPOD[] = {{"1", "title names the model and its target", NONE
                               {"21", "participants and events in each analysis", SIZE},
                               {"22", "the full model", MODELS},
                               {"23a", "performance with intervals", ESTIMATES},
-                              {"23b", "heterogeneity over centers, calibration", CALIBRATED},
+                              {"23b", "heterogeneity of performance over centers", SUBGROUPS},
                               {"24", "results of updating", NONE},
                               {"25", "interpretation", NONE},
                               {"26", "limitations", NONE},
@@ -334,6 +332,11 @@ static void put_list(rp_page *p, const char *id, const char *name, const item *l
     rp_rows_release(&r);
 }
 
+const char *rp_checklists_checked(void) {
+    return "Checked by number and content, not against the publications themselves: the 52 items of TRIPOD+AI against two transcriptions of"
+           " its published table, the 44 of CLAIM against one summary; the items of STARD-AI were not checked.";
+}
+
 void rp_section_checklists(rp_page *p) {
     rp_section(p, "checklists", "Reporting checklists");
     rp_put(
@@ -342,8 +345,9 @@ void rp_section_checklists(rp_page *p) {
         "authority. CLAIM: the 44 items of the 2024 update (Tejani and colleagues, Radiol Artif Intell 2024;6:e240300). TRIPOD+AI: the 27 "
         "items with their parts (Collins and colleagues, BMJ 2024;385:e078378). STARD-AI (Sounderajah and colleagues, Nat Med 2025): its "
         "numbering could not be checked against the published list, so items taken over from STARD 2015 (Bossuyt and colleagues, BMJ "
-        "2015;351:h5527) carry the numbers of 2015, and the topics that STARD-AI added stand without a number, as AI. The query of each "
-        "value is in the CSV file.</p>\n");
+        "2015;351:h5527) carry the numbers of 2015, and the topics that STARD-AI added stand without a number, as AI. {} The query of each "
+        "value is in the CSV file.</p>\n",
+        rp_checklists_checked());
     put_list(p, "claim-2024", "CLAIM 2024", CLAIM, sizeof CLAIM / sizeof *CLAIM);
     put_list(p, "stard-ai", "STARD-AI", STARD, sizeof STARD / sizeof *STARD);
     put_list(p, "tripod-ai", "TRIPOD+AI", TRIPOD, sizeof TRIPOD / sizeof *TRIPOD);

@@ -79,10 +79,13 @@ static void centers(rp_page *p, const rp_rows *combo, int64_t i) {
         prediction = strcmp(name, "auc_centers_prediction") == 0 ? k : prediction;
         i2 = strcmp(name, "auc_centers_i2") == 0 ? k : i2;
     }
-    if (rows > 0) {
+    (void)snprintf(title, sizeof title, "%.80s by center: %.80s%s", model, class_name, rp_per_unit(p, unit));
+    if (rows > 0 && rp_filled(&r, "est", "lower") == 0) {
+        char why[200];
+        rp_undrawn(p, title, rp_why_empty(p, why, unit, model, class_name, "all", 0));
+    } else if (rows > 0) {
         const rp_axes a = rp_forest_axes(&r, rows + (pooled >= 0) + (prediction >= 0));
         (void)snprintf(id, sizeof id, "forest-%s-%s-%s", unit, RP_ID(model), RP_ID(class_name));
-        (void)snprintf(title, sizeof title, "%.80s by center: %.80s%s", model, class_name, rp_per_unit(p, unit));
         const rp_tags tags = {.unit = unit, .model = model, .class_name = class_name};
         rp_figure(p, id, &tags, title,
                   "Forest plot: one row per center with its 95% CI, then the mean over centers and the interval expected of a "
@@ -122,6 +125,10 @@ static void centers(rp_page *p, const rp_rows *combo, int64_t i) {
 void rp_section_forest(rp_page *p) {
     rp_rows combo;
     rp_section(p, "centers", "Centers");
+    if (p->nothing) {
+        rp_absent(p, p->nothing);
+        return;
+    }
     if (p->n_center < 2) {
         rp_absent(p, "All patients are of one center.");
         return;
@@ -132,7 +139,7 @@ void rp_section_forest(rp_page *p) {
     for (int64_t i = 0; i < combo.n && p->st == RAD_OK; i++)
         centers(p, &combo, i);
     rp_put(p, "</div>\n");
-    if (p->n_figure == before)
+    if (p->n_figure == before && p->n_undrawn == 0)
         rp_absent(p, "The job does not ask for numbers by center (strata).");
     rp_rows_release(&combo);
 }
@@ -152,9 +159,15 @@ static void both_cohorts(rp_page *p, const rp_rows *combo, int64_t from, int64_t
                              (long long)p->run, unit, class_name),
              &r);
     rp_protect_statistics(p, &r);
-    const rp_axes a = rp_forest_axes(&r, 2 * (end - from));
     (void)snprintf(id, sizeof id, "cohorts-%s-%s", unit, RP_ID(class_name));
     (void)snprintf(title, sizeof title, "Internal and external: %.80s%s", class_name, rp_per_unit(p, unit));
+    if (rp_filled(&r, "est", "lower") == 0) {
+        char why[200];
+        rp_undrawn(p, title, rp_why_empty(p, why, unit, NULL, class_name, "all", 0));
+        rp_rows_release(&r);
+        return;
+    }
+    const rp_axes a = rp_forest_axes(&r, 2 * (end - from));
     const rp_tags tags = {.unit = unit, .class_name = class_name};
     rp_figure(p, id, &tags, title, "For each model the AUC in the internal and in the external cohort with 95% CIs.", WIDTH,
               a.top + a.height + 48);
@@ -173,6 +186,10 @@ static void both_cohorts(rp_page *p, const rp_rows *combo, int64_t from, int64_t
 void rp_section_cohorts(rp_page *p) {
     rp_rows r, combo;
     rp_section(p, "internal-external", "Internal against external");
+    if (p->nothing) {
+        rp_absent(p, p->nothing);
+        return;
+    }
     if (!p->has_internal || !p->has_external) {
         rp_absent(p, "All patients are of one cohort, or the job does not ask for numbers by cohort (strata).");
         return;

@@ -58,6 +58,10 @@ static bool is_whole(const rp_page *p) {
 
 static void put_cards(rp_page *p) {
     rp_rows r;
+    if (p->nothing) {
+        rp_put(p, "<p class=\"absent\">{}</p>\n", p->nothing);
+        return;
+    }
     rp_query(
         p,
         sqlite3_mprintf("SELECT s.model, s.unit, s.class, s.stratum_kind, s.stratum, s.cohort, s.point, s.name, s.versus, s.n, s.n_pos,"
@@ -74,6 +78,7 @@ static void put_cards(rp_page *p) {
         return;
     }
     const bool whole = is_whole(p);
+    bool any = false;
     rp_put(p, "<ul class=\"cards\" id=\"headline\">\n");
     for (int64_t i = 0, end; i < r.n; i = end) {
         const char *model = rp_text_at(&r, i, "model");
@@ -86,7 +91,8 @@ static void put_cards(rp_page *p) {
             else
                 macro[out] = j;
         }
-        const bool first = p->n_model > 1 && p->main_model && strcmp(model, p->main_model) == 0;
+        const bool first =
+            p->n_model > 1 && p->main_model && strcmp(model, p->main_model) == 0 && internal >= 0 && rp_at(&r, internal, "est")->text;
         rp_put(p, "<li class=\"card{!}\"><h3>{}{!}</h3><dl>", first ? " first" : "", model,
                !first  ? ""
                : whole ? " <span class=\"badge\">highest AUC</span>"
@@ -97,6 +103,7 @@ static void put_cards(rp_page *p) {
         rp_put(p, "</dl>");
         if (!whole)
             put_gap(p, model);
+        any |= first;
         if (p->main_class && macro[0] >= 0 && !isnan(rp_num(&r, macro[0], "est"))) {
             rp_put(p, "<p class=\"gap\">Mean over the {} classes: {}", RP_WORD(p->n_class), RP_NUM("%.3f", rp_num(&r, macro[0], "est")));
             if (macro[1] >= 0 && !isnan(rp_num(&r, macro[1], "est")))
@@ -108,9 +115,9 @@ static void put_cards(rp_page *p) {
     rp_put(p, "</ul>\n<p class=\"muted\">Area under the receiver operating characteristic curve (AUC) per patient, {!}{}{!}.{!}</p>\n",
            p->main_class ? "for <em>" : "mean over the classes, each against the others", p->main_class ? p->main_class : "",
            p->main_class ? "</em>" : "",
-           p->n_model < 2 ? ""
-           : whole        ? " Figures open with the model of the highest AUC; choose others below."
-                          : " Figures open with the model of the highest AUC in the internal cohort; choose others below.");
+           p->n_model < 2 || !any ? ""
+           : whole                ? " Figures open with the model of the highest AUC; choose others below."
+                                  : " Figures open with the model of the highest AUC in the internal cohort; choose others below.");
     rp_csv(p, "headline", &r);
     rp_source(p, "headline", &r);
     rp_rows_release(&r);
@@ -184,11 +191,12 @@ static void put_paragraph(rp_page *p) {
             " k.class_index) || iif(k.rule = 'argmax', ', by the most probable class)', ')') AS named FROM run_class k WHERE k.run_id ="
             " q.run_id AND k.rule IS NOT NULL ORDER BY k.class_index)) AS endpoints,"
             " (SELECT count(DISTINCT reader) FROM v_reading v WHERE v.run_id = q.run_id) AS n_reader,"
-            " r.lesion_rule, r.patient_rule FROM q JOIN run r ON r.run_id = q.run_id",
+            " r.lesion_rule, r.patient_rule, EXISTS (SELECT 1 FROM run_model m JOIN case_score c ON c.run_model_id = m.run_model_id"
+            " WHERE m.run_id = q.run_id) AS scored FROM q JOIN run r ON r.run_id = q.run_id",
             (long long)p->run),
         &r);
     const double internal = rp_num(&r, 0, "n_internal"), external = rp_num(&r, 0, "n_external"), patients = rp_num(&r, 0, "n_patient"),
-                 cases = rp_num(&r, 0, "n_case"), readers = rp_num(&r, 0, "n_reader");
+                 cases = rp_num(&r, 0, "n_case"), readers = rp_num(&r, 0, "n_reader"), scored = rp_num(&r, 0, "scored");
     const bool lesions = strcmp(p->case_unit, "lesion") == 0;
     rp_put(p, "<p>{} {}", RP_NUM("%.0f", patients), unit_word("patient", patients));
     if (lesions)
@@ -199,8 +207,8 @@ static void put_paragraph(rp_page *p) {
         rp_put(p, " of {} centers ({} internal, {} external)", RP_WORD(internal + external), RP_WORD(internal), RP_WORD(external));
     else
         rp_put(p, " of {} {} centers", RP_WORD(internal + external), internal > 0 ? "internal" : "external");
-    rp_put(p, " were scored by {} {} for the classes {}", RP_WORD(p->n_model), p->n_model == 1 ? "network" : "networks",
-           rp_text_at(&r, 0, "classes"));
+    rp_put(p, " were {}scored by {} {} for the classes {}", scored > 0 ? "" : "to be ", RP_WORD(p->n_model),
+           p->n_model == 1 ? "network" : "networks", rp_text_at(&r, 0, "classes"));
     if (rp_text_at(&r, 0, "endpoints")[0])
         rp_put(p, "; also reported, together: {}", rp_text_at(&r, 0, "endpoints"));
     rp_put(p, ". The score of a {} is the <em>{}</em> of its slices", p->case_unit,

@@ -57,9 +57,15 @@ static void aggregation_figure(rp_page *p, const rp_rows *combo, int64_t i, cons
         for (int c = 0; c < (pos < p->o->k || n - pos < p->o->k ? 5 : 2); c++)
             rp_hide(&r, k, CELL[c]);
     }
-    const rp_axes a = rp_forest_axes(&r, r.n);
     (void)snprintf(id, sizeof id, "aggregation-%s-%s", RP_ID(model), RP_ID(class_name));
     (void)snprintf(title, sizeof title, "%.80s: %.80s by rule, per %s", model, class_name, p->case_unit);
+    if (rp_filled(&r, "est", "lower") == 0) {
+        char why[200];
+        rp_undrawn(p, title, rp_why_empty(p, why, p->case_unit, model, class_name, "all", 0));
+        rp_rows_release(&r);
+        return;
+    }
+    const rp_axes a = rp_forest_axes(&r, r.n);
     const rp_tags tags = {.model = model, .class_name = class_name};
     rp_figure(p, id, &tags, title, "AUC with 95% CI if slice scores were brought together by each rule, internal and external.",
               RP_FOREST_WIDTH, a.top + a.height + 48);
@@ -84,10 +90,13 @@ void rp_section_aggregation(rp_page *p) {
     char *rule = rp_one_text(
         p, sqlite3_mprintf("SELECT CASE case_unit WHEN 'lesion' THEN lesion_rule ELSE patient_rule END FROM run WHERE run_id = %lld",
                            (long long)p->run));
-    if (rp_one(p, sqlite3_mprintf("SELECT max(n_slice) FROM result re JOIN run_result rr ON rr.result_id = re.result_id JOIN manifest m ON "
+    const double slices =
+        rp_one(p, sqlite3_mprintf("SELECT max(n_slice) FROM result re JOIN run_result rr ON rr.result_id = re.result_id JOIN manifest m ON "
                                   "m.case_id = rr.case_id WHERE m.run_id = %lld",
-                                  (long long)p->run)) < 2) {
-        rp_absent(p, "Every case has one slice: all rules give the same score.");
+                                  (long long)p->run));
+    if (!(slices >= 2)) { /* NaN: none at all */
+        rp_absent(p, isnan(slices) ? "No slice was scored: Exclusions and failures says why."
+                                   : "Every case has one slice: all rules give the same score.");
         free(rule);
         return;
     }

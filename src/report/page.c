@@ -1,11 +1,29 @@
 /* page.c: sections, tables, figures, and the page around them. */
 #include "page.h"
 
+static void put_undrawn(rp_page *p, bool whole) {
+    const rad_buf page = p->html;
+    p->html = p->absent;
+    rp_put(p, "<div><dt>{}</dt>", p->section_title);
+    if (whole)
+        rp_put(p, "<dd>{} (figures: {})</dd>", p->undrawn_why, RP_NUM("%d", p->n_undrawn));
+    else if (p->st == RAD_OK)
+        p->st = rad_buf_put(&p->html, p->undrawn.data, p->undrawn.size, p->err);
+    rp_put(p, "</div>\n");
+    p->absent = p->html;
+    p->html = page;
+}
+
 /* What was written of the section since rp_section: nothing but the reason for its absence? */
 void rp_section_end(rp_page *p) {
     if (!p->section_id)
         return;
-    if (p->section_absent && p->html.size == p->section_absent_end) {
+    const bool whole = p->n_undrawn > 0 && p->n_figure + p->n_table == p->section_drawn;
+    if (p->n_undrawn > 0)
+        put_undrawn(p, whole);
+    if (whole) {
+        p->html.size = p->section_at;
+    } else if (p->section_absent && p->html.size == p->section_absent_end) {
         p->html.size = p->section_at;
         const rad_buf page = p->html; /* rp_put writes to the page: the list is written through it, too */
         p->html = p->absent;
@@ -28,6 +46,9 @@ void rp_section(rp_page *p, const char *id, const char *title) {
     p->section_id = id;
     p->section_title = title;
     p->section_absent = NULL;
+    p->section_drawn = p->n_figure + p->n_table;
+    p->n_undrawn = 0;
+    p->undrawn.size = 0;
     p->section_at = p->html.size;
     rp_put(p, "<section id=\"{}\" aria-labelledby=\"h-{}\">\n<h2 id=\"h-{}\">{}</h2>\n", id, id, id, title);
     p->section_body = p->html.size;
@@ -40,6 +61,16 @@ void rp_absent(rp_page *p, const char *why) {
         p->section_absent = why;
         p->section_absent_end = p->html.size;
     }
+}
+
+void rp_undrawn(rp_page *p, const char *title, const char *why) {
+    const rad_buf page = p->html;
+    p->html = p->undrawn;
+    rp_put(p, "<dd>{}: {}</dd>", title, why);
+    p->undrawn = p->html;
+    p->html = page;
+    (void)snprintf(p->undrawn_why, sizeof p->undrawn_why, "%s", why);
+    p->n_undrawn++;
 }
 
 void rp_source(rp_page *p, const char *id, const rp_rows *r) {

@@ -26,6 +26,7 @@ typedef struct rp_page {
     /* of the run */
     char *job, *case_unit, *finished, *positive; /* positive NULL: not two classes */
     bool has_external, has_internal, probabilities;
+    const char *nothing;                      /* why no figure of performance has data, NULL: some may; a constant */
     bool several;                             /* some patient has more than one lesion: lesions have numbers of their own */
     int n_model, n_center, n_cohort, n_class; /* classes without endpoints */
     /* What the page shows first, the rest by choice: the model with the highest AUC of the internal cohort (of all patients where there is
@@ -35,6 +36,9 @@ typedef struct rp_page {
     rad_buf toc, absent;
     const char *section_id, *section_title, *section_absent;
     size_t section_at, section_body, section_absent_end;
+    rad_buf undrawn; /* figures of the section that had no data, as lines of that list */
+    char undrawn_why[200];
+    int n_undrawn, section_drawn;
 } rp_page;
 
 /* ---------------------------------------------------------------- errors and memory */
@@ -112,6 +116,9 @@ void rp_section_end(rp_page *p);
 /* One line in place of a part without data; alone in a section it takes the section's place in the list at the end. `why` is a constant or
  * lives until the section ends. */
 void rp_absent(rp_page *p, const char *why);
+/* In place of a figure that would be empty: named in the list at the end. A section of which nothing else is left stands there instead of
+ * its figures, with the reason of the last one. */
+void rp_undrawn(rp_page *p, const char *title, const char *why);
 
 typedef enum rp_kind {
     RP_TEXT,
@@ -211,5 +218,7 @@ void rp_section_exclusions(rp_page *p);
 void rp_section_provenance(rp_page *p);
 void rp_section_words(rp_page *p);
 void rp_section_checklists(rp_page *p);
+/* Which lists' items were compared with what, in a sentence: a constant. */
+const char *rp_checklists_checked(void);
 
 #endif

@@ -88,3 +88,23 @@ double *rp_doubles(rp_page *p, const rp_rows *r, int64_t from, int64_t end, cons
 bool rp_has_table(rp_page *p, const char *name) {
     return rp_one(p, sqlite3_mprintf("SELECT count(*) FROM sqlite_schema WHERE name = %Q", name)) > 0;
 }
+
+int64_t rp_filled(const rp_rows *r, const char *a, const char *b) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < r->n; i++)
+        n += rp_at(r, i, a)->hidden || !isnan(rp_num(r, i, a)) || (b && (rp_at(r, i, b)->hidden || !isnan(rp_num(r, i, b))));
+    return n;
+}
+
+const char *rp_why_empty(rp_page *p, char to[200], const char *unit, const char *model, const char *class_name, const char *stratum,
+                         int64_t before) {
+    char *why = before > 0 ? NULL
+                           : rp_one_text(p, sqlite3_mprintf("SELECT max(reason) FROM v_statistic WHERE run_id = %lld AND unit = %Q AND"
+                                                            " coalesce(model = %Q, 1) AND class = %Q AND stratum = %Q AND name = 'auc'"
+                                                            " AND point IS NULL AND versus IS NULL",
+                                                            (long long)p->run, unit, model, class_name, stratum));
+    (void)snprintf(to, 200, "%.198s", before > 0 ? "too few cases for a public report" : why && why[0] ? why : "no scored case");
+    free(why);
+    to[0] = (char)(to[0] >= 'a' && to[0] <= 'z' ? to[0] - 'a' + 'A' : to[0]);
+    return to;
+}

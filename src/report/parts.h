@@ -25,6 +25,12 @@ bool rp_statistic(rp_page *p, const char *unit, const char *model, const char *c
                   const char *name, double ret[3], int64_t *ret_n);
 /* An invisible target with a value for the pointer. */
 void rp_hit(rp_page *p, double x, double y, const char *tip);
+/* Rows in which one of the columns (NULL: only one) has a number, or a hidden one. */
+int64_t rp_filled(const rp_rows *r, const char *a, const char *b);
+/* Why a figure of these cases has no data: the reason of their AUC; the public report's own where there were `before` rows of it. model
+ * NULL: any. `to` has 200 bytes and is returned. */
+const char *rp_why_empty(rp_page *p, char to[200], const char *unit, const char *model, const char *class_name, const char *stratum,
+                         int64_t before);
 /* Indices of the first and one past the last of the rows from `from` on whose column is equal. */
 int64_t rp_group_end(const rp_rows *r, int64_t from, const char *column);
 /* Doubles of a column, rows [from, end). */

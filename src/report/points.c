@@ -156,6 +156,10 @@ static void many_classes(rp_page *p) {
 
 void rp_section_confusion(rp_page *p) {
     rp_section(p, "confusion", "Confusion matrices");
+    if (p->nothing) {
+        rp_absent(p, p->nothing);
+        return;
+    }
     if (!p->positive)
         many_classes(p);
     two_classes(p);
@@ -200,6 +204,10 @@ static char *points_query(const rp_page *p) {
 void rp_section_points(rp_page *p) {
     rp_rows r;
     rp_section(p, "points", "Operating points");
+    if (p->nothing) {
+        rp_absent(p, p->nothing);
+        return;
+    }
     rp_query(p, points_query(p), &r);
     rp_protect_statistics(p, &r);
     if (p->o->is_public)

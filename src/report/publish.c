@@ -128,7 +128,16 @@ static void make_table(rp_page *p, const char *table, const char *text, const rp
         sqlite3_str_appendf(s, ", \"%w\"", r->name[c]);
     sqlite3_str_appendf(s, "%s)", p->o->is_public ? ", suppressed TEXT NOT NULL" : "");
     out_run(p, sqlite3_str_finish(s));
-    describe(p, table, "", text);
+    if (strcmp(table, "checklist") == 0) {
+        char *said = rad_asprintf("%s. %s", text, rp_checklists_checked());
+        if (!said)
+            rp_fail(p, RAD_E_NOMEM, "out of memory for the tables of the report");
+        else
+            describe(p, table, "", said);
+        free(said);
+    } else {
+        describe(p, table, "", text);
+    }
     describe_column(p, table, "part");
     for (int c = 0; c < r->n_col; c++)
         describe_column(p, table, r->name[c]);

@@ -131,7 +131,9 @@ static void read_run(rp_page *p) {
                         " (SELECT count(DISTINCT center_id) FROM run_patient q WHERE q.run_id = r.run_id) AS n_center,"
                         " (SELECT count(DISTINCT cohort) FROM run_patient q WHERE q.run_id = r.run_id) AS n_cohort,"
                         " (SELECT count(*) FROM run_class c WHERE c.run_id = r.run_id AND c.rule IS NULL) AS n_class,"
-                        " EXISTS (SELECT 1 FROM manifest f WHERE f.run_id = r.run_id GROUP BY f.patient_id HAVING count(*) > 1) AS several "
+                        " EXISTS (SELECT 1 FROM manifest f WHERE f.run_id = r.run_id GROUP BY f.patient_id HAVING count(*) > 1) AS several,"
+                        " EXISTS (SELECT 1 FROM run_model m JOIN case_score c ON c.run_model_id = m.run_model_id WHERE m.run_id = "
+                        "r.run_id) AS scored, EXISTS (SELECT 1 FROM statistic s WHERE s.run_id = r.run_id) AS counted "
                         "FROM run r LEFT JOIN run_class k ON"
                         " k.run_id = r.run_id AND k.class_index = r.positive_class WHERE r.run_id = %lld",
                         (long long)p->run),
@@ -155,6 +157,9 @@ static void read_run(rp_page *p) {
         p->n_center = (int)rp_num(&r, 0, "n_center");
         p->n_cohort = (int)rp_num(&r, 0, "n_cohort");
         p->n_class = (int)rp_num(&r, 0, "n_class");
+        p->nothing = rp_num(&r, 0, "scored") != 1    ? "No case was scored: Exclusions and failures says why."
+                     : rp_num(&r, 0, "counted") != 1 ? "The file has no statistics of this run; 'radcohort stats' computes them."
+                                                     : NULL;
         p->several = rp_num(&r, 0, "several") == 1 && strcmp(p->case_unit, "lesion") == 0;
     }
     rp_rows_release(&r);
@@ -194,6 +199,7 @@ static void page_release(rp_page *p) {
     rad_buf_release(&p->html);
     rad_buf_release(&p->toc);
     rad_buf_release(&p->absent);
+    rad_buf_release(&p->undrawn);
     free(p->main_model);
     free(p->main_class);
     free(p->job);
@@ -220,6 +226,7 @@ rad_status rad_report_write(const char *path, const rad_report_opts *o, rad_repo
     rad_buf_init(&p.html, RAD_REPORT_MAX_BYTES);
     rad_buf_init(&p.toc, RAD_REPORT_MAX_BYTES);
     rad_buf_init(&p.absent, RAD_REPORT_MAX_BYTES);
+    rad_buf_init(&p.undrawn, RAD_REPORT_MAX_BYTES);
     own.k = o->k ? o->k : K_DEFAULT;
     if (own.k < 2)
         rp_fail(&p, RAD_E_USAGE, "k is %d: suppression begins at 2 (counts of 1)", own.k);
@@ -253,6 +260,7 @@ rad_status rad_report_export(const char *path, const rad_report_opts *o, const c
     rad_buf_init(&p.html, RAD_REPORT_MAX_BYTES);
     rad_buf_init(&p.toc, RAD_REPORT_MAX_BYTES);
     rad_buf_init(&p.absent, RAD_REPORT_MAX_BYTES);
+    rad_buf_init(&p.undrawn, RAD_REPORT_MAX_BYTES);
     own.k = o->k ? o->k : K_DEFAULT;
     if (own.k < 2)
         rp_fail(&p, RAD_E_USAGE, "k is %d: suppression begins at 2 (counts of 1)", own.k);

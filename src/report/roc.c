@@ -57,6 +57,31 @@ static void draw_line(rp_page *p, const rp_rows *r, int64_t from, int64_t end, i
     free(high);
 }
 
+/* A line of at least two points; a stratum of one class, or without cases, has none. */
+static bool has_curve(const rp_rows *r) {
+    for (int64_t from = 0, end; from < r->n; from = end) {
+        int64_t n = 0;
+        end = rp_group_end(r, from, "line");
+        for (int64_t i = from; i < end; i++)
+            n += !isnan(rp_num(r, i, "fpr")) && !isnan(rp_num(r, i, "tpr"));
+        if (n > 1)
+            return true;
+    }
+    return false;
+}
+
+/* Suppresses points; false, and the figure is named as not drawn, where no curve is left. */
+static bool keep_curve(rp_page *p, rp_rows *r, const char *title, const char *unit, const char *model, const char *class_name,
+                       const char *stratum) {
+    char why[200];
+    const bool before = has_curve(r);
+    rp_protect_curve(p, r);
+    if (has_curve(r))
+        return true;
+    rp_undrawn(p, title, rp_why_empty(p, why, unit, model, class_name, stratum, before));
+    return false;
+}
+
 static void open_roc(rp_page *p, const char *id, const rp_tags *tags, const char *title, const char *description, int n_line) {
     rp_figure(p, id, tags, title, description, SIDE + 72, SIDE + 62 + 17.0 * n_line);
     rp_frame(p, &ROC_AXES, "1 \xe2\x88\x92 specificity", "Sensitivity", 0.2, 0.2);
@@ -90,16 +115,17 @@ static void by_model(rp_page *p, const rp_rows *combo, int64_t from, int64_t end
     for (int64_t i = from; i < end && p->st == RAD_OK; i++)
         append(p, &sql, curve_sql(p, rp_text_at(combo, i, "model"), combo, i, stratum));
     rp_query(p, sql, &r);
-    rp_protect_curve(p, &r);
     const char *unit = rp_text_at(combo, from, "unit"), *class_name = rp_text_at(combo, from, "class");
     (void)snprintf(id, sizeof id, "roc-models-%s-%s-%s", unit, RP_ID(class_name), stratum);
     (void)snprintf(title, sizeof title, "%s: %.80s%s", strcmp(stratum, "all") == 0 ? "All patients" : stratum, class_name,
                    rp_per_unit(p, unit));
     title[0] = (char)(title[0] >= 'a' && title[0] <= 'z' ? title[0] - 'a' + 'A' : title[0]);
     const rp_tags tags = {.unit = unit, .class_name = class_name, .cohort = strcmp(stratum, "all") == 0 ? NULL : stratum};
-    open_roc(p, id, &tags, title, "ROC curves of all models; the legend gives AUC and 95% CI.", (int)(end - from));
-    draw_lines(p, &r, combo, from, true, stratum);
-    rp_figure_end(p, id, "", &r);
+    if (keep_curve(p, &r, title, unit, NULL, class_name, stratum)) {
+        open_roc(p, id, &tags, title, "ROC curves of all models; the legend gives AUC and 95% CI.", (int)(end - from));
+        draw_lines(p, &r, combo, from, true, stratum);
+        rp_figure_end(p, id, "", &r);
+    }
     rp_rows_release(&r);
 }
 
@@ -110,14 +136,15 @@ static void by_cohort(rp_page *p, const rp_rows *combo, int64_t i, const rp_rows
     for (int64_t c = 0; c < cohort->n && p->st == RAD_OK; c++)
         append(p, &sql, curve_sql(p, rp_text_at(cohort, c, "stratum"), combo, i, rp_text_at(cohort, c, "stratum")));
     rp_query(p, sql, &r);
-    rp_protect_curve(p, &r);
     const char *unit = rp_text_at(combo, i, "unit"), *class_name = rp_text_at(combo, i, "class"), *model = rp_text_at(combo, i, "model");
     (void)snprintf(id, sizeof id, "roc-%s-%s-%s", unit, RP_ID(model), RP_ID(class_name));
     (void)snprintf(title, sizeof title, "%.80s: %.80s%s", model, class_name, rp_per_unit(p, unit));
     const rp_tags tags = {.unit = unit, .model = model, .class_name = class_name};
-    open_roc(p, id, &tags, title, "ROC curves by cohort with 95% bands; the legend gives AUC and 95% CI.", (int)cohort->n);
-    draw_lines(p, &r, combo, i, false, NULL);
-    rp_figure_end(p, id, "", &r);
+    if (keep_curve(p, &r, title, unit, model, class_name, rp_text_at(cohort, 0, "stratum"))) {
+        open_roc(p, id, &tags, title, "ROC curves by cohort with 95% bands; the legend gives AUC and 95% CI.", (int)cohort->n);
+        draw_lines(p, &r, combo, i, false, NULL);
+        rp_figure_end(p, id, "", &r);
+    }
     rp_rows_release(&r);
 }
 
@@ -178,6 +205,10 @@ static void pairs_table(rp_page *p) {
 void rp_section_roc(rp_page *p) {
     rp_rows combo, cohort;
     rp_section(p, "roc", "ROC curves");
+    if (p->nothing) {
+        rp_absent(p, p->nothing);
+        return;
+    }
     rp_combos(p, &combo);
     rp_cohorts(p, &cohort);
     if (combo.n == 0) {
@@ -212,12 +243,15 @@ static void reader_figure(rp_page *p, const rp_rows *combo, int64_t i, const cha
     rp_rows r;
     const char *unit = rp_text_at(combo, i, "unit"), *class_name = rp_text_at(combo, i, "class"), *model = rp_text_at(combo, i, "model");
     rp_query(p, curve_sql(p, model, combo, i, stratum), &r);
-    rp_protect_curve(p, &r);
     (void)snprintf(id, sizeof id, "readers-%s-%s-%.60s-%s", unit, RP_ID(model), RP_ID(class_name), stratum);
     (void)snprintf(title, sizeof title, "Readers and %.80s: %.60s, %s%s", model, class_name, rp_stratum_word(stratum),
                    units ? rp_per_unit(p, unit) : "");
     const rp_tags tags = {
         .unit = units ? unit : NULL, .model = model, .class_name = class_name, .cohort = strcmp(stratum, "all") == 0 ? NULL : stratum};
+    if (!keep_curve(p, &r, title, unit, model, class_name, stratum)) {
+        rp_rows_release(&r);
+        return;
+    }
     open_roc(p, id, &tags, title, "The model's ROC curve and one marker per reader; the legend names them.", 1 + (int)(end - from));
     draw_line(p, &r, 0, r.n, 0, true);
     double y = rp_legend(p, 14, SIDE + 68, 0, model, SIDE + 50);
@@ -261,7 +295,7 @@ static void reader_tables(rp_page *p) {
         {"Unit", RP_TEXT, "unit", 0, 0},        {"n", RP_INT, "n", 0, 0},
         {"Reader", RP_NUM3, "of_reader", 0, 0}, {"Model minus reader (95% CI)", RP_EST3, "est", "lower", "upper"},
         {"P value", RP_PVALUE, "exact_p", 0, 0}};
-    if (r.n > 0)
+    if (r.n > 0 && !p->nothing)
         rp_table(p, "readers-table", "Model against each reader on the cases that both judged; exact McNemar test", &r, SPEC, 11);
     rp_rows_release(&r);
 }
@@ -281,7 +315,7 @@ void rp_section_readers(rp_page *p) {
              &reader);
     rp_protect_statistics(p, &reader);
     if (reader.n == 0)
-        rp_absent(p, "No reader judged cases of this run.");
+        rp_absent(p, p->nothing ? p->nothing : "No reader judged cases of this run.");
     else
         rp_put(p, "<div class=\"grid\">\n");
     const bool units = reader.n > 0 && strcmp(rp_text_at(&reader, 0, "unit"), rp_text_at(&reader, reader.n - 1, "unit")) != 0;

@@ -57,6 +57,60 @@ def confusion(db, folder):
     assert got == want and len({k[2] for k in want}) >= 3, (sorted(set(got.items()) ^ set(want.items()))[:4])
 
 
+def undrawn(page):
+    """The list of what is not part of the run: reasons by section."""
+    part = page[page.index('id="absent"'):]
+    return {t: re.sub('<[^>]+>', ' ', d) for t, d in re.findall('<dt>(.*?)</dt>(.*?)</div>', part[:part.index('</dl>')])}
+
+
+def nothing(folder):
+    """A run in which nothing was scored, and one whose statistics are gone: no frame without data, each named with its reason."""
+    jobs = os.path.join(folder, 'unscored', 'jobs')
+    shutil.copytree(os.path.join(fixture.SOURCE, 'jobs', 'demo'), os.path.join(jobs, 'demo'), ignore=shutil.ignore_patterns('cohort'))
+    shutil.copy(os.path.join(fixture.SOURCE, 'jobs', 'demo.yaml'), jobs)
+    fixture.call('phantom', '-o', os.path.join(jobs, 'demo', 'cohort'), '--design', 'demo', '--scale', 0.1)
+    shutil.rmtree(os.path.join(jobs, 'demo', 'cohort', 'images'))
+    db = os.path.join(folder, 'unscored.sqlite')
+    fixture.call('run', os.path.join(jobs, 'demo.yaml'), '--db', db, expect=(3,))
+    stopped = os.path.join(folder, 'stopped.sqlite')
+    shutil.copy(os.path.join(folder, 'demo.sqlite'), stopped)
+    con = sqlite3.connect(stopped)
+    con.execute('DELETE FROM statistic')
+    con.commit()
+    con.close()
+    silent = {'ROC curves', 'Centers', 'Internal against external', 'Confusion matrices', 'Operating points',
+              'Calibration and decision curves', 'Readers and the model'}
+    for path, figures, why in ((db, ['flow-diagram'], 'scored'), (stopped, None, 'no statistics')):
+        for public in ((), ('--public',)):
+            out = path + '-'.join(('', 'report', *public))
+            fixture.call('report', path, '-o', out, *public)
+            text = page.read(out)
+            one = page.Page(text) if public else page.check(out, empty=True)
+            got = [f['id'] for f in one.figures if not f['image']]
+            assert got == figures or figures is None and all(re.match('flow-|aggregation-', i) for i in got), got
+            said = undrawn(text)
+            assert all(why in said.get(s, '') for s in silent), said
+            assert why in text[text.index('id="result"'):text.index('<nav')] and 'highest' not in text[:text.index('<nav')]
+            assert '<div class="grid">\n</div>' not in text
+
+    # only images of benign lesions: scores, but no curve; the figures are named one by one, the tables stand
+    shutil.rmtree(os.path.join(jobs, 'demo', 'cohort'))
+    fixture.call('phantom', '-o', os.path.join(jobs, 'demo', 'cohort'), '--design', 'demo', '--scale', 0.1)
+    with open(os.path.join(jobs, 'demo', 'cohort', 'lesions.tsv'), encoding='utf-8') as f:
+        for row in csv.DictReader(f, delimiter='\t'):
+            if row['label'] != 'benign':
+                shutil.rmtree(os.path.join(jobs, 'demo', 'cohort', 'images', row['patient']), ignore_errors=True)
+    db = os.path.join(folder, 'benign.sqlite')
+    fixture.call('run', os.path.join(jobs, 'demo.yaml'), '--db', db, expect=(3,))
+    fixture.call('report', db, '-o', db + '-report')
+    one, said = page.check(db + '-report', empty=True), undrawn(page.read(db + '-report'))
+    assert not [f['id'] for f in one.figures if re.match('roc-|forest-', f['id'] or '')], one.figures
+    assert 'csv/auc-table.csv' in one.links and any(re.match('calibration-', f['id'] or '') for f in one.figures)
+    assert 'highest' not in re.search('id="headline".*?</ul>', page.read(db + '-report'), re.S).group()
+    names = re.findall(r'([\w-]+): malignant, per patient: +\S', said['ROC curves'])
+    assert {'resnet', 'inception', 'inception-resnet', 'repvgg'} <= set(names) and 'No positive case' in said['ROC curves'], said
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         for job, scale in (('demo', 0.3), ('liver-mri', 0.08)):
@@ -109,6 +163,8 @@ def main():
                 assert not re.match('[=@+]|-[^0-9.ei]', cell), f'a formula: {cell}'
         assert "'=HYPERLINK" in text and "'@o'neill" in text
         fixture.call('report', evil, '-o', os.path.join(folder, 'evil-public'), '--public')
+
+        nothing(folder)
 
         # counts that do not add up: no report
         broken = os.path.join(folder, 'broken.sqlite')
