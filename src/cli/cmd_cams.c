@@ -2,6 +2,7 @@
  * and the wrong cases of each model. */
 #include "cams.h"
 #include "cli.h"
+#include "json.h"
 #include "radcohort/load.h"
 
 #include <inttypes.h>
@@ -21,16 +22,32 @@ static void put_safe(char *to, size_t cap, const char *text) {
     to[n] = '\0';
 }
 
-static rad_status copy_overlay(const rad_cam_row *r, int64_t number, const char *cam_dir, const char *dir, char name[256], rad_error *err) {
-    char *from = rad_path_join(cam_dir, r->file), *data = NULL, *to = NULL;
+/* The first map of its file. */
+static bool is_fresh(const cams_list *c, int64_t i) {
+    const rad_cam_row *r = &c->item[i];
+    return r->file && (i == 0 || !r[-1].file || strcmp(r[-1].file, r->file) != 0);
+}
+
+/* Of the i-th map: the name of its overlay below DIR, empty without one. Maps of one file follow each other and share the first's. */
+static void name_overlay(const cams_list *c, int64_t i, char name[256]) {
+    const rad_cam_row *r = &c->item[i];
+    if (!r->file) {
+        name[0] = '\0';
+        return;
+    }
+    if (!is_fresh(c, i))
+        return;
+    snprintf(name, 256, "%05" PRId64 "_", i + 1);
+    const char *part[] = {r->model, "_", r->patient, r->lesion ? "_" : "", r->lesion, "_", r->class_name};
+    for (size_t k = 0; k < sizeof part / sizeof *part; k++)
+        put_safe(name, 240, part[k]);
+    memcpy(name + strlen(name), ".nii.gz", 8);
+}
+
+static rad_status copy_overlay(const rad_cam_row *r, const char *cam_dir, const char *dir, const char *name, rad_error *err) {
+    char *from = rad_path_join(cam_dir, r->file), *data = NULL, *to = rad_path_join(dir, name);
     size_t size = 0;
     rad_status st = RAD_OK;
-    snprintf(name, 256, "%05" PRId64 "_", number);
-    const char *part[] = {r->model, "_", r->patient, r->lesion ? "_" : "", r->lesion, "_", r->class_name};
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
-        put_safe(name, 240, part[i]);
-    memcpy(name + strlen(name), ".nii.gz", 8);
-    to = rad_path_join(dir, name);
     if (!from || !to) {
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for an overlay");
         goto out;
@@ -60,32 +77,30 @@ static rad_status put_row(rad_buf *b, const rad_cam_row *r, int64_t number, cons
     return st == RAD_OK ? rad_buf_printf(b, err, "%s\n", file[0] ? file : "n/a") : st;
 }
 
-static rad_status write_all(cams_list *c, const char *cam_dir, const char *dir, int64_t count, rad_error *err) {
-    rad_buf maps, sheets;
+/* `sheets` gets the text of sheets.tsv. */
+static rad_status write_all(cams_list *c, const char *cam_dir, const char *dir, int64_t count, rad_buf *sheets, rad_error *err) {
+    rad_buf maps;
     rad_status st = RAD_OK;
     char name[256] = "", *path = NULL;
     rad_buf_init(&maps, (size_t)1 << 30);
-    rad_buf_init(&sheets, (size_t)1 << 24);
     RAD_TRY(rad_mkdirs(dir, err));
     RAD_TRY(rad_buf_printf(&maps, err,
                            "number\tmodel\tcohort\tpatient\tlesion\tstudy\tclass\tslice\tdeciding\tscore\tlabel\tpeak\tpeak_value\t"
                            "energy_inside\tiou\tpeak_inside\tfile\n"));
-    RAD_TRY(rad_buf_printf(&sheets, err, "sheet\trow\tcolumn\tnumber\tmissing\n"));
+    RAD_TRY(rad_buf_printf(sheets, err, "sheet\trow\tcolumn\tnumber\tmissing\n"));
     for (int64_t i = 0; i < c->n; i++) {
         const rad_cam_row *r = &c->item[i];
-        const bool fresh = i == 0 || !r->file || !r[-1].file || strcmp(r[-1].file, r->file) != 0;
-        if (!r->file)
-            name[0] = '\0';
-        else if (fresh)
-            RAD_TRY(copy_overlay(r, i + 1, cam_dir, dir, name, err));
+        name_overlay(c, i, name);
+        if (is_fresh(c, i))
+            RAD_TRY(copy_overlay(r, cam_dir, dir, name, err));
         RAD_TRY(put_row(&maps, r, i + 1, name, err));
     }
     for (int64_t first = 0, end; first < c->n; first = end) {
         for (end = first; end < c->n && strcmp(c->item[end].model, c->item[first].model) == 0;)
             end++;
-        RAD_TRY(cams_write_sheets(c, first, end, count, cam_dir, dir, &sheets, err));
+        RAD_TRY(cams_write_sheets(c, first, end, count, cam_dir, dir, sheets, err));
     }
-    const rad_buf *const text[] = {&maps, &sheets};
+    const rad_buf *const text[] = {&maps, sheets};
     static const char *const file[] = {"maps.tsv", "sheets.tsv"};
     for (int i = 0; i < 2; i++) {
         path = rad_path_join(dir, file[i]);
@@ -97,16 +112,68 @@ static rad_status write_all(cams_list *c, const char *cam_dir, const char *dir, 
     }
 out:
     rad_buf_release(&maps);
-    rad_buf_release(&sheets);
     return st;
+}
+
+static json_t *map_json(const rad_cam_row *r, int64_t number, const char *file) {
+    return json_pack("{s:I, s:s, s:s, s:s, s:o, s:o, s:s, s:I, s:b, s:o, s:o, s:[I, I, I], s:o, s:o, s:o, s:o, s:o}", "number",
+                     (json_int_t)number, "model", r->model, "cohort", r->cohort, "patient", r->patient, "lesion", cli_json_text(r->lesion),
+                     "study", cli_json_text(r->study[0] ? r->study : NULL), "class", r->class_name, "slice", (json_int_t)r->slice,
+                     "deciding", r->deciding, "score", cli_json_number(r->score), "label",
+                     r->label < 0 ? json_null() : json_boolean(r->label), "peak", (json_int_t)r->peak[0], (json_int_t)r->peak[1],
+                     (json_int_t)r->peak[2], "peak_value", cli_json_number(r->peak_value), "energy_inside",
+                     cli_json_number(r->energy_inside), "iou", cli_json_number(r->iou), "peak_inside",
+                     r->peak_inside < 0 ? json_null() : json_boolean(r->peak_inside), "file", cli_json_text(file[0] ? file : NULL));
+}
+
+/* The contact sheets and their numbers of cases, from the text of sheets.tsv, where the rows of a sheet follow each other. */
+static json_t *sheets_json(const rad_buf *b) {
+    json_t *list = json_array();
+    const char *text = b->data, *end = text + b->size, *at = memchr(text, '\n', b->size);
+    bool ok = list != NULL;
+    while (ok && at && at + 1 < end) {
+        const char *name = at + 1, *tab = memchr(name, '\t', (size_t)(end - name));
+        const size_t length = tab ? (size_t)(tab - name) : 0;
+        json_int_t n = 0;
+        for (; at && end - at > (ptrdiff_t)length + 1 && memcmp(at + 1, name, length + 1) == 0; n++)
+            at = memchr(at + 1, '\n', (size_t)(end - at - 1));
+        ok = n > 0 && json_array_append_new(list, json_pack("{s:s#, s:I}", "file", name, length, "cases", n)) == 0;
+    }
+    if (!ok) {
+        json_decref(list);
+        list = NULL;
+    }
+    return list;
+}
+
+/* A line per map, as they come: there may be a million. */
+static rad_status print_json(const cams_list *c, const char *database, int64_t run, const char *dir, const rad_buf *sheets,
+                             rad_error *err) {
+    char name[256] = "";
+    json_t *head = json_pack("{s:s, s:I, s:s, s:s, s:s, s:o}", "database", database, "run", (json_int_t)run, "folder", dir, "table",
+                             "maps.tsv", "sheet_table", "sheets.tsv", "sheets", sheets_json(sheets));
+    bool ok = head && putchar('{') != EOF && json_dumpf(head, stdout, JSON_EMBED) == 0 && fputs(", \"maps\": [", stdout) != EOF;
+    json_decref(head);
+    for (int64_t i = 0; i < c->n && ok; i++) {
+        name_overlay(c, i, name);
+        json_t *j = map_json(&c->item[i], i + 1, name);
+        ok = j && fputs(i ? ",\n" : "\n", stdout) != EOF && json_dumpf(j, stdout, 0) == 0;
+        json_decref(j);
+    }
+    ok = ok && fputs("\n]}\n", stdout) != EOF;
+    return ok ? RAD_OK : rad_error_set(err, RAD_E_IO, "cannot write the outcome as JSON: a name that is not UTF-8, or no memory or room");
 }
 
 static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_cams;
     const char *path = NULL, *dir = NULL, *run_text = NULL, *count_text = NULL;
     cams_list c = {0};
-    const rad_target target[] = {
-        {"-o", &dir, NULL}, {"--run", &run_text, NULL}, {"--model", &c.model, NULL}, {"--count", &count_text, NULL}, {NULL, NULL, NULL}};
+    bool as_json = false;
+    rad_buf sheets;
+    rad_buf_init(&sheets, (size_t)1 << 24);
+    const rad_target target[] = {{"-o", &dir, NULL},          {"--run", &run_text, NULL},
+                                 {"--model", &c.model, NULL}, {"--count", &count_text, NULL},
+                                 {"--json", NULL, &as_json},  {NULL, NULL, NULL}};
     int n = 0;
     int64_t id = 0, count = 24;
     char *cam_dir = NULL;
@@ -132,18 +199,22 @@ static int run(int argc, char **argv) {
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE,
                               "run %" PRId64 " of '%s' has no class activation maps%s%s%s: a job asks for them with 'cam'", id, path,
                               c.model ? " of model '" : "", c.model ? c.model : "", c.model ? "'" : ""));
-    RAD_TRY(write_all(&c, cam_dir, dir, count, &err));
-    printf("%" PRId64 " class activation maps in '%s': maps.tsv, sheets.tsv, overlays, contact sheets\n", c.n, dir);
+    RAD_TRY(write_all(&c, cam_dir, dir, count, &sheets, &err));
+    if (as_json)
+        RAD_TRY(print_json(&c, path, id, dir, &sheets, &err));
+    else
+        printf("%" PRId64 " class activation maps in '%s': maps.tsv, sheets.tsv, overlays, contact sheets\n", c.n, dir);
 out:
     cams_release(&c);
+    rad_buf_release(&sheets);
     free(cam_dir);
     rad_store_close(&db);
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
 }
 
 static const rad_option options[] = {
-    {"-o", "DIR", RAD_FILL_DIR, "where they go; made when missing"}, RAD_OPTION_RUN, {"--model", "NAME", NULL, "one model only"},
-    {"--count", "N", NULL, "cases on a sheet at most (default 24)"}, RAD_OPTION_END,
+    {"-o", "DIR", RAD_FILL_DIR, "where they go; made when missing"}, RAD_OPTION_RUN,  {"--model", "NAME", NULL, "one model only"},
+    {"--count", "N", NULL, "cases on a sheet at most (default 24)"}, RAD_OPTION_JSON, RAD_OPTION_END,
 };
 
 const rad_command rad_command_cams = {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "json.h"
 #include "radcohort/cohort.h"
 #include "radcohort/folds.h"
 #include "radcohort/stats.h"
@@ -155,6 +156,64 @@ static rad_status show(const draw *d, int64_t k, int64_t first, rad_error *err) 
     return st;
 }
 
+/* What a stratum is, by the columns that make it, and its patients in each fold. */
+static json_t *stratum_json(const draw *d, int64_t example, const int64_t *count, int64_t k) {
+    json_t *values = json_object(), *by_fold = json_array();
+    int64_t all = 0;
+    bool ok = values && by_fold;
+    for (int i = 0; i < d->n_key && ok; i++) {
+        bool known;
+        ok = json_object_set_new(values, d->key[i], cli_json_text(value_of(d->c, &d->c->patient[d->who[example]], d->key[i], &known))) == 0;
+    }
+    for (int64_t f = 0; f < k && ok; f++) {
+        all += count[f];
+        ok = json_array_append_new(by_fold, json_integer(count[f])) == 0;
+    }
+    if (ok)
+        return json_pack("{s:o, s:I, s:o}", "stratum", values, "patients", (json_int_t)all, "by_fold", by_fold);
+    json_decref(values);
+    json_decref(by_fold);
+    return NULL;
+}
+
+/* Patients per fold, and per stratum and fold, in the order of the folds. */
+static rad_status print_json(const draw *d, const char *path, int64_t seed, int64_t k, int64_t first, rad_error *err) {
+    int64_t n_stratum = 0;
+    rad_status st = RAD_OK;
+    for (int64_t i = 0; i < d->n; i++)
+        n_stratum = d->stratum[i] >= n_stratum ? d->stratum[i] + 1 : n_stratum;
+    int64_t *count = rad_calloc((size_t)n_stratum, (size_t)k * sizeof *count), *example = rad_calloc((size_t)n_stratum, sizeof *example),
+            *size = rad_calloc((size_t)k, sizeof *size);
+    json_t *folds = json_array(), *strata = json_array(), *keys = json_array();
+    bool ok = count && example && size && folds && strata && keys;
+    for (int64_t i = 0; i < d->n && ok; i++) {
+        count[d->stratum[i] * k + d->of[i]]++;
+        example[d->stratum[i]] = i;
+        size[d->of[i]]++;
+    }
+    for (int64_t f = 0; f < k && ok; f++)
+        ok = json_array_append_new(folds, json_pack("{s:I, s:I}", "fold", (json_int_t)(f + first), "patients", (json_int_t)size[f])) == 0;
+    for (int64_t s = 0; s < n_stratum && ok; s++)
+        ok = json_array_append_new(strata, stratum_json(d, example[s], count + s * k, k)) == 0;
+    for (int i = 0; i < d->n_key && ok; i++)
+        ok = json_array_append_new(keys, json_string(d->key[i])) == 0;
+    if (ok) {
+        st = cli_json_print(json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o}", "path", path, "seed", (json_int_t)seed, "patients",
+                                      (json_int_t)d->n, "patients_without_fold", (json_int_t)(d->c->n_patient - d->n), "stratify", keys,
+                                      "folds", folds, "strata", strata),
+                            err);
+    } else {
+        st = rad_error_set(err, RAD_E_NOMEM, "no memory for the outcome as JSON, or a value that is not UTF-8");
+        json_decref(folds);
+        json_decref(strata);
+        json_decref(keys);
+    }
+    free(count);
+    free(example);
+    free(size);
+    return st;
+}
+
 static rad_status split_keys(draw *d, char *list, rad_error *err) {
     for (char *at = list, *next; at; at = next) {
         next = strchr(at, ',');
@@ -216,10 +275,11 @@ static rad_status number(const char *option, const char *text, int64_t low, int6
 static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_folds;
     const char *dir = NULL, *folds = NULL, *seed_text = NULL, *stratify = "label", *out = NULL, *first_text = "0", *which = "all";
-    bool in_place = false;
+    bool in_place = false, as_json = false;
     const rad_target target[] = {
-        {"--folds", &folds, NULL},       {"--seed", &seed_text, NULL},   {"--stratify", &stratify, NULL}, {"-o", &out, NULL},
-        {"--in-place", NULL, &in_place}, {"--first", &first_text, NULL}, {"--cohort", &which, NULL},      {NULL, NULL, NULL},
+        {"--folds", &folds, NULL},  {"--seed", &seed_text, NULL},    {"--stratify", &stratify, NULL},
+        {"-o", &out, NULL},         {"--in-place", NULL, &in_place}, {"--first", &first_text, NULL},
+        {"--cohort", &which, NULL}, {"--json", NULL, &as_json},      {NULL, NULL, NULL},
     };
     int n = 0;
     int64_t k = 0, seed = 0, first = 0;
@@ -240,6 +300,8 @@ static int run(int argc, char **argv) {
     RAD_TRY(number("--first", first_text, 0, 1, &first, &err));
     if (out && in_place)
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "-o and --in-place exclude each other"));
+    if (as_json && !out && !in_place)
+        RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "--json takes the standard output: -o FILE or --in-place says where the table goes"));
     rad_cohort_opts co = {.skip_file_check = true, .allow_outside = true};
     st = rad_cohort_read(dir, &co, &cohort, &issues, &err);
     if (issues.n_error > 0)
@@ -270,6 +332,8 @@ static int run(int argc, char **argv) {
         RAD_TRY(rad_file_write_atomic(out, text.data, text.size, &err));
     else if (fwrite(text.data, 1, text.size, stdout) != text.size || fflush(stdout) != 0)
         RAD_TRY(rad_error_set(&err, RAD_E_IO, "the table could not be written to stdout"));
+    if (as_json)
+        RAD_TRY(print_json(&d, out, seed, k, first, &err));
 out:
     release(&d);
     free(keys);
@@ -289,6 +353,8 @@ static const rad_option options[] = {
     {"--first", "N", "0 1", "number of the first fold, 0 (default) or 1"},
     {"-o", "FILE", RAD_FILL_TSV, "where to write (default: standard output)"},
     {"--in-place", NULL, NULL, "replace the patients table of the cohort"},
+    {"--json", NULL, NULL,
+     "what was made, as JSON on standard output: patients per fold, and per stratum and fold (with -o or --in-place)"},
     RAD_OPTION_END,
 };
 

@@ -1,5 +1,6 @@
 /* cmd_infer.c: one raw tensor through one network. For parity checks with other runtimes, and for the cost of a precision. */
 #include "cli.h"
+#include "json.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,11 +9,18 @@
 #include "radcohort/infer.h"
 
 #define RAD_MAX_INFER_BYTES ((size_t)16 << 30)
+#define RAD_MAX_INFER_VALUES ((size_t)1 << 20) /* in JSON */
 
 struct request {
     const char *model, *input, *output, *shape, *backend, *precision, *threads, *tap, *tap_output, *result, *compare, *threshold, *cam,
         *cam_output;
-    bool verbose;
+    bool verbose, json;
+};
+
+/* Against fp32. */
+struct comparison {
+    double difference, relative; /* of the largest output */
+    int64_t flips, calls;
 };
 
 struct job {
@@ -29,6 +37,8 @@ struct job {
     int64_t n;                   /* samples */
     size_t out_count, tap_count; /* elements of one sample */
     float *out, *tap;
+    double seconds; /* of the network, without reading and writing */
+    struct comparison against;
 };
 
 static rad_status parse_shape(struct job *j, rad_error *err) {
@@ -57,7 +67,7 @@ static rad_status parse_shape(struct job *j, rad_error *err) {
 static rad_status parse_request(struct job *j, rad_error *err) {
     rad_status st = RAD_OK;
     int64_t threads = 1;
-    if (j->r.input == NULL || j->r.output == NULL)
+    if (j->r.input == NULL || (j->r.output == NULL && !j->r.json))
         return rad_error_set(err, RAD_E_USAGE, "%s is missing: raw little-endian float32 comes in and goes out",
                              j->r.input == NULL ? "--input" : "--output");
     if ((j->r.tap == NULL) != (j->r.tap_output == NULL))
@@ -106,6 +116,9 @@ static rad_status load_input(struct job *j, rad_error *err) {
         !rad_mul_size((size_t)j->n * sizeof(float), j->tap_count, &tap_bytes) || bytes > RAD_MAX_INFER_BYTES ||
         tap_bytes > RAD_MAX_INFER_BYTES)
         return rad_error_set(err, RAD_E_LIMIT, "the result would be larger than %zu bytes; split the input", RAD_MAX_INFER_BYTES);
+    if (j->r.output == NULL && (size_t)j->n * j->out_count > RAD_MAX_INFER_VALUES)
+        return rad_error_set(err, RAD_E_LIMIT, "%zu values are more than JSON gets (%zu): --output FILE takes them",
+                             (size_t)j->n * j->out_count, RAD_MAX_INFER_VALUES);
     j->out = rad_malloc(bytes);
     j->tap = rad_malloc(tap_bytes);
     if (j->out == NULL || j->tap == NULL)
@@ -165,10 +178,7 @@ static rad_status compare(struct job *j, rad_error *err) {
         for (size_t s = 0; s < (size_t)j->n; s++)
             flips += largest_of(want + s * j->out_count, j->out_count) != largest_of(j->out + s * j->out_count, j->out_count);
     }
-    (void)printf("%s against fp32: largest difference %.9g, relative to the largest output %.3g\n", rad_precision_name(j->opts.precision),
-                 difference, size > 0.0 ? difference / size : 0.0);
-    (void)printf("calls that flip %s%s: %lld of %lld\n", j->r.threshold != NULL ? "at threshold " : "(largest output)",
-                 j->r.threshold != NULL ? j->r.threshold : "", (long long)flips, (long long)calls);
+    j->against = (struct comparison){difference, size > 0.0 ? difference / size : 0.0, flips, calls};
 out:
     rad_engine_destroy(&e);
     free(want);
@@ -189,7 +199,6 @@ static rad_status find_cam(struct job *j, rad_error *err) {
 /* The maps of all samples, from the tapped feature maps. */
 static rad_status write_cam(struct job *j, rad_error *err) {
     rad_shape shape;
-    char text[256];
     rad_status st = RAD_OK;
     rad_cam_get_shape(j->cam, &shape);
     const size_t count = (size_t)rad_shape_count(&shape), n = (size_t)j->n;
@@ -199,11 +208,83 @@ static rad_status write_cam(struct job *j, rad_error *err) {
     for (size_t i = 0; i < n; i++)
         RAD_TRY(rad_cam_compute(j->cam, j->cam_class, j->tap + i * j->tap_count, map + i * count, err));
     RAD_TRY(rad_file_write_atomic(j->r.cam_output, map, n * count * sizeof *map, err));
-    (void)rad_cam_describe(j->cam, text, sizeof text);
-    (void)printf("class %lld of %s\n", (long long)j->cam_class, text);
 out:
     free(map);
     return st;
+}
+
+static void print_text(const struct job *j) {
+    char text[256];
+    const struct comparison *c = &j->against;
+    if (j->cam != NULL) {
+        (void)rad_cam_describe(j->cam, text, sizeof text);
+        (void)printf("class %lld of %s\n", (long long)j->cam_class, text);
+    }
+    if (j->r.compare == NULL)
+        return;
+    (void)printf("%s against fp32: largest difference %.9g, relative to the largest output %.3g\n", rad_precision_name(j->opts.precision),
+                 c->difference, c->relative);
+    (void)printf("calls that flip %s%s: %lld of %lld\n", j->r.threshold != NULL ? "at threshold " : "(largest output)",
+                 j->r.threshold != NULL ? j->r.threshold : "", (long long)c->flips, (long long)c->calls);
+}
+
+/* The dims of a file: samples first. */
+static json_t *shape_json(int64_t n, const rad_shape *s) {
+    json_t *list = json_array();
+    (void)json_array_append_new(list, json_integer(n));
+    for (int i = 0; i < s->rank; i++)
+        (void)json_array_append_new(list, json_integer(s->dim[i]));
+    return list;
+}
+
+/* A list per sample, row-major; null where they are in a file. */
+static json_t *values_json(const struct job *j) {
+    if (j->r.output != NULL)
+        return json_null();
+    json_t *all = json_array();
+    for (int64_t s = 0; s < j->n; s++) {
+        json_t *one = json_array();
+        for (size_t i = 0; i < j->out_count; i++)
+            (void)json_array_append_new(one, cli_json_number((double)j->out[(size_t)s * j->out_count + i]));
+        (void)json_array_append_new(all, one);
+    }
+    return all;
+}
+
+static json_t *cam_json(const struct job *j) {
+    rad_shape shape;
+    char text[256];
+    if (j->cam == NULL)
+        return json_null();
+    rad_cam_get_shape(j->cam, &shape);
+    (void)rad_cam_describe(j->cam, text, sizeof text);
+    return json_pack("{s:I, s:s, s:s, s:o}", "class", (json_int_t)j->cam_class, "method", text, "file", j->r.cam_output, "shape",
+                     shape_json(j->n, &shape));
+}
+
+static json_t *compare_json(const struct job *j) {
+    const struct comparison *c = &j->against;
+    if (j->r.compare == NULL)
+        return json_null();
+    return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I}", "with", j->r.compare, "largest_difference", cli_json_number(c->difference),
+                     "relative_difference", cli_json_number(c->relative), "threshold",
+                     j->r.threshold != NULL ? json_real(j->threshold) : json_null(), "flips", (json_int_t)c->flips, "calls",
+                     (json_int_t)c->calls);
+}
+
+static rad_status print_json(const struct job *j, rad_error *err) {
+    rad_shape in, out, tap;
+    rad_engine_get_shapes(j->engine, &in, &out, &tap);
+    json_t *tapped = j->r.tap == NULL
+                         ? json_null()
+                         : json_pack("{s:s, s:s, s:o}", "name", j->r.tap, "file", j->r.tap_output, "shape", shape_json(j->n, &tap));
+    return cli_json_print(json_pack("{s:s, s:s, s:s, s:s, s:i, s:f, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "model", j->r.model,
+                                    "backend", rad_backend_name(j->backend), "backend_version", rad_backend_version(j->backend),
+                                    "precision", rad_precision_name(j->opts.precision), "threads", j->opts.threads, "seconds", j->seconds,
+                                    "input", j->r.input, "input_shape", shape_json(j->n, &in), "output_shape", shape_json(j->n, &out),
+                                    "output", cli_json_text(j->r.output), "values", values_json(j), "tap", tapped, "cam", cam_json(j),
+                                    "compare", compare_json(j)),
+                          err);
 }
 
 static rad_status infer(struct job *j, rad_error *err) {
@@ -219,18 +300,22 @@ static rad_status infer(struct job *j, rad_error *err) {
     RAD_TRY(load_input(j, err));
     const double start = rad_clock_seconds();
     RAD_TRY(rad_engine_run(j->engine, input_data(j), j->n, j->out, j->opts.tap != NULL ? j->tap : NULL, err));
-    if (j->r.verbose) {
-        const double seconds = rad_clock_seconds() - start;
-        (void)fprintf(stderr, "%lld samples in %.3f s: %.1f per second (%s)\n", (long long)j->n, seconds, (double)j->n / seconds,
+    j->seconds = rad_clock_seconds() - start;
+    if (j->r.verbose)
+        (void)fprintf(stderr, "%lld samples in %.3f s: %.1f per second (%s)\n", (long long)j->n, j->seconds, (double)j->n / j->seconds,
                       rad_backend_version(j->backend));
-    }
-    RAD_TRY(rad_file_write_atomic(j->r.output, j->out, (size_t)j->n * j->out_count * sizeof *j->out, err));
+    if (j->r.output != NULL)
+        RAD_TRY(rad_file_write_atomic(j->r.output, j->out, (size_t)j->n * j->out_count * sizeof *j->out, err));
     if (j->r.tap != NULL)
         RAD_TRY(rad_file_write_atomic(j->r.tap_output, j->tap, (size_t)j->n * j->tap_count * sizeof *j->tap, err));
     if (j->cam != NULL)
         RAD_TRY(write_cam(j, err));
     if (j->r.compare != NULL)
         RAD_TRY(compare(j, err));
+    if (j->r.json)
+        RAD_TRY(print_json(j, err));
+    else
+        print_text(j);
 out:
     rad_engine_destroy(&j->engine);
     rad_cam_destroy(&j->cam);
@@ -259,6 +344,7 @@ static int run(int argc, char **argv) {
         {"--compare", &j.r.compare, NULL},
         {"--threshold", &j.r.threshold, NULL},
         {"--verbose", NULL, &j.r.verbose},
+        {"--json", NULL, &j.r.json},
         {NULL, NULL, NULL},
     };
     rad_error err = {0};
@@ -289,6 +375,8 @@ static const rad_option options[] = {
     {"--compare", "fp32", "fp32", "run again in fp32; print the largest difference and how many calls flip"},
     {"--threshold", "T", NULL, "a call is output >= T (without it: the largest output)"},
     {"--verbose", NULL, NULL, "what was folded and fused, the implementation of each node, the rate"},
+    {"--json", NULL, NULL,
+     "shapes, precision, backend, files and comparison as JSON on standard output; without --output also the values, a list per sample"},
     RAD_OPTION_END,
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "json.h"
 #include "phantom.h"
 
 /* Only a new or empty folder is written to: nobody's data is ever mixed with synthetic patients. */
@@ -33,13 +34,30 @@ static rad_status find_design(const char *name, const phantom_design **ret, rad_
     return rad_error_set(err, RAD_E_USAGE, "unknown design '%s': known are %s", name, known);
 }
 
+static void print_text(const phantom_design *d, const char *dir, int64_t seed, const phantom_counts *n) {
+    printf("%s: %" PRId64 " patients, %" PRId64 " lesions, %" PRId64 " images, %" PRId64 " image sets\n", dir, n->patients, n->lesions,
+           n->images, n->image_sets);
+    rad_cli_say(2, "design '%s', seed %" PRId64 ": %s", d->name, seed, d->summary);
+}
+
+static rad_status print_json(const phantom_design *d, const char *dir, int64_t seed, const phantom_opts *o, const phantom_counts *n,
+                             rad_error *err) {
+    return cli_json_print(json_pack("{s:s, s:s, s:s, s:I, s:f, s:b, s:I, s:I, s:I, s:I}", "folder", dir, "design", d->name, "summary",
+                                    d->summary, "seed", (json_int_t)seed, "scale", o->scale, "tables_only", o->tables_only, "patients",
+                                    (json_int_t)n->patients, "lesions", (json_int_t)n->lesions, "images", (json_int_t)n->images,
+                                    "image_sets", (json_int_t)n->image_sets),
+                          err);
+}
+
 static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_phantom;
     const char *dir = NULL, *name = "demo", *seed_text = "1", *scale_text = "1";
     phantom_opts opts = {.seed = 0};
+    bool as_json = false;
     const rad_target target[] = {
         {"-o", &dir, NULL},           {"--design", &name, NULL},      {"--tables", NULL, &opts.tables_only},
-        {"--seed", &seed_text, NULL}, {"--scale", &scale_text, NULL}, {NULL, NULL, NULL},
+        {"--seed", &seed_text, NULL}, {"--scale", &scale_text, NULL}, {"--json", NULL, &as_json},
+        {NULL, NULL, NULL},
     };
     int n = 0;
     rad_error err = {0};
@@ -59,9 +77,10 @@ static int run(int argc, char **argv) {
     RAD_TRY(check_empty(dir, &err));
     opts.seed = (uint64_t)seed;
     RAD_TRY(phantom_write(d, dir, &opts, &count, &err));
-    printf("%s: design '%s' (%s), seed %" PRId64 ": %" PRId64 " patients, %" PRId64 " lesions, %" PRId64 " images, %" PRId64
-           " image sets\n",
-           dir, d->name, d->summary, seed, count.patients, count.lesions, count.images, count.image_sets);
+    if (as_json)
+        RAD_TRY(print_json(d, dir, seed, &opts, &count, &err));
+    else
+        print_text(d, dir, seed, &count);
 out:
     return st == RAD_OK ? RAD_EXIT_OK : rad_cli_fail(self, st, &err);
 }
@@ -74,6 +93,7 @@ static const rad_option options[] = {
     {"--seed", "N", NULL, "another sample of patients from the same design (default 1)"},
     {"--scale", "X", NULL, "multiplies the number of patients of each center and class; 1 (default) is the published count"},
     {"--tables", NULL, NULL, "only the tables, without images: who is in the cohort"},
+    RAD_OPTION_JSON,
     RAD_OPTION_END,
 };
 

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "cli.h"
+#include "json.h"
 #include "radcohort/farm.h"
 
 enum { MAX_PROBE = 1000, MAX_COUNT = 1000000, PROBES = 6 };
@@ -61,16 +62,12 @@ static void print_text(FILE *to, const rad_farm_estimate *e, const struct need *
     (void)fputc('\n', to);
 }
 
-static json_t *number_or_null(double v) {
-    return isfinite(v) ? json_real(v) : json_null();
-}
-
 static rad_status print_json(const rad_farm_estimate *e, const struct need *n, rad_error *err) {
     json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:i, s:o, s:o, s:I, s:I, s:I, s:o}", "job", e->job, "backend", e->backend,
                           "database", e->database, "cases", (json_int_t)e->n_case, "cases_left", (json_int_t)e->n_left, "bytes", e->bytes,
-                          "probed", e->n_probe, "seconds_per_case", number_or_null(e->seconds), "rank_hours", number_or_null(n->hours_one),
-                          "workers_per_node", (json_int_t)n->workers_per_node, "nodes", (json_int_t)n->nodes, "ranks",
-                          (json_int_t)(n->nodes * n->workers_per_node + 1), "hours", number_or_null(n->hours));
+                          "probed", e->n_probe, "seconds_per_case", cli_json_number(e->seconds), "rank_hours",
+                          cli_json_number(n->hours_one), "workers_per_node", (json_int_t)n->workers_per_node, "nodes", (json_int_t)n->nodes,
+                          "ranks", (json_int_t)(n->nodes * n->workers_per_node + 1), "hours", cli_json_number(n->hours));
     const bool ok = j && json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0;
     (void)putchar('\n');
     json_decref(j);

@@ -48,6 +48,7 @@ commands = re.findall(r'^  ([a-z]+) +\w', overview, re.M)
 helps = {c: call(c, '--help').stdout for c in commands}
 options = {c: options_of(helps[c]) for c in commands}
 check(len(commands) >= 21 and all(len(o) > 0 for o in options.values()), 'commands', commands)
+check(not [c for c in commands if '--json' not in options[c]], 'without --json:', *[c for c in commands if '--json' not in options[c]])
 for name in os.listdir(source + '/src/cli'):
     m = re.fullmatch(r'cmd_(\w+)\.c', name)
     check(not m or m.group(1) in commands, name, 'is not in the overview')
@@ -169,13 +170,22 @@ with tempfile.TemporaryDirectory() as folder:
     both('audit', 'audit', folder + '/claims.yaml')
     both('backends', 'backends')
     both('nightly', 'nightly', job, '--db', other, '--dry-run', codes=(0, 3))
+    with open(folder + '/x.f32', 'wb') as f:
+        f.write(bytes(4 * 3 * 16 * 16 * 2))
+    sys.path.insert(0, source + '/tests/mpi')
+    import fixture
+    with open(folder + '/net.onnx', 'wb') as f:
+        f.write(fixture.network(1, 3, 16, 2, 6))
+    both('infer', 'infer', folder + '/net.onnx', '--input', folder + '/x.f32', '--output', folder + '/y.f32', '--backend', 'ref', '--compare', 'fp32')
+    both('folds', 'folds', folder + '/job/cohort', '--folds', '2', '--seed', '7', '-o', folder + '/folds.tsv')
+    check(as_json.get('folds', {}).get('seed') == 7 and sum(x['patients'] for x in as_json['folds']['folds']) == as_json['folds']['patients'] > 2, 'folds', as_json)
     call('run', job, '--spool', folder + '/spool', '--shard', '1/1', '--quiet')
     both('merge', 'merge', job, folder + '/spool', '--db', folder + '/m.sqlite', codes=(0, 3))
-    for i, c in enumerate(('report', 'freeze')):
+    for c, words in (('report', [db]), ('freeze', [db]), ('phantom', ['--scale', '0.02', '--tables'])):
         for more in ([], ['--json']):
             where = f'{folder}/{c}{len(more)}/x'
             os.makedirs(os.path.dirname(where))
-            r = call(c, db, '-o', where, *more)
+            r = call(c, *words, '-o', where, *more)
             check(r.returncode == 0 and '\x1b' not in r.stdout + r.stderr, c, r.stderr)
             shown[c] = r.stdout if not more else shown[c]
             check(not more or isinstance(json.loads(r.stdout), dict), c, '--json')

@@ -4,6 +4,7 @@ place unless asked; what cannot be is refused."""
 import collections
 import csv
 import io
+import json
 import os
 import random
 import subprocess
@@ -95,7 +96,21 @@ made = rows_of(open(os.path.join(top, "new.tsv")).read())
 assert list(made[0]).count("fold") == 1 and list(made[0]).count("fold_seed") == 1
 assert all((r["fold"] == "n/a") == (r["center"] == "H3") for r in made)
 run(0, "--folds", "5", "--seed", "0", "--stratify", "")
-for args, word in ((("--folds", "1", "--seed", "1"), "--folds"), (("--folds", "5"), "--seed"), (("--folds", "5", "--seed", "x"), "--seed"),
+
+# for a program: what the table says
+said = json.loads(run(0, "--folds", "4", "--seed", "7", "--stratify", "label,center", "--cohort", "internal", "--first", "1", "-o",
+                      os.path.join(top, "new.tsv"), "--json").stdout)
+made = rows_of(open(os.path.join(top, "new.tsv")).read())
+dealt = [r for r in made if r["fold"] != "n/a"]
+assert (said["path"], said["seed"], said["stratify"]) == (os.path.join(top, "new.tsv"), 7, ["label", "center"]), said
+assert (said["patients"], said["patients_without_fold"]) == (len(dealt), len(made) - len(dealt))
+assert {f["fold"]: f["patients"] for f in said["folds"]} == collections.Counter(int(r["fold"]) for r in dealt)
+strata = {(s["stratum"]["label"], s["stratum"]["center"]): s for s in said["strata"]}
+assert len(strata) == len(said["strata"]) and set(strata) == {(r["label"] if r["label"] != "n/a" else None, r["center"]) for r in dealt}
+for (label, center), s in strata.items():
+    here = collections.Counter(int(r["fold"]) for r in dealt if (r["label"], r["center"]) == (label or "n/a", center))
+    assert s["by_fold"] == [here[f["fold"]] for f in said["folds"]] and s["patients"] == sum(here.values()), (label, center, s)
+for args, word in ((("--folds", "5", "--seed", "1", "--json"), "--json takes the standard output"), (("--folds", "1", "--seed", "1"), "--folds"), (("--folds", "5"), "--seed"), (("--folds", "5", "--seed", "x"), "--seed"),
                    (("--folds", "5", "--seed", "1", "--stratify", "labels"), "no column 'labels'"),
                    (("--folds", "5", "--seed", "1", "--cohort", "both"), "--cohort"),
                    (("--folds", "5", "--seed", "1", "-o", "x", "--in-place"), "exclude each other")):

@@ -106,4 +106,22 @@ expect 0 "largest difference 0, relative" "$RADCOHORT" infer fixed.onnx --input 
 expect 0 "calls that flip at threshold 0.1: 0 of 15" "$RADCOHORT" infer fixed.onnx --input x.f32 --output y.f32 --backend ref --compare fp32 --threshold 0.1
 expect 0 "(largest output): 0 of 5" "$RADCOHORT" infer fixed.onnx --input x.f32 --output y.f32 --backend ref --compare fp32
 expect 0 "per second" "$RADCOHORT" infer fixed.onnx --input x.f32 --output y.f32 --backend ref --verbose
+
+# for a program: all that was said, and the values themselves where no file takes them
+"$RADCOHORT" infer open.onnx --shape 5,2,6,6 --input x.f32 --backend ref --tap r --tap-output tap.f32 --compare fp32 --threshold 0.1 --json >j.json ||
+    fail "infer --json"
+/usr/bin/python3 -c '
+import json, numpy as np
+j, y = json.load(open("j.json")), np.fromfile("y.f32", "<f4")
+assert j["input_shape"] == [5, 2, 6, 6] and j["output_shape"] == [5, 3] and j["output"] is None, j
+assert (np.array(j["values"]).astype("<f4") == y.reshape(5, 3)).all(), (j["values"], y)
+assert (j["model"], j["backend"], j["precision"], j["input"]) == ("open.onnx", "ref", "fp32", "x.f32")
+assert j["tap"] == {"name": "r", "file": "tap.f32", "shape": [5, 8, 4, 4]} and j["cam"] is None
+assert j["compare"] == {"with": "fp32", "largest_difference": 0, "relative_difference": 0, "threshold": 0.1, "flips": 0, "calls": 15}, j
+' || fail "infer --json says something else"
+"$RADCOHORT" infer fixed.onnx --input x.f32 --output y2.f32 --backend ref --json >j.json || fail "infer --output --json"
+cmp y.f32 y2.f32 || fail "--json moved bits"
+/usr/bin/python3 -c 'import json; j = json.load(open("j.json")); assert j["output"] == "y2.f32" and j["values"] is None and j["compare"] is None, j' ||
+    fail "infer --output --json says something else"
+expect 2 "--output is missing" "$RADCOHORT" infer fixed.onnx --input x.f32
 exit $bad

@@ -25,6 +25,15 @@ for design in demo renal liver spine-mri ultrasound spine-ct; do
     cmp -s "$where/named" "$where/there" || fail "$design: files and tables differ: $(diff "$where/named" "$where/there" | head -3)"
 done
 
+# for a program: the counts are those of the tables
+"$program" phantom -o "$where/said" --design liver --scale 0.02 --seed 3 --json >"$where/said.json"
+/usr/bin/python3 - "$where" <<'PY' || fail "--json"
+import json, sys
+j, rows = json.load(open(sys.argv[1] + '/said.json')), lambda t: len(open('%s/said/%s.tsv' % (sys.argv[1], t)).readlines()) - 1
+assert (j['folder'], j['design'], j['seed'], j['scale'], j['tables_only']) == (sys.argv[1] + '/said', 'liver', 3, 0.02, False), j
+assert (j['patients'], j['lesions'], j['images']) == (rows('patients'), rows('lesions'), rows('images')) and j['image_sets'] >= j['lesions'], j
+PY
+
 refused() { # words, then the command's options
     local words=$1 rc=0
     shift

@@ -2,7 +2,9 @@
 """Class activation maps of a run. Against a second writing in PyTorch and numpy: maps, overlays on the image's grid, peaks, overlaps. The same
 files and rows for any number of ranks, batches and threads, and after files were lost; the scores are those of a run without maps. A map that an earlier run
 made is taken; a model without maps is refused."""
+import collections
 import hashlib
+import json
 import os
 import sqlite3
 import subprocess
@@ -269,5 +271,18 @@ with tempfile.TemporaryDirectory() as top:
     before = {n: open(os.path.join(out, n), "rb").read() for n in os.listdir(out)}
     call(rad, "cams", db("case"), "-o", out, "--count", "3", want=0)
     assert before == {n: open(os.path.join(out, n), "rb").read() for n in os.listdir(out)}, "not the same bytes twice"
+    # for a program: the tables' content
+    p = subprocess.run([rad, "cams", db("case"), "-o", out, "--count", "3", "--json"], capture_output=True, text=True)
+    said = json.loads(p.stdout)
+    assert p.returncode == 0 and (said["database"], said["folder"]) == (db("case"), out), (p.stderr, said)
+    assert {s["file"]: s["cases"] for s in said["sheets"]} == collections.Counter(l[0] for l in sheet), said["sheets"]
+    word = lambda v: "n/a" if v is None else str(int(v)) if isinstance(v, bool) else str(v)  # noqa: E731
+    assert len(said["maps"]) == len(table)
+    for m, t in zip(said["maps"], table):
+        for k in ("number", "model", "cohort", "patient", "lesion", "study", "class", "slice", "deciding", "label", "peak_inside", "file"):
+            assert word(m[k]) == t[k], (k, m, t)
+        assert m["score"] == float(t["score"]) and m["peak"] == [int(v) for v in t["peak"].split()]
+        for k in ("peak_value", "energy_inside", "iou"):
+            assert (m[k] is None) == (t[k] == "n/a") and (m[k] is None or abs(m[k] - float(t[k])) <= 1e-8 * abs(m[k])), (k, m, t)
     assert "no class activation maps" in call(rad, "cams", db("good"), "-o", out, "--model", "nobody", want=2)
 print("same maps for any number of ranks, after losses, and in later runs")
