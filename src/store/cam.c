@@ -27,7 +27,9 @@ static const char SQL_FILES[] =
 static const char SQL_DROP_CAMS[] = "DELETE FROM run_cam WHERE case_id = ?1";
 static const char SQL_DROP_RESULTS[] = "DELETE FROM run_result WHERE case_id = ?1";
 static const char SQL_DROP_TIMES[] = "DELETE FROM time_ledger WHERE case_id = ?1";
-static const char SQL_REOPEN_CASE[] = "UPDATE work SET state = 'pending', rank = NULL WHERE case_id = ?1";
+/* It had been done: what it took then does not speak against it. */
+static const char SQL_REOPEN_CASE[] =
+    "UPDATE work SET state = 'pending', rank = NULL, attempts = 0, lost = 0, interrupted = 0 WHERE case_id = ?1";
 static const char SQL_REOPEN_RUN[] = "UPDATE run SET state = 'stopped', finished = NULL WHERE run_id = ?1";
 
 char *rad_store_cam_dir(const char *path) {

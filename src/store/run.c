@@ -21,7 +21,8 @@ static const char SQL_FRUITLESS[] = "SELECT (SELECT count(*) FROM manifest m JOI
                                     "         WHERE m.run_id = r.run_id AND w.state = 'leased') = 1 FROM run r WHERE r.run_id = ?1";
 /* A run that failed its final check has cases that are neither scored nor excluded: they are done again. */
 static const char SQL_REOPEN[] =
-    "UPDATE work SET state = 'pending' WHERE state = 'done' AND case_id IN (SELECT m.case_id FROM manifest m"
+    "UPDATE work SET state = 'pending', attempts = 0, lost = 0, interrupted = 0 WHERE state = 'done'"
+    " AND case_id IN (SELECT m.case_id FROM manifest m"
     " JOIN run_model rm ON rm.run_id = m.run_id WHERE m.run_id = ?1"
     " AND NOT EXISTS (SELECT 1 FROM run_result rr WHERE rr.case_id = m.case_id AND rr.run_model_id = rm.run_model_id)"
     " AND NOT EXISTS (SELECT 1 FROM exclusion e WHERE e.case_id = m.case_id"
