@@ -392,7 +392,8 @@ rad_status rad_shard_run(const rad_farm_opts *o, rad_farm_outcome *ret, rad_erro
         st = rad_spool_finish(s.spool, &why);
     else if (s.spool && rad_spool_sync(s.spool, NULL) != RAD_OK) /* what came stays */
         rad_log(RAD_LOG_WARN, "the results of this shard may not have reached the disk");
-    rad_held_close(&s.held, st == RAD_OK);
+    /* a disk that is full or a device that fails speaks against no case; one at which everything hangs is as good as dead */
+    rad_held_close(&s.held, st != RAD_E_STOPPED);
     rad_worker_destroy(&s.w, END_PATIENCE);
     out.exit_code = st != RAD_OK         ? rad_status_exit_code(st)
                     : out.n_left > 0     ? RAD_EXIT_STOPPED

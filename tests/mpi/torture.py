@@ -361,9 +361,10 @@ class Campaign:
         name = self.draw.choice(favourites if favourites and self.draw.random() < 0.8 else names)
         os.truncate(name, self.draw.randrange(os.path.getsize(name)))
         self.history.append("  cut: " + os.path.relpath(name, self.out))
-        what = "spool" if name.endswith(".rfs") else "temporary file" if name.endswith(".tmp") else "map" if ".cams" in name else "other file"
+        is_map = ".cams" in name or "/cams/" in name
+        what = "spool" if name.endswith(".rfs") else "temporary file" if name.endswith(".tmp") else "map" if is_map else "other file"
         self.faults["truncation", what] += 1
-        if name.endswith(".rfs") or ".cams" in name:  # what is cut off is computed again
+        if name.endswith(".rfs") or is_map:  # what is cut off is computed again
             for s in range(1, self.session + 1):
                 self.exempt[s] = "cut"
 
@@ -382,7 +383,7 @@ class Campaign:
         rc, happened, where = self.run(event)
         if happened:
             self.faults[group, "%s at %s" % (event[2], event[0])] += 1
-        self.barren = self.left() == before and rc not in FINISHED
+        self.barren = rc not in FINISHED and (self.left() == before or event[:2] == ("record", 1))  # which is noted before it is whole
         if group in ("disk", "device") or (group == "read" and happened):
             self.exempt[self.session] = group
         if event[2] == "cut":
