@@ -194,7 +194,7 @@ CREATE TABLE run (
     session_done    INTEGER NOT NULL,
     sessions        INTEGER NOT NULL
 ) STRICT;
-INSERT INTO run VALUES(1,'adf6dafd7f8e4d90003aa186157c2070c865897009139ee933852bfcf9c05478','finished','fixture','12fe326c9deed1b307711743e384a2f194bc0a8baaf3ed797b66de1caef7ac2d','name: fixture # 2 1 2','/tmp/w/cl_s/fixture.yaml','cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc','cohort','lesion','max','mean',0.5,1,'["all","cohort","center"]','ref','ref 1','fp32','0.1.0-g5abf8c94f73d','{"sqlite":"3"}','node1','single','radcohort run fixture.yaml',1,1,'2026-11-22T12:44:51Z','2026-11-22T12:44:51Z','698a2ce63955fe02407afc3e5f55705f859648a30e1eb16775e7b9abbfff2ee2','2026-11-22T12:44:51Z',0,1);
+INSERT INTO run VALUES(1,'adf6dafd7f8e4d90003aa186157c2070c865897009139ee933852bfcf9c05478','finished','fixture','12fe326c9deed1b307711743e384a2f194bc0a8baaf3ed797b66de1caef7ac2d','name: fixture # 2 1 2','/archive/fixture.yaml','cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc','cohort','lesion','max','mean',0.5,1,'["all","cohort","center"]','ref','ref 1','fp32','0.1.0-g5abf8c94f73d','{"sqlite":"3"}','node1','single','radcohort run fixture.yaml',1,1,'2026-11-22T12:44:51Z','2026-11-22T12:44:51Z','698a2ce63955fe02407afc3e5f55705f859648a30e1eb16775e7b9abbfff2ee2','2026-11-22T12:44:51Z',0,1);
 CREATE TABLE run_class (
     run_id      INTEGER NOT NULL REFERENCES run,
     class_index INTEGER NOT NULL CHECK (class_index >= 0),
