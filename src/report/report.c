@@ -219,23 +219,28 @@ rad_status rad_report_find_run(const char *path, int64_t *run, rad_error *err) {
     return p.st;
 }
 
+/* The page's buffers, the database at `path` and its run; `own` gets its k. */
+static void page_open(rp_page *p, rad_report_opts *own, const char *path) {
+    rad_buf_init(&p->html, RAD_REPORT_MAX_BYTES);
+    rad_buf_init(&p->toc, RAD_REPORT_MAX_BYTES);
+    rad_buf_init(&p->absent, RAD_REPORT_MAX_BYTES);
+    rad_buf_init(&p->undrawn, RAD_REPORT_MAX_BYTES);
+    own->k = own->k ? own->k : K_DEFAULT;
+    if (own->k < 2)
+        rp_fail(p, RAD_E_USAGE, "k is %d: suppression begins at 2 (counts of 1)", own->k);
+    if (p->st == RAD_OK)
+        p->st = open_file(path, &p->db, p->err);
+    if (p->st == RAD_OK)
+        read_run(p);
+}
+
 rad_status rad_report_write(const char *path, const rad_report_opts *o, rad_report_summary *ret, rad_error *err) {
     rad_report_opts own = *o;
     rp_page p = {.run = o->run, .o = &own, .err = err};
     char *csv = rad_path_join(o->dir, "csv"), *index = rad_path_join(o->dir, "index.html");
-    rad_buf_init(&p.html, RAD_REPORT_MAX_BYTES);
-    rad_buf_init(&p.toc, RAD_REPORT_MAX_BYTES);
-    rad_buf_init(&p.absent, RAD_REPORT_MAX_BYTES);
-    rad_buf_init(&p.undrawn, RAD_REPORT_MAX_BYTES);
-    own.k = o->k ? o->k : K_DEFAULT;
-    if (own.k < 2)
-        rp_fail(&p, RAD_E_USAGE, "k is %d: suppression begins at 2 (counts of 1)", own.k);
     if (!csv || !index)
         rp_fail(&p, RAD_E_NOMEM, "out of memory for a path");
-    if (p.st == RAD_OK)
-        p.st = open_file(path, &p.db, err);
-    if (p.st == RAD_OK)
-        read_run(&p);
+    page_open(&p, &own, path);
     if (p.st == RAD_OK)
         p.st = rad_mkdirs(csv, err);
     if (p.st == RAD_OK) {
@@ -257,17 +262,7 @@ rad_status rad_report_write(const char *path, const rad_report_opts *o, rad_repo
 rad_status rad_report_export(const char *path, const rad_report_opts *o, const char *to, rad_report_summary *ret, rad_error *err) {
     rad_report_opts own = *o;
     rp_page p = {.run = o->run, .o = &own, .err = err};
-    rad_buf_init(&p.html, RAD_REPORT_MAX_BYTES);
-    rad_buf_init(&p.toc, RAD_REPORT_MAX_BYTES);
-    rad_buf_init(&p.absent, RAD_REPORT_MAX_BYTES);
-    rad_buf_init(&p.undrawn, RAD_REPORT_MAX_BYTES);
-    own.k = o->k ? o->k : K_DEFAULT;
-    if (own.k < 2)
-        rp_fail(&p, RAD_E_USAGE, "k is %d: suppression begins at 2 (counts of 1)", own.k);
-    if (p.st == RAD_OK)
-        p.st = open_file(path, &p.db, err);
-    if (p.st == RAD_OK)
-        read_run(&p);
+    page_open(&p, &own, path);
     rp_publish_open(&p, to);
     if (p.st == RAD_OK) {
         read_views(&p);

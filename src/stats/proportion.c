@@ -175,16 +175,22 @@ static rad_status count_args(const rad_arg *arg, int n_arg, double *ret_k, doubl
     return RAD_OK;
 }
 
+/* k of n and the level; the document gets the reason when there is no share. */
+static rad_status share_args(const rad_arg *arg, int n_arg, rad_doc *doc, double *ret_k, double *ret_n, double *ret_level, rad_error *err) {
+    rad_status st = count_args(arg, n_arg, ret_k, ret_n, err);
+    if (st == RAD_OK)
+        st = rad_arg_fraction(arg, n_arg, 2, "level", 0.95, ret_level, err);
+    if (st == RAD_OK && (!(*ret_n > 0) || isnan(*ret_k)))
+        rad_doc_reason(doc, *ret_n == 0 ? "nobody to count (n = 0)" : "k or n is missing");
+    return st;
+}
+
 static rad_status proportion_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     double k = NAN, n = NAN, level;
-    rad_status st = count_args(arg, n_arg, &k, &n, err);
-    if (st == RAD_OK)
-        st = rad_arg_fraction(arg, n_arg, 2, "level", 0.95, &level, err);
+    const rad_status st = share_args(arg, n_arg, doc, &k, &n, &level, err);
     if (st != RAD_OK)
         return st;
-    if (!(n > 0) || isnan(k))
-        rad_doc_reason(doc, n == 0 ? "nobody to count (n = 0)" : "k or n is missing");
     rad_proportion_put(doc, k, n, level);
     return RAD_OK;
 }
@@ -193,13 +199,9 @@ static rad_status proportion_doc(const rad_frame *f, const rad_arg *arg, int n_a
 static rad_status wilson_doc(const rad_frame *f, const rad_arg *arg, int n_arg, rad_doc *doc, rad_error *err) {
     (void)f;
     double k = NAN, n = NAN, level, lower, upper;
-    rad_status st = count_args(arg, n_arg, &k, &n, err);
-    if (st == RAD_OK)
-        st = rad_arg_fraction(arg, n_arg, 2, "level", 0.95, &level, err);
+    const rad_status st = share_args(arg, n_arg, doc, &k, &n, &level, err);
     if (st != RAD_OK)
         return st;
-    if (!(n > 0) || isnan(k))
-        rad_doc_reason(doc, n == 0 ? "nobody to count (n = 0)" : "k or n is missing");
     rad_proportion_interval(RAD_WILSON, k, n, level, &lower, &upper);
     rad_doc_num(doc, "wilson_lower", lower);
     rad_doc_num(doc, "wilson_upper", upper);
