@@ -3,59 +3,29 @@
 
 /* ---------------------------------------------------------------- aggregation */
 
-/* The case score by every rule from the same slices; the label is the case's. */
+/* As `radcohort stats` has it in the file. Where lesions share a patient the interval is that of the clustered row, or none. */
 static char *aggregation_sql(rp_page *p, const rp_rows *combo, int64_t i) {
-    static const struct {
-        const char *name, *expression;
-    } RULE[] = {{"max", "max(score)"},
-                {"mean", "aggregate_scores(score, 'mean')"},
-                {"median", "aggregate_scores(score, 'median')"},
-                {"top-3", "aggregate_scores(score, 'top-3')"},
-                {"noisy-or", "aggregate_scores(score, 'noisy-or')"},
-                {"majority", "aggregate_scores(score >= 0.5, 'majority')"}};
-    const char *model = rp_text_at(combo, i, "model"), *class_name = rp_text_at(combo, i, "class");
-    sqlite3_str *s = sqlite3_str_new(p->db);
-    for (size_t k = 0; k < sizeof RULE / sizeof *RULE; k++) {
-        if (!p->probabilities && (k == 4 || k == 5))
-            continue;
-        sqlite3_str_appendf(
-            s,
-            "%sSELECT * FROM (SELECT %Q AS model, %Q AS class, %Q AS unit, cohort, '%s' AS rule, count(label) AS n, sum(label) AS n_pos, "
-            "auc(label, "
-            "score) AS est,"
-            " max(0, auc_clustered_lower(label, score, patient)) AS lower, min(1, auc_clustered_upper(label, score, patient)) AS upper FROM"
-            " (SELECT cohort, patient, label, %s AS score FROM v_slice_score WHERE run_id = %lld AND model = %Q AND class = %Q"
-            " GROUP BY cohort, patient, lesion, study) GROUP BY cohort ORDER BY cohort DESC)",
-            k ? "\nUNION ALL " : "", model, class_name, p->case_unit, RULE[k].name, RULE[k].expression, (long long)p->run, model,
-            class_name);
-    }
-    return sqlite3_str_finish(s);
-}
-
-/* v_slice_score of one model and class, as the temporary tables of report.c. */
-static void read_slices(rp_page *p, const char *model, const char *class_name) {
-    char *sql =
-        sqlite3_mprintf("DROP TABLE IF EXISTS temp.v_slice_score; CREATE TEMP TABLE v_slice_score AS SELECT run_id, model, cohort, patient,"
-                        " lesion, study, slice, class, score, label FROM main.v_slice_score WHERE run_id = %lld AND model = %Q AND"
-                        " class = %Q",
-                        (long long)p->run, model, class_name);
-    if (!sql || (p->st == RAD_OK && sqlite3_exec(p->db, sql, NULL, NULL, NULL) != SQLITE_OK))
-        rp_fail(p, RAD_E_STORE, "cannot read the slices' scores: %s", sqlite3_errmsg(p->db));
-    sqlite3_free(sql);
+    return sqlite3_mprintf(
+        "SELECT s.model, s.class, s.unit, s.stratum_kind, s.stratum, s.cohort, s.point, s.name, s.versus, s.versus AS rule, s.n, s.n_pos,"
+        " s.est, iif(s.n_cluster < s.n, c.lower, s.lower) AS lower, iif(s.n_cluster < s.n, c.upper, s.upper) AS upper,"
+        " coalesce(c.method, s.method) AS method, s.reason FROM v_statistic s LEFT JOIN v_statistic c ON c.run_id = s.run_id AND"
+        " c.model = s.model AND c.unit = s.unit AND c.class = s.class AND c.stratum_kind = s.stratum_kind AND c.stratum = s.stratum AND"
+        " c.versus = s.versus AND c.point IS NULL AND c.name = 'exploratory_auc_clustered' WHERE s.run_id = %lld AND s.model = %Q AND"
+        " s.class = %Q AND s.unit = %Q AND s.stratum_kind = %Q AND s.name = 'exploratory_auc' ORDER BY"
+        " instr('max, mean, median, top-3, noisy-or, majority', s.versus) = 0, instr('max, mean, median, top-3, noisy-or, majority',"
+        " s.versus), s.versus, s.stratum = 'external'",
+        (long long)p->run, rp_text_at(combo, i, "model"), rp_text_at(combo, i, "class"), p->case_unit, rp_cohort_kind(p));
 }
 
 static void aggregation_figure(rp_page *p, const rp_rows *combo, int64_t i, const char *declared) {
     const char *model = rp_text_at(combo, i, "model"), *class_name = rp_text_at(combo, i, "class");
     char id[200], title[256];
     rp_rows r;
-    read_slices(p, model, class_name);
     rp_query(p, aggregation_sql(p, combo, i), &r);
-    for (int64_t k = 0; p->o->is_public && k < r.n; k++) {
-        const double n = rp_num(&r, k, "n"), pos = rp_num(&r, k, "n_pos");
-        static const char *const CELL[] = {"n", "n_pos", "est", "lower",
-                                           "upper"}; /* counts: in the ledger's tables, where they are shown */
-        for (int c = 0; c < (pos < p->o->k || n - pos < p->o->k ? 5 : 2); c++)
-            rp_hide(&r, k, CELL[c]);
+    rp_protect_statistics(p, &r);
+    for (int64_t k = 0; p->o->is_public && k < r.n; k++) { /* counts: in the ledger's tables, where they are shown */
+        rp_hide(&r, k, "n");
+        rp_hide(&r, k, "n_pos");
     }
     (void)snprintf(id, sizeof id, "aggregation-%s-%s", RP_ID(model), RP_ID(class_name));
     (void)snprintf(title, sizeof title, "%.80s: %.80s by rule, per %s", model, class_name, p->case_unit);
@@ -67,17 +37,18 @@ static void aggregation_figure(rp_page *p, const rp_rows *combo, int64_t i, cons
     }
     const rp_axes a = rp_forest_axes(&r, r.n);
     const rp_tags tags = {.model = model, .class_name = class_name};
-    rp_figure(p, id, &tags, title, "AUC with 95% CI if slice scores were brought together by each rule, internal and external.",
-              RP_FOREST_WIDTH, a.top + a.height + 48);
-    double y = rp_forest_frame(p, &a, p->n_cohort < 2 ? "Rule" : "Rule, cohort");
+    rp_figure(p, id, &tags, title, "AUC with 95% CI if slice scores were brought together by each rule.", RP_FOREST_WIDTH,
+              a.top + a.height + 48);
+    const bool by_cohort = p->n_cohort > 1 && strcmp(rp_cohort_kind(p), "cohort") == 0;
+    double y = rp_forest_frame(p, &a, by_cohort ? "Rule, cohort" : "Rule");
     for (int64_t k = 0; k < r.n; k++, y += RP_FOREST_ROW) {
         char name[200];
         const char *rule = rp_text_at(&r, k, "rule");
         const bool external = strcmp(rp_text_at(&r, k, "cohort"), "external") == 0;
         (void)snprintf(name, sizeof name, "%.40s%s%s", rule, strcmp(rule, declared) == 0 ? " (declared)" : "",
-                       p->n_cohort < 2 ? ""
-                       : external      ? ", external"
-                                       : ", internal");
+                       !by_cohort ? ""
+                       : external ? ", external"
+                                  : ", internal");
         rp_forest_row(p, &a, &r, k, y, name, external ? 1 : 0, "ci");
     }
     rp_figure_end(p, id, "", &r);
@@ -87,6 +58,10 @@ static void aggregation_figure(rp_page *p, const rp_rows *combo, int64_t i, cons
 void rp_section_aggregation(rp_page *p) {
     rp_rows combo;
     rp_section(p, "aggregation", "Sensitivity to the aggregation");
+    if (p->nothing) {
+        rp_absent(p, p->nothing);
+        return;
+    }
     char *rule = rp_one_text(
         p, sqlite3_mprintf("SELECT CASE case_unit WHEN 'lesion' THEN lesion_rule ELSE patient_rule END FROM run WHERE run_id = %lld",
                            (long long)p->run));

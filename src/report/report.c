@@ -99,6 +99,7 @@ static void read_views(rp_page *p) {
     static const char *const MAKE[] = {
         "CREATE TEMP TABLE v_case_score AS SELECT * FROM main.v_case_score WHERE run_id = %lld AND unit IN ('lesion', 'patient')",
         "CREATE INDEX temp.case_score_choice ON v_case_score (run_id, unit, model, class, cohort)",
+        "CREATE TEMP TABLE v_manifest_check AS SELECT * FROM main.v_manifest_check WHERE run_id = %lld",
         "CREATE TEMP TABLE v_statistic AS SELECT * FROM main.v_statistic WHERE run_id = %lld",
         "CREATE INDEX temp.statistic_choice ON v_statistic (run_id, model, unit, name, stratum_kind, stratum, point, versus)"};
     for (size_t i = 0; i < sizeof MAKE / sizeof *MAKE && p->st == RAD_OK; i++) {

@@ -159,8 +159,8 @@ static char *units_query(const rad_computation *c, const rad_stratum *g, int lab
 static rad_status put(rad_computation *c, const rad_stratum *g, const rule_rows *r, const char *name, const char *point, int label,
                       const char *how, int64_t n_cluster, const rad_measure *v, rad_error *err) {
     char method[240];
-    snprintf(method, sizeof method, "exploratory: %s of the slices%s%s; %s%s", r->rule, r->two_levels ? ", then of the lesions: " : "",
-             r->two_levels ? r->rule : "", how, n_cluster < v->e.n ? RAD_STATISTICS_INDEPENDENT : "");
+    snprintf(method, sizeof method, "exploratory: %s of the slices%s%s; %s", r->rule, r->two_levels ? ", then of the lesions: " : "",
+             r->two_levels ? r->rule : "", how);
     char *query = units_query(c, g, label);
     if (!query)
         return rad_statistics_no_memory(c, err);
@@ -199,7 +199,8 @@ static rad_status put_point(rad_computation *c, const rad_stratum *g, const rule
         s = rad_measure_proportion(c->x, n, &v, err);
         v.e.n_missing = missing;
         if (s == RAD_OK)
-            s = put(c, g, r, SHARE[k].name, p->name, SHARE[k].label, "Wilson", n_cluster, &v, err);
+            s = put(c, g, r, SHARE[k].name, p->name, SHARE[k].label, n_cluster < n ? "Wilson" RAD_STATISTICS_INDEPENDENT : "Wilson",
+                    n_cluster, &v, err);
     }
     return s;
 }
@@ -213,7 +214,10 @@ static rad_status put_stratum(rad_computation *c, const rad_stratum *g, void *pa
         return RAD_OK;
     rad_status s = rad_measure_auc(&c->sample, &v, err);
     if (s == RAD_OK)
-        s = put(c, g, payload, "exploratory_auc", NULL, -1, "DeLong", n_cluster, &v, err);
+        s = put(c, g, payload, "exploratory_auc", NULL, -1, n_cluster < v.e.n ? "DeLong" RAD_STATISTICS_INDEPENDENT : "DeLong", n_cluster,
+                &v, err);
+    if (s == RAD_OK && n_cluster < v.e.n && (s = rad_measure_auc_clustered(&c->sample, &v, err)) == RAD_OK)
+        s = put(c, g, payload, "exploratory_auc_clustered", NULL, -1, "Obuchowski 1997, patients as clusters", n_cluster, &v, err);
     for (int i = 0; i < c->n_point && rad_statistics_binary(c) && s == RAD_OK; i++)
         if (c->point[i].tune == RAD_TUNE_NONE) /* a tuned one belongs to the rule that it was tuned under */
             s = put_point(c, g, payload, &c->point[i], err);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Rows of the statistic table against the textbook, computed from the rows that each row's query returns: pairs of models, centers, all
 numbers of an operating point, readers, calibration. Degenerate strata say why. Nothing but the standard library and numpy."""
-import math, os, sqlite3, subprocess, sys, tempfile
+import json, math, os, sqlite3, subprocess, sys, tempfile
 from collections import defaultdict
 
 try:
@@ -96,6 +96,20 @@ with tempfile.TemporaryDirectory() as folder:
 
     def arrays(r, *columns):
         return [np.array([d[c] for d in r['data']]) for c in columns]
+
+    # other rules of aggregation, from the slices that their rows' queries return
+    of_rules = {'max': np.max, 'mean': np.mean, 'median': np.median}
+    for r in rows:
+        if r['name'].startswith('exploratory_auc') and r['unit'] == 'lesion' and r['versus'] in of_rules:
+            label, patient = arrays(r, 'label', 'patient')
+            clustered = r['name'].endswith('_clustered')
+            score = np.array([of_rules[r['versus']](json.loads(d['slice_scores'])) for d in r['data']])
+            d, var = paired(label, score, np.zeros(len(score)), patient if clustered else None)
+            what = (r['name'], r['model'], r['versus'], r['stratum'])
+            close(r['est'], d + 0.5, what)
+            close(r['se'], math.sqrt(var), what)
+            assert len(set(patient)) == r['n_cluster'] < r['n'] and clustered != ('independent' in r['method']), r
+    assert checked['exploratory_auc'] == checked['exploratory_auc_clustered'] > 0
 
     # models against each other
     families = defaultdict(list)
