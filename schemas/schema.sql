@@ -643,15 +643,17 @@ SELECT rm.run_id, rm.model, g.unit, c.center, rp.cohort, p.patient, l.lesion, t.
   LEFT JOIN lesion l ON l.lesion_id = m.lesion_id
   LEFT JOIN run_class t ON t.run_id = rm.run_id AND t.class_index = CASE g.unit WHEN 'lesion' THEN m.class_index ELSE rp.class_index END;
 
+-- Names before slices: what is looked up for a case is not looked up for each of its slices. Every slice has a score of every class, and with
+-- the scores in the lead their places are looked up only where they are asked for.
 CREATE VIEW v_slice_score (run_id, model, center, cohort, patient, lesion, study, slice, stored_slice, x0, y0, x1, y1, mismatch_mm, class, score, label,
                            model_sha256, result_key, file, fold) AS
-SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, s.slice, s.stored_slice, s.x0, s.y0, s.x1, s.y1, s.mismatch_mm, k.class,
-       CASE k.rule WHEN 'sum' THEN (SELECT sum(x.score) FROM run_class_part cp JOIN slice_score x ON x.result_id = s.result_id
-                                       AND x.class_index = cp.part_index AND x.slice = s.slice
+SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, ss.slice, s.stored_slice, s.x0, s.y0, s.x1, s.y1, s.mismatch_mm, k.class,
+       CASE k.rule WHEN 'sum' THEN (SELECT sum(x.score) FROM run_class_part cp JOIN slice_score x ON x.result_id = ss.result_id
+                                       AND x.class_index = cp.part_index AND x.slice = ss.slice
                                      WHERE cp.run_id = m.run_id AND cp.class_index = k.class_index)
                    WHEN 'argmax' THEN EXISTS (SELECT 1 FROM run_class_part cp WHERE cp.run_id = m.run_id AND cp.class_index = k.class_index
-                                                 AND cp.part_index = (SELECT x.class_index FROM slice_score x WHERE x.result_id = s.result_id
-                                                                         AND x.slice = s.slice ORDER BY x.score DESC, x.class_index LIMIT 1))
+                                                 AND cp.part_index = (SELECT x.class_index FROM slice_score x WHERE x.result_id = ss.result_id
+                                                                         AND x.slice = ss.slice ORDER BY x.score DESC, x.class_index LIMIT 1))
                    ELSE ss.score END,
        CASE WHEN m.class_index IS NOT NULL
             THEN EXISTS (SELECT 1 FROM run_class_part cp WHERE cp.run_id = m.run_id AND cp.class_index = k.class_index
@@ -662,18 +664,46 @@ SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, s.
                   WHERE o.run_id = m.run_id AND f.model_id = re.model_id)), rp.fold
   FROM manifest m
   JOIN run r ON r.run_id = m.run_id
+  JOIN run_patient rp ON rp.run_id = m.run_id AND rp.patient_id = m.patient_id
+  JOIN patient p ON p.patient_id = m.patient_id
+  JOIN center c ON c.center_id = rp.center_id
   JOIN run_result rr ON rr.case_id = m.case_id
   JOIN run_model rm ON rm.run_model_id = rr.run_model_id
   JOIN result re ON re.result_id = rr.result_id
   JOIN model mo ON mo.model_id = re.model_id
-  JOIN slice s ON s.result_id = rr.result_id
   JOIN run_class k ON k.run_id = m.run_id
-  LEFT JOIN slice_score ss ON ss.result_id = s.result_id AND ss.slice = s.slice AND ss.class_index = k.class_index
+  LEFT JOIN lesion l ON l.lesion_id = m.lesion_id
+  CROSS JOIN slice_score ss ON ss.result_id = rr.result_id AND ss.class_index = iif(k.rule IS NULL, k.class_index, 0)
+  LEFT JOIN slice s ON s.result_id = ss.result_id AND s.slice = ss.slice
+ WHERE r.positive_class IS NULL OR r.positive_class = k.class_index;
+
+-- Of each case, model and class the slice with the highest score, of several the first. A call (rule argmax) has none.
+CREATE VIEW v_deciding_slice (run_id, model, center, cohort, patient, lesion, study, class, slice, stored_slice, x0, y0, x1, y1, mismatch_mm, score,
+                              label) AS
+SELECT m.run_id, rm.model, c.center, rp.cohort, p.patient, l.lesion, m.study, k.class, s.slice, s.stored_slice, s.x0, s.y0, s.x1, s.y1, s.mismatch_mm,
+       (SELECT sum(x.score) FROM run_class_part cp JOIN slice_score x ON x.result_id = s.result_id AND x.class_index = cp.part_index
+           AND x.slice = s.slice WHERE cp.run_id = m.run_id AND cp.class_index = k.class_index),
+       CASE WHEN m.class_index IS NOT NULL
+            THEN EXISTS (SELECT 1 FROM run_class_part cp WHERE cp.run_id = m.run_id AND cp.class_index = k.class_index
+                            AND cp.part_index = m.class_index) END
+  FROM manifest m
+  JOIN run r ON r.run_id = m.run_id
   JOIN run_patient rp ON rp.run_id = m.run_id AND rp.patient_id = m.patient_id
   JOIN patient p ON p.patient_id = m.patient_id
   JOIN center c ON c.center_id = rp.center_id
+  JOIN run_result rr ON rr.case_id = m.case_id
+  JOIN run_model rm ON rm.run_model_id = rr.run_model_id
+  JOIN run_class k ON k.run_id = m.run_id
   LEFT JOIN lesion l ON l.lesion_id = m.lesion_id
- WHERE (r.positive_class IS NULL OR r.positive_class = k.class_index) AND (ss.score IS NOT NULL OR k.rule IS NOT NULL);
+  CROSS JOIN slice s ON s.result_id = rr.result_id AND s.slice =
+       CASE WHEN k.rule IS NULL
+            THEN (SELECT x.slice FROM slice_score x WHERE x.result_id = rr.result_id AND x.class_index = k.class_index
+                   ORDER BY x.score DESC, x.slice LIMIT 1)
+            ELSE (SELECT slice FROM (SELECT x.slice AS slice, sum(x.score) AS score FROM run_class_part cp JOIN slice_score x
+                                         ON x.result_id = rr.result_id AND x.class_index = cp.part_index
+                                      WHERE cp.run_id = m.run_id AND cp.class_index = k.class_index GROUP BY x.slice)
+                   ORDER BY score DESC, slice LIMIT 1) END
+ WHERE (r.positive_class IS NULL OR r.positive_class = k.class_index) AND k.rule IS NOT 'argmax';
 
 -- Class activation maps, one row per model, case and mapped slice. `file` lies in the folder beside this file that has its name and .cams.
 CREATE VIEW v_cam (run_id, model, center, cohort, patient, lesion, study, class, slice, stored_slice, deciding, score, label, peak_i, peak_j,
@@ -810,14 +840,19 @@ SELECT r.run_id, r.job, r.state, r.started, r.finished, r.backend, r.backend_ver
 
 -- The same file under two patients, in any run: a sign of a mix-up or of leakage.
 CREATE VIEW v_shared_volume (content, n_patient, patients) AS
-SELECT content, count(*), group_concat(patient, ', ')
-  FROM (SELECT DISTINCT v.content, p.patient
+SELECT s.content, s.n, (SELECT group_concat(patient, ', ')
+                          FROM (SELECT DISTINCT p.patient
+                                  FROM volume v
+                                  JOIN image_use u ON u.volume_id = v.volume_id
+                                  JOIN image i ON i.image_id = u.image_id
+                                  JOIN patient p ON p.patient_id = i.patient_id
+                                 WHERE v.content = s.content ORDER BY p.patient))
+  FROM (SELECT v.content, count(DISTINCT i.patient_id) AS n
           FROM volume v
           JOIN image_use u ON u.volume_id = v.volume_id
           JOIN image i ON i.image_id = u.image_id
-          JOIN patient p ON p.patient_id = i.patient_id
-         ORDER BY v.content, p.patient)
- GROUP BY content HAVING count(*) > 1;
+         GROUP BY v.content) s
+ WHERE s.n > 1;
 
 -- What readers said, one row per reading, with the case's label in the run's words. session and repeat tell repeated readings apart.
 CREATE VIEW v_reading (run_id, unit, reader, center, cohort, patient, lesion, session, repeat, call, rating, experience_years, label_class,

@@ -291,10 +291,11 @@ static rad_status tell_case(explanation *e, const char *where, const char *slice
     rad_status st = RAD_OK;
     for (size_t i = 0; i < sizeof PART / sizeof *PART && st == RAD_OK; i++)
         st = tell(e, PART[i].section,
-                  sqlite3_mprintf("%s WHERE run_id = %lld AND %s", PART[i].sql, (long long)e->run,
+                  sqlite3_mprintf("%s WHERE run_id = %lld AND %s%s", PART[i].sql, (long long)e->run,
                                   PART[i].by_slice   ? slices
                                   : PART[i].by_model ? where
-                                                     : any),
+                                                     : any,
+                                  PART[i].by_slice ? " ORDER BY model, patient, lesion, slice, class" : ""),
                   err);
     return st == RAD_OK ? tell_origin(e, where, cases, err) : st;
 }
@@ -377,7 +378,8 @@ static rad_status tell_result(explanation *e, const char *key, bool *ret_found, 
                  : tell(e, "slice",
                         sqlite3_mprintf(
                             "SELECT model, center, cohort, patient, lesion, study, slice, stored_slice, x0, y0, x1, y1, mismatch_mm,"
-                            " class, score, label, result_key FROM v_slice_score WHERE run_id = %lld AND %s",
+                            " class, score, label, result_key FROM v_slice_score WHERE run_id = %lld AND %s"
+                            " ORDER BY model, patient, lesion, study, slice, class",
                             (long long)e->run, where),
                         err);
         if (st == RAD_OK)

@@ -105,13 +105,15 @@ rad_status rad_reading_set_read(rad_computation *c, rad_reading_set *ret, rad_er
 
 #define A_CALL "r.call IN (SELECT k.class FROM run_class k WHERE k.run_id = r.run_id)"
 #define OF_UNIT " FROM v_reading r WHERE r.run_id = s.run_id AND r.unit = s.unit AND r.patient = s.patient AND r.lesion IS s.lesion AND "
+#define BY_READER " ORDER BY r.reader, r.session, r.repeat"
 
 char *rad_reading_query(const rad_computation *c, const rad_stratum *g, int label, int count, const char *said) {
     char *place = rad_statistics_place(g, "s.center", "s.cohort"), how_many[24];
     snprintf(how_many, sizeof how_many, count < 0 ? ">= 1" : "= %d", count);
     char *query =
-        place ? sqlite3_mprintf("SELECT s.cohort, s.patient, s.lesion, s.label, s.score, (SELECT group_concat(r.reader || ': ' ||"
-                                " coalesce(r.call, r.rating, ''), '; ')" OF_UNIT "%s) AS readings FROM v_case_score s WHERE s.run_id = %lld"
+        place ? sqlite3_mprintf("SELECT s.cohort, s.patient, s.lesion, s.label, s.score, (SELECT group_concat(said, '; ') FROM (SELECT"
+                                " r.reader || ': ' || coalesce(r.call, r.rating, '') AS said" OF_UNIT "%s" BY_READER
+                                ")) AS readings FROM v_case_score s WHERE s.run_id = %lld"
                                 " AND s.model = %Q AND s.unit = '%s' AND s.class = %Q%s%s AND (SELECT count(*)" OF_UNIT "%s) %s",
                                 said, (long long)c->run, c->model[c->at_model].name, rad_unit_name(c->unit), c->class_name[c->class_index],
                                 label < 0   ? " AND s.label IS NOT NULL"

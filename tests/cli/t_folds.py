@@ -248,6 +248,16 @@ models:
                 close(r["score"], w[(CLASSES + ("malignant",)).index(r["class"])], dict(r))
             truth = label[r["patient"]] if r["class"].startswith("malignant") else int(CLASSES[int(r["patient"][1:]) % 3] == r["class"])
             assert r["label"] == truth, dict(r)
+        # the slice that decided, also of an endpoint; `slices` reads the tables, not the views
+        deciding, of_slices = db.execute("SELECT patient, lesion, class, slice, score FROM v_deciding_slice").fetchall(), {}
+        for r in db.execute("SELECT patient, lesion, class, slice, score FROM v_slice_score ORDER BY slice"):
+            of_slices.setdefault(tuple(r)[:3], []).append((r["slice"], r["score"]))
+        assert len(deciding) == 4 * len(part) and len(of_slices) == 5 * len(part)
+        for r in deciding:
+            v = part[r["patient"], r["lesion"]][:, (CLASSES + ("malignant",)).index(r["class"])]
+            there = of_slices[r["patient"], r["lesion"], r["class"]]
+            close(r["score"], v.max(), dict(r))
+            assert [s for _, s in there] == list(v) and r["slice"] == there[int(np.argmax([s for _, s in there]))][0], dict(r)
         stat = {(r["class"], r["unit"], r["stratum_kind"], r["stratum"], r["point"], r["name"], r["versus"]): r
                 for r in db.execute("SELECT * FROM v_statistic")}
         y = np.array([label[p] for p in names])

@@ -38,6 +38,9 @@ with tempfile.TemporaryDirectory() as folder:
     scores = dict(((p, l), s) for p, l, s in db.execute("SELECT patient, lesion, score FROM v_case_score WHERE run_id = 1 AND model = 'net0'"
                                                         " AND unit = 'lesion'"))
     assert {(r['patient'], r['lesion']): r['score'] for r in slices} == scores  # the rule of this job is max
+    place = ('patient', 'lesion', 'stored_slice', 'x0', 'y0', 'x1', 'y1', 'score')
+    all_slices = {tuple(r) for r in db.execute(f"SELECT {', '.join(place)} FROM v_slice_score WHERE run_id = 1 AND model = 'net0'")}
+    assert {tuple(r[c] for c in place) for r in slices} <= all_slices and len(slices) == len(scores)
     assert {r['bmi'] for r in covariate} == {'below 25', '25 and more'}
     assert len(wide) == len({r['patient'] for r in wide}) and all(r['net0'] is not None or r['net1'] is not None for r in wide)
     assert {(r['model'], r['versus']) for r in models} == {('net0', 'net1')} and len(models) == 6  # naive and clustered; all, two cohorts

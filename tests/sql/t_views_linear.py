@@ -9,7 +9,7 @@ import tempfile
 
 SMALL, LARGE, ALLOWED = 400, 1600, 5.5  # four times as much, sorting and fixed costs included
 QUESTIONS = {v: f'SELECT count(*) FROM {v} WHERE run_id = 1' for v in (
-    'v_case_score', 'v_case_grade', 'v_slice_score', 'v_cam', 'v_source', 'v_exclusion', 'v_warning', 'v_statistic', 'v_call', 'v_manifest_check',
+    'v_case_score', 'v_case_grade', 'v_slice_score', 'v_deciding_slice', 'v_cam', 'v_source', 'v_exclusion', 'v_warning', 'v_statistic', 'v_call', 'v_manifest_check',
     'v_run', 'v_reading', 'v_reading_missing', 'v_near_copy', 'v_patient', 'v_center', 'v_reader', 'v_failure', 'v_flip')}
 QUESTIONS['v_shared_volume'] = 'SELECT count(*) FROM v_shared_volume'
 QUESTIONS['calls of a model'] = "SELECT count(*) FROM v_call WHERE run_id = 1 AND model = 'net0'"
