@@ -147,3 +147,22 @@ rad_status rad_measure_proportion_clustered(const double *x, const double *clust
     rad_doc_destroy(&doc);
     return st;
 }
+
+rad_status rad_measure_kappa(const double *a, const double *b, int64_t n, const char *const *level, int64_t n_level, const char *weights,
+                             const char *list, rad_measure *ret, rad_error *err) {
+    const rad_column column[] = {{"first", a, level, n_level}, {"second", b, level, n_level}};
+    const rad_arg arg[] = {{NAN, weights}, {NAN, list}, {RAD_STORE_LEVEL, NULL}};
+    rad_doc *doc = NULL;
+    rad_status st = rad_measure_call("kappa_json", &(rad_frame){n, 2, column}, arg, weights ? 3 : 0, &doc, err);
+    if (st != RAD_OK)
+        return st;
+    *ret = (rad_measure){.e = {.est = rad_doc_get(doc, "kappa"),
+                               .se = rad_doc_get(doc, "se"),
+                               .lower = rad_doc_get(doc, "lower"),
+                               .upper = rad_doc_get(doc, "upper"),
+                               .p = rad_doc_get(doc, "p"),
+                               .n = n}};
+    set_reason(ret, isnan(ret->e.est) ? rad_doc_get_reason(doc) : NULL);
+    rad_doc_destroy(&doc);
+    return RAD_OK;
+}

@@ -34,5 +34,9 @@ rad_status rad_measure_proportion(const double *x, int64_t n, rad_measure *ret, 
 /* The same with the ratio estimator's variance over clusters and limits on the logit scale. */
 rad_status rad_measure_proportion_clustered(const double *x, const double *cluster, int64_t n, int64_t n_cluster, rad_measure *ret,
                                             rad_error *err) RAD_MUST_CHECK;
+/* Agreement of the calls `a` and `b` [n], which index level [n_level]: kappa with its interval and p. weights: "none", "quadratic", with
+ * the levels in their order as `list` ("0,1,2"); both NULL: Cohen's, levels in any order. ret->e.n is n, n_missing 0. */
+rad_status rad_measure_kappa(const double *a, const double *b, int64_t n, const char *const *level, int64_t n_level, const char *weights,
+                             const char *list, rad_measure *ret, rad_error *err) RAD_MUST_CHECK;
 
 #endif

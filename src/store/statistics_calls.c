@@ -199,26 +199,16 @@ out:
 }
 
 static rad_status put_kappa(rad_computation *c, const calls *k, const choice *w, const char *versus, bool weighted, rad_error *err) {
-    const rad_arg arg[] = {{NAN, weighted ? "quadratic" : "none"}, {NAN, k->list}, {RAD_STORE_LEVEL, NULL}};
     int64_t missing, n_cluster;
-    rad_doc *doc = NULL;
+    char method[160];
+    rad_measure v;
     const int64_t n = gather(c, k, w, false, &missing, &n_cluster);
     if (n == 0)
         return RAD_OK;
-    const rad_column column[] = {{"first", k->a, k->level, c->n_class}, {"second", k->b, k->level, c->n_class}};
-    rad_status s = rad_measure_call("kappa_json", &(rad_frame){n, 2, column}, arg, 3, &doc, err);
+    rad_status s = rad_measure_kappa(k->a, k->b, n, k->level, c->n_class, weighted ? "quadratic" : "none", k->list, &v, err);
     if (s != RAD_OK)
         return s;
-    rad_measure v = {.e = {.est = rad_doc_get(doc, "kappa"),
-                           .se = rad_doc_get(doc, "se"),
-                           .lower = rad_doc_get(doc, "lower"),
-                           .upper = rad_doc_get(doc, "upper"),
-                           .p = rad_doc_get(doc, "p"),
-                           .n = n,
-                           .n_missing = missing}};
-    const char *why = rad_doc_get_reason(doc);
-    char method[160];
-    snprintf(v.reason, sizeof v.reason, "%s", isnan(v.e.est) && why ? why : "");
+    v.e.n_missing = missing;
     snprintf(method, sizeof method, "%s of the calls%s%s", weighted ? "quadratic-weighted kappa" : "Cohen's kappa",
              w->y ? "" : ", the model's by largest score", n_cluster < n ? RAD_STATISTICS_INDEPENDENT : "");
     rad_row_text t = {.name = w->y       ? weighted ? "kappa_quadratic_between_readers" : "kappa_between_readers"
@@ -227,9 +217,7 @@ static rad_status put_kappa(rad_computation *c, const calls *k, const choice *w,
                       .method = method,
                       .versus = versus,
                       .n_cluster = n_cluster};
-    s = put(c, w, &t, &v, err);
-    rad_doc_destroy(&doc);
-    return s;
+    return put(c, w, &t, &v, err);
 }
 
 static rad_status put_stratum(rad_computation *c, const rad_stratum *g, void *payload, rad_error *err) {

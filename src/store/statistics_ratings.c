@@ -45,10 +45,8 @@ static void find_scale(const rad_computation *c, scale *k) {
 
 static rad_status put_kappa(rad_computation *c, const rad_stratum *g, scale *k, const double *x, const double *y, const char *name,
                             const char *versus, int count, char *said, rad_error *err) {
-    const rad_arg arg[] = {{NAN, "quadratic"}, {NAN, k->list}, {RAD_STORE_LEVEL, NULL}};
     rad_measure v = {.e = {.est = NAN, .se = NAN, .lower = NAN, .upper = NAN, .p = NAN}};
     int64_t n_cluster = 0, last = -1;
-    rad_doc *doc = NULL;
     rad_status st = RAD_OK;
     char *query = said ? rad_reading_query(c, g, -1, count, said) : NULL;
     if (!query) {
@@ -71,15 +69,9 @@ static rad_status put_kappa(rad_computation *c, const rad_stratum *g, scale *k, 
         goto out;
     snprintf(v.reason, sizeof v.reason, "the ratings are no scale of whole numbers");
     if (k->n > 0) {
-        const rad_column column[] = {{"first", k->a, k->level, k->n}, {"second", k->b, k->level, k->n}};
-        RAD_TRY(rad_measure_call("kappa_json", &(rad_frame){v.e.n, 2, column}, arg, 3, &doc, err));
-        v.e.est = rad_doc_get(doc, "kappa");
-        v.e.se = rad_doc_get(doc, "se");
-        v.e.lower = rad_doc_get(doc, "lower");
-        v.e.upper = rad_doc_get(doc, "upper");
-        v.e.p = rad_doc_get(doc, "p");
-        const char *why = rad_doc_get_reason(doc);
-        snprintf(v.reason, sizeof v.reason, "%s", isnan(v.e.est) && why ? why : "");
+        const int64_t missing = v.e.n_missing;
+        RAD_TRY(rad_measure_kappa(k->a, k->b, v.e.n, k->level, k->n, "quadratic", k->list, &v, err));
+        v.e.n_missing = missing;
     }
     const rad_row_text t = {.name = name,
                             .method = n_cluster < v.e.n ? "quadratic-weighted kappa of the ratings" RAD_STATISTICS_INDEPENDENT
@@ -89,7 +81,6 @@ static rad_status put_kappa(rad_computation *c, const rad_stratum *g, scale *k, 
                             .n_cluster = n_cluster};
     st = rad_statistics_put(c, g, &t, &v, err);
 out:
-    rad_doc_destroy(&doc);
     sqlite3_free(query);
     sqlite3_free(said);
     return st;

@@ -115,29 +115,19 @@ static rad_status put_alone(rad_computation *c, const rad_stratum *g, size_t k, 
 static rad_status put_kappa(rad_computation *c, const rad_stratum *g, const rad_operating_point *p, const reading *r, int64_t n,
                             int64_t missing, int64_t n_cluster, rad_error *err) {
     static const char *const level[] = {"0", "1"};
-    rad_doc *doc = NULL;
     char method[160];
+    rad_measure v;
     for (int64_t i = 0; i < n; i++) {
         r->said[0][i] = (r->x[i] > 0) == (r->truth[i] > 0);
         r->said[1][i] = (r->y[i] > 0) == (r->truth[i] > 0);
     }
-    const rad_column column[] = {{"model", r->said[0], level, 2}, {"reader", r->said[1], level, 2}};
-    const rad_status st = rad_measure_call("kappa_json", &(rad_frame){n, 2, column}, NULL, 0, &doc, err);
+    const rad_status st = rad_measure_kappa(r->said[0], r->said[1], n, level, 2, NULL, NULL, &v, err);
     if (st != RAD_OK)
         return st;
-    const char *why = rad_doc_get_reason(doc);
-    rad_measure v = {.e = {.est = rad_doc_get(doc, "kappa"),
-                           .se = rad_doc_get(doc, "se"),
-                           .lower = rad_doc_get(doc, "lower"),
-                           .upper = rad_doc_get(doc, "upper"),
-                           .p = rad_doc_get(doc, "p"),
-                           .n = n,
-                           .n_missing = missing}};
-    snprintf(v.reason, sizeof v.reason, "%s", isnan(v.e.est) && why ? why : "");
+    v.e.n_missing = missing;
     snprintf(method, sizeof method, "Cohen's kappa of the calls%s%s", n_cluster < n ? RAD_STATISTICS_INDEPENDENT : "",
              rad_statistics_origin(g, p));
     const rad_row_text t = {.name = "kappa_vs_reader", .point = p->name, .method = method, .n_cluster = n_cluster};
-    rad_doc_destroy(&doc);
     return put(c, g, r, t, -1, &v, err);
 }
 

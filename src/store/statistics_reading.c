@@ -226,12 +226,10 @@ static bool both_called(const group *k, const void *what, int64_t i) {
 
 static rad_status put_kappa(group *k, const pair *p, const char *name, const char *versus, char *said, rad_error *err) {
     rad_computation *c = k->c;
-    rad_doc *doc = NULL;
-    rad_measure v = {.e = {.p = NAN}};
-    rad_status st;
-    const int64_t n_cluster = count_patients(k, both_called, p, &v.e.n, &v.e.n_missing);
-    int64_t n = 0;
-    if (v.e.n == 0) {
+    rad_measure v;
+    int64_t n = 0, of_pair, missing;
+    const int64_t n_cluster = count_patients(k, both_called, p, &of_pair, &missing);
+    if (of_pair == 0) {
         sqlite3_free(said);
         return RAD_OK;
     }
@@ -240,21 +238,14 @@ static rad_status put_kappa(group *k, const pair *p, const char *name, const cha
             k->a[n] = k->order[p->a[i]];
             k->b[n++] = k->order[p->b[i]];
         }
-    const rad_column column[] = {{"first", k->a, k->level, k->n_level}, {"second", k->b, k->level, k->n_level}};
-    RAD_TRY(rad_measure_call("kappa_json", &(rad_frame){n, 2, column}, NULL, 0, &doc, err));
-    v.e.est = rad_doc_get(doc, "kappa");
-    v.e.se = rad_doc_get(doc, "se");
-    v.e.lower = rad_doc_get(doc, "lower");
-    v.e.upper = rad_doc_get(doc, "upper");
-    v.e.p = rad_doc_get(doc, "p");
-    set_reason(&v, doc, "no unit with both");
-    st = put(k, name, n_cluster < n ? "Cohen's kappa of the calls" RAD_STATISTICS_INDEPENDENT : "Cohen's kappa of the calls", versus, -1, 2,
-             said, n_cluster, RAD_ROW_INTERVAL, &v, err);
-    said = NULL;
-out:
-    sqlite3_free(said);
-    rad_doc_destroy(&doc);
-    return st;
+    const rad_status st = rad_measure_kappa(k->a, k->b, n, k->level, k->n_level, NULL, NULL, &v, err);
+    if (st != RAD_OK) {
+        sqlite3_free(said);
+        return st;
+    }
+    v.e.n_missing = missing;
+    return put(k, name, n_cluster < n ? "Cohen's kappa of the calls" RAD_STATISTICS_INDEPENDENT : "Cohen's kappa of the calls", versus, -1,
+               2, said, n_cluster, RAD_ROW_INTERVAL, &v, err);
 }
 
 /* Do two readers differ? McNemar's test of their being right, among the diseased, the others, and all. */
