@@ -50,6 +50,8 @@ typedef struct rad_engine_opts {
     const char *tap;    /* also return this tensor, NULL = none */
     int64_t sample[RAD_MAX_RANK]; /* dims of one sample without batch, 0-terminated, when the file leaves them open; sample[0] = 0: take the
                                      file's */
+    rad_graph **graph; /* NULL, or one that was built of this model already: taken over (and set to NULL) if it is the one that the engine
+                          would build, which saves folding and hashing the weights once more */
 } rad_engine_opts;
 
 /* Builds graph and plan. Errors: MODEL (also: refused operators, by name), DEVICE, NOMEM. The model must outlive the engine. */

@@ -115,6 +115,7 @@ static rad_worker_opts worker_opts(const struct farm *f, const rad_wire_config *
                              .backend_version = m->backend_version,
                              .model_sha256 = m->model_sha256,
                              .graph_hash = m->graph_hash,
+                             .ready = f->plan.ready,
                              .precision = f->plan.precision,
                              .known = &f->known,
                              .restarts = f->restart_dir ? &f->restarts : NULL,
@@ -341,6 +342,8 @@ static rad_status run_root(struct farm *f, rad_error *err) {
         st = rad_plan_read_job(f->opts, true, &f->plan, err);
     if (st == RAD_OK && !f->opts->plan_only)
         st = begin_session(f, err);
+    f->plan.with_worker = f->size == 1 && !f->opts->plan_only && !f->opts->merge_only;
+    f->plan.threads = f->room.threads;
     if (st == RAD_OK)
         st = rad_plan_complete(f->opts, &f->plan, err);
     if (st == RAD_OK && f->opts->plan_only)

@@ -5,6 +5,8 @@
 #include "shard.h"
 #include "worker_cam.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +48,9 @@ void rad_plan_release(rad_plan *p) {
         free(p->model[i].input_shape);
         free(p->model[i].output_shape);
     }
+    for (int i = 0; p->ready && i < p->files->job.n_model; i++)
+        rad_ready_release(&p->ready[i]);
+    free(p->ready);
     free(p->model);
     free(p->run_model);
     free(p->sha256);
@@ -135,6 +140,10 @@ static rad_status check_graph(rad_plan *p, int i, rad_backend *be, rad_model *m,
         RAD_TRY(rad_worker_check_outputs(&p->files->job, i, rad_shape_count(&out->shape), err));
     if (rad_work_wants_cam(&p->files->job, i))
         RAD_TRY(rad_worker_check_cam(&p->files->job, i, g, err));
+    if (p->ready && known && !rad_worker_waits_for_case(&p->files->job, i)) {
+        p->ready[i].graph = g;
+        g = NULL;
+    }
 out:
     rad_graph_destroy(&g);
     return st;
@@ -168,6 +177,11 @@ static rad_status check_model(rad_plan *p, int i, rad_backend *be, rad_error *er
                                       .output_shape = r->output_shape};
     p->sha256[i] = r->sha256;
     p->graph_hash[i] = r->graph_hash;
+    if (p->ready) {
+        rad_model_drop_pages(m);
+        p->ready[i].model = m;
+        m = NULL;
+    }
 out:
     rad_model_close(&m);
     return st;
@@ -211,6 +225,61 @@ out:
     return st;
 }
 
+/* Models one after the other for each of several threads. Which of them fails first is not for the clock to decide: the first in the job's
+ * order is told. */
+struct check {
+    rad_plan *plan;
+    rad_backend *backend;
+    atomic_int next;
+    pthread_mutex_t lock;
+    int failed; /* the first; n_model: none */
+    rad_status status;
+    rad_error err;
+};
+
+static void *check_some(void *check) {
+    struct check *c = check;
+    const rad_job *job = &c->plan->files->job;
+    for (int i; (i = atomic_fetch_add(&c->next, 1)) < job->n_model;) {
+        rad_error err = {0};
+        const rad_status st = job->model[i].folds > 0 ? RAD_OK : check_model(c->plan, i, c->backend, &err);
+        pthread_mutex_lock(&c->lock);
+        if (st != RAD_OK && i < c->failed) {
+            c->failed = i;
+            c->status = st;
+            c->err = err;
+        }
+        pthread_mutex_unlock(&c->lock);
+        if (st != RAD_OK)
+            break; /* those before it are checked or in another thread's hands */
+    }
+    return NULL;
+}
+
+#define MAX_CHECKERS 8 /* each may hold a network's weights twice */
+
+static rad_status check_models(rad_plan *p, rad_backend *be, rad_error *err) {
+    pthread_t thread[MAX_CHECKERS];
+    const int n_model = p->files->job.n_model;
+    struct check c = {.plan = p, .backend = be, .failed = n_model};
+    int n = p->threads < n_model ? p->threads : n_model, started = 0;
+    rad_status st = RAD_OK;
+    n = n < MAX_CHECKERS ? n : MAX_CHECKERS;
+    pthread_mutex_init(&c.lock, NULL);
+    while (started < n - 1 && pthread_create(&thread[started], NULL, check_some, &c) == 0)
+        started++; /* a thread less is no error */
+    (void)check_some(&c);
+    for (int i = 0; i < started; i++)
+        pthread_join(thread[i], NULL);
+    pthread_mutex_destroy(&c.lock);
+    if (c.failed < n_model)
+        return rad_error_set(err, c.status, "%s", c.err.text);
+    for (int i = 0; i < n_model && st == RAD_OK; i++)
+        if (p->files->job.model[i].folds > 0)
+            st = describe_mean(p, i, err);
+    return st;
+}
+
 bool rad_plan_wants(const rad_plan *p, int64_t manifest_index) {
     for (int m = 0; m < p->job->n_model; m++)
         if (rad_case_verdict(p->job, p->cohort, p->manifest, &p->manifest->item[manifest_index], m)->status == RAD_OK)
@@ -250,7 +319,8 @@ rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err
     p->run_model = rad_calloc(n_model, sizeof *p->run_model);
     p->sha256 = rad_calloc(n_model, sizeof *p->sha256);
     p->graph_hash = rad_calloc(n_model, sizeof *p->graph_hash);
-    if (!p->model || !p->run_model || !p->sha256 || !p->graph_hash) {
+    p->ready = p->with_worker ? rad_calloc(n_model, sizeof *p->ready) : NULL;
+    if (!p->model || !p->run_model || !p->sha256 || !p->graph_hash || (p->with_worker && !p->ready)) {
         st = no_memory(err);
         goto out;
     }
@@ -260,8 +330,7 @@ rad_status rad_plan_complete(const rad_farm_opts *o, rad_plan *p, rad_error *err
         st = no_memory(err);
         goto out;
     }
-    for (int i = 0; i < p->files->job.n_model; i++)
-        RAD_TRY(p->files->job.model[i].folds > 0 ? describe_mean(p, i, err) : check_model(p, i, be, err));
+    RAD_TRY(check_models(p, be, err));
     if (o->spool_dir) {
         shared = rad_path_join(o->spool_dir, RAD_SHARD_PLAN);
         st = shared ? rad_plan_files_shared(p, shared, err) : no_memory(err);

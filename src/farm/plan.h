@@ -7,6 +7,7 @@
 #include "radcohort/farm.h"
 #include "radcohort/folds.h"
 #include "radcohort/infer.h"
+#include "ready.h"
 #include "wire.h"
 
 typedef struct rad_plan_model {
@@ -25,6 +26,9 @@ typedef struct rad_plan {
     char *backend, *backend_version;
     rad_precision precision;
     int batch;
+    rad_ready *ready; /* [files->job.n_model] for the worker of this process, which takes them; NULL: it has none */
+    bool with_worker; /* before rad_plan_complete: it will have one */
+    int threads;      /* before rad_plan_complete: so many models are checked side by side; 0: one */
     char *database;
     char *cam_dir;                 /* beside it */
     char crash_tag[RAD_CRASH_TAG]; /* once the run has begun */

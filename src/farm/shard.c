@@ -321,6 +321,7 @@ static rad_status start_worker(struct shard *s, rad_error *err) {
                          .backend_version = s->plan.backend_version,
                          .model_sha256 = s->plan.sha256,
                          .graph_hash = s->plan.graph_hash,
+                         .ready = s->plan.ready,
                          .precision = s->plan.precision,
                          .cam_dir = s->cam_dir,
                          .batch = s->plan.batch,
@@ -384,6 +385,7 @@ rad_status rad_shard_run(const rad_farm_opts *o, rad_farm_outcome *ret, rad_erro
         st = rad_error_set(&why, RAD_E_IO, "the folder '%s' for the results of shards cannot be made or written", o->spool_dir);
     if (st == RAD_OK)
         st = rad_plan_read_job(o, o->shard == 0, &s.plan, &why);
+    s.plan.with_worker = true;
     if (st == RAD_OK)
         st = rad_plan_complete(o, &s.plan, &why);
     if (st == RAD_OK)

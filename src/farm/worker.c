@@ -187,32 +187,6 @@ static void *loader_main(void *worker) {
 
 /* ---------------------------------------------------------------- life */
 
-static rad_status open_models(rad_worker *w, const rad_worker_opts *o, rad_error *err) {
-    for (int i = 0; i < w->job->n_model; i++) {
-        const rad_model_spec *spec = &w->job->model[i];
-        w->line[i].end = &w->line[i].first;
-        if (rad_mean_of(w, i) > 0)
-            continue;
-        rad_status st = rad_model_open(spec->path, &w->line[i].model, err);
-        if (st != RAD_OK) /* whatever is wrong with it, it is no study's fault */
-            return rad_error_prefix(err, rad_status_scope(st) == RAD_SCOPE_STUDY ? RAD_E_MODEL : st, "model '%s': ", spec->name);
-        if (strcmp(rad_model_sha256(w->line[i].model), o->model_sha256[i]) != 0)
-            return rad_error_set(err, RAD_E_MODEL,
-                                 "model '%s': '%s' is another file here than on rank 0; all ranks must see the same folder", spec->name,
-                                 spec->path);
-        int64_t dim[RAD_SAMPLE_DIMS];
-        struct shape_engine *e;
-        if (i > 0 && w->job->model[i - 1].file == spec->file)
-            continue; /* a further fold of the same model: built when its first patient comes, if one does */
-        if (!rad_prepare_sample_shape(&w->job->input[spec->input], dim))
-            continue; /* the images decide: built when the first one comes */
-        st = rad_worker_engine(w, i, dim, &e, err);
-        if (st != RAD_OK)
-            return st;
-    }
-    return RAD_OK;
-}
-
 static rad_status start_threads(rad_worker *w, rad_error *err) {
     sigset_t all, old;
     sigfillset(&all); /* requests are for the main thread; what a thread does wrong itself must reach it, for its note (crash.h) */
@@ -221,12 +195,13 @@ static rad_status start_threads(rad_worker *w, rad_error *err) {
         sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     rad_status st = RAD_OK;
-    if (pthread_create(&w->infer, NULL, rad_worker_infer_main, w) == 0)
+    st = rad_worker_start_models(w, err);
+    if (st == RAD_OK && pthread_create(&w->infer, NULL, rad_worker_infer_main, w) == 0)
         w->infer_started = true;
     while (w->infer_started && w->n_started < w->room.loaders && pthread_create(&w->loader[w->n_started], NULL, loader_main, w) == 0)
         w->n_started++;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (w->n_started < w->room.loaders)
+    if (st == RAD_OK && w->n_started < w->room.loaders)
         st = rad_error_set(err, RAD_E_NOMEM, "cannot start %d threads: %s", w->room.loaders + 1, strerror(errno));
     return st;
 }
@@ -260,6 +235,16 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory at start");
         goto out;
     }
+    for (int i = 0; i < w->job->n_model; i++) {
+        struct model_line *line = &w->line[i];
+        line->end = &line->first;
+        memcpy(line->sha256, o->model_sha256[i], sizeof line->sha256);
+        if (o->ready) {
+            line->model = o->ready[i].model;
+            line->graph = o->ready[i].graph;
+            o->ready[i] = (rad_ready){0};
+        }
+    }
     rad_volumes_opts v = {.idle_max = w->room.idle, .cache = o->restarts, .verify = o->job->verify_files};
     RAD_TRY(rad_volumes_create(&v, &w->volumes, err));
     RAD_TRY(rad_backend_open(o->backend, &w->backend, err));
@@ -271,7 +256,6 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
     }
     for (int i = 0; i < w->job->n_input; i++)
         w->on_device[i] = rad_backend_makes_samples(w->backend, &w->job->input[i], NULL);
-    RAD_TRY(open_models(w, o, err));
     RAD_TRY(start_threads(w, err));
     *ret = w;
     w = NULL;
@@ -282,7 +266,7 @@ out:
 
 static bool busy(rad_worker *w) {
     pthread_mutex_lock(&w->lock);
-    bool yes = w->n_loading > 0 || w->inferring;
+    bool yes = w->n_loading > 0 || w->n_building > 0 || w->inferring;
     pthread_mutex_unlock(&w->lock);
     return yes;
 }
@@ -306,6 +290,8 @@ void rad_worker_destroy(rad_worker **wp, double patience) {
         pthread_join(w->loader[i], NULL);
     if (w->infer_started)
         pthread_join(w->infer, NULL);
+    for (int i = 0; i < w->n_builder; i++)
+        pthread_join(w->builder[i], NULL);
     for (struct work *k = w->first, *next; k; k = next) {
         next = k->next;
         rad_work_destroy(w, k);
@@ -327,6 +313,7 @@ void rad_worker_destroy(rad_worker **wp, double patience) {
         }
         for (int k = 0; k < w->line[i].n_shape; k++)
             rad_worker_release_engine(&w->line[i].shape[k]);
+        rad_graph_destroy(&w->line[i].graph);
         rad_model_close(&w->line[i].model);
     }
     *w->out_end = w->unconfirmed;

@@ -11,6 +11,7 @@
 #include "radcohort/infer.h"
 #include "radcohort/job.h"
 #include "journal.h"
+#include "ready.h"
 #include "resources.h"
 #include "wire.h"
 
@@ -22,9 +23,11 @@
 typedef struct rad_worker rad_worker;
 
 typedef struct rad_worker_opts {
-    const rad_job *job;                                  /* one model per file (rad_files.job); outlives the worker */
-    const char *backend, *backend_version;               /* the version that the coordinator recorded; another one here is refused */
-    const char *const *model_sha256, *const *graph_hash; /* [job->n_model], as the coordinator found them */
+    const rad_job *job;                    /* one model per file (rad_files.job); outlives the worker */
+    const char *backend, *backend_version; /* the version that the coordinator recorded; another one here is refused */
+    const char *const *model_sha256, *const
+                                         *graph_hash; /* [job->n_model], as the coordinator found them; the hashes of graphs outlive it */
+    rad_ready *ready; /* [job->n_model] what the plan has opened and built is taken from here; NULL: nothing */
     rad_precision precision;
     const rad_known *known;            /* results that are stored and need not be computed, or NULL; outlives the worker */
     const rad_restart_cache *restarts; /* of large gzip files, or NULL; outlives the worker */
@@ -34,8 +37,10 @@ typedef struct rad_worker_opts {
     rad_resources room;
 } rad_worker_opts;
 
-/* Opens backend and models, builds the engines whose sample shape the job decides, starts the threads. Errors: MODEL (another file than
- * the coordinator's, wrong number of outputs, what rad_engine_create says), DEVICE, NOMEM. */
+/* Opens the backend and starts the threads; models are opened, and the engines built whose sample shape the job decides, while cases are
+ * already being read: what is wrong with one of them is a fault of the worker (rad_worker_fault): MODEL (another file than the
+ * coordinator's, wrong number of outputs, what rad_engine_create says), DEVICE, NOMEM. On a device, whose plans may take minutes, this is
+ * done before it returns. Errors: DEVICE, NOMEM; on a device those of models, too. */
 rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_error *err) RAD_MUST_CHECK;
 /* Lets the cases in work come to their end, for at most `patience` seconds. Threads that work on (a read that hangs, say) are then left
  * behind together with what they use: the process is about to end. */
@@ -55,6 +60,8 @@ int64_t rad_worker_held(rad_worker *w);
 /* RAD_OK, or what put the worker out of service (nothing more is begun then); the cases in work at that moment in ret_guilty. */
 rad_status rad_worker_fault(rad_worker *w, int64_t max, int64_t *ret_guilty, int64_t *ret_n, rad_error *err);
 
+/* No engine is built of this file before its first case: it is a further fold of the model before it, or stands for a mean of files. */
+bool rad_worker_waits_for_case(const rad_job *job, int model);
 /* Class activation maps of model `model`, of a graph built for it: there must be some, one per class, with rows and columns. Errors: MODEL.
  */
 rad_status rad_worker_check_cam(const rad_job *job, int model, const rad_graph *g, rad_error *err) RAD_MUST_CHECK;

@@ -8,6 +8,8 @@
 
 #include <pthread.h>
 
+#define RAD_MAX_BUILDERS 8 /* each may hold a network's weights twice */
+
 struct hold { /* one lease message; its cases borrow from it */
     rad_wire_arena arena;
     rad_wire_lease lease;
@@ -80,6 +82,10 @@ struct shape_engine {
 
 struct model_line {
     rad_model *model;
+    rad_graph *graph;            /* of the plan, until the first engine takes it; or NULL */
+    char sha256[RAD_SHA256_HEX]; /* that the file must have */
+    bool ready;                  /* opened, and built where that does not wait for a case; the worker's lock */
+    uint64_t clock;              /* of engine use; one thread at a time */
     struct shape_engine shape[RAD_MAX_SHAPES];
     int n_shape;
     struct work_model *first, **end; /* stands in the line until all of its samples are back */
@@ -104,7 +110,6 @@ struct rad_worker {
     bool on_device[RAD_MAX_INPUTS]; /* the backend makes the samples of this input */
     rad_volumes *volumes;
     struct model_line *line; /* [job->n_model] */
-    uint64_t clock;          /* of engine use; inference thread only */
 
     pthread_mutex_t lock;
     pthread_cond_t to_load, to_infer, done;
@@ -130,6 +135,9 @@ struct rad_worker {
     pthread_t loader[RAD_MAX_LOADERS], infer;
     int n_started;
     bool infer_started;
+    pthread_t builder[RAD_MAX_BUILDERS];
+    int n_builder;
+    int n_begun, n_building; /* models that somebody has taken to make ready; threads that are at one */
 };
 
 /* worker_load.c: reads and prepares one case; fills input, record, keys. Only worker- and run-scope failures are returned. */
@@ -146,7 +154,11 @@ static inline bool rad_work_runs(const rad_worker *w, const struct work_model *m
 /* Takes the cases that no network has seen a sample of out of their lines, linked by `next`; at most `max`. Lock held. */
 struct work *rad_worker_unline(rad_worker *w, int64_t max);
 void *rad_worker_infer_main(void *worker);
-/* The engine of `model` for samples of these dims, 0-terminated; inference thread (or before it starts). */
+/* worker_models.c */
+/* Starts opening and building; `ready` of each line tells. On a device it is done on return. Errors: NOMEM; on a device also MODEL, DEVICE.
+ */
+rad_status rad_worker_start_models(rad_worker *w, rad_error *err);
+/* The engine of `model` for samples of these dims, 0-terminated. For one thread per model at a time. */
 rad_status rad_worker_engine(rad_worker *w, int model, const int64_t dim[RAD_SAMPLE_DIMS], struct shape_engine **ret, rad_error *err);
 void rad_worker_release_engine(struct shape_engine *e);
 /* worker_device.c */

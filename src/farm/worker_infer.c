@@ -6,105 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-rad_status rad_worker_check_outputs(const rad_job *job, int model, int64_t n_out, rad_error *err) {
-    const rad_model_spec *m = &job->model[model];
-    if (n_out == job->n_class || (n_out == 1 && job->n_class == 2 && m->activation != RAD_ACT_SOFTMAX))
-        return RAD_OK;
-    return rad_error_set(err, RAD_E_MODEL,
-                         "model '%s': %lld outputs per sample, expected %d (one per class of the job)%s; "
-                         "correct 'classes' or name the right 'output'",
-                         m->name, (long long)n_out, job->n_class,
-                         job->n_class == 2 && m->activation != RAD_ACT_SOFTMAX ? " or 1 (the second class)" : "");
-}
-
-rad_status rad_worker_check_cam(const rad_job *job, int model, const rad_graph *g, rad_error *err) {
-    rad_cam *cam = NULL;
-    rad_shape shape;
-    char text[96];
-    rad_status st = rad_cam_create_from_graph(g, job->model[model].output, &cam, err);
-    if (st != RAD_OK)
-        return st;
-    rad_cam_get_shape(cam, &shape);
-    const bool deep = job->input[job->model[model].input].volume.on;
-    if (shape.rank != (deep ? 3 : 2))
-        st = rad_error_set(err, RAD_E_MODEL, "its class activation maps are %s, expected %srows and columns",
-                           rad_shape_text(&shape, text, sizeof text), deep ? "depth, " : "");
-    rad_cam_destroy(&cam);
-    return st;
-}
-
-void rad_worker_release_engine(struct shape_engine *e) {
-    rad_engine_destroy(&e->engine);
-    rad_cam_destroy(&e->cam);
-}
-
-/* The engine, with the tensor that class activation maps are made of tapped where they are wanted. */
-static rad_status create_engine(rad_worker *w, int model, rad_engine_opts *o, struct shape_engine *ret, rad_error *err) {
-    struct model_line *line = &w->line[model];
-    rad_status st = RAD_OK;
-    if (rad_work_wants_cam(w->job, model)) {
-        RAD_TRY(rad_cam_create(line->model, o, &ret->cam, err));
-        rad_cam_get_shape(ret->cam, &ret->map_shape);
-        o->tap = rad_cam_tap(ret->cam);
-    }
-    RAD_TRY(rad_engine_create(w->backend, line->model, o, &ret->engine, err));
-    if (ret->cam)
-        RAD_TRY(rad_worker_check_cam(w->job, model, rad_engine_graph(ret->engine), err));
-out:
-    if (st != RAD_OK)
-        rad_worker_release_engine(ret);
-    return st;
-}
-
-rad_status rad_worker_engine(rad_worker *w, int model, const int64_t dim[RAD_SAMPLE_DIMS], struct shape_engine **ret, rad_error *err) {
-    struct model_line *line = &w->line[model];
-    const rad_model_spec *spec = &w->job->model[model];
-    struct shape_engine *slot = NULL;
-    for (int i = 0; i < line->n_shape; i++) {
-        struct shape_engine *e = &line->shape[i];
-        if (memcmp(e->dim, dim, sizeof e->dim) == 0) {
-            e->used = ++w->clock;
-            *ret = e;
-            return RAD_OK;
-        }
-        if (!slot || e->used < slot->used)
-            slot = e;
-    }
-    rad_engine_opts o = {.precision = w->precision, .threads = w->room.threads, .output = spec->output};
-    rad_shape wanted = {0};
-    for (; wanted.rank < RAD_SAMPLE_DIMS && dim[wanted.rank] > 0; wanted.rank++)
-        wanted.dim[wanted.rank] = o.sample[wanted.rank] = dim[wanted.rank];
-    struct shape_engine made = {0};
-    memcpy(made.dim, dim, sizeof made.dim);
-    rad_status st = create_engine(w, model, &o, &made, err);
-    if (st != RAD_OK)
-        return rad_error_prefix(err, st, "model '%s': ", spec->name);
-    rad_shape in, out, tap;
-    rad_engine_get_shapes(made.engine, &in, &out, &tap);
-    made.n_out = rad_shape_count(&out);
-    made.n_tap = made.cam ? rad_shape_count(&tap) : 0;
-    if (in.rank != wanted.rank || memcmp(in.dim, wanted.dim, (size_t)in.rank * sizeof *in.dim) != 0) {
-        char has[160], makes[160];
-        st = rad_error_set(err, RAD_E_MODEL, "model '%s': takes samples of %s, input '%s' of the job makes %s", spec->name,
-                           rad_shape_text(&in, has, sizeof has), w->job->input[spec->input].name,
-                           rad_shape_text(&wanted, makes, sizeof makes));
-    } else {
-        st = rad_worker_check_outputs(w->job, model, made.n_out, err);
-    }
-    if (st != RAD_OK) {
-        rad_worker_release_engine(&made);
-        return st;
-    }
-    if (line->n_shape < RAD_MAX_SHAPES)
-        slot = &line->shape[line->n_shape++];
-    else
-        rad_worker_release_engine(slot);
-    made.used = ++w->clock;
-    *slot = made;
-    *ret = slot;
-    return RAD_OK;
-}
-
 /* ---------------------------------------------------------------- one batch */
 
 struct slice_of { /* samples first .. first + n - 1 of one case */
@@ -128,7 +29,7 @@ static struct work_input *input_of(const rad_worker *w, const struct work_model 
 static int choose(const rad_worker *w) {
     int best = -1;
     for (int i = 0; i < w->job->n_model; i++)
-        if (w->line[i].n_ready > 0 && (best < 0 || w->line[i].n_ready > w->line[best].n_ready))
+        if (w->line[i].ready && w->line[i].n_ready > 0 && (best < 0 || w->line[i].n_ready > w->line[best].n_ready))
             best = i;
     if (best < 0 || w->line[best].n_ready >= w->batch || w->prepared_bytes >= w->room.work)
         return best;

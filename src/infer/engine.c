@@ -282,6 +282,18 @@ static rad_status start_worker(rad_engine *e, struct worker *w, rad_error *err) 
 
 /* ---------------------------------------------------------------- create, destroy */
 
+/* Was it built as build_graph would, for these samples and without a tap? */
+static bool fits(const rad_graph *g, const rad_engine_opts *opts, int64_t plan_batch) {
+    const rad_shape *s = &g->value[g->input[0]].shape;
+    if (g->n_input != 1 || g->batch != plan_batch || opts->tap != NULL || s->rank < 1 || s->dim[0] != plan_batch)
+        return false;
+    int k = 0;
+    for (; k < RAD_MAX_RANK && opts->sample[k] != 0; k++)
+        if (k + 1 >= s->rank || s->dim[k + 1] != opts->sample[k])
+            return false;
+    return k > 0 && k + 1 == s->rank;
+}
+
 /* The graph at the backend's batch, or, when the network only exists at its own fixed batch, at that one. */
 static rad_status build_graph(rad_engine *e, rad_model *m, const rad_engine_opts *opts, int64_t plan_batch, rad_error *err) {
     if (rad_model_input_count(m) != 1)
@@ -291,6 +303,12 @@ static rad_status build_graph(rad_engine *e, rad_model *m, const rad_engine_opts
     rad_dtype dtype = RAD_DT_NONE;
     rad_shape declared = {0}, wanted = {0};
     rad_model_get_input(m, 0, &name, &dtype, &declared);
+    if (opts->graph != NULL && *opts->graph != NULL && fits(*opts->graph, opts, plan_batch)) {
+        e->graph = *opts->graph;
+        *opts->graph = NULL;
+        e->batch = plan_batch;
+        return RAD_OK;
+    }
     rad_graph_opts go = {.batch = plan_batch, .tap = opts->tap};
     if (opts->sample[0] != 0) {
         wanted.dim[0] = plan_batch;
