@@ -188,6 +188,7 @@ typedef struct rad_manifest {
     rad_unused_image *unused;
     int64_t first_fold[RAD_MAX_MODELS]; /* number of the first file of each model with folds: 0 or 1 */
     rad_case_input no_fold;             /* what stands in the way of a patient without a fold */
+    const char *split_warning;          /* of a job whose split was not made over patients, with the numbers; or NULL */
     const char **unselected;            /* per patient: why the job is not about it, or NULL */
     int64_t n_unselected;
     void *arena;
@@ -218,8 +219,6 @@ int64_t rad_case_listed(const rad_cohort *c, const rad_job *job, const rad_case 
 const rad_case_input *rad_case_verdict(const rad_job *job, const rad_cohort *c, const rad_manifest *m, const rad_case *k, int model);
 /* The file (folds.h) that scores the case for `model`, or -1. */
 int rad_case_file(const rad_job *job, const rad_cohort *c, const rad_manifest *m, const rad_case *k, int model);
-/* The warning that belongs to a job whose split was not made over patients (rad_job.split), with the numbers. */
-void rad_split_warning(const rad_job *job, const rad_cohort *c, char *buf, size_t cap);
 void rad_manifest_destroy(rad_manifest **m);
 
 #ifdef __cplusplus

@@ -37,9 +37,13 @@ rad_status rad_files_create(const rad_job *job, const int64_t *first_fold, rad_f
 void rad_files_destroy(rad_files **f);
 
 /* Fills m->first_fold (folds are numbered from 0 or from 1) and m->no_fold. Issues: a number outside 0..K-1 and 1..K, with the patient; a
- * patient whom the file that would score a case of his has seen, by the trained_on tables; as a warning, a split that was not made over
- * patients. Errors: NOMEM. */
+ * patient whom the file that would score a case of his has seen, by the trained_on tables (a warning when the job declares a split that was
+ * not made over patients). Then rad_split_check. Errors: NOMEM. */
 rad_status rad_folds_check(const rad_cohort *c, const rad_job *job, rad_manifest *m, rad_issues *issues, rad_error *err) RAD_MUST_CHECK;
+/* Reads the job's table of what was divided, if it names one: columns patient, lesion (optional), part (training, test), one row for each
+ * thing that was divided. Fills m->split_warning, which is a warning too. Issues: mistakes of the table; what the job says to be whole
+ * lies in both parts. Errors: NOMEM. */
+rad_status rad_split_check(const rad_cohort *c, const rad_job *job, rad_manifest *m, rad_issues *issues, rad_error *err) RAD_MUST_CHECK;
 /* A column `fold` of lesions or images that does not agree with the patient's is an issue. */
 void rad_folds_check_straddling(const rad_cohort *c, rad_issues *issues);
 

@@ -288,6 +288,7 @@ typedef struct rad_job {
     int n_endpoint;
     rad_endpoint endpoint[RAD_MAX_ENDPOINTS];
     rad_split split;
+    char *split_table, *split_table_path; /* table of what was divided, as written and resolved; or NULL */
     rad_near_copies near_copies;
     int n_point;
     rad_operating_point point[RAD_MAX_POINTS];

@@ -301,6 +301,8 @@ static bool scores(const rad_job *job, const rad_case *c, int model) {
 static rad_status check_model(struct training *k, const rad_job *job, int model, const rad_manifest *m, rad_issues *issues,
                               rad_error *err) {
     const rad_cohort *c = k->c;
+    /* a study that says openly that it divided less than patients is scored, and warned */
+    const rad_severity severity = job->split == RAD_SPLIT_PATIENT ? RAD_SEVERITY_ERROR : RAD_SEVERITY_WARNING;
     int64_t named = 0, last = -1, number = 0;
     k->n_place = k->m->folds ? k->m->folds : 1;
     size_t n;
@@ -318,13 +320,13 @@ static rad_status check_model(struct training *k, const rad_job *job, int model,
         if (!file)
             st = no_memory(err);
         else
-            rad_issues_add(issues, RAD_SEVERITY_ERROR, patients_path(c), c->patient[last].line, "patient",
+            rad_issues_add(issues, severity, patients_path(c), c->patient[last].line, "patient",
                            "leakage: patient '%s' would be scored by '%s' (model '%s'), which was trained on him according to '%s'",
                            c->patient[last].id, file, k->m->name, k->m->trained_on);
         free(file);
     }
     if (named > RAD_FOLD_TROUBLE)
-        rad_issues_add(issues, RAD_SEVERITY_ERROR, patients_path(c), 0, "patient",
+        rad_issues_add(issues, severity, patients_path(c), 0, "patient",
                        "leakage: %" PRId64 " further patients of model '%s' were trained on", named - RAD_FOLD_TROUBLE, k->m->name);
     free(k->seen);
     return st;
@@ -368,17 +370,6 @@ const rad_case_input *rad_case_verdict(const rad_job *job, const rad_cohort *c, 
     return in->status == RAD_OK && rad_case_file(job, c, m, k, model) < 0 ? &m->no_fold : in;
 }
 
-void rad_split_warning(const rad_job *job, const rad_cohort *c, char *buf, size_t cap) {
-    bool image = job->split == RAD_SPLIT_IMAGE;
-    int64_t n = image ? c->n_image : c->n_lesion;
-    snprintf(buf, cap,
-             "leakage: the split was made over %s, %" PRId64 " of %" PRId64
-             " patients (%.1f each): %s of one patient lie in training and in "
-             "test, and every number of this run may be too good; split by patient",
-             image ? "images" : "lesions", n, c->n_patient, c->n_patient > 0 ? (double)n / (double)c->n_patient : 0,
-             image ? "images" : "lesions");
-}
-
 rad_status rad_folds_check(const rad_cohort *c, const rad_job *job, rad_manifest *m, rad_issues *issues, rad_error *err) {
     m->no_fold.status = RAD_E_FOLD;
     m->no_fold.why = arena_strdup(m->arena, "the patient has no fold, and each file of the model may score one fold only");
@@ -387,10 +378,7 @@ rad_status rad_folds_check(const rad_cohort *c, const rad_job *job, rad_manifest
     rad_status st = bind_folds(c, job, m->first_fold, issues, err);
     if (st == RAD_OK)
         st = check_training(c, job, m, issues, err);
-    if (st == RAD_OK && job->split != RAD_SPLIT_PATIENT) {
-        char text[400];
-        rad_split_warning(job, c, text, sizeof text);
-        rad_issues_add(issues, RAD_SEVERITY_WARNING, job->path, 0, "split", "%s", text);
-    }
+    if (st == RAD_OK)
+        st = rad_split_check(c, job, m, issues, err);
     return st;
 }

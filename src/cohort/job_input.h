@@ -11,7 +11,7 @@ void job_read_input(yaml_reader *r, const yaml_node_t *node, const key_def *key,
 /* folds, without_fold and trained_on of a model; after its file. */
 void job_read_folds(yaml_reader *r, const yaml_node_t *const *v, const key_def *k, const yaml_where *w, const char *dir, rad_model_spec *m);
 /* aggregate, collapse, operating_points and split; after classes and models. */
-void job_read_measures(yaml_reader *r, const yaml_node_t *const *v, const yaml_where *root, rad_job *job);
+void job_read_measures(yaml_reader *r, const yaml_node_t *const *v, const yaml_where *root, const char *dir, rad_job *job);
 /* The mapping under `cam`, or NULL; after classes and models. */
 void job_read_cam(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_job *job);
 /* The list under `regressions`, or NULL; after models. */

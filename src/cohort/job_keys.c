@@ -174,6 +174,7 @@ static const key_group point_group = {"operating_point", point_keys};
 
 static const key_def split_keys[] = {
     [SPLIT_UNIT] = {.name = "unit", .kind = KEY_WORD, .required = true, .words = split_words, .example = "patient"},
+    [SPLIT_TABLE] = {.name = "table", .kind = KEY_TEXT, .example = "split.tsv"},
     {.name = NULL}};
 static const key_group split_group = {"split", split_keys};
 

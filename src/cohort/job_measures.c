@@ -245,20 +245,24 @@ static void read_points(yaml_reader *r, const yaml_node_t *node, const yaml_wher
 
 /* ---------------------------------------------------------------- split */
 
-static void read_split(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_job *job) {
+static void read_split(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, const char *dir, rad_job *job) {
     const key_def *key = &job_group.key[JOB_SPLIT], *k = key->group->key;
     const yaml_node_t *v[JOB_MAX_KEYS] = {NULL};
-    yaml_where where = yaml_where_key(root, key->name), wu = yaml_where_key(&where, "unit");
+    yaml_where where = yaml_where_key(root, key->name), wu = yaml_where_key(&where, "unit"), wt = yaml_where_key(&where, "table");
     int unit = 0;
-    if (node && yaml_get_map(r, node, key, key->group, &where, v) && yaml_get_word(r, v[SPLIT_UNIT], &k[SPLIT_UNIT], &wu, &unit))
+    if (!node || !yaml_get_map(r, node, key, key->group, &where, v))
+        return;
+    if (yaml_get_word(r, v[SPLIT_UNIT], &k[SPLIT_UNIT], &wu, &unit))
         job->split = (rad_split)unit;
+    if (yaml_get_text(r, v[SPLIT_TABLE], &k[SPLIT_TABLE], &wt, &job->split_table))
+        job->split_table_path = resolve(r, dir, job->split_table);
 }
 
-void job_read_measures(yaml_reader *r, const yaml_node_t *const *v, const yaml_where *root, rad_job *job) {
+void job_read_measures(yaml_reader *r, const yaml_node_t *const *v, const yaml_where *root, const char *dir, rad_job *job) {
     read_aggregate(r, v[JOB_AGGREGATE], root, job);
     read_collapse(r, v[JOB_COLLAPSE], root, job);
     read_points(r, v[JOB_POINTS], root, job);
-    read_split(r, v[JOB_SPLIT], root, job);
+    read_split(r, v[JOB_SPLIT], root, dir, job);
     const key_def *key = &job_group.key[JOB_NEAR_COPIES];
     yaml_where w = yaml_where_key(root, key->name);
     int word = 0;

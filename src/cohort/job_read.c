@@ -276,7 +276,7 @@ static void read_root(yaml_reader *r, const yaml_node_t *node, const char *dir, 
     read_classes(r, v, &root, job);
     read_inputs(r, v[JOB_INPUTS], &root, job);
     read_models(r, v[JOB_MODELS], &root, dir, job);
-    job_read_measures(r, v, &root, job);
+    job_read_measures(r, v, &root, dir, job);
     job_read_ordinal(r, v[JOB_ORDINAL], &k[JOB_ORDINAL], &root, job);
     read_strata(r, v[JOB_STRATA], &root, job);
     job_read_cam(r, v[JOB_CAM], &root, job);

@@ -68,6 +68,8 @@ rad_status rad_store_identify(const rad_run_info *info, char ret_hex[RAD_SHA256_
         RAD_TRY(rad_buf_printf(&b, err, "input %d activation %d when_missing %d\n", job->model[i].input, (int)job->model[i].activation,
                                job->model[i].when_missing));
     }
+    if (job->split_table) /* what the warning says is kept with the run */
+        RAD_TRY(put_text(&b, "split", info->manifest->split_warning, err));
     RAD_TRY(put_text(&b, "tables", info->cohort->sha256, err));
     RAD_TRY(put_text(&b, "files", info->files_sha256, err));
     RAD_TRY(put_text(&b, "backend", info->backend, err));

@@ -375,13 +375,11 @@ rad_status rad_rows_insert_run(struct rad_store *st, const rad_run_info *info, c
         s = put_declarations(st, info, run, err);
     if (s == RAD_OK)
         s = put_patients(st, info, run, ids, err);
-    if (s == RAD_OK && info->job->split != RAD_SPLIT_PATIENT) {
-        char text[400];
-        rad_split_warning(info->job, info->cohort, text, sizeof text);
+    if (s == RAD_OK && info->manifest->split_warning) {
         rad_query q = rad_query_start(st, SQL_WARNING);
         rad_bind_int(&q, run);
         rad_bind_null(&q);
-        rad_bind_text(&q, text);
+        rad_bind_text(&q, info->manifest->split_warning);
         s = rad_query_exec(&q, err);
     }
     for (int64_t i = 0; i < info->manifest->n_case && s == RAD_OK; i++)

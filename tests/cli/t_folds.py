@@ -187,6 +187,43 @@ def refuse(folder):
     assert "leakage" in check(split, 0)
     db = run(split, 0)
     assert "leakage" in db.execute("SELECT text FROM v_warning WHERE path IS NULL AND patient IS NULL").fetchone()[0]
+    # a job that says so may score whom its file has seen, and is warned about each; with a table of what was divided, with its numbers
+    divided = "split: {unit: %s, table: split.tsv}\nmodels: [{name: f1, file: models/fold1.onnx, activation: softmax, trained_on: seen.tsv}]\n"
+    rows = [("P%02d" % p, "L%d" % (k % 2), "test" if (5 * p + k) % 6 == 0 or (p, k % 2) == (2, 1) else "training") for p in range(10) for k in range(4)]
+    table = lambda rows: write(folder, "split.tsv", "\n".join("\t".join(r) for r in [("patient", "lesion", "part"), *rows]) + "\n")
+    table(rows)
+    split = write(folder, "split.yaml", HEAD + divided % "image")
+    out = check(split, 0)
+    training = [{r[:n] for r in rows if r[2] == "training"} for n in (1, 2)]
+    test = [r for r in rows if r[2] == "test"]
+    kin = [sum(r[:n] in training[n - 1] for r in test) for n in (1, 2)]
+    assert 0 < kin[1] < len(test) and kin[0] == len(test), kin
+    text = ("made over images: 40 of 20 lesions (2.0 each) in 10 patients (4.0 each); of %d in the test part %d are of lesions, and %d of "
+            "patients, that are in training" % (len(test), kin[1], kin[0]))
+    assert text in out and "P03" in out, out
+    db = run(split, 0)
+    assert text in db.execute("SELECT text FROM v_warning WHERE path IS NULL AND patient IS NULL ORDER BY run_id DESC").fetchone()[0]
+    # what is said to be whole, and is not
+    for unit, word in (("patient", "patient 'P00'"), ("lesion", "lesion 'L0' of patient 'P00'")):
+        out = check(write(folder, "split.yaml", HEAD + divided % unit), 2)
+        assert "split.tsv:" in out and word + " is in training and in test" in out, out
+    table([(p, le, "test" if le == "L1" else "training") for p, le, _ in rows])
+    out = check(write(folder, "split.yaml", HEAD + divided % "lesion"), 0)
+    assert "made over lesions: 40 in 10 patients (4.0 each); of 20 in the test part 20 are of patients that are in training" in out, out
+    # whole patients: no warning of the split, and whom the file has seen is refused again
+    table([(p, le, "test" if p > "P06" else "training") for p, le, _ in rows])
+    out = check(write(folder, "split.yaml", HEAD + divided % "patient"), 2)
+    assert "split was made" not in out and "P03" in out, out
+    for bad, what in ((("P01", "L0", "tset"), "'tset' is no part of a split"), (("", "L0", "test"), "split.tsv:2")):
+        table([bad, *rows])
+        out = check(write(folder, "split.yaml", HEAD + divided % "image"), 2)
+        assert what in out, out
+    table([(p, le, "test") for p, le, _ in rows])
+    assert "all 40 rows are of one part" in check(split, 2)
+    table([(p, "n/a" if p == "P04" else le, part) for p, le, part in rows])
+    assert "4 of 40 rows name no lesion" in check(split, 2)
+    os.remove(os.path.join(folder, "split.tsv"))
+    assert "split.tsv" in check(split, 2)
 
 
 def rule_score(rule, x):

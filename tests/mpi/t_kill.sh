@@ -33,6 +33,13 @@ kill_one() {
         worker) victim=$(echo "$ranks" | sed -n 2p) ;;
     esac
     [ -z "$victim" ] || kill -KILL "$victim" 2>/dev/null || true
+    # Open MPI's launcher can lock up while it ends after a rank was killed (in PMIx): ten seconds without a living rank are enough
+    local alone=0
+    while [ "$alone" -lt 100 ] && kill -0 "$pid" 2>/dev/null; do
+        if pgrep -P "$pid" -r D,R,S -f "$tmp/db.sqlite" >/dev/null; then alone=0; else alone=$((alone + 1)); fi
+        sleep 0.1
+    done
+    [ "$alone" -lt 100 ] || { echo "the launcher does not end: killed"; kill -KILL "$pid"; }
     wait "$pid" 2>/dev/null || rc=$?
     # ranks whose launcher was killed notice it a little later
     for _ in $(seq 100); do
