@@ -118,7 +118,8 @@ CREATE TABLE reading_feature (
 
 CREATE TABLE volume (
     volume_id   INTEGER PRIMARY KEY,
-    content     TEXT NOT NULL UNIQUE CHECK (length(content) = 32),
+    content     TEXT NOT NULL CHECK (length(content) = 32),
+    volumes     TEXT NOT NULL DEFAULT '',
     type        TEXT NOT NULL,
     n_dim       INTEGER NOT NULL CHECK (n_dim BETWEEN 1 AND 7),
     dims        TEXT NOT NULL CHECK (dims LIKE '[%]'),
@@ -129,7 +130,8 @@ CREATE TABLE volume (
     orientation TEXT NOT NULL,
     affine      TEXT NOT NULL CHECK (affine LIKE '[%]'),
     file_bytes  INTEGER NOT NULL CHECK (file_bytes >= 0),
-    signature   TEXT CHECK (length(signature) BETWEEN 2 AND 328)
+    signature   TEXT CHECK (length(signature) BETWEEN 2 AND 328),
+    UNIQUE (content, volumes)
 ) STRICT;
 
 CREATE TABLE model (
@@ -305,6 +307,7 @@ CREATE TABLE image_use (
     input     TEXT NOT NULL,
     channel   INTEGER NOT NULL,
     image_id  INTEGER NOT NULL REFERENCES image,
+    volumes   TEXT NOT NULL DEFAULT '',
     volume_id INTEGER REFERENCES volume,
     PRIMARY KEY (case_id, input, channel)
 ) STRICT, WITHOUT ROWID;
@@ -725,10 +728,10 @@ SELECT m.run_id, rm.model, ce.center, rp.cohort, p.patient, l.lesion, m.study, k
   JOIN center ce ON ce.center_id = rp.center_id
   LEFT JOIN lesion l ON l.lesion_id = m.lesion_id;
 
-CREATE VIEW v_source (run_id, model, patient, lesion, study, input, channel, sequence, path, content, type, dims, orientation,
-                      model_sha256, result_key, file, fold) AS
-SELECT m.run_id, rm.model, p.patient, l.lesion, m.study, u.input, u.channel, i.sequence, i.path, v.content, v.type, v.dims, v.orientation,
-       mo.sha256, re.result_key,
+CREATE VIEW v_source (run_id, model, patient, lesion, study, input, channel, sequence, path, volumes, content, type, dims,
+                      orientation, model_sha256, result_key, file, fold) AS
+SELECT m.run_id, rm.model, p.patient, l.lesion, m.study, u.input, u.channel, i.sequence, i.path, u.volumes, v.content, v.type, v.dims,
+       v.orientation, mo.sha256, re.result_key,
        coalesce((SELECT f.file FROM run_model_file f WHERE f.run_model_id = rm.run_model_id AND f.model_id = re.model_id
                     AND (f.fold IS NULL OR f.fold = rp.fold)),
                 (SELECT min(f.file) FROM run_model o JOIN run_model_file f ON f.run_model_id = o.run_model_id

@@ -7,6 +7,7 @@
 #define RADCOHORT_COHORT_H
 
 #include "radcohort/base.h"
+#include "radcohort/bvalue.h"
 #include "radcohort/issue.h"
 #include "radcohort/job.h"
 
@@ -49,6 +50,7 @@ typedef struct rad_image {
     char *path;              /* as written, relative to the cohort folder */
     char *slices;            /* as written, or NULL */
     int64_t n_slice, *slice; /* the slices that it lists, ascending; zero-based along the stored slice axis (of a cine its frames) */
+    char *bval;              /* path of its table of b-values as written, or NULL: looked for beside it */
     bool missing;            /* the file was looked for and is not there (false too when nobody looked) */
     int64_t n_covariate;
     rad_covariate *covariate;
@@ -163,9 +165,10 @@ bool rad_file_look_same(const rad_file_look *a, const rad_file_look *b);
 
 /* The images that make one input of one case, or why they do not. */
 typedef struct rad_case_input {
-    rad_status status; /* RAD_OK, RAD_E_CHANNEL, RAD_E_REGION */
-    char *why;         /* NULL when OK */
-    int64_t *image;    /* per channel entry of the input: index into cohort->image; -1: none, planes of zeros (`missing: zero`) */
+    rad_status status;     /* RAD_OK, RAD_E_CHANNEL, RAD_E_REGION */
+    char *why;             /* NULL when OK */
+    int64_t *image;        /* per channel entry of the input: index into cohort->image; -1: none, planes of zeros (`missing: zero`) */
+    const rad_pick **pick; /* per channel entry: the volumes of the image whose mean it takes; NULL: the image as it is */
 } rad_case_input;
 
 /* One scored thing: a lesion (job unit lesion) or a patient's study (job unit patient). */
@@ -198,11 +201,12 @@ typedef struct rad_manifest {
  * case input, never an error of the call. Order of cases: patients in table order, then lesions (unit lesion) or studies in order of first
  * appearance (unit patient) in table order.
  *
- * Rules. An image matches a channel when its sequence is the channel's, letter by letter. All images of a case come from one study: for
- * unit lesion the lesion's `study` column, else the only study that has images of the job's sequences (of those that name the lesion, when
- * there are any); more than one such study is ambiguous. Within the study an image that names the lesion wins over one that serves all. For
- * unit patient every study with an image of the job's sequences is a case; a patient without one is a case that cannot be scored.
- * `why` is one sentence; details of the single case stand in parentheses at its end.
+ * Rules. An image matches a channel when its sequence is the channel's, letter by letter, and, for a channel with `b_value`, when its
+ * b-values are known (a table beside it, else the covariate `b_value`) and one of them lies in the range: of a 4-D image the volumes that
+ * have it. All images of a case come from one study: for unit lesion the lesion's `study` column, else the only study that has images of
+ * the job's sequences (of those that name the lesion, when there are any); more than one such study is ambiguous. Within the study an image
+ * that names the lesion wins over one that serves all. For unit patient every study with an image of the job's sequences is a case; a
+ * patient without one is a case that cannot be scored. `why` is one sentence; details of the single case stand in parentheses at its end.
  *
  * Patients whom the job's `select` leaves out have no case; their labels and readings are not looked at.
  *

@@ -76,6 +76,8 @@ typedef struct rad_channel_spec {
     int offset[RAD_MAX_OFFSETS]; /* slices, relative to the scored slice, along the third axis after reorientation */
     rad_component component;
     bool nearest;           /* of a volume: values of the nearest voxels (label maps), not between voxels */
+    bool has_b;             /* of an image of several b-values the mean of those volumes whose b-value lies in ... */
+    double b_low, b_high;   /* this range, s/mm2; one number in YAML is that number give or take rad_b_tolerance */
     bool zero_if_missing;   /* no such image: planes of zeros instead of an exclusion; never for the first entry */
     rad_window_spec window; /* this and the next: what is set here goes before the input's own, key by key */
     rad_intensity_spec intensity;

@@ -58,6 +58,11 @@ typedef struct rad_image_info {
 } rad_image_info;
 void rad_image_info_release(rad_image_info *i);
 
+/* Turns what the header of a 4-D image says into that of the mean of `n` of its volumes: n_dim 3, and the stored type where n is 1, else
+ * float64. `total`: how many volumes a table beside the file tells of. Errors, with *info untouched: SHAPE (the image has another number of
+ * them), UNSUPPORTED (a fifth axis; colours). */
+rad_status rad_image_info_mean(const char *path, int64_t n, int64_t total, rad_image_info *info, rad_error *err) RAD_MUST_CHECK;
+
 /* The world axis (0 = right, 1 = anterior, 2 = superior) nearest to each voxel axis and its direction (+1 along, -1 against): nibabel's
  * io_orientation. False, outputs untouched, when the affine is degenerate (not finite, a zero column, linearly dependent columns). */
 bool rad_affine_axes(const double affine[4][4], int ret_axis[3], int ret_sign[3]) RAD_MUST_CHECK;
@@ -107,6 +112,10 @@ rad_status rad_image_file_open(const char *path, const rad_restart_cache *cache,
 void rad_image_file_close(rad_image_file **f);
 /* Volumes read from now on take their blocks from `spare` and give them back to it; borrowed until the last of them is destroyed. */
 void rad_image_file_use_spare(rad_image_file *f, rad_spare *spare);
+/* From now on the file is the mean of these volumes along its fourth axis (`volume`: [n] ascending, copied; one: that volume as it is
+ * stored): info, slices and voxels are those of a 3-D image, the content stays the file's. Voxels are added as stored, in double, in
+ * ascending order of volumes, and divided by n; slope and intercept apply to the mean. Errors: as rad_image_info_mean, NOMEM. */
+rad_status rad_image_file_select(rad_image_file *f, const int64_t *volume, int64_t n, int64_t total, rad_error *err) RAD_MUST_CHECK;
 const rad_image_info *rad_image_file_info(const rad_image_file *f); /* `warning` is complete once its content is known */
 /* rad_volume.content, reading (not inflating, where its ends fit) the file when it is not known yet. Errors: as rad_image_file_read. */
 rad_status rad_image_file_content(rad_image_file *f, char ret[RAD_XXH128_HEX], rad_error *err) RAD_MUST_CHECK;

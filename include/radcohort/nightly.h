@@ -110,6 +110,7 @@ typedef struct rad_night_now { /* one model on one case, as it is this night */
     const char *model, *input_text, *output, *activation, *graph_hash, *precision, *backend_version;
     int n_channel;
     const char *const *content; /* [n_channel]; NULL: planes of zeros */
+    const char *const *volumes; /* [n_channel] of a 4-D image those whose mean is taken; "" */
     const rad_lesion *lesion;   /* or NULL */
     const char *slices;         /* of the first channel entry's image row, or NULL */
     bool uses_mask, mask_moved;

@@ -95,6 +95,7 @@ rad_status rad_store_return(rad_store *st, int64_t run, const int64_t *case_id, 
 typedef struct rad_image_record { /* what the worker read */
     int64_t image;                /* index into cohort->image */
     char content[RAD_XXH128_HEX];
+    const char *volumes; /* of a 4-D image those whose mean was taken (rad_pick.text); NULL, "": the image as it is */
     int n_dim;
     int64_t dim[7];
     double spacing[3], affine[4][4];

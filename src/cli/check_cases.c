@@ -175,10 +175,25 @@ static rad_status check_lesion(walk *w, const rad_case *c, int which, const rad_
     return RAD_OK;
 }
 
+/* The volumes that a 4-D image gives, or the one that is taken without saying so. */
+static void check_volumes(walk *w, const rad_image *image, const rad_input_spec *spec, const rad_pick *pick, rad_image_info *info,
+                          verdict *v) {
+    char *full = rad_path_join(w->k->cohort->dir, image->path);
+    rad_error why = {0};
+    rad_status st = !full                                         ? rad_error_set(&why, RAD_E_NOMEM, "no memory for a path")
+                    : pick                                        ? rad_image_info_mean(image->path, pick->n, pick->total, info, &why)
+                    : info->dim[3] > 1 && !spec->frames_as_slices ? rad_b_check_plain(full, &why)
+                                                                  : RAD_OK;
+    free(full);
+    if (st != RAD_OK)
+        refuse(v, st, "load", "%s (%s)", pick ? "the b-value's volumes cannot be picked" : "the volume is not chosen", why.text);
+}
+
 static rad_status check_case_input(walk *w, const rad_case *c, int which, verdict *v, rad_error *err) {
     const rad_input_spec *spec = &w->k->job->input[which];
     const rad_case_input *in = &c->input[which];
     const rad_image_info *info[RAD_MAX_CHANNELS] = {NULL};
+    rad_image_info shown[RAD_MAX_CHANNELS];
     *v = (verdict){.status = RAD_OK};
     if (in->status != RAD_OK) {
         refuse(v, in->status, "intake", "%s", in->why);
@@ -192,9 +207,12 @@ static rad_status check_case_input(walk *w, const rad_case *c, int which, verdic
         rad_status st = read_header(w, h, image->path, image->missing, err);
         if (st != RAD_OK)
             return st;
-        info[ch] = &h->info;
         if (h->status != RAD_OK)
             refuse(v, h->status, "load", "%s", h->why);
+        shown[ch] = h->info;
+        info[ch] = &shown[ch];
+        if (v->status == RAD_OK && !w->k->no_headers)
+            check_volumes(w, image, spec, in->pick[ch], &shown[ch], v);
     }
     rad_error why = {0};
     if (v->status == RAD_OK && !w->k->no_headers) {

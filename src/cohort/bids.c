@@ -246,6 +246,27 @@ static rad_status inherit(builder *b, const parts *image, json_t *into, rad_erro
     return RAD_OK;
 }
 
+/* The nearest table of b-values that applies, on one level that with the most entities; *ret relative to the data set, or NULL. free(). */
+static rad_status find_bval(const builder *b, const parts *image, char **ret, rad_error *err) {
+    for (int d = b->n_level - 1; d >= 0; d--) {
+        const level *l = &b->level[d];
+        const char *best = NULL;
+        int most = -1;
+        for (size_t i = 0; i < l->file.n; i++) {
+            parts p;
+            if (!has_ending(l->file.item[i], ".bval") || !take_apart(l->file.item[i], ".bval", &p) || p.n <= most || !applies(&p, image))
+                continue;
+            best = l->file.item[i];
+            most = p.n;
+        }
+        if (best) {
+            *ret = rad_asprintf("%s%s", l->dir, best);
+            return *ret ? RAD_OK : no_memory(err);
+        }
+    }
+    return RAD_OK;
+}
+
 static rad_status put(rad_buf *b, const char *s, char after, rad_error *err) {
     rad_status st = s && strchr(s, '"') ? rad_buf_put(b, "\"", 1, err) : RAD_OK;
     for (const char *q = s && s[0] ? s : "n/a"; *q && st == RAD_OK; q++)
@@ -280,7 +301,7 @@ static rad_status add_image(builder *b, const char *subject, const char *session
     rad_buf name;
     rad_status st = RAD_OK;
     json_t *facts = NULL, *values = NULL;
-    char *bval = NULL, *path = arena_printf(b->arena, "%s%s", dir, file);
+    char *bval = NULL, *full = NULL, *path = arena_printf(b->arena, "%s%s", dir, file);
     rad_buf_init(&name, 4096);
     if (!path)
         return no_memory(err);
@@ -298,10 +319,11 @@ static rad_status add_image(builder *b, const char *subject, const char *session
     if (!facts)
         RAD_TRY(no_memory(err));
     RAD_TRY(inherit(b, &p, facts, err));
-    bval = rad_asprintf("%s/%s%.*s.bval", b->dir, dir, (int)(strlen(file) - strlen(ending)), file);
-    if (!bval)
+    RAD_TRY(find_bval(b, &p, &bval, err));
+    full = bval ? rad_asprintf("%s/%s", b->dir, bval) : NULL;
+    if (bval && !full)
         RAD_TRY(no_memory(err));
-    RAD_TRY(sidecar_b_values(bval, &values, err));
+    RAD_TRY(full ? sidecar_b_values(full, &values, err) : RAD_OK);
     if (values && json_object_set(facts, "BValues", values) != 0)
         RAD_TRY(no_memory(err));
     RAD_TRY(sequence_name(b, &p, &name, err));
@@ -309,6 +331,7 @@ static rad_status add_image(builder *b, const char *subject, const char *session
     RAD_TRY(put(&b->images, session, '\t', err));
     RAD_TRY(put(&b->images, name.data, '\t', err));
     RAD_TRY(put(&b->images, path, '\t', err));
+    RAD_TRY(put(&b->images, bval, '\t', err));
     for (int k = 0; k < sidecar_count(); k++) {
         char *v = NULL;
         RAD_TRY(sidecar_value(facts, k, b->arena, &v, err));
@@ -318,6 +341,7 @@ out:
     json_decref(facts);
     json_decref(values);
     free(bval);
+    free(full);
     rad_buf_release(&name);
     return st;
 }
@@ -469,7 +493,7 @@ rad_status bids_make_tables(const char *dir, const rad_bids_spec *spec, bids_tab
     if (subject.n == 0)
         rad_issues_add(issues, RAD_SEVERITY_ERROR, dir, 0, NULL, "a BIDS folder without sub-* folders: there is no image to read");
     RAD_TRY(bids_people(dir, b.spec, subject.item, subject.n, ret, issues, err));
-    RAD_TRY(rad_buf_printf(&b.images, err, "patient\tstudy\tsequence\tpath\t"));
+    RAD_TRY(rad_buf_printf(&b.images, err, "patient\tstudy\tsequence\tpath\tbval\t"));
     for (int k = 0; k < sidecar_count(); k++)
         RAD_TRY(put(&b.images, sidecar_column(k), k + 1 < sidecar_count() ? '\t' : '\n', err));
     RAD_TRY(push_level(&b, "", err));

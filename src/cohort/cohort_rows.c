@@ -32,10 +32,10 @@ static const table_column lesion_column[] = {{"patient", COLUMN_ID},       {"les
                                              {"box", COLUMN_OPTIONAL},     {"mask", COLUMN_OPTIONAL},  {"point", COLUMN_OPTIONAL},
                                              {"size_mm", COLUMN_OPTIONAL}, {"study", COLUMN_OPTIONAL}, {"slices", COLUMN_OPTIONAL},
                                              {NULL, COLUMN_OPTIONAL}};
-enum { IMAGE_PATIENT, IMAGE_STUDY, IMAGE_SEQUENCE, IMAGE_PATH, IMAGE_LESION, IMAGE_SLICES };
-static const table_column image_column[] = {{"patient", COLUMN_ID}, {"study", COLUMN_OPTIONAL},  {"sequence", COLUMN_ID},
-                                            {"path", COLUMN_ID},    {"lesion", COLUMN_OPTIONAL}, {"slices", COLUMN_OPTIONAL},
-                                            {NULL, COLUMN_OPTIONAL}};
+enum { IMAGE_PATIENT, IMAGE_STUDY, IMAGE_SEQUENCE, IMAGE_PATH, IMAGE_LESION, IMAGE_SLICES, IMAGE_BVAL };
+static const table_column image_column[] = {{"patient", COLUMN_ID},    {"study", COLUMN_OPTIONAL},  {"sequence", COLUMN_ID},
+                                            {"path", COLUMN_ID},       {"lesion", COLUMN_OPTIONAL}, {"slices", COLUMN_OPTIONAL},
+                                            {"bval", COLUMN_OPTIONAL}, {NULL, COLUMN_OPTIONAL}};
 enum { READING_READER, READING_PATIENT, READING_LESION, READING_CALL, READING_RATING, READING_EXPERIENCE, READING_SESSION };
 static const table_column reading_column[] = {{"reader", COLUMN_ID},        {"patient", COLUMN_ID},
                                               {"lesion", COLUMN_OPTIONAL},  {"call", COLUMN_OPTIONAL},
@@ -476,6 +476,9 @@ static rad_status image_row(table *t, const table_row *row, rad_error *err) {
         check_path(t, row, "path", path, &item.missing);
         check_nifti_name(t, row, "path", path);
     }
+    const char *bval = row->known[IMAGE_BVAL];
+    if (bval && !((const cohort_builder *)t->payload)->opts->allow_outside && !rad_path_is_inside(bval))
+        ERROR_AT(t, row, "bval", "path '%.200s' leads outside the cohort folder: move the file inside, or pass --allow-outside", bval);
     if (item.patient < 0 || !path || !sequence || !good)
         return RAD_OK;
     rad_image *list = grow(b->c->image, b->c->n_image, &b->cap_image, sizeof *list);
@@ -484,6 +487,7 @@ static rad_status image_row(table *t, const table_row *row, rad_error *err) {
     item.study = keep_common(b, study ? study : "", &ok);
     item.sequence = keep_common(b, sequence, &ok);
     item.path = keep(b, path, &ok);
+    item.bval = keep_common(b, bval, &ok);
     item.slices = keep_common(b, row->known[IMAGE_SLICES], &ok);
     ok = keep_slices(t, row, row->known[IMAGE_SLICES], &item.n_slice, &item.slice) && ok;
     ok = keep_covariates(b, row, &item.covariate, &item.n_covariate) && ok;

@@ -10,7 +10,7 @@
 #include "convert_impl.h"
 #include "convert_labels.h"
 
-#define CONVERTER "2" /* part of every signature: another number converts everything anew */
+#define CONVERTER "3" /* part of every signature: another number converts everything anew */
 
 const char *rad_convert_status_name(rad_convert_status s) {
     static const char *const name[] = {"used", "unused", "unmatched", "ignored", "no-image", "failed"};

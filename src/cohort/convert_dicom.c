@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "radcohort/bvalue.h"
 #include "utf8.h"
 
 enum { WINDOW = 1 << 16, MAX_VALUE = 4096 };
@@ -279,7 +280,7 @@ static rad_status take_value(reader *r, const element *e, int depth) {
         dicom_number to = number_tag[k].to;
         if (number_tag[k].tag != e->tag || !take_number(r, e, p, v))
             continue;
-        if (to == DICOM_B_VALUE && !(v[0] >= 0 && v[0] <= MAX_B_VALUE))
+        if (to == DICOM_B_VALUE && !(v[0] >= 0 && v[0] <= RAD_MAX_B_VALUE))
             continue; /* not a b-value: some scanners leave the field of images without diffusion to chance */
         if (to == DICOM_ECHO_TIME)
             r->i->echo_time = isnan(r->i->echo_time) ? v[0] : r->i->echo_time;

@@ -8,7 +8,6 @@ enum { DICOM_TEXT = 160, DICOM_UID = 72 };
 #define RAD_MAX_DICOM_ELEMENTS 4000000 /* of one file */
 #define RAD_MAX_DICOM_FRAMES 65536
 #define RAD_MAX_DICOM_NESTING 16
-#define MAX_B_VALUE 100000.0 /* s/mm2: several times what any gradient system reaches; beyond it a number is none */
 
 /* Texts are UTF-8 without control characters (what is neither UTF-8 nor Latin 1 by declaration has '?'), without padding. Of several
  * values '\\' separates, as in the file. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "convert_impl.h"
+#include "radcohort/bvalue.h"
 
 enum { JOURNAL_VERSION = 1, MAX_OUTPUTS = 512, HEADER = 352 };
 
@@ -307,6 +308,27 @@ static char *beside(const convert *c, const char *path, const char *ending) {
     return rad_asprintf("%s/%.*s%s", c->cohort, (int)(strlen(path) - 7), path, ending);
 }
 
+/* Which volume has which b-value lies beside a 4-D image: its numbers alone, written anew. */
+static rad_status take_table(const char *from, const char *to, int64_t n_volume, rad_error *err) {
+    rad_b_table t = {0};
+    rad_buf b;
+    rad_status st = RAD_OK;
+    rad_error why = {0};
+    if (n_volume < 2 || (st = rad_b_table_read(from, &t, &why)) != RAD_OK || t.n != n_volume) {
+        rad_b_table_release(&t);
+        (void)unlink(to); /* of an older conversion */
+        return st == RAD_E_NOMEM ? no_memory(err) : RAD_OK;
+    }
+    rad_buf_init(&b, (size_t)1 << 20);
+    for (int64_t i = 0; i < t.n && st == RAD_OK; i++)
+        st = rad_buf_printf(&b, err, "%.9g%c", t.value[i], i + 1 < t.n ? ' ' : '\n');
+    if (st == RAD_OK)
+        st = rad_file_write_atomic(to, b.data, b.size, err);
+    rad_buf_release(&b);
+    rad_b_table_release(&t);
+    return st;
+}
+
 static rad_status take_volume(const convert *c, const convert_series *s, const char *work, const char *name, convert_output *o,
                               rad_error *err) {
     rad_status st = RAD_OK;
@@ -315,7 +337,8 @@ static rad_status take_volume(const convert *c, const convert_series *s, const c
     double affine[3][4];
     const char *variant = name[3] == '_' ? name + 4 : name + 3;
     char *nii = rad_asprintf("%s/%s.nii", work, name), *gz = rad_asprintf("%s/%s.nii.gz", work, name),
-         *bval = rad_asprintf("%s/%s.bval", work, name), *log = rad_asprintf("%s/gzip.log", work), *to = NULL, *json = NULL, *slices = NULL;
+         *bval = rad_asprintf("%s/%s.bval", work, name), *log = rad_asprintf("%s/gzip.log", work), *to = NULL, *json = NULL, *slices = NULL,
+         *table = NULL;
     struct stat info;
     rad_buf_init(&b, (size_t)1 << 30);
     o->variant = rad_strdup(variant);
@@ -330,7 +353,8 @@ static rad_status take_volume(const convert *c, const convert_series *s, const c
     to = o->path ? rad_path_join(c->cohort, o->path) : NULL;
     json = o->path ? beside(c, o->path, ".json") : NULL;
     slices = o->path ? beside(c, o->path, "_slices.tsv") : NULL;
-    if (!to || !json || !slices) {
+    table = o->path ? beside(c, o->path, ".bval") : NULL;
+    if (!to || !json || !slices || !table) {
         st = no_memory(err);
         goto out;
     }
@@ -353,6 +377,7 @@ static rad_status take_volume(const convert *c, const convert_series *s, const c
     o->bytes = info.st_size;
     RAD_TRY(rad_file_write_atomic(slices, b.data, b.size, err));
     RAD_TRY(write_json(json, o->facts, err));
+    RAD_TRY(take_table(bval, table, o->dim[3], err));
     if (rename(gz, to) != 0)
         st = rad_error_set(err, RAD_E_IO, "the image cannot be moved into the cohort folder");
 out:
@@ -365,6 +390,7 @@ out:
     free(to);
     free(json);
     free(slices);
+    free(table);
     return st;
 }
 
@@ -383,8 +409,8 @@ static void remove_stale(const convert *c, const convert_series *s) {
             bool stays = !p || strncmp(p, "images/", 7) != 0 || strlen(p) < 16 || !rad_path_is_inside(p);
             for (int k = 0; k < s->n_output && !stays; k++)
                 stays = strcmp(s->output[k].path, p) == 0;
-            static const char *const ending[] = {".nii.gz", ".json", "_slices.tsv"};
-            for (int k = 0; k < 3 && !stays; k++) {
+            static const char *const ending[] = {".nii.gz", ".json", "_slices.tsv", ".bval"};
+            for (int k = 0; k < 4 && !stays; k++) {
                 char *file = beside(c, p, ending[k]);
                 if (file)
                     unlink(file);

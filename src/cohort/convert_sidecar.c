@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "radcohort/bvalue.h"
 #include "utf8.h"
 
 typedef enum field_kind { FIELD_TEXT, FIELD_NUMBER, FIELD_WORDS, FIELD_NUMBERS, FIELD_COSINES } field_kind;
 
-enum { MAX_TEXT = 64, MAX_ITEMS = 4096, MAX_VALUES = 65536 };
+enum { MAX_TEXT = 64, MAX_ITEMS = 4096 };
 
 static const struct field {
     const char *name, *column;
@@ -179,48 +180,31 @@ rad_status sidecar_value(const json_t *o, int k, arena *a, char **ret, rad_error
     return st;
 }
 
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 rad_status sidecar_b_values(const char *path, json_t **ret, rad_error *err) {
-    char *text = NULL;
-    size_t n = 0, count = 0;
-    double *v = NULL;
+    rad_b_table t = {0};
+    rad_error why = {0};
     *ret = NULL;
-    if (rad_file_read(path, 1 << 20, &text, &n, NULL) != RAD_OK)
+    rad_status st = rad_b_table_read(path, &t, &why);
+    if (st == RAD_E_NOMEM)
+        return rad_error_set(err, st, "%s", why.text);
+    if (st != RAD_OK) /* no diffusion at all: dcm2niix writes such tables beside echo-planar series of some scanners */
         return RAD_OK;
-    v = rad_calloc(MAX_VALUES, sizeof *v);
-    *ret = json_array();
-    rad_status st = v && *ret ? RAD_OK : rad_error_set(err, RAD_E_NOMEM, "no memory for b-values");
-    for (char *s = text; st == RAD_OK && count < MAX_VALUES;) {
-        s += strspn(s, " \t\r\n");
-        size_t m = strcspn(s, " \t\r\n");
-        if (!m)
-            break;
-        bool last = s[m] == '\0';
-        s[m] = '\0';
-        double x = 0;
-        if (!rad_parse_double(s, &x) || !(x >= 0 && x <= MAX_B_VALUE)) {
-            count = 0; /* no diffusion at all: dcm2niix writes such tables beside echo-planar series of some scanners */
-            break;
-        }
-        size_t at = 0;
-        while (at < count && v[at] < x)
-            at++;
-        if (at == count || v[at] > x) {
-            memmove(v + at + 1, v + at, (count - at) * sizeof *v);
-            v[at] = x;
-            count++;
-        }
-        if (last)
-            break;
-        s += m + 1;
+    qsort(t.value, (size_t)t.n, sizeof *t.value, by_value);
+    json_t *list = json_array();
+    bool bad = !list;
+    for (int64_t i = 0; i < t.n && !bad; i++)
+        if (i == 0 || t.value[i] != t.value[i - 1])
+            bad = json_array_append_new(list, json_real(t.value[i])) != 0;
+    rad_b_table_release(&t);
+    if (bad) {
+        json_decref(list);
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for b-values");
     }
-    for (size_t i = 0; i < count && st == RAD_OK; i++)
-        if (json_array_append_new(*ret, json_real(v[i])) != 0)
-            st = rad_error_set(err, RAD_E_NOMEM, "no memory for b-values");
-    free(v);
-    free(text);
-    if (st != RAD_OK || count == 0) {
-        json_decref(*ret);
-        *ret = NULL;
-    }
-    return st;
+    *ret = list;
+    return RAD_OK;
 }

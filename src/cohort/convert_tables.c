@@ -6,6 +6,7 @@
 
 #include "convert_impl.h"
 #include "convert_labels.h"
+#include "radcohort/bvalue.h"
 
 static rad_status no_memory(rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "no memory for the tables");
@@ -100,19 +101,21 @@ static void judge_order(const convert *c, candidate *list, int64_t n) {
     }
 }
 
-/* Frames of several b-values in one image: a channel takes the first frame, and that would be whichever was acquired first. Shells that
- * scanners state as 995, 1000, 1005 count as one. */
+/* Volumes of several b-values in one image: usable where a channel of the job says which one it takes, and refused where none does. Without
+ * the table nobody knows which volume is which. */
 static rad_status judge_b_values(convert *c, convert_output *o, rad_error *err) {
     const double low = o->rule.low[RULE_B_VALUE], high = o->rule.high[RULE_B_VALUE];
-    if (o->status != RAD_CONVERT_USED || o->dim[3] < 2 || !(high - low > fmax(20, 0.05 * high)))
+    struct stat info;
+    if (o->status != RAD_CONVERT_USED || o->dim[3] < 2 || !(high - low > rad_b_tolerance(high)))
         return RAD_OK;
-    o->status = RAD_CONVERT_FAILED;
-    o->reason = arena_printf(
-        c->arena,
-        "%lld volumes of b-values from %g to %g in one 4-D image, of which a channel would take the first: export the "
-        "b-values as series of their own, or split the image (fslsplit, and the .bval beside it says which is which) and name the "
-        "parts in images.tsv",
-        (long long)o->dim[3], low, high);
+    char *image = c->opts->dry_run ? NULL : rad_path_join(c->cohort, o->path), *table = image ? rad_b_table_beside(image) : NULL;
+    const bool told = table && stat(table, &info) == 0;
+    free(image);
+    free(table);
+    o->status = told ? RAD_CONVERT_USED : RAD_CONVERT_FAILED;
+    o->reason = arena_printf(c->arena, "%lld volumes of b-values from %g to %g in one 4-D image%s", (long long)o->dim[3], low, high,
+                             told ? ": a channel of the job picks one of them, for example b_value: 800"
+                                  : ", and no table that says which is which: export the b-values as series of their own");
     return o->reason ? RAD_OK : no_memory(err);
 }
 

@@ -79,7 +79,7 @@ static rad_status put_later_keys(rad_buf *b, const rad_input_spec *s, rad_error 
     for (int c = 0; st == RAD_OK && c < s->n_channel; c++) {
         const rad_channel_spec *ch = &s->channel[c];
         const rad_intensity_spec *i = &ch->intensity;
-        if (ch->component == RAD_COMPONENT_LUMA && !ch->nearest && !ch->zero_if_missing && !ch->window.on && !i->zscore &&
+        if (ch->component == RAD_COMPONENT_LUMA && !ch->nearest && !ch->has_b && !ch->zero_if_missing && !ch->window.on && !i->zscore &&
             !i->has_padding && !i->replace_nonfinite)
             continue;
         st = rad_buf_printf(b, err, " channel%d:", c);
@@ -87,6 +87,8 @@ static rad_status put_later_keys(rad_buf *b, const rad_input_spec *s, rad_error 
             st = rad_buf_printf(b, err, " component=%s", component[ch->component]);
         if (st == RAD_OK && ch->nearest)
             st = rad_buf_printf(b, err, " interpolation=nearest");
+        if (st == RAD_OK && ch->has_b)
+            st = rad_buf_printf(b, err, " b_value=%.17g,%.17g", ch->b_low, ch->b_high);
         if (st == RAD_OK && ch->zero_if_missing)
             st = rad_buf_printf(b, err, " missing=zero");
         if (st == RAD_OK)

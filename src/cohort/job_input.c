@@ -1,7 +1,10 @@
 /* job_input.c: how a network's input is made from a case: channels, region, window, resize, normalisation. */
 #include "job_input.h"
 
+#include <math.h>
 #include <string.h>
+
+#include "radcohort/bvalue.h"
 
 int job_read_ints(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, int64_t *ret) {
     const yaml_node_t *item[RAD_MAX_PLANES];
@@ -99,6 +102,19 @@ static void read_intensity(yaml_reader *r, const yaml_node_t *const *v, const ke
     }
 }
 
+static void read_b_value(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_channel_spec *c) {
+    double v[2] = {0};
+    if (!node)
+        return;
+    int n = job_read_numbers(r, node, key, where, v);
+    c->has_b = n > 0;
+    c->b_low = n == 1 ? fmax(v[0] - rad_b_tolerance(v[0]), 0) : v[0];
+    c->b_high = n == 1 ? v[0] + rad_b_tolerance(v[0]) : v[1];
+    if (n == 2 && v[0] > v[1])
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s.%s' runs from %.10g to %.10g: the lower end comes first", where->text, key->name,
+                     v[0], v[1]);
+}
+
 static void read_channels(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, rad_input_spec *spec) {
     const yaml_node_t *item[RAD_MAX_CHANNELS], *v[JOB_MAX_KEYS];
     int n = yaml_get_items(r, node, key, where, item);
@@ -119,6 +135,7 @@ static void read_channels(yaml_reader *r, const yaml_node_t *node, const key_def
         int interpolation = 0;
         yaml_where wi = yaml_where_key(&w, "interpolation");
         c->nearest = yaml_get_word(r, v[CHANNEL_INTERPOLATION], &keys[CHANNEL_INTERPOLATION], &wi, &interpolation) && interpolation == 1;
+        read_b_value(r, v[CHANNEL_B_VALUE], &keys[CHANNEL_B_VALUE], &w, c);
         c->zero_if_missing = yaml_get_word(r, v[CHANNEL_MISSING], &keys[CHANNEL_MISSING], &wm, &missing) && missing == 1;
         if (c->zero_if_missing && i == 0)
             yaml_mistake(r, RAD_SEVERITY_ERROR, v[CHANNEL_MISSING],

@@ -59,6 +59,7 @@ static const key_def channel_keys[] = {
     [CHANNEL_COMPONENT] = {.name = "component", .kind = KEY_WORD, .words = component_words, .preset = "luma", .example = "r"},
     [CHANNEL_INTERPOLATION] = {.name = "interpolation", .kind = KEY_WORD, .words = interpolation_words, .preset = "linear",
                                .example = "nearest"},
+    [CHANNEL_B_VALUE] = {.name = "b_value", .kind = KEY_NUMBERS, .min = 0, .max = 100000, .min_items = 1, .max_items = 2, .example = "800"},
     [CHANNEL_MISSING] = {.name = "missing", .kind = KEY_WORD, .words = missing_words, .preset = "exclude", .example = "zero"},
     INTENSITY_KEYS(CHANNEL),
     {.name = NULL}};

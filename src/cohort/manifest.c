@@ -5,40 +5,13 @@
 #include <string.h>
 #include <strings.h>
 
-#include "arena.h"
-#include "radcohort/cohort.h"
+#include "manifest_impl.h"
 #include "radcohort/folds.h"
-#include "places.h"
 #include "select.h"
 #include "strmap.h"
 #include "utf8.h"
 
-enum { MAX_WHY = 400, MAX_LISTED = 6 };
-
-/* Images of one sequence that a case could take. */
-typedef struct found {
-    int64_t n, first;
-} found;
-
-/* Why an image was passed over; the strongest reason stays. */
-typedef enum fate { FATE_NONE, FATE_OTHER_STUDY, FATE_OTHER_NAMES_LESION, FATE_CASE_FAILED, FATE_USED } fate;
-
-typedef struct builder {
-    const rad_cohort *c;
-    const rad_job *job;
-    rad_manifest *m;
-    arena *arena;
-    rad_issues *issues;
-    int n_sequence, n_channel;         /* distinct sequences of all channels; channel entries of all inputs */
-    const char **sequence;             /* [n_sequence + 1], ends with NULL */
-    int (*channel)[RAD_MAX_CHANNELS];  /* per input and channel: index into sequence */
-    int *image_sequence;               /* per image: index into sequence, or -1 */
-    fate *image_fate;                  /* per image */
-    const char **image_why;            /* per image: why its case failed */
-    place *image, *lesion;             /* sorted by patient, lesion (-1 first; unit patient: all -1), table order */
-    found *own, *shared;               /* per sequence, of the current case: images that name the lesion; images that name none */
-    int64_t cap_case, n_patient_label; /* labels that are no class, only counted */
-} builder;
+typedef manifest_builder builder;
 
 static const char *table_path(const rad_cohort *c, int table) {
     return c->file[table] ? c->file[table] : c->dir ? c->dir : "";
@@ -147,11 +120,14 @@ static rad_case *add_case(builder *b, int64_t patient, int64_t lesion) {
     }
     rad_case_input *input = arena_alloc(b->arena, (size_t)b->job->n_input, sizeof *input);
     int64_t *image = arena_alloc(b->arena, (size_t)b->n_channel, sizeof *image);
-    if (!input || !image)
+    const rad_pick **pick = arena_alloc(b->arena, (size_t)b->n_channel, sizeof *pick);
+    if (!input || !image || !pick)
         return NULL;
     memset(image, -1, (size_t)b->n_channel * sizeof *image);
-    for (int i = 0; i < b->job->n_input; image += b->job->input[i++].n_channel)
+    for (int i = 0; i < b->job->n_input; image += b->job->input[i].n_channel, pick += b->job->input[i++].n_channel) {
         input[i].image = image;
+        input[i].pick = pick;
+    }
     rad_case *k = &m->item[m->n_case++];
     *k = (rad_case){.patient = patient, .lesion = lesion, .study = "", .label = -1, .input = input};
     return k;
@@ -176,105 +152,6 @@ static void count_images(builder *b, int64_t from, int64_t to, const char *study
         if (into[s].n++ == 0)
             into[s].first = image;
     }
-}
-
-/* Appends ", text" or "text"; cuts at the end of the buffer. */
-static void append(char *buf, size_t cap, const char *text) {
-    size_t n = strlen(buf);
-    snprintf(buf + n, cap - n, "%s%s", n ? ", " : "", text);
-}
-
-/* "(the patient has T1, DWI)": what a person needs to see that the name is spelled in another way. */
-static void list_sequences(const builder *b, int64_t from, int64_t to, char *buf, size_t cap) {
-    const char *seen[MAX_LISTED];
-    int n = 0;
-    bool more = false;
-    for (int64_t i = from; i < to; i++) {
-        const char *s = b->c->image[b->image[i].index].sequence;
-        bool twice = false;
-        for (int k = 0; k < n; k++)
-            twice = twice || strcmp(seen[k], s) == 0;
-        if (!twice && n < MAX_LISTED)
-            seen[n++] = s;
-        else
-            more = more || !twice;
-    }
-    if (n == 0)
-        append(buf, cap, "no image at all");
-    for (int k = 0; k < n; k++)
-        append(buf, cap, seen[k]);
-    if (more)
-        append(buf, cap, "...");
-}
-
-/* "2 images of sequence 'T2'", and in detail the lines of the first three. */
-static void describe_ambiguous(const builder *b, int s, int64_t n, bool own, const rad_case *k, char *text, size_t cap, char *detail,
-                               size_t detail_cap) {
-    const rad_cohort *c = b->c;
-    int64_t from = places_find(b->image, c->n_image, k->patient, INT64_MIN), listed = 0;
-    char lines[120] = "";
-    snprintf(text, cap, "%" PRId64 " images of sequence '%.60s'", n, b->sequence[s]);
-    for (int64_t i = from; i < c->n_image && b->image[i].patient == k->patient && listed < 3; i++) {
-        int64_t image = b->image[i].index;
-        if (b->image_sequence[image] != s || strcmp(c->image[image].study, k->study) != 0)
-            continue;
-        if (k->lesion >= 0 && c->image[image].lesion != (own ? k->lesion : -1))
-            continue;
-        char line[40];
-        snprintf(line, sizeof line, "%s%" PRId64, listed ? "" : "lines ", c->image[image].line);
-        append(lines, sizeof lines, line);
-        listed++;
-    }
-    append(lines, sizeof lines, n > listed ? "... of the images table" : "");
-    size_t at = strlen(lines);
-    if (n == listed && at >= 2)
-        snprintf(lines + at - 2, sizeof lines - at + 2, " of the images table");
-    append(detail, detail_cap, lines);
-}
-
-static bool set_why(builder *b, rad_case_input *in, rad_status st, const char *text, const char *detail) {
-    in->status = st;
-    in->why = detail[0] ? arena_printf(b->arena, "%s (%s)", text, detail) : arena_strdup(b->arena, text);
-    if (in->why)
-        utf8_scrub(in->why);
-    return in->why != NULL;
-}
-
-/* Images to channels of one input, from b->own and b->shared. False when memory is out. */
-static bool match_input(builder *b, const rad_case *k, int which) {
-    const rad_input_spec *spec = &b->job->input[which];
-    rad_case_input *in = &k->input[which];
-    char text[MAX_WHY] = "", detail[MAX_WHY / 2] = "";
-    bool missing = false;
-    for (int ch = 0; ch < spec->n_channel; ch++) {
-        int s = b->channel[which][ch];
-        bool own = b->own[s].n > 0, told = false;
-        const found *f = own ? &b->own[s] : &b->shared[s];
-        in->image[ch] = f->n == 1 ? f->first : -1;
-        for (int e = 0; e < ch; e++)
-            told = told || b->channel[which][e] == s;
-        if (f->n == 1 || told || (f->n == 0 && spec->channel[ch].zero_if_missing))
-            continue;
-        char one[120];
-        if (f->n == 0)
-            snprintf(one, sizeof one, "no image of sequence '%.60s'", b->sequence[s]);
-        else
-            describe_ambiguous(b, s, f->n, own, k, one, sizeof one, detail, sizeof detail);
-        missing = missing || f->n == 0;
-        append(text, sizeof text, one);
-    }
-    if (!text[0])
-        return true;
-    if (missing) {
-        int64_t n = b->c->n_image, from = places_find(b->image, n, k->patient, INT64_MIN),
-                to = places_find(b->image, n, k->patient + 1, INT64_MIN);
-        append(detail, sizeof detail, "the patient has");
-        char have[MAX_WHY / 4] = "";
-        list_sequences(b, from, to, have, sizeof have);
-        size_t at = strlen(detail);
-        snprintf(detail + at, sizeof detail - at, " %s", have);
-    }
-    return set_why(b, in, RAD_E_CHANNEL, text, detail);
 }
 
 /* Does the lesion have what the region and the slices of the input are made from? */
@@ -306,7 +183,7 @@ static bool check_region(builder *b, const rad_case *k, int which) {
             why = "the lesion has only a point, and the input's region has no size_mm";
         break;
     }
-    return !why || set_why(b, in, RAD_E_REGION, why, "");
+    return !why || manifest_set_why(b, in, RAD_E_REGION, why, "");
 }
 
 /* After matching: what became of the images that were looked at. */
@@ -325,7 +202,7 @@ static void settle_images(builder *b, const rad_case *k, int64_t from, int64_t t
                 if (b->channel[j][ch] != s)
                     continue;
                 if (k->input[j].status == RAD_OK) {
-                    set_fate(b, image, FATE_USED);
+                    set_fate(b, image, k->input[j].image[ch] == image || b->b_slot[j][ch] < 0 ? FATE_USED : FATE_OTHER_B);
                 } else if (b->image_fate[image] < FATE_CASE_FAILED) {
                     b->image_fate[image] = FATE_CASE_FAILED;
                     b->image_why[image] = k->input[j].why;
@@ -343,7 +220,10 @@ static rad_status match_case(builder *b, const rad_case *k, int64_t own_from, in
     count_images(b, own_from, own_to, k->study, b->own);
     count_images(b, shared_from, shared_to, k->study, b->shared);
     for (int i = 0; i < b->job->n_input; i++) {
-        if (!match_input(b, k, i) || !check_region(b, k, i))
+        rad_status st = manifest_match_input(b, k, i, err);
+        if (st != RAD_OK)
+            return st;
+        if (!check_region(b, k, i))
             return no_memory(err);
     }
     settle_images(b, k, own_from, own_to, true);
@@ -389,13 +269,13 @@ static rad_status add_lesion_case(builder *b, int64_t lesion, rad_error *err) {
         k->study = c->image[b->image[shared_from].index].study;
     if (!other)
         return match_case(b, k, own_from, own_to, shared_from, shared_to, err);
-    char text[MAX_WHY];
+    char text[MANIFEST_WHY];
     snprintf(text, sizeof text,
              "two studies have images for it: write the study into the lesions table, or the lesion into the images table");
     for (int i = 0; i < b->job->n_input; i++) {
         char detail[160];
         snprintf(detail, sizeof detail, "studies '%.60s' and '%.60s'", study, other);
-        if (!set_why(b, &k->input[i], RAD_E_CHANNEL, text, detail))
+        if (!manifest_set_why(b, &k->input[i], RAD_E_CHANNEL, text, detail))
             return no_memory(err);
     }
     for (int pass = 0; pass < 2; pass++)
@@ -494,6 +374,8 @@ static char *unused_why(builder *b, int64_t image) {
     switch (b->image_fate[image]) {
     case FATE_CASE_FAILED:
         return arena_printf(b->arena, "its case cannot be scored: %s", b->image_why[image]);
+    case FATE_OTHER_B:
+        return arena_strdup(b->arena, "it has none of the b-values that the job's channels want");
     case FATE_OTHER_NAMES_LESION:
         return arena_strdup(b->arena, "another image of this sequence names the lesion");
     case FATE_OTHER_STUDY:
@@ -535,6 +417,8 @@ static void builder_release(builder *b) {
     free(b->lesion);
     free(b->own);
     free(b->shared);
+    free(b->b_slot);
+    free(b->b_known);
     rad_manifest_destroy(&b->m);
 }
 
@@ -567,6 +451,7 @@ rad_status rad_manifest_build(const rad_cohort *c, const rad_job *job, rad_manif
         RAD_TRY(rad_error_set(err, RAD_E_CONFIG, "the job's 'select' or 'regressions' does not fit cohort '%s'", c->dir ? c->dir : ""));
     RAD_TRY(index_sequences(&b, err));
     RAD_TRY(index_places(&b, err));
+    RAD_TRY(manifest_index_b(&b, err));
     RAD_TRY(add_cases(&b, err));
     RAD_TRY(add_unused(&b, err));
     int64_t labels = issues->n_error - before;

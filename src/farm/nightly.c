@@ -82,9 +82,14 @@ struct view { /* one model on one case */
     int file; /* in plan->files */
     int n_channel;
     const char *content[RAD_MAX_CHANNELS]; /* "" = not known before it is read */
-    const char *mask;                      /* "none": the input does not use it */
-    bool known, absent;                    /* all contents; one of them is of a file that is not there */
+    const char *volumes[RAD_MAX_CHANNELS];
+    const char *mask;   /* "none": the input does not use it */
+    bool known, absent; /* all contents; one of them is of a file that is not there */
 };
+
+static const char *volumes_of(const rad_case_input *in, int c) {
+    return in->status == RAD_OK && in->pick[c] ? in->pick[c]->text : "";
+}
 
 static void see(const rad_plan *p, const rad_night *n, const rad_case *k, int model, struct view *v) {
     *v = (struct view){.file = rad_case_file(p->job, p->cohort, p->manifest, k, model), .mask = "none", .known = true};
@@ -94,6 +99,7 @@ static void see(const rad_plan *p, const rad_night *n, const rad_case *k, int mo
     for (int c = 0; c < spec->n_channel; c++) {
         const int64_t image = k->input[input].image[c];
         v->content[c] = image < 0 ? "missing" : content_of(&n->file[image]);
+        v->volumes[c] = volumes_of(&k->input[input], c);
         v->known = v->known && v->content[c][0];
         v->absent = v->absent || (image >= 0 && n->file[image].look.error != 0);
     }
@@ -111,6 +117,7 @@ static rad_status key_of(const rad_plan *p, const rad_case *k, const struct view
     rad_key_parts parts = {.job = &p->files->job,
                            .model = v->file,
                            .channel_content = v->content,
+                           .channel_volumes = v->volumes,
                            .mask_content = v->mask,
                            .has_box = l && l->has_box,
                            .has_point = l && l->has_point,
@@ -172,7 +179,7 @@ static rad_status explain(const rad_plan *p, rad_store *st, const rad_night *n, 
     static const char *const ACTIVATION[] = {[RAD_ACT_NONE] = "none", [RAD_ACT_SOFTMAX] = "softmax", [RAD_ACT_SIGMOID] = "sigmoid"};
     const rad_model_spec *spec = &p->job->model[model];
     const rad_input_spec *in = &p->job->input[spec->input];
-    const char *content[RAD_MAX_CHANNELS];
+    const char *content[RAD_MAX_CHANNELS], *volumes[RAD_MAX_CHANNELS];
     rad_night_now now = {.model = spec->name,
                          .input_text = in->canonical,
                          .output = spec->output,
@@ -182,10 +189,13 @@ static rad_status explain(const rad_plan *p, rad_store *st, const rad_night *n, 
                          .backend_version = p->backend_version,
                          .n_channel = in->n_channel,
                          .content = content,
+                         .volumes = volumes,
                          .lesion = k->lesion >= 0 ? &p->cohort->lesion[k->lesion] : NULL};
     const rad_case_input *images = &k->input[spec->input];
-    for (int c = 0; c < in->n_channel; c++) /* where another model stands in, this one's images are as they were: none */
+    for (int c = 0; c < in->n_channel; c++) { /* where another model stands in, this one's images are as they were: none */
         content[c] = images->status != RAD_OK || images->image[c] < 0 ? NULL : content_of(&n->file[images->image[c]]);
+        volumes[c] = volumes_of(images, c);
+    }
     now.slices = images->status == RAD_OK && images->image[0] >= 0 ? p->cohort->image[images->image[0]].slices : NULL;
     if (now.lesion && now.lesion->has_mask) {
         const rad_night_file *f = &n->file[p->cohort->n_image + k->lesion];

@@ -362,15 +362,17 @@ struct room {
     int64_t n_path;
 };
 
-static int64_t add_image(const rad_plan *p, struct room *r, rad_wire_case *c, int64_t image) {
+static int64_t add_image(const rad_plan *p, struct room *r, rad_wire_case *c, int64_t image, const rad_pick *pick) {
+    static const rad_pick none = {.text = ""};
+    pick = pick ? pick : &none;
     for (int64_t i = 0; i < c->n_image; i++)
-        if (r->image[i].image == image)
+        if (r->image[i].image == image && strcmp(r->image[i].volumes, pick->text) == 0)
             return i;
     char *path = rad_path_join(p->cohort->dir, p->cohort->image[image].path);
     if (!path)
         return -1;
     r->path[r->n_path++] = path;
-    r->image[c->n_image] = (rad_wire_image){image, path};
+    r->image[c->n_image] = (rad_wire_image){image, path, pick->n, pick->total, pick->volume, pick->text};
     return c->n_image++;
 }
 
@@ -391,7 +393,7 @@ static rad_status describe(const rad_plan *p, const rad_pending_case *pending, i
         const rad_case_input *in = &mc->input[i];
         r->input[i] = (rad_wire_input){.status = in->status, .why = in->why ? in->why : "", .channel = r->channel[i]};
         for (int ch = 0; in->status == RAD_OK && ch < p->job->input[i].n_channel; ch++) {
-            int64_t at = in->image[ch] < 0 ? -1 : add_image(p, r, &c, in->image[ch]);
+            int64_t at = in->image[ch] < 0 ? -1 : add_image(p, r, &c, in->image[ch], in->pick[ch]);
             if (at < 0 && in->image[ch] >= 0)
                 return no_memory(err);
             r->channel[i][ch] = at;

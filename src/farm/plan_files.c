@@ -33,6 +33,23 @@ static rad_status add(struct digest *d, const char *path, const rad_file_look *f
     return st == RAD_OK && d->text.size >= DIGEST_CHUNK ? fold(d, err) : st;
 }
 
+/* Which volumes of which images the channels take: tables of b-values are files, too. */
+static rad_status add_picks(struct digest *d, const rad_plan *p, rad_error *err) {
+    rad_status st = RAD_OK;
+    for (int64_t k = 0; k < p->manifest->n_case; k++)
+        for (int i = 0; i < p->job->n_input; i++)
+            for (int ch = 0; ch < p->job->input[i].n_channel && st == RAD_OK; ch++) {
+                const rad_case_input *in = &p->manifest->item[k].input[i];
+                if (in->status != RAD_OK || !in->pick[ch])
+                    continue;
+                st = rad_buf_printf(&d->text, err, "case %" PRId64 " %d %d volumes %s of %" PRId64 "\n", k, i, ch, in->pick[ch]->text,
+                                    in->pick[ch]->total);
+                if (st == RAD_OK && d->text.size >= DIGEST_CHUNK)
+                    st = fold(d, err);
+            }
+    return st;
+}
+
 /* used[i]: image i belongs to an input of a case; mask[i]: lesion i is a case. */
 static void mark(const rad_plan *p, bool *used, bool *mask) {
     for (int64_t k = 0; k < p->manifest->n_case; k++) {
@@ -100,6 +117,7 @@ rad_status rad_plan_files(rad_plan *p, rad_error *err) {
     for (int64_t i = 0; i < n; i++)
         if (path[i])
             RAD_TRY(add(&d, path[i], &p->look[i], err));
+    RAD_TRY(add_picks(&d, p, err));
     RAD_TRY(fold(&d, err));
     memcpy(p->files_sha256, d.sha256, sizeof p->files_sha256);
     for (int64_t k = 0; k < p->manifest->n_case; k++) {

@@ -15,8 +15,11 @@ rad_status rad_result_key(const rad_key_parts *p, char ret[RAD_SHA256_HEX], rad_
     rad_buf b;
     rad_buf_init(&b, RAD_MAX_KEY_TEXT);
     RAD_TRY(rad_buf_printf(&b, err, "radcohort result key, rules %d\ninput %s\n", RAD_RULES_REVISION, in->canonical));
-    for (int i = 0; i < in->n_channel; i++)
+    for (int i = 0; i < in->n_channel; i++) {
         RAD_TRY(rad_buf_printf(&b, err, "channel %d image %s\n", i, p->channel_content[i]));
+        if (p->channel_volumes[i][0])
+            RAD_TRY(rad_buf_printf(&b, err, "channel %d volumes %s\n", i, p->channel_volumes[i]));
+    }
     RAD_TRY(rad_buf_printf(&b, err, "mask %s\n", p->mask_content));
     if (p->has_box)
         RAD_TRY(rad_buf_printf(&b, err, "box %lld %lld %lld %lld %lld %lld\n", (long long)x[0], (long long)x[1], (long long)x[2],

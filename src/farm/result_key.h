@@ -9,7 +9,8 @@ typedef struct rad_key_parts {
     int model;          /* in it */
     /* per channel entry of the model's input: the image's content (rad_volume.content), "missing" for planes of zeros */
     const char *const *channel_content;
-    const char *mask_content; /* or "none": the input does not use it */
+    const char *const *channel_volumes; /* the volumes of the image whose mean it is (rad_pick.text); "": the image as it is */
+    const char *mask_content;           /* or "none": the input does not use it */
     bool has_box, has_point;
     const int64_t *box;  /* [6] */
     const double *point; /* [3] */

@@ -20,6 +20,9 @@ struct kept {
 struct rad_shared_image {
     rad_shared_image *next;
     char *path;
+    rad_volume_pick pick; /* of these, which are owned */
+    int64_t *volumes;
+    char *text;
     int refs;      /* the table's lock */
     uint64_t used; /* the table's lock; larger = later */
     size_t idle;   /* the table's lock: bytes counted as idle */
@@ -65,6 +68,23 @@ static void drop_older(rad_shared_image *e) {
     }
 }
 
+static void free_names(rad_shared_image *e) {
+    free(e->path);
+    free(e->volumes);
+    free(e->text);
+}
+
+/* Copies of what tells it from the others; false when memory is out. */
+static bool name_image(rad_shared_image *e, const char *path, const rad_volume_pick *pick) {
+    e->volumes = rad_calloc((size_t)pick->n + 1, sizeof *e->volumes);
+    e->text = rad_strdup(pick->text);
+    e->path = rad_strdup(path);
+    e->pick = (rad_volume_pick){pick->n, pick->total, e->volumes, e->text};
+    for (int64_t i = 0; e->volumes && i < pick->n; i++)
+        e->volumes[i] = pick->volume[i];
+    return e->path && e->volumes && e->text;
+}
+
 static void drop(rad_volumes *v, rad_shared_image *e) {
     for (rad_shared_image **at = &v->head; *at; at = &(*at)->next)
         if (*at == e) {
@@ -77,7 +97,7 @@ static void drop(rad_volumes *v, rad_shared_image *e) {
     rad_volume_destroy(&e->volume);
     rad_image_file_close(&e->file);
     pthread_mutex_destroy(&e->lock);
-    free(e->path);
+    free_names(e);
     free(e);
 }
 
@@ -95,19 +115,19 @@ void rad_volumes_destroy(rad_volumes **vp) {
 
 /* ---------------------------------------------------------------- in and out of the table */
 
-/* The entry for `path`, one reference more. */
-static rad_shared_image *take(rad_volumes *v, const char *path) {
+/* The entry for these volumes of `path`, one reference more. */
+static rad_shared_image *take(rad_volumes *v, const char *path, const rad_volume_pick *pick) {
     pthread_mutex_lock(&v->lock);
     rad_shared_image *e = v->head;
-    while (e && strcmp(e->path, path) != 0)
+    while (e && (strcmp(e->path, path) != 0 || strcmp(e->pick.text, pick->text) != 0))
         e = e->next;
     if (!e && (e = rad_calloc(1, sizeof *e))) {
-        e->path = rad_strdup(path);
-        if (e->path) {
+        if (name_image(e, path, pick)) {
             pthread_mutex_init(&e->lock, NULL);
             e->next = v->head;
             v->head = e;
         } else {
+            free_names(e);
             free(e);
             e = NULL;
         }
@@ -158,8 +178,12 @@ static rad_status open_file(const rad_volumes *v, rad_shared_image *e, rad_error
     rad_status st = rad_image_file_open(e->path, v->o.cache, &e->file, err);
     if (st == RAD_E_IO) /* file servers hiccup */
         st = rad_image_file_open(e->path, v->o.cache, &e->file, err);
+    if (st == RAD_OK && e->pick.n > 0)
+        st = rad_image_file_select(e->file, e->pick.volume, e->pick.n, e->pick.total, err);
     if (st == RAD_OK)
         rad_image_file_use_spare(e->file, v->spare);
+    else
+        rad_image_file_close(&e->file);
     return st;
 }
 
@@ -211,8 +235,9 @@ static rad_status read_planes(rad_volumes *v, rad_shared_image *e, rad_planes pl
     return RAD_OK;
 }
 
-rad_status rad_volumes_open(rad_volumes *v, const char *path, rad_shared_image **ret, rad_error *err) {
-    rad_shared_image *e = take(v, path);
+rad_status rad_volumes_open(rad_volumes *v, const char *path, const rad_volume_pick *pick, rad_shared_image **ret, rad_error *err) {
+    static const rad_volume_pick none = {.text = ""};
+    rad_shared_image *e = take(v, path, pick ? pick : &none);
     if (!e)
         return rad_error_set(err, RAD_E_NOMEM, "out of memory for a path");
     pthread_mutex_lock(&e->lock);

@@ -24,9 +24,17 @@ typedef struct rad_read_cost { /* of one call */
 rad_status rad_volumes_create(const rad_volumes_opts *o, rad_volumes **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_volumes_destroy(rad_volumes **v);
 
-/* The image at `path`, opened or found, to be given back with rad_volumes_close. Two threads that ask for the same one share it. Errors:
- * those of rad_image_probe; a read error is tried a second time, here and below. */
-rad_status rad_volumes_open(rad_volumes *v, const char *path, rad_shared_image **ret, rad_error *err) RAD_MUST_CHECK;
+/* Volumes of a 4-D image whose mean is wanted (rad_image_file_select); n 0: the image as it is. `text` tells them apart from others. */
+typedef struct rad_volume_pick {
+    int64_t n, total;
+    const int64_t *volume;
+    const char *text;
+} rad_volume_pick;
+
+/* The image at `path`, opened or found, to be given back with rad_volumes_close. Two threads that ask for the same one share it. `pick`
+ * NULL: as it is. Errors: those of rad_image_probe and rad_image_file_select; a read error is tried a second time, here and below. */
+rad_status rad_volumes_open(rad_volumes *v, const char *path, const rad_volume_pick *pick, rad_shared_image **ret,
+                            rad_error *err) RAD_MUST_CHECK;
 void rad_volumes_close(rad_volumes *v, rad_shared_image **image);
 /* Of its header, without warnings; valid until the image is given back. */
 const rad_image_info *rad_shared_info(const rad_shared_image *image);

@@ -74,6 +74,9 @@ typedef struct rad_wire_hello {
 typedef struct rad_wire_image {
     int64_t image; /* index into the cohort's images */
     const char *path;
+    int64_t n_volume, n_total; /* of a 4-D image the mean of these volumes (rad_pick); 0: the image as it is */
+    const int64_t *volume;
+    const char *volumes; /* the same as text; "" */
 } rad_wire_image;
 
 typedef struct rad_wire_input {

@@ -256,15 +256,25 @@ static void get_input(struct in *in, int64_t n_image, rad_wire_input *ret) {
         bad(in, "an input with images and a reason for none, or with neither");
 }
 
+static void get_image(struct in *in, rad_wire_image *ret) {
+    ret->image = get_range(in, 0, INT64_MAX, "a negative index");
+    ret->path = get_text(in);
+    ret->n_total = get_range(in, 0, RAD_MAX_B_VOLUMES, "too many volumes in an image");
+    ret->n_volume = get_count(in, RAD_MAX_B_VOLUMES, 8, "too many volumes of an image");
+    int64_t *volume = take_memory(in, ret->n_volume, sizeof *volume);
+    for (int64_t i = 0; i < ret->n_volume && in->st == RAD_OK; i++)
+        volume[i] = get_range(in, i ? volume[i - 1] + 1 : 0, ret->n_total - 1, "a volume that the image has not");
+    ret->volume = volume;
+    ret->volumes = get_text(in);
+}
+
 static void get_case(struct in *in, rad_wire_case *ret) {
     ret->index = get_range(in, 0, INT64_MAX, "a negative index");
     ret->case_id = get_int(in);
     ret->n_image = get_count(in, RAD_MAX_CASE_IMAGES, 16, "too many images in a case");
     rad_wire_image *image = take_memory(in, ret->n_image, sizeof *image);
-    for (int64_t i = 0; i < ret->n_image && in->st == RAD_OK; i++) {
-        image[i].image = get_range(in, 0, INT64_MAX, "a negative index");
-        image[i].path = get_text(in);
-    }
+    for (int64_t i = 0; i < ret->n_image && in->st == RAD_OK; i++)
+        get_image(in, &image[i]);
     ret->image = image;
     ret->mask = get_optional(in);
     ret->has_box = get_flag(in);
@@ -299,6 +309,7 @@ rad_status rad_wire_get_lease(const void *data, size_t size, rad_wire_arena *a, 
 static void get_image_record(struct in *in, rad_image_record *r) {
     r->image = get_range(in, 0, INT64_MAX, "a negative index");
     get_fixed(in, r->content, sizeof r->content);
+    r->volumes = get_text(in);
     r->n_dim = (int)get_range(in, 0, 7, "a number of dimensions out of range");
     get_ints(in, r->dim, 7);
     get_doubles(in, r->spacing, 3);

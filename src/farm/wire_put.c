@@ -109,6 +109,10 @@ static void put_case(struct out *o, const rad_wire_case *c) {
     for (int64_t i = 0; i < c->n_image; i++) {
         put_int(o, c->image[i].image);
         put_text(o, c->image[i].path);
+        put_int(o, c->image[i].n_total);
+        put_int(o, c->image[i].n_volume);
+        put_ints(o, c->image[i].volume, c->image[i].n_volume);
+        put_text(o, c->image[i].volumes);
     }
     put_optional(o, c->mask);
     put_int(o, c->has_box);
@@ -140,6 +144,7 @@ rad_status rad_wire_put_lease(rad_buf *b, const rad_wire_lease *m, rad_error *er
 static void put_image_record(struct out *o, const rad_image_record *r) {
     put_int(o, r->image);
     put_text(o, r->content);
+    put_text(o, r->volumes ? r->volumes : "");
     put_int(o, r->n_dim);
     put_ints(o, r->dim, 7);
     put_doubles(o, r->spacing, 3);

@@ -41,11 +41,12 @@ static rad_status keep(struct loaded *l, const char *path, rad_status st, const 
     return is_study(st) ? RAD_OK : rad_error_set(err, st, "'%s': %s", path, why->text);
 }
 
-static rad_status open_image(rad_worker *w, struct work *k, const char *path, struct loaded *l, rad_error *err) {
+static rad_status open_image(rad_worker *w, struct work *k, const char *path, const rad_volume_pick *pick, struct loaded *l,
+                             rad_error *err) {
     rad_error why = {0};
     double t = rad_clock_seconds();
     *l = (struct loaded){.planes = {-1, -1}};
-    rad_status st = rad_volumes_open(w->volumes, path, &l->shared, &why);
+    rad_status st = rad_volumes_open(w->volumes, path, pick, &l->shared, &why);
     k->read_s += rad_clock_seconds() - t;
     return keep(l, path, st, &why, err);
 }
@@ -98,11 +99,14 @@ static rad_status sign_image(const rad_worker *w, struct work *k, const struct l
     return st;
 }
 
-static rad_status record_image(const rad_worker *w, struct work *k, int64_t image, struct loaded *l, rad_error *err) {
+static rad_status record_image(const rad_worker *w, struct work *k, const rad_wire_image *image, struct loaded *l, rad_error *err) {
     rad_image_record *r = &k->record[k->n_record++];
     const rad_image_info *info = rad_shared_info(l->shared);
-    *r = (rad_image_record){
-        .image = image, .n_dim = info->n_dim, .type = rad_voxel_type_name(info->type), .file_bytes = (int64_t)info->file_bytes};
+    *r = (rad_image_record){.image = image->image,
+                            .volumes = image->volumes,
+                            .n_dim = info->n_dim,
+                            .type = rad_voxel_type_name(info->type),
+                            .file_bytes = (int64_t)info->file_bytes};
     memcpy(r->content, l->content, sizeof r->content);
     memcpy(r->dim, info->dim, sizeof r->dim);
     memcpy(r->spacing, info->spacing, sizeof r->spacing);
@@ -143,6 +147,12 @@ static rad_status check_input(const rad_worker *w, struct work *k, int i, const 
         const struct loaded *l = wire->channel[c] < 0 ? NULL : &image[wire->channel[c]];
         if (l && l->status != RAD_OK)
             return fail_input(in, l->status, "load", l->err.text, err);
+        rad_error why = {0};
+        rad_status st = l && rad_shared_info(l->shared)->dim[3] > 1 && !spec->frames_as_slices
+                            ? rad_b_check_plain(k->c->image[wire->channel[c]].path, &why)
+                            : RAD_OK;
+        if (st != RAD_OK)
+            return fail_input(in, st, "load", why.text, err);
     }
     if (rad_prepare_wants_mask(spec) && k->c->mask && mask->status != RAD_OK)
         return fail_input(in, mask->status, "load", mask->err.text, err);
@@ -273,7 +283,7 @@ static rad_status open_mask(rad_worker *w, struct work *k, struct loaded *mask, 
                             (rad_prepare_wants_mask(&w->job->input[i]) || wants_outline(w->job, i)));
     if (!k->c->mask || !wanted)
         return RAD_OK;
-    rad_status st = open_image(w, k, k->c->mask, mask, err);
+    rad_status st = open_image(w, k, k->c->mask, NULL, mask, err);
     mask->planes = (rad_planes){0, -1};
     return st;
 }
@@ -376,8 +386,10 @@ rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err) {
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for a case");
         goto out;
     }
-    for (int64_t i = 0; i < c->n_image; i++)
-        RAD_TRY(open_image(w, k, c->image[i].path, &image[i], err));
+    for (int64_t i = 0; i < c->n_image; i++) {
+        const rad_volume_pick pick = {c->image[i].n_volume, c->image[i].n_total, c->image[i].volume, c->image[i].volumes};
+        RAD_TRY(open_image(w, k, c->image[i].path, &pick, &image[i], err));
+    }
     RAD_TRY(open_mask(w, k, &mask, err));
     rad_worker_reserve(w, k, estimate(w, k, image, &mask));
     RAD_TRY(load_mask(w, k, &mask, err));
@@ -393,7 +405,7 @@ rad_status rad_work_load(rad_worker *w, struct work *k, rad_error *err) {
         RAD_TRY(find_stored(w, k, image, &mask, err));
     for (int64_t i = 0; i < c->n_image; i++)
         if (image[i].status == RAD_OK)
-            RAD_TRY(record_image(w, k, c->image[i].image, &image[i], err));
+            RAD_TRY(record_image(w, k, &c->image[i], &image[i], err));
     for (int i = 0; i < w->job->n_input; i++)
         if (input_needed(w, k, i))
             RAD_TRY(prepare_input(w, k, i, image, &mask, err));

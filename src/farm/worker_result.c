@@ -12,9 +12,13 @@ rad_status rad_work_key(const rad_worker *w, const struct work *k, int model, co
                         char ret[RAD_SHA256_HEX], rad_error *err) {
     const rad_wire_case *c = k->c;
     const rad_wire_input *in = &c->input[w->job->model[model].input];
+    const char *volumes[RAD_MAX_CHANNELS];
+    for (int64_t i = 0; i < in->n_channel; i++)
+        volumes[i] = in->channel[i] < 0 ? "" : c->image[in->channel[i]].volumes;
     const rad_key_parts p = {.job = w->job,
                              .model = model,
                              .channel_content = channel_content,
+                             .channel_volumes = volumes,
                              .mask_content = mask_content,
                              .has_box = c->has_box,
                              .has_point = c->has_point,
@@ -118,8 +122,12 @@ static bool has_moved(const rad_wire_case *c, const rad_model_result *model) {
     if (!failed)
         return false;
     uint64_t stamp = c->mask ? rad_stamp_path(c->mask) : 0;
-    for (int64_t i = 0; i < c->n_image; i++)
-        stamp += rad_stamp_path(c->image[i].path);
+    for (int64_t i = 0; i < c->n_image; i++) {
+        bool had = false; /* volumes of one image are of one file */
+        for (int64_t j = 0; j < i; j++)
+            had = had || c->image[j].image == c->image[i].image;
+        stamp += had ? 0 : rad_stamp_path(c->image[i].path);
+    }
     return stamp != c->stamp;
 }
 

@@ -29,6 +29,8 @@ struct rad_image_file {
     bool said;   /* memory.rest is among the warnings */
     bool learnt; /* more than the cache has */
     double decode_s;
+    rad_image_info shown; /* what callers see: the file's, or that of the mean of these volumes */
+    int64_t n_volume, *volume;
 };
 
 static size_t inflated_bytes(const rad_image_file *f) {
@@ -69,11 +71,32 @@ rad_status rad_image_file_open(const char *path, const rad_restart_cache *cache,
         RAD_TRY(rad_png_probe(path, &f->o.info, err));
     else
         RAD_TRY(open_nifti(f, err));
+    f->shown = f->o.info;
     *ret = f;
     f = NULL;
 out:
     rad_image_file_close(&f);
     return st;
+}
+
+rad_status rad_image_file_select(rad_image_file *f, const int64_t *volume, int64_t n, int64_t total, rad_error *err) {
+    int64_t *copy = rad_calloc((size_t)n, sizeof *copy);
+    rad_status st = copy && n > 0 ? RAD_OK : rad_error_set(err, RAD_E_NOMEM, "no memory for the volumes of '%s'", f->path);
+    for (int64_t i = 0; i < n && st == RAD_OK; i++) {
+        copy[i] = volume[i];
+        if (volume[i] < 0 || volume[i] >= total || (i > 0 && volume[i] <= volume[i - 1]))
+            st = rad_error_set(err, RAD_E_INTERNAL, "volumes of '%s' that are not in ascending order", f->path);
+    }
+    if (st == RAD_OK)
+        st = rad_image_info_mean(f->path, n, total, &f->shown, err);
+    if (st != RAD_OK) {
+        free(copy);
+        return st;
+    }
+    free(f->volume);
+    f->volume = copy;
+    f->n_volume = n;
+    return RAD_OK;
 }
 
 void rad_image_file_close(rad_image_file **fp) {
@@ -83,6 +106,7 @@ void rad_image_file_close(rad_image_file **fp) {
     rad_opened_release(&f->o);
     rad_remembered_release(&f->memory);
     XXH3_freeState(f->hash);
+    free(f->volume);
     free(f->path);
     free(f);
     *fp = NULL;
@@ -93,7 +117,7 @@ void rad_image_file_use_spare(rad_image_file *f, rad_spare *spare) {
 }
 
 const rad_image_info *rad_image_file_info(const rad_image_file *f) {
-    return &f->o.info;
+    return &f->shown;
 }
 
 size_t rad_image_file_bytes_read(const rad_image_file *f) {
@@ -176,7 +200,10 @@ static rad_status say_rest(rad_image_file *f, rad_error *err) {
     if (!f->said && f->memory.rest > 0)
         st = rad_header_warn(&f->o.warning, err, "%llu bytes behind the voxels are not used", (unsigned long long)f->memory.rest);
     f->said = true;
-    return st == RAD_OK ? rad_opened_warning(&f->o, err) : st;
+    if (st == RAD_OK)
+        st = rad_opened_warning(&f->o, err);
+    f->shown.warning = f->o.info.warning;
+    return st;
 }
 
 rad_status rad_image_file_content(rad_image_file *f, char ret[RAD_XXH128_HEX], rad_error *err) {
@@ -297,35 +324,68 @@ static rad_status read_still(rad_image_file *f, rad_volume **ret, rad_error *err
     return st;
 }
 
+/* Volume after volume, the same slices of each, from the front of the file to its end. */
+static rad_status read_selected(rad_image_file *f, size_t from, size_t to, rad_volume *v, rad_error *err) {
+    const rad_image_info *info = &f->o.info;
+    const size_t voxel = rad_voxel_size(info->type), count = (to - from) / voxel;
+    const size_t frame = (size_t)(info->dim[0] * info->dim[1] * info->dim[2]) * voxel;
+    rad_status st = RAD_OK;
+    double *sum = v->voxel;
+    uint8_t *raw = f->n_volume > 1 ? rad_malloc(to - from) : v->voxel;
+    if (!raw)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for a volume of '%s'", f->path);
+    for (size_t i = 0; i < count && f->n_volume > 1; i++)
+        sum[i] = 0;
+    for (int64_t k = 0; k < f->n_volume && st == RAD_OK; k++) {
+        const size_t at = f->o.offset + (size_t)f->volume[k] * frame;
+        st = read_range(f, at + from, at + to, raw, err);
+        if (st != RAD_OK || f->n_volume == 1)
+            break;
+        const double t = rad_clock_seconds();
+        if (info->swapped)
+            rad_voxel_swap(raw, count, voxel);
+        rad_voxel_add(raw, info->type, count, sum);
+        f->decode_s += rad_clock_seconds() - t;
+    }
+    for (size_t i = 0; i < count && f->n_volume > 1; i++)
+        sum[i] /= (double)f->n_volume;
+    if (f->n_volume > 1)
+        free(raw);
+    return st;
+}
+
 rad_status rad_image_file_read(rad_image_file *f, int64_t plane0, int64_t plane1, bool verify, rad_volume **ret, rad_error *err) {
     if (f->still)
         return read_still(f, ret, err);
     rad_status st = RAD_OK;
     const rad_image_info *info = &f->o.info;
+    const bool mean = f->n_volume > 0;
     size_t voxel = rad_voxel_size(info->type), plane = (size_t)(info->dim[0] * info->dim[1]) * voxel;
     rad_volume *v = NULL;
     bool all = plane1 < 0 || info->pair;
-    size_t from = all ? 0 : (size_t)plane0 * plane, to = all ? f->o.bytes : (size_t)plane1 * plane;
+    size_t whole = mean ? plane * (size_t)info->dim[2] : f->o.bytes;
+    size_t from = all ? 0 : (size_t)plane0 * plane, to = all ? whole : (size_t)plane1 * plane;
     if (!all && (plane0 < 0 || plane0 >= plane1 || plane1 > info->dim[2]))
         return rad_error_set(err, RAD_E_INTERNAL, "slices %lld to %lld of '%s', which has %lld", (long long)plane0, (long long)plane1,
                              f->path, (long long)info->dim[2]);
+    const size_t bytes = (to - from) / voxel * rad_voxel_size(f->shown.type);
     v = rad_calloc(1, sizeof *v);
     if (v) {
         v->home = f->spare;
-        v->voxel = rad_spare_take(f->spare, to - from, &v->room);
+        v->voxel = rad_spare_take(f->spare, bytes, &v->room);
     }
     if (!v || !v->voxel) {
-        st = rad_error_set(err, RAD_E_NOMEM, "no memory for the %zu bytes of voxels in '%s'", to - from, f->path);
+        st = rad_error_set(err, RAD_E_NOMEM, "no memory for the %zu bytes of voxels in '%s'", bytes, f->path);
         goto out;
     }
-    v->bytes = to - from;
+    v->bytes = bytes;
     v->first = (int64_t)(from / voxel);
-    RAD_TRY(read_range(f, f->o.offset + from, f->o.offset + to, v->voxel, err));
+    RAD_TRY(mean ? read_selected(f, from, to, v, err) : read_range(f, f->o.offset + from, f->o.offset + to, v->voxel, err));
     if (!f->ended || (verify && info->gzip && !f->memory.verified))
         RAD_TRY(finish(f, verify, err));
     RAD_TRY(say_rest(f, err));
-    RAD_TRY(copy_info(info, &v->info, err));
-    if (info->swapped && info->type != RAD_VOX_RGB24) {
+    RAD_TRY(copy_info(&f->shown, &v->info, err));
+    if (info->swapped && info->type != RAD_VOX_RGB24 && f->n_volume < 2) {
         const double t = rad_clock_seconds();
         rad_voxel_swap(v->voxel, v->bytes / voxel, voxel);
         f->decode_s += rad_clock_seconds() - t;

@@ -127,5 +127,7 @@ rad_status rad_header_parse(const char *path, const uint8_t *head, size_t n, boo
 rad_status rad_header_warn(rad_buf *warning, rad_error *err, const char *fmt, ...) RAD_PRINTF(3, 4) RAD_MUST_CHECK;
 /* In-place byte swap of n items of `size` bytes (1, 2, 4, 8). */
 void rad_voxel_swap(void *voxel, size_t n, size_t size);
+/* sum[i] += voxel[i]; not for rgb24. */
+void rad_voxel_add(const void *voxel, rad_voxel_type type, size_t n, double *sum);
 
 #endif

@@ -115,6 +115,23 @@ rad_status rad_opened_warning(rad_opened *o, rad_error *err) {
     return RAD_OK;
 }
 
+rad_status rad_image_info_mean(const char *path, int64_t n, int64_t total, rad_image_info *info, rad_error *err) {
+    const int64_t have = info->n_dim > 3 ? info->dim[3] : 1;
+    if (info->n_dim > 4)
+        return rad_error_set(err, RAD_E_UNSUPPORTED, "'%s' has %d axes; volumes are picked along the fourth of four", path, info->n_dim);
+    if (info->type == RAD_VOX_RGB24)
+        return rad_error_set(err, RAD_E_UNSUPPORTED, "'%s' is a colour image; volumes are picked from images of numbers", path);
+    if (have != total)
+        return rad_error_set(err, RAD_E_SHAPE,
+                             "'%s' has %lld volume%s, its table of b-values has %lld number%s: they do not belong together, "
+                             "or one of them was cut; convert again",
+                             path, (long long)have, have == 1 ? "" : "s", (long long)total, total == 1 ? "" : "s");
+    info->dim[3] = 1;
+    info->n_dim = info->n_dim < 3 ? info->n_dim : 3;
+    info->type = n > 1 ? RAD_VOX_F64 : info->type;
+    return RAD_OK;
+}
+
 void rad_image_info_release(rad_image_info *i) {
     free(i->warning);
     i->warning = NULL;

@@ -1,5 +1,5 @@
 /* voxel.c: voxel types and their conversion to scaled float32. */
-#include "radcohort/load.h"
+#include "internal.h"
 
 size_t rad_voxel_size(rad_voxel_type t) {
     switch (t) {
@@ -116,4 +116,45 @@ void rad_volume_get_component(const rad_volume *v, int component, int64_t first,
     const uint8_t *p = v->voxel;
     for (int64_t i = 0; i < n; i++)
         out[i] = (float)p[3 * (first - v->first + i * stride) + component];
+}
+
+#define ADD_AS(T)                                                                                                                          \
+    for (size_t i = 0; i < n; i++)                                                                                                         \
+    sum[i] += (double)((const T *)voxel)[i]
+
+void rad_voxel_add(const void *voxel, rad_voxel_type type, size_t n, double *sum) {
+    switch (type) {
+    case RAD_VOX_U8:
+        ADD_AS(uint8_t);
+        break;
+    case RAD_VOX_I8:
+        ADD_AS(int8_t);
+        break;
+    case RAD_VOX_U16:
+        ADD_AS(uint16_t);
+        break;
+    case RAD_VOX_I16:
+        ADD_AS(int16_t);
+        break;
+    case RAD_VOX_U32:
+        ADD_AS(uint32_t);
+        break;
+    case RAD_VOX_I32:
+        ADD_AS(int32_t);
+        break;
+    case RAD_VOX_U64:
+        ADD_AS(uint64_t);
+        break;
+    case RAD_VOX_I64:
+        ADD_AS(int64_t);
+        break;
+    case RAD_VOX_F32:
+        ADD_AS(float);
+        break;
+    case RAD_VOX_F64:
+        ADD_AS(double);
+        break;
+    case RAD_VOX_RGB24:
+        break;
+    }
 }

@@ -20,7 +20,8 @@ static const char SQL_VOLUMES[] =
     " JOIN volume v ON v.volume_id = u.volume_id JOIN image i ON i.image_id = u.image_id JOIN patient p ON p.patient_id = i.patient_id"
     " WHERE m.run_id = ?1 GROUP BY v.volume_id, i.patient_id ORDER BY p.patient, v.volume_id";
 static const char SQL_PUT[] = "INSERT INTO near_copy (run_id, image_a, image_b, similarity, same) VALUES (?1, ?2, ?3, ?4, ?5)"
-                              " ON CONFLICT DO NOTHING";
+                              " ON CONFLICT (run_id, image_a, image_b) DO UPDATE SET similarity = max(similarity, excluded.similarity), "
+                              "same = max(same, excluded.same)";
 static const char SQL_WARN[] =
     "INSERT INTO warning (run_id, stage, text) SELECT run_id, 'copies',"
     " iif(leakage, 'leakage: ', '') || 'patient ''' || patient_a || ''' and patient ''' || patient_b || ''' have '"

@@ -15,7 +15,8 @@ static const char SQL_FILE[] =
     "SELECT mo.sha256 FROM run_model rm JOIN run_model_file f ON f.run_model_id = rm.run_model_id JOIN model mo ON mo.model_id = f.model_id"
     " WHERE rm.run_id = ?1 ORDER BY rm.position, f.position LIMIT 1 OFFSET ?2";
 static const char SQL_IMAGES[] =
-    "SELECT p.patient, coalesce(l.lesion, ''), m.study, u.input, u.channel, i.path, v.content FROM manifest m"
+    "SELECT p.patient, coalesce(l.lesion, ''), m.study, u.input, u.channel, i.path, v.content || iif(u.volumes = '', '', ' volumes ' || "
+    "u.volumes) FROM manifest m"
     " JOIN image_use u ON u.case_id = m.case_id JOIN image i ON i.image_id = u.image_id LEFT JOIN volume v ON v.volume_id = u.volume_id"
     " JOIN patient p ON p.patient_id = m.patient_id LEFT JOIN lesion l ON l.lesion_id = m.lesion_id WHERE m.run_id = ?1"
     " ORDER BY 1, 2, 3, 4, 5";

@@ -194,7 +194,7 @@ static rad_status tell_origin(explanation *e, const char *where, const char *cas
     const long long run = e->run;
     rad_status st =
         tell(e, "image",
-             sqlite3_mprintf("SELECT DISTINCT patient, lesion, study, input, channel, sequence, path, content, type, dims,"
+             sqlite3_mprintf("SELECT DISTINCT patient, lesion, study, input, channel, sequence, path, volumes, content, type, dims,"
                              " orientation FROM v_source WHERE run_id = %lld AND %s ORDER BY patient, lesion, study, input, channel",
                              run, where),
              err);

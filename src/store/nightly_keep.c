@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char SQL_LINK[] = "UPDATE image_use SET volume_id = (SELECT volume_id FROM volume WHERE content = ?3)"
+static const char SQL_LINK[] = "UPDATE image_use SET volume_id = (SELECT volume_id FROM volume v WHERE v.content = ?3"
+                               " AND v.volumes = image_use.volumes)"
                                " WHERE case_id = ?1 AND image_id = ?2";
 static const char SQL_WARNINGS[] = "INSERT INTO warning (run_id, case_id, image_id, stage, text)"
                                    " SELECT ?1, ?2, image_id, stage, text FROM warning WHERE case_id = ?3 AND stage = 'load'"

@@ -30,8 +30,9 @@ static const char SQL_GRAPH[] =
     " OR (NOT EXISTS (SELECT 1 FROM run_result rr WHERE rr.case_id = ?1 AND rr.run_model_id = ?2)"
     "     AND EXISTS (SELECT 1 FROM run_model_file f JOIN model mo ON mo.model_id = f.model_id"
     "                  WHERE f.run_model_id = ?2 AND mo.graph_hash = ?3))";
-static const char SQL_IMAGES[] = "SELECT u.channel, v.content, i.sequence FROM image_use u JOIN image i ON i.image_id = u.image_id"
-                                 "  LEFT JOIN volume v ON v.volume_id = u.volume_id WHERE u.case_id = ?1 AND u.input = ?2";
+static const char SQL_IMAGES[] =
+    "SELECT u.channel, v.content, i.sequence, u.volumes FROM image_use u JOIN image i ON i.image_id = u.image_id"
+    "  LEFT JOIN volume v ON v.volume_id = u.volume_id WHERE u.case_id = ?1 AND u.input = ?2";
 static const char SQL_SLICES[] = "SELECT i.slices FROM image_use u JOIN image i ON i.image_id = u.image_id"
                                  " WHERE u.case_id = ?1 AND u.input = ?2 AND u.channel = 0";
 static const char SQL_LESION[] = "SELECT l.i0, l.j0, l.k0, l.i1, l.j1, l.k1, l.point_i, l.point_j, l.point_k, l.slices, l.mask"
@@ -231,7 +232,8 @@ static rad_status explain_images(rad_store *st, int64_t prior_case, const char *
         const int64_t c = sqlite3_column_int64(q.stmt, 0);
         const char *content = rad_column_text(&q, 1);
         seen++;
-        if (c >= now->n_channel || !now->content[c] || (content && strcmp(content, now->content[c]) != 0))
+        if (c >= now->n_channel || !now->content[c] || (content && strcmp(content, now->content[c]) != 0) ||
+            !same_text(rad_column_text(&q, 3), now->volumes[c]))
             add(reasons, RAD_NIGHT_IMAGE, detail, "sequence %.80s", rad_column_text(&q, 2));
     }
     for (int c = 0; c < now->n_channel; c++)

@@ -10,11 +10,11 @@ static const char SQL_CASE[] =
     "SELECT w.state, m.patient_id, r.case_unit, (SELECT count(*) FROM exclusion e WHERE e.case_id = m.case_id)"
     " FROM manifest m JOIN work w ON w.case_id = m.case_id JOIN run r ON r.run_id = m.run_id WHERE m.case_id = ?1 AND m.run_id = ?2";
 static const char SQL_VOLUME[] =
-    "INSERT INTO volume (content, type, n_dim, dims, nx, ny, nz, spacing_x, spacing_y, spacing_z, orientation, affine, file_bytes,"
+    "INSERT INTO volume (content, volumes, type, n_dim, dims, nx, ny, nz, spacing_x, spacing_y, spacing_z, orientation, affine, file_bytes,"
     " signature)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-    " ON CONFLICT (content) DO UPDATE SET signature = coalesce(signature, excluded.signature) RETURNING volume_id";
-static const char SQL_IMAGE_READ[] = "UPDATE image_use SET volume_id = ?3 WHERE case_id = ?1 AND image_id = ?2";
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+    " ON CONFLICT (content, volumes) DO UPDATE SET signature = coalesce(signature, excluded.signature) RETURNING volume_id";
+static const char SQL_IMAGE_READ[] = "UPDATE image_use SET volume_id = ?3 WHERE case_id = ?1 AND image_id = ?2 AND volumes = ?4";
 static const char SQL_WARNING[] =
     "INSERT INTO warning (run_id, case_id, image_id, stage, text) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
 static const char SQL_RESULT[] =
@@ -128,6 +128,7 @@ static rad_status put_image(struct rad_store *st, const open_case *c, const rad_
     image_text(im, dims, affine);
     rad_query q = rad_query_start(st, SQL_VOLUME);
     rad_bind_text(&q, im->content);
+    rad_bind_text(&q, im->volumes ? im->volumes : "");
     rad_bind_text(&q, im->type ? im->type : "unknown");
     rad_bind_int(&q, im->n_dim);
     rad_bind_text(&q, dims);
@@ -146,6 +147,7 @@ static rad_status put_image(struct rad_store *st, const open_case *c, const rad_
     rad_bind_int(&q, c->id);
     rad_bind_int(&q, st->image_id[im->image]);
     rad_bind_int(&q, volume);
+    rad_bind_text(&q, im->volumes ? im->volumes : "");
     s = rad_query_exec(&q, err);
     if (s == RAD_OK && im->warning)
         s = put_warning(st, c, st->image_id[im->image], "load", im->warning, err);

@@ -35,7 +35,7 @@ static const char SQL_UNSELECTED[] = "INSERT INTO unselected_patient (run_id, pa
 static const char SQL_CASE[] =
     "INSERT INTO manifest (run_id, position, patient_id, lesion_id, study, class_index) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING case_id";
 static const char SQL_WORK[] = "INSERT INTO work (case_id, state, attempts, lost, interrupted) VALUES (?1, ?2, 0, 0, 0)";
-static const char SQL_IMAGE_USE[] = "INSERT INTO image_use (case_id, input, channel, image_id) VALUES (?1, ?2, ?3, ?4)";
+static const char SQL_IMAGE_USE[] = "INSERT INTO image_use (case_id, input, channel, image_id, volumes) VALUES (?1, ?2, ?3, ?4, ?5)";
 static const char SQL_WARNING[] = "INSERT INTO warning (run_id, case_id, stage, text) VALUES (?1, ?2, 'intake', ?3) ON CONFLICT DO NOTHING";
 static const char SQL_UNUSED[] =
     "INSERT INTO unused_image (run_id, image_id, reason) VALUES (?1, ?2, ?3) ON CONFLICT (run_id, image_id) DO NOTHING";
@@ -310,6 +310,7 @@ static rad_status put_case_inputs(struct rad_store *st, const rad_run_info *info
             rad_bind_text(&q, job->input[i].name);
             rad_bind_int(&q, c);
             rad_bind_int(&q, ids->image[k->input[i].image[c]]);
+            rad_bind_text(&q, k->input[i].pick && k->input[i].pick[c] ? k->input[i].pick[c]->text : "");
             s = rad_query_exec(&q, err);
         }
     return s;

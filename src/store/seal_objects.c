@@ -51,7 +51,7 @@ static const char SQL_UNSELECTED[] = "SELECT coalesce(p.patient, '?'), u.reason 
 static const char SQL_MANIFEST[] =
     "SELECT " CASE_NAME ", m.position, m.class_index FROM manifest m" CASE_JOINS " WHERE m.run_id = ?1 ORDER BY 1, 2";
 static const char SQL_IMAGE_USE[] = "SELECT " CASE_NAME B "s.input" B "s.channel, " IMAGE_NAME(
-    "i", "s.image_id") ", v.content, v.type, v.n_dim, v.dims, v.nx, v.ny, v.nz,"
+    "i", "s.image_id") ", s.volumes, v.content, v.volumes, v.type, v.n_dim, v.dims, v.nx, v.ny, v.nz,"
                        " v.spacing_x, v.spacing_y, v.spacing_z, v.orientation, v.affine, v.file_bytes FROM manifest m JOIN image_use s ON "
                        "s.case_id = m.case_id" CASE_JOINS IMAGE_JOIN(
                            "i", "s.image_id") " LEFT JOIN volume v ON v.volume_id = s.volume_id WHERE m.run_id = ?1 ORDER BY 1, 2";

@@ -325,9 +325,9 @@ p = run(*bare_args, rc=3, env={"TMPDIR": stages})
 check(f"series {gone} was converted before" in p.stderr and "delete the image" in p.stderr, f"a series that is gone: {p.stderr}")
 check([r["sequence"] for r in table("images.tsv", "cb")] == ["T2"], "its row is gone")
 
-# ---- several b-values in one image: refused, with the way out; one shell is none of that
+# ---- several b-values in one image: its table lies beside it for the job's b_value; without a table it is refused; one shell is none of that
 shells = os.path.join(work, "shells")
-for k, name in enumerate(("trace", "shell")):
+for k, name in enumerate(("trace", "shell", "short")):
     series(f"{shells}/{name}", B, S3 + f".60{k}", S3, "20211231", "t2 " + name, number=k + 1)
 deep = os.path.join(work, "deep")
 with open(deep, "w") as f:
@@ -340,19 +340,21 @@ if "--version" not in sys.argv:
     image = nibabel.load(out + "/out.nii")
     v = numpy.asarray(image.dataobj)
     nibabel.save(nibabel.Nifti1Image(numpy.stack([v, v // 2, v // 3], 3), image.affine), out + "/out.nii")
-    shell = b"t2 shell" in open(sys.argv[-1] + "/000000.dcm", "rb").read()
-    open(out + "/out.bval", "w").write("995 1000 1005\\n" if shell else "0 500 1000\\n")
+    first = open(sys.argv[-1] + "/000000.dcm", "rb").read()
+    open(out + "/out.bval", "w").write("995 1000 1005\\n" if b"t2 shell" in first else "0 500\\n" if b"t2 short" in first else "0 500 1000\\n")
     sys.exit(code)
 sys.exit(subprocess.run(["dcm2niix", *sys.argv[1:]]).returncode)
 """)
 os.chmod(deep, 0o755)
 with open(os.path.join(work, "shells.yaml"), "w") as f:
-    f.write("rules: [{name: trace, sequence: trace, description: '*trace*'}, {name: shell, sequence: DWI, description: '*shell*', b_value: [900, 1100]}]\n")
+    f.write("rules: [{name: trace, sequence: trace, description: '*trace*'}, {name: short, sequence: short, description: '*short*'}, {name: shell, sequence: DWI, description: '*shell*', b_value: [900, 1100]}]\n")
 p = run("convert", "shells", "-o", "cs", "--rules", "shells.yaml", "--center-from", "name:south", "--dcm2niix", deep, rc=3)
-rows = {r["status"]: r for r in table("convert_report.tsv", "cs")}
-check(set(rows) == {"used", "failed"} and "3 volumes of b-values from 0 to 1000" in rows["failed"]["reason"] and "fslsplit" in rows["failed"]["reason"],
-      f"several b-values: {rows}, {p.stderr}")
-check([r["sequence"] for r in table("images.tsv", "cs")] == ["DWI"], f"images of shells: {table('images.tsv', 'cs')}")
+rows = {r["rule"]: r for r in table("convert_report.tsv", "cs")}
+check({k: r["status"] for k, r in rows.items()} == {"trace": "used", "shell": "used", "short": "failed"}, f"several b-values: {rows}, {p.stderr}")
+check("3 volumes of b-values from 0 to 1000" in rows["trace"]["reason"] and "b_value: 800" in rows["trace"]["reason"] and rows["shell"]["reason"] in ("", "n/a"), f"{rows}")
+check("no table that says which is which" in rows["short"]["reason"], f"a table of another length: {rows['short']}")
+shell_images = {r["sequence"]: os.path.join(work, "cs", r["path"].replace(".nii.gz", ".bval")) for r in table("images.tsv", "cs")}
+check(set(shell_images) == {"trace", "DWI"} and open(shell_images["trace"]).read() == "0 500 1000\n", f"images of shells: {shell_images}")
 
 # ---- an earlier visit moves the names of the others
 check("is day-" not in p.stderr, f"a shift on the first conversion: {p.stderr}")

@@ -33,11 +33,11 @@ MODULE = {
     'infer': {'base', 'model', 'job', 'load', 'prepare', 'prepare_plan'},
     'stats': {'base'},
     'store': {'base', 'issue', 'cohort', 'folds', 'job', 'stats'},
-    'farm': {'base', 'issue', 'cohort', 'folds', 'job', 'sched', 'load', 'prepare', 'model', 'infer', 'store', 'nightly'},
+    'farm': {'base', 'bvalue', 'issue', 'cohort', 'folds', 'job', 'sched', 'load', 'prepare', 'model', 'infer', 'store', 'nightly'},
     'report': {'base', 'store', 'stats', 'sqlext'},
     'cli': None,  # the top: may see all
 }
-OWN = {'sched': {'sched', 'simulate'}, 'cohort': {'cohort', 'convert', 'folds', 'job'}, 'base': {'base', 'issue'}, 'stats': {'stats', 'sqlext'},
+OWN = {'sched': {'sched', 'simulate'}, 'cohort': {'bvalue', 'cohort', 'convert', 'folds', 'job'}, 'base': {'base', 'issue'}, 'stats': {'stats', 'sqlext'},
        'prepare': {'prepare', 'prepare_plan'}, 'store': {'store', 'nightly', 'compare', 'replay', 'freeze', 'explain'}}
 BANNED = r'\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|rand|srand|gets|localtime|gmtime|ctime|asctime|setlocale|alloca|tmpnam|mktemp)\s*\('
 NO_EXIT = r'(?<![\w>.])(abort|exit|_exit|quick_exit|MPI_Abort)\s*\('

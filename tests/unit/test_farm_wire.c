@@ -14,7 +14,8 @@ static rad_buf start(void) {
 }
 
 static rad_buf lease_bytes(void) {
-    static const rad_wire_image image[] = {{7, "/a/b.nii.gz"}, {9, "/a/ü.nii"}};
+    static const int64_t volume[] = {1, 5, 6};
+    static const rad_wire_image image[] = {{7, "/a/b.nii.gz", 0, 0, NULL, ""}, {9, "/a/ü.nii", 3, 33, volume, "1,5-6"}};
     static const int64_t channel[] = {1, 0, 1};
     static const int64_t listed[] = {0, 7};
     static const rad_wire_input input[] = {{RAD_OK, "", 3, channel, 2, listed},
@@ -56,6 +57,7 @@ static rad_buf result_bytes(void) {
                                              {.status = RAD_E_TRUNCATED, .stage = "load", .why = "'x' ends early"}};
     static const rad_image_record image[] = {{.image = 7,
                                               .content = "00112233445566778899aabbccddeeff",
+                                              .volumes = "1,5-6",
                                               .n_dim = 3,
                                               .dim = {4, 5, 6, 1, 1, 1, 1},
                                               .spacing = {1, 2, 3},
@@ -210,6 +212,8 @@ static void lease_round_trip(void **state) {
     const rad_wire_case *c = &m.item[0];
     assert_true(c->index == 3 && c->case_id == 40 && c->n_image == 2 && c->image[1].image == 9 && c->has_box && c->has_point);
     assert_string_equal(c->image[1].path, "/a/ü.nii");
+    assert_true(c->image[0].n_volume == 0 && c->image[1].n_volume == 3 && c->image[1].n_total == 33 && c->image[1].volume[2] == 6);
+    assert_string_equal(c->image[1].volumes, "1,5-6");
     assert_string_equal(c->mask, "/m.nii");
     assert_true(c->box[3] == -4 && c->box[5] == INT64_MIN && c->point[2] == 1e300 && signbit(c->point[1]));
     assert_true(c->n_input == 2 && c->input[0].n_channel == 3 && c->input[0].channel[2] == 1 && c->input[0].n_listed == 2 &&
@@ -232,6 +236,7 @@ static void result_round_trip(void **state) {
     assert_true(m.index == 3 && m.n_class == 2 && r->case_id == 40 && r->n_image == 1 && r->n_model == 2);
     assert_true(r->image[0].dim[2] == 6 && r->image[0].affine[0][3] == -9 && r->image[0].file_bytes == 123 && !r->image[0].warning);
     assert_string_equal(r->image[0].content, "00112233445566778899aabbccddeeff");
+    assert_string_equal(r->image[0].volumes, "1,5-6");
     assert_string_equal(r->image[0].orientation, "RAS");
     assert_string_equal(r->image[0].type, "int16");
     const double score[] = {0.25, 0.75, 1.0 / 3, -0.0};
@@ -320,11 +325,17 @@ static void refusals(void **state) {
     rad_buf_release(&b);
     int64_t two[2] = {0, 5};
     rad_wire_input input = {RAD_OK, "", 2, two, 0, NULL};
-    rad_wire_image image = {1, "p"};
+    const int64_t volume[] = {3, 3};
+    rad_wire_image image = {.image = 1, .path = "p", .volumes = ""};
     rad_wire_case item = {.n_image = 1, .image = &image, .n_input = 1, .input = &input};
     b = start();
     assert_ok(rad_wire_put_lease(&b, &(rad_wire_lease){1, &item}, &err));
     assert_fails(rad_wire_get_lease(b.data, b.size, &a, &l, &err), RAD_E_COMM, "not there");
+    rad_buf_release(&b);
+    b = start();
+    image = (rad_wire_image){1, "p", 2, 4, volume, "3,3"}; /* not ascending */
+    assert_ok(rad_wire_put_lease(&b, &(rad_wire_lease){1, &item}, &err));
+    assert_fails(rad_wire_get_lease(b.data, b.size, &a, &l, &err), RAD_E_COMM, "has not");
     rad_buf_release(&b);
     b = start();
     rad_wire_result res = {.n_class = 1, .result = {.n_model = 1, .model = &(rad_model_result){.status = RAD_E_STORE}}};

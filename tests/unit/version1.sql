@@ -123,7 +123,8 @@ CREATE TABLE reading_feature (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE volume (
     volume_id   INTEGER PRIMARY KEY,
-    content     TEXT NOT NULL UNIQUE CHECK (length(content) = 32),
+    content     TEXT NOT NULL CHECK (length(content) = 32),
+    volumes     TEXT NOT NULL DEFAULT '',
     type        TEXT NOT NULL,
     n_dim       INTEGER NOT NULL CHECK (n_dim BETWEEN 1 AND 7),
     dims        TEXT NOT NULL CHECK (dims LIKE '[%]'),
@@ -134,22 +135,23 @@ CREATE TABLE volume (
     orientation TEXT NOT NULL,
     affine      TEXT NOT NULL CHECK (affine LIKE '[%]'),
     file_bytes  INTEGER NOT NULL CHECK (file_bytes >= 0),
-    signature   TEXT CHECK (length(signature) BETWEEN 2 AND 328)
+    signature   TEXT CHECK (length(signature) BETWEEN 2 AND 328),
+    UNIQUE (content, volumes)
 ) STRICT;
-INSERT INTO volume VALUES(1,'fe62f6c5958a19910000000000000000','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1000,NULL);
-INSERT INTO volume VALUES(2,'fe62f6c5958a19910000000000000001','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1000,NULL);
-INSERT INTO volume VALUES(3,'dcdf2a09f08601220000000000000000','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1001,NULL);
-INSERT INTO volume VALUES(4,'dcdf2a09f08601220000000000000001','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1001,NULL);
-INSERT INTO volume VALUES(5,'3a4e24771cdad1990000000000000000','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1002,NULL);
-INSERT INTO volume VALUES(6,'3a4e24771cdad1990000000000000001','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1002,NULL);
-INSERT INTO volume VALUES(7,'98a74d52995b0f170000000000000000','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1003,NULL);
-INSERT INTO volume VALUES(8,'98a74d52995b0f170000000000000001','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1003,NULL);
-INSERT INTO volume VALUES(9,'732d5b8331fa5afb0000000000000000','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1004,NULL);
-INSERT INTO volume VALUES(10,'732d5b8331fa5afb0000000000000001','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1004,NULL);
-INSERT INTO volume VALUES(11,'1c3fac684bf9b89a0000000000000000','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1006,NULL);
-INSERT INTO volume VALUES(12,'1c3fac684bf9b89a0000000000000001','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1006,NULL);
-INSERT INTO volume VALUES(13,'4cb45a3cf79859350000000000000000','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1007,NULL);
-INSERT INTO volume VALUES(14,'4cb45a3cf79859350000000000000001','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1007,NULL);
+INSERT INTO volume VALUES(1,'fe62f6c5958a19910000000000000000','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1000,NULL);
+INSERT INTO volume VALUES(2,'fe62f6c5958a19910000000000000001','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1000,NULL);
+INSERT INTO volume VALUES(3,'dcdf2a09f08601220000000000000000','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1001,NULL);
+INSERT INTO volume VALUES(4,'dcdf2a09f08601220000000000000001','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1001,NULL);
+INSERT INTO volume VALUES(5,'3a4e24771cdad1990000000000000000','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1002,NULL);
+INSERT INTO volume VALUES(6,'3a4e24771cdad1990000000000000001','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1002,NULL);
+INSERT INTO volume VALUES(7,'98a74d52995b0f170000000000000000','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1003,NULL);
+INSERT INTO volume VALUES(8,'98a74d52995b0f170000000000000001','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1003,NULL);
+INSERT INTO volume VALUES(9,'732d5b8331fa5afb0000000000000000','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1004,NULL);
+INSERT INTO volume VALUES(10,'732d5b8331fa5afb0000000000000001','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1004,NULL);
+INSERT INTO volume VALUES(11,'1c3fac684bf9b89a0000000000000000','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1006,NULL);
+INSERT INTO volume VALUES(12,'1c3fac684bf9b89a0000000000000001','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1006,NULL);
+INSERT INTO volume VALUES(13,'4cb45a3cf79859350000000000000000','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1007,NULL);
+INSERT INTO volume VALUES(14,'4cb45a3cf79859350000000000000001','','int16',3,'[8,8,41]',8,8,41,1.0,1.0,3.0,'LAS','[-1,0,0,0,0,0,0,0,0,0,0,0]',1007,NULL);
 CREATE TABLE model (
     model_id     INTEGER PRIMARY KEY,
     sha256       TEXT NOT NULL UNIQUE CHECK (length(sha256) = 64),
@@ -334,23 +336,24 @@ CREATE TABLE image_use (
     input     TEXT NOT NULL,
     channel   INTEGER NOT NULL,
     image_id  INTEGER NOT NULL REFERENCES image,
+    volumes   TEXT NOT NULL DEFAULT '',
     volume_id INTEGER REFERENCES volume,
     PRIMARY KEY (case_id, input, channel)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO image_use VALUES(1,'in0',0,1,1);
-INSERT INTO image_use VALUES(1,'in1',0,2,2);
-INSERT INTO image_use VALUES(2,'in0',0,1,3);
-INSERT INTO image_use VALUES(2,'in1',0,2,4);
-INSERT INTO image_use VALUES(3,'in0',0,3,5);
-INSERT INTO image_use VALUES(3,'in1',0,4,6);
-INSERT INTO image_use VALUES(4,'in0',0,3,7);
-INSERT INTO image_use VALUES(4,'in1',0,4,8);
-INSERT INTO image_use VALUES(5,'in0',0,5,9);
-INSERT INTO image_use VALUES(5,'in1',0,6,10);
-INSERT INTO image_use VALUES(7,'in0',0,7,11);
-INSERT INTO image_use VALUES(7,'in1',0,8,12);
-INSERT INTO image_use VALUES(8,'in0',0,7,13);
-INSERT INTO image_use VALUES(8,'in1',0,8,14);
+INSERT INTO image_use VALUES(1,'in0',0,1,'',1);
+INSERT INTO image_use VALUES(1,'in1',0,2,'',2);
+INSERT INTO image_use VALUES(2,'in0',0,1,'',3);
+INSERT INTO image_use VALUES(2,'in1',0,2,'',4);
+INSERT INTO image_use VALUES(3,'in0',0,3,'',5);
+INSERT INTO image_use VALUES(3,'in1',0,4,'',6);
+INSERT INTO image_use VALUES(4,'in0',0,3,'',7);
+INSERT INTO image_use VALUES(4,'in1',0,4,'',8);
+INSERT INTO image_use VALUES(5,'in0',0,5,'',9);
+INSERT INTO image_use VALUES(5,'in1',0,6,'',10);
+INSERT INTO image_use VALUES(7,'in0',0,7,'',11);
+INSERT INTO image_use VALUES(7,'in1',0,8,'',12);
+INSERT INTO image_use VALUES(8,'in0',0,7,'',13);
+INSERT INTO image_use VALUES(8,'in1',0,8,'',14);
 CREATE TABLE unused_image (
     run_id   INTEGER NOT NULL REFERENCES run,
     image_id INTEGER NOT NULL REFERENCES image,
@@ -765,10 +768,10 @@ SELECT m.run_id, rm.model, ce.center, rp.cohort, p.patient, l.lesion, m.study, k
   JOIN patient p ON p.patient_id = m.patient_id
   JOIN center ce ON ce.center_id = rp.center_id
   LEFT JOIN lesion l ON l.lesion_id = m.lesion_id;
-CREATE VIEW v_source (run_id, model, patient, lesion, study, input, channel, sequence, path, content, type, dims, orientation,
-                      model_sha256, result_key, file, fold) AS
-SELECT m.run_id, rm.model, p.patient, l.lesion, m.study, u.input, u.channel, i.sequence, i.path, v.content, v.type, v.dims, v.orientation,
-       mo.sha256, re.result_key,
+CREATE VIEW v_source (run_id, model, patient, lesion, study, input, channel, sequence, path, volumes, content, type, dims,
+                      orientation, model_sha256, result_key, file, fold) AS
+SELECT m.run_id, rm.model, p.patient, l.lesion, m.study, u.input, u.channel, i.sequence, i.path, u.volumes, v.content, v.type, v.dims,
+       v.orientation, mo.sha256, re.result_key,
        coalesce((SELECT f.file FROM run_model_file f WHERE f.run_model_id = rm.run_model_id AND f.model_id = re.model_id
                     AND (f.fold IS NULL OR f.fold = rp.fold)),
                 (SELECT min(f.file) FROM run_model o JOIN run_model_file f ON f.run_model_id = o.run_model_id
