@@ -95,8 +95,8 @@ out:
     return st;
 }
 
-/* Patients per label and fold, to stderr; warns of labels with fewer patients than folds. */
-static rad_status show(const draw *d, int64_t k, int64_t first, rad_error *err) {
+/* Patients per label and fold, to stderr; warns of labels with fewer patients than folds, there and in the array `warnings`. */
+static rad_status show(const draw *d, int64_t k, int64_t first, json_t *warnings, rad_error *err) {
     const rad_cohort *c = d->c;
     const char *label[64];
     int n_label = 0;
@@ -144,13 +144,18 @@ static rad_status show(const draw *d, int64_t k, int64_t first, rad_error *err) 
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the table");
     else
         table_print(&t, stderr);
-    for (int j = 0; j < n_label && st == RAD_OK; j++)
-        if (count[k * (n_label + 1) + j] < k)
-            (void)fprintf(stderr,
-                          "radcohort folds: warning: label '%s' has %" PRId64
-                          " patients, fewer than folds: some folds have none of it, and their AUC is "
-                          "not defined\n",
-                          label[j], count[k * (n_label + 1) + j]);
+    for (int j = 0; j < n_label && st == RAD_OK; j++) {
+        if (count[k * (n_label + 1) + j] >= k)
+            continue;
+        char *text =
+            rad_asprintf("label '%s' has %" PRId64 " patients, fewer than folds: some folds have none of it, and their AUC is not defined",
+                         label[j], count[k * (n_label + 1) + j]);
+        if (!text || json_array_append_new(warnings, cli_json_text(text)) != 0)
+            st = rad_error_set(err, RAD_E_NOMEM, "out of memory for a warning");
+        else
+            (void)fprintf(stderr, "radcohort folds: warning: %s\n", text);
+        free(text);
+    }
     table_release(&t);
     free(count);
     return st;
@@ -177,7 +182,7 @@ static json_t *stratum_json(const draw *d, int64_t example, const int64_t *count
 }
 
 /* Patients per fold, and per stratum and fold, in the order of the folds. */
-static rad_status print_json(const draw *d, const char *path, int64_t seed, int64_t k, int64_t first, rad_error *err) {
+static rad_status print_json(const draw *d, const char *path, int64_t seed, int64_t k, int64_t first, json_t *warnings, rad_error *err) {
     int64_t n_stratum = 0;
     rad_status st = RAD_OK;
     for (int64_t i = 0; i < d->n; i++)
@@ -198,9 +203,9 @@ static rad_status print_json(const draw *d, const char *path, int64_t seed, int6
     for (int i = 0; i < d->n_key && ok; i++)
         ok = json_array_append_new(keys, json_string(d->key[i])) == 0;
     if (ok) {
-        st = cli_json_print(json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o}", "path", path, "seed", (json_int_t)seed, "patients",
+        st = cli_json_print(json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:O}", "path", path, "seed", (json_int_t)seed, "patients",
                                       (json_int_t)d->n, "patients_without_fold", (json_int_t)(d->c->n_patient - d->n), "stratify", keys,
-                                      "folds", folds, "strata", strata),
+                                      "folds", folds, "strata", strata, "warnings", warnings),
                             err);
     } else {
         st = rad_error_set(err, RAD_E_NOMEM, "no memory for the outcome as JSON, or a value that is not UTF-8");
@@ -276,6 +281,7 @@ static int run(int argc, char **argv) {
     const rad_command *self = &rad_command_folds;
     const char *dir = NULL, *folds = NULL, *seed_text = NULL, *stratify = "label", *out = NULL, *first_text = "0", *which = "all";
     bool in_place = false, as_json = false;
+    json_t *warnings = NULL;
     const rad_target target[] = {
         {"--folds", &folds, NULL},  {"--seed", &seed_text, NULL},    {"--stratify", &stratify, NULL},
         {"-o", &out, NULL},         {"--in-place", NULL, &in_place}, {"--first", &first_text, NULL},
@@ -293,6 +299,7 @@ static int run(int argc, char **argv) {
     rad_status st = rad_cli_parse(self, argc, argv, target, &dir, 1, &n);
     if (st != RAD_OK)
         return st == RAD_E_STOPPED ? RAD_EXIT_OK : RAD_EXIT_USAGE;
+    warnings = json_array();
     if (n != 1)
         RAD_TRY(rad_error_set(&err, RAD_E_USAGE, "one cohort folder is needed: radcohort folds %s", self->usage[0]));
     RAD_TRY(number("--folds", folds, 2, RAD_MAX_FOLDS, &k, &err));
@@ -323,7 +330,9 @@ static int run(int argc, char **argv) {
     for (int64_t i = 0; i < d.n; i++)
         d.fold[d.who[i]] = d.of[i] + first;
     RAD_TRY(rad_folds_write(cohort, d.fold, seed_text, &text, &err));
-    RAD_TRY(show(&d, k, first, &err));
+    if (!warnings)
+        RAD_TRY(rad_error_set(&err, RAD_E_NOMEM, "out of memory for the folds"));
+    RAD_TRY(show(&d, k, first, warnings, &err));
     if (in_place)
         out = cohort->file[RAD_TABLE_PATIENTS];
     if (in_place && strstr(out, ".csv"))
@@ -333,8 +342,9 @@ static int run(int argc, char **argv) {
     else if (fwrite(text.data, 1, text.size, stdout) != text.size || fflush(stdout) != 0)
         RAD_TRY(rad_error_set(&err, RAD_E_IO, "the table could not be written to stdout"));
     if (as_json)
-        RAD_TRY(print_json(&d, out, seed, k, first, &err));
+        RAD_TRY(print_json(&d, out, seed, k, first, warnings, &err));
 out:
+    json_decref(warnings);
     release(&d);
     free(keys);
     rad_buf_release(&text);
@@ -354,7 +364,7 @@ static const rad_option options[] = {
     {"-o", "FILE", RAD_FILL_TSV, "where to write (default: standard output)"},
     {"--in-place", NULL, NULL, "replace the patients table of the cohort"},
     {"--json", NULL, NULL,
-     "what was made, as JSON on standard output: patients per fold, and per stratum and fold (with -o or --in-place)"},
+     "what was made, as JSON on standard output: patients per fold, and per stratum and fold, and warnings (with -o or --in-place)"},
     RAD_OPTION_END,
 };
 

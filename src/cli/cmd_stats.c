@@ -136,7 +136,7 @@ const rad_command rad_command_stats = {
     .summary = "computes all statistics of the job into the database, prints the summary",
     .about =
         "Per model, unit (lesion, patient), class and stratum (all, internal, external, each center): units with a score and a known "
-        "label, positives, units without, AUC with its 95 % interval; internal against external and against each external center; "
+        "label, positives, units without, AUC with its 95% interval; internal against external and against each external center; "
         "calibration; the mean center and the spread between centers; models against each other on the same units. Two-class jobs also: "
         "everything that follows from each operating point and from Youden's point of the internal cohort, and readers beside the model. "
         "Jobs of more classes: means over classes and the confusion matrix; of grades also agreement with and distance from the truth. "

@@ -83,8 +83,11 @@ void rad_night_headline(const rad_night *n, const rad_night_report *r, char ret[
         used += snprintf(text + used, sizeof text - (size_t)used, "%" PRId64 " call%s FLIPPED; ", r->n_flip, plural(r->n_flip));
     if (n->n_gone > 0)
         used += snprintf(text + used, sizeof text - (size_t)used, "%" PRId64 " VANISHED; ", n->n_gone);
-    snprintf(text + used, sizeof text - (size_t)used, quiet ? "nothing new, %" PRId64 " cases as they were" : "%" PRId64 " scored",
-             quiet ? n->n_keep : n->n_run);
+    if (quiet)
+        snprintf(text + used, sizeof text - (size_t)used, "nothing new, %" PRId64 " cases as they were", n->n_keep);
+    else
+        snprintf(text + used, sizeof text - (size_t)used, "%" PRId64 " case%s scored, %" PRId64 " kept", n->n_run, plural(n->n_run),
+                 n->n_keep);
     snprintf(ret, RAD_NIGHT_HEADLINE, "%.78s", text);
 }
 

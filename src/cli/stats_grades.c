@@ -67,7 +67,7 @@ rad_status rad_stats_print_grades(rad_store *db, const rad_run_status *run, rad_
         if (st == RAD_OK && s.t.failed)
             st = rad_error_set(err, RAD_E_NOMEM, "out of memory for a table");
         if (st == RAD_OK && s.t.n_row > 1) {
-            printf("\nexpected grade against truth (95 %% interval), unit %s\n", s.unit);
+            printf("\nexpected grade against truth (95%% interval), unit %s\n", s.unit);
             table_print(&s.t, stdout);
             printf("intervals: delta method%s\n", s.clustered ? ", patients as clusters" : "");
         }

@@ -141,8 +141,7 @@ static void drop_column(table *t, int column) {
 }
 
 static rad_status print_unit(rad_store *db, const rad_run_status *run, const char *unit, rad_error *err) {
-    static const char *const PAIR[N_PAIR] = {"model", "against", "class", "stratum", "n", "AUC difference (95 % interval)",
-                                             "p",     "p (Holm)"};
+    static const char *const PAIR[N_PAIR] = {"model", "against", "class", "stratum", "n", "AUC difference (95% interval)", "p", "p (Holm)"};
     static const char *const READ[N_READ] = {"model",       "call at", "reader",      "stratum",     "sensitivity",
                                              "model minus", "p",       "specificity", "model minus", "p"};
     static const char *const ALONE[5] = {"model", "reader", "stratum", "label", "share"};
@@ -209,8 +208,8 @@ static void end_further(further *f) {
 }
 
 static int further_row(const rad_statistic_row *r, void *payload) {
-    static const char *const TITLE[N_MORE] = {"number",   "stratum",       "call at", "against",  "n",
-                                              "estimate", "95 % interval", "p",       "p (Holm)", "note"};
+    static const char *const TITLE[N_MORE] = {"number",   "stratum",      "call at", "against",  "n",
+                                              "estimate", "95% interval", "p",       "p (Holm)", "note"};
     further *f = payload;
     const char *class_name = r->class_name ? r->class_name : "";
     if (rad_stats_is_auc(r) || rad_stats_is_share(r))

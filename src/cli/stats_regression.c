@@ -75,7 +75,7 @@ static int one_row(const rad_statistic_row *r, void *payload) {
 }
 
 rad_status rad_stats_print_regressions(rad_store *db, const rad_run_status *run, rad_error *err) {
-    static const char *const TITLE[N_COLUMN] = {"model", "class",   "regression", "predictor", "n", "odds ratio (95 % interval)",
+    static const char *const TITLE[N_COLUMN] = {"model", "class",   "regression", "predictor", "n", "odds ratio (95% interval)",
                                                 "p",     "Firth's", "VIF"};
     summary s = {.one_class = true, .fewest = NAN};
     s.t.n_column = N_COLUMN;

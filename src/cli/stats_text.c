@@ -55,7 +55,7 @@ typedef struct headline {
 
 static void headline_end(headline *h) {
     if (h->t.n_row > 1) {
-        printf("\nAUC (95 %% interval), unit %s%s%s\n", h->unit, h->many_classes ? "" : ", class ", h->many_classes ? "" : h->class_name);
+        printf("\nAUC (95%% interval), unit %s%s%s\n", h->unit, h->many_classes ? "" : ", class ", h->many_classes ? "" : h->class_name);
         table_print(&h->t, stdout);
         printf("%s%s%s\n", h->clustered ? "intervals with patients as clusters (Obuchowski 1997)" : "intervals: DeLong 1988",
                h->ragged ? "; counts of the first model: others have missing scores" : "",
@@ -271,10 +271,10 @@ static void heading(table *t, const char *const *title, int n, int first_right, 
 }
 
 static void begin_block(summary *s, const rad_statistic_row *r) {
-    const char *const auc[N_COL] = {"stratum",        "cohort", plural(r->unit), "positive", "missing", "AUC", "95 % DeLong",
-                                    "95 % clustered", "p",      "p clustered",   NULL};
-    const char *const point[N_OP] = {"stratum",     "cohort",        "call at",  "sensitivity",  "95 % interval",
-                                     "specificity", "95 % interval", "accuracy", "95 % interval"};
+    const char *const auc[N_COL] = {"stratum",       "cohort", plural(r->unit), "positive", "missing", "AUC", "95% DeLong",
+                                    "95% clustered", "p",      "p clustered",   NULL};
+    const char *const point[N_OP] = {"stratum",     "cohort",       "call at",  "sensitivity", "95% interval",
+                                     "specificity", "95% interval", "accuracy", "95% interval"};
     s->model = rad_strdup(r->model);
     s->unit = rad_strdup(r->unit);
     s->class_name = rad_strdup(r->class_name);

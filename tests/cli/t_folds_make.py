@@ -96,6 +96,9 @@ made = rows_of(open(os.path.join(top, "new.tsv")).read())
 assert list(made[0]).count("fold") == 1 and list(made[0]).count("fold_seed") == 1
 assert all((r["fold"] == "n/a") == (r["center"] == "H3") for r in made)
 run(0, "--folds", "5", "--seed", "0", "--stratify", "")
+few = run(0, "--folds", "90", "--seed", "7", "-o", os.path.join(top, "few.tsv"), "--json")
+warnings = json.loads(few.stdout)["warnings"]
+assert warnings and all("fewer than folds" in w and "warning: " + w in few.stderr for w in warnings), (warnings, few.stderr)
 
 # for a program: what the table says
 said = json.loads(run(0, "--folds", "4", "--seed", "7", "--stratify", "label,center", "--cohort", "internal", "--first", "1", "-o",

@@ -83,7 +83,7 @@ for l in lines[heading + 1:]:
 assert names[:3] == ['all', 'internal', 'external'] and {'Łódź', '大阪', 'C00', 'C03'} == set(names[3:]), names
 assert names[3] == 'C00'  # internal centers first
 text = '\n'.join(lines)
-for word in ('unit lesion', 'unit patient', 'unit slice', '95 % clustered', 'positive', 'difference internal - external', 'call at'):
+for word in ('unit lesion', 'unit patient', 'unit slice', '95% clustered', 'positive', 'difference internal - external', 'call at'):
     assert word in text, word
 s = stored[('net0', 'malignant', 'lesion', 'all', 'all', None, 'auc', None)]
 assert f"{s['est']:.3f} {s['lower']:.3f} to {s['upper']:.3f}" in ' '.join(text.split())

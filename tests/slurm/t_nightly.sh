@@ -8,7 +8,7 @@ for launcher in mpirun srun; do
     rm -f "$text"
     expect 3 "$(submit -N 2 slurm/nightly.sbatch job/job.yaml --db "$db" --threads 1)" 90
     same "$db" "the first night ($launcher)"
-    grep -q "^tiny: 18 scored" "$text" || { cat "$text" >&2; fail "the first summary ($launcher)"; }
+    grep -q "^tiny: 18 cases scored, 0 kept$" "$text" || { cat "$text" >&2; fail "the first summary ($launcher)"; }
     touch job/cohort/P010_A.nii
     printf '\1\2\3\4' | dd of=job/cohort/P006_A.nii bs=1 seek=1000 conv=notrunc status=none
     expect 3 "$(submit -N 2 slurm/nightly.sbatch job/job.yaml --db "$db" --threads 1)" 90
