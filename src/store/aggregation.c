@@ -16,6 +16,7 @@ static const char SQL_CASES[] =
     " JOIN run_result rr ON rr.case_id = m.case_id AND rr.run_model_id = ?2 WHERE m.run_id = ?1 ORDER BY m.position";
 /* By its key, result by result: a join of all slices would bring the case along with each, and an order of theirs would sort them all. */
 static const char SQL_SCORES[] = "SELECT score FROM slice_score WHERE result_id = ?1 ORDER BY class_index, slice";
+static const char SQL_SCORES_OF[] = "SELECT score FROM slice_score WHERE result_id = ?1 AND class_index = ?2 ORDER BY slice";
 
 /* ---------------------------------------------------------------- declarations */
 
@@ -47,7 +48,7 @@ static rad_status read_endpoints(struct rad_store *st, int64_t run, rad_scheme *
 
 rad_status rad_scheme_read(struct rad_store *st, int64_t run, rad_scheme *ret, rad_error *err) {
     bool row = false;
-    rad_scheme s = {0};
+    rad_scheme s = {.only = -1};
     rad_query q = rad_query_start(st, SQL_RULES);
     rad_bind_int(&q, run);
     rad_status code = rad_query_row(&q, &row, err);
@@ -67,6 +68,14 @@ rad_status rad_scheme_read(struct rad_store *st, int64_t run, rad_scheme *ret, r
     if (code == RAD_OK)
         *ret = s;
     return code;
+}
+
+void rad_scheme_narrow(rad_scheme *s) {
+    if (s->positive < 0 || s->n_endpoint > 0)
+        return;
+    s->only = s->positive;
+    s->positive = 0;
+    s->n_class = 1;
 }
 
 int rad_scheme_rows(const rad_scheme *s) {
@@ -140,11 +149,13 @@ static rad_status add_score(struct scores *l, double score, rad_error *err) {
     return RAD_OK;
 }
 
-static rad_status read_scores(struct rad_store *st, int64_t result, struct scores *l, rad_error *err) {
+static rad_status read_scores(struct rad_store *st, int64_t result, int only, struct scores *l, rad_error *err) {
     bool row = false;
     rad_status s;
-    rad_query q = rad_query_start(st, SQL_SCORES);
+    rad_query q = rad_query_start(st, only < 0 ? SQL_SCORES : SQL_SCORES_OF);
     rad_bind_int(&q, result);
+    if (only >= 0)
+        rad_bind_int(&q, only);
     while ((s = rad_query_row(&q, &row, err)) == RAD_OK && row)
         if ((s = add_score(l, sqlite3_column_double(q.stmt, 0), err)) != RAD_OK)
             break;
@@ -179,7 +190,7 @@ rad_status rad_scheme_each_case(struct rad_store *st, const rad_scheme *s, int64
     rad_bind_int(&q, run);
     rad_bind_int(&q, run_model);
     while ((code = rad_query_row(&q, &row, err)) == RAD_OK && row) {
-        code = read_scores(st, sqlite3_column_int64(q.stmt, 2), &list, err);
+        code = read_scores(st, sqlite3_column_int64(q.stmt, 2), s->only, &list, err);
         if (code == RAD_OK)
             code = close_case(s, &list, sqlite3_column_int64(q.stmt, 0), sqlite3_column_int64(q.stmt, 1), each, payload, err);
         if (code != RAD_OK)

@@ -9,6 +9,7 @@
 
 typedef struct rad_scheme { /* what a run declares */
     int n_class, n_endpoint, positive;
+    int only; /* -1; after rad_scheme_narrow the class that is the only row */
     struct {
         uint64_t of;
         bool argmax;
@@ -21,6 +22,8 @@ typedef struct rad_scheme { /* what a run declares */
 
 /* Errors: STORE (no such run, a rule that is not known). */
 rad_status rad_scheme_read(struct rad_store *st, int64_t run, rad_scheme *ret, rad_error *err) RAD_MUST_CHECK;
+/* Where only the positive class counts, the rest is not read: it becomes the only row. Any other run's scheme stays as it is. */
+void rad_scheme_narrow(rad_scheme *s);
 /* Classes and endpoints: the rows of a matrix. */
 int rad_scheme_rows(const rad_scheme *s);
 /* Fills the endpoints' rows of a matrix [rows, n] of slices from those of the classes: sums in the order of classes, or 1 where the highest

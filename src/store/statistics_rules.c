@@ -16,6 +16,7 @@ typedef struct unit_scores {
 
 typedef struct rule_table {
     rad_computation *c;
+    rad_scheme scheme; /* that of the run, or only its positive class */
     const char *rule[MAX_RULES];
     int n_rule, rows;
     unit_scores *item;
@@ -77,8 +78,7 @@ static rad_status reduce_all(rule_table *t, const double *part, int64_t n, doubl
     for (int k = 0; k < t->rows; k++)
         (void)rad_aggregate_scores("max", t->sorted + k * n, n);
     for (int r = 0; r < t->n_rule; r++)
-        rad_scheme_reduce(&t->c->scheme, t->rule[r], strcmp(t->rule[r], "majority") == 0 ? part : t->sorted, n, t->scratch,
-                          ret + r * t->rows);
+        rad_scheme_reduce(&t->scheme, t->rule[r], strcmp(t->rule[r], "majority") == 0 ? part : t->sorted, n, t->scratch, ret + r * t->rows);
     return RAD_OK;
 }
 
@@ -123,7 +123,7 @@ static rad_status to_patients(const rule_table *cases, rule_table *ret, rad_erro
             for (int k = 0; k < cases->rows; k++)
                 for (int64_t m = 0; m < n; m++)
                     matrix[k * n + m] = cases->item[i + m].score[r * cases->rows + k];
-            rad_scheme_reduce(&cases->c->scheme, cases->rule[r], matrix, n, ret->scratch, u->score + r * cases->rows);
+            rad_scheme_reduce(&cases->scheme, cases->rule[r], matrix, n, ret->scratch, u->score + r * cases->rows);
         }
     }
     free(matrix);
@@ -226,10 +226,11 @@ static rad_status put_stratum(rad_computation *c, const rad_stratum *g, void *pa
 
 /* The units at hand get the scores of rule `r`, or none. */
 static void give_scores(rad_computation *c, const rule_table *t, int r) {
+    const int row = t->scheme.only < 0 ? c->class_index : 0;
     for (int64_t i = 0; i < c->n_obs; i++) {
         const unit_scores key = {.id = c->obs[i].unit};
         const unit_scores *u = t->n > 0 ? bsearch(&key, t->item, (size_t)t->n, sizeof *t->item, by_id) : NULL;
-        c->obs[i].score = u ? u->score[r * t->rows + c->class_index] : (double)NAN;
+        c->obs[i].score = u ? u->score[r * t->rows + row] : (double)NAN;
     }
 }
 
@@ -239,7 +240,7 @@ static rad_status put_unit(rule_table *t, rad_unit unit, rad_error *err) {
     c->unit = unit;
     if (t->n > 0)
         qsort(t->item, (size_t)t->n, sizeof *t->item, by_id);
-    for (c->class_index = 0; c->class_index < t->rows && s == RAD_OK; c->class_index++) {
+    for (c->class_index = 0; c->class_index < rad_scheme_rows(&c->scheme) && s == RAD_OK; c->class_index++) {
         if (c->positive >= 0 && c->positive != c->class_index)
             continue;
         s = rad_statistics_read(c, err);
@@ -272,11 +273,13 @@ static void list_rules(rule_table *t) {
 rad_status rad_statistics_rules(rad_computation *c, rad_error *err) {
     rad_status s = RAD_OK;
     for (c->at_model = 0; c->at_model < c->n_model && s == RAD_OK; c->at_model++) {
-        rule_table cases = {.c = c, .rows = rad_scheme_rows(&c->scheme)};
+        rule_table cases = {.c = c, .scheme = c->scheme};
+        rad_scheme_narrow(&cases.scheme);
+        cases.rows = rad_scheme_rows(&cases.scheme);
         list_rules(&cases);
-        rule_table patients = {.c = c, .rows = cases.rows, .n_rule = cases.n_rule};
+        rule_table patients = {.c = c, .scheme = cases.scheme, .rows = cases.rows, .n_rule = cases.n_rule};
         memcpy(patients.rule, cases.rule, sizeof cases.rule);
-        s = rad_scheme_each_case(c->st, &c->scheme, c->run, c->model[c->at_model].id, take_case, &cases, err);
+        s = rad_scheme_each_case(c->st, &cases.scheme, c->run, c->model[c->at_model].id, take_case, &cases, err);
         if (s == RAD_OK && cases.n > 0)
             qsort(cases.item, (size_t)cases.n, sizeof *cases.item, by_patient);
         if (s == RAD_OK)

@@ -98,7 +98,7 @@ with tempfile.TemporaryDirectory() as folder:
         return [np.array([d[c] for d in r['data']]) for c in columns]
 
     # other rules of aggregation, from the slices that their rows' queries return
-    of_rules = {'max': np.max, 'mean': np.mean, 'median': np.median}
+    of_rules = {'max': np.max, 'mean': np.mean, 'median': np.median, 'majority': lambda v: np.mean(np.array(v) >= 0.5)}
     for r in rows:
         if r['name'].startswith('exploratory_auc') and r['unit'] == 'lesion' and r['versus'] in of_rules:
             label, patient = arrays(r, 'label', 'patient')
