@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""Statistics and questions on a file of ten million slice scores: what each takes.
+"""Statistics, report and questions on a file of ten million slice scores: what each takes.
 
 usage: slices_bench.py BUILD [--patients 50000] [--slices 230] [--keep FILE] [--limit SECONDS]
 
 Makes the file with store_bench (two lesions per patient, up to --slices slices each, half of it on average, two classes), which by itself is the rate at
-which scores are stored; then times 'radcohort stats', the questions of schemas/README.md, the views, and statistics called in SQL over all slices. A
+which scores are stored; then times 'radcohort stats' and 'radcohort report', the questions of schemas/README.md, the views, and statistics called in SQL over all slices. A
 question that takes longer than --limit is stopped and named so. Prints a table."""
 import argparse
 import os
@@ -52,12 +52,16 @@ def main():
         db = sqlite3.connect(f'file:{path}?mode=ro', uri=True)
         slices, scores = db.execute('SELECT (SELECT count(*) FROM slice), (SELECT count(*) FROM slice_score)').fetchone()
         print(f'{slices:,} slices, {scores:,} slice scores, {o.patients:,} patients, {os.path.getsize(path) / 1e9:.2f} GB')
-        start = time.monotonic()
-        p = subprocess.Popen([os.path.join(o.build, 'src', 'cli', 'radcohort'), 'stats', path], stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(p.pid, 0)
-        if status != 0:
-            sys.exit('radcohort stats failed')
-        print(f'{time.monotonic() - start:8.1f} s  radcohort stats ({used.ru_utime:.1f} s of the processor, peak {used.ru_maxrss / 1024:.0f} MB)')
+        for command in (['stats', path], ['report', path, '-o', os.path.join(folder, 'report')],
+                        ['report', path, '-o', os.path.join(folder, 'public'), '--public']):
+            start = time.monotonic()
+            p = subprocess.Popen([os.path.join(o.build, 'src', 'cli', 'radcohort'), *command], stdout=subprocess.DEVNULL)
+            _, status, used = os.wait4(p.pid, 0)
+            name = ' '.join(['radcohort', command[0], *command[4:]])
+            if status != 0:
+                sys.exit(f'{name} failed')
+            print(f'{time.monotonic() - start:8.1f} s  {name} ({used.ru_utime + used.ru_stime:.1f} s of the processor, peak {used.ru_maxrss / 1024:.0f} MB)',
+                  flush=True)
         text = open(os.path.join(ROOT, 'schemas', 'README.md'), encoding='utf-8').read()
         questions = re.findall(r'\n([^\n]*\?)\n\n```sql\n(.*?)```', text, re.S)
         in_sql = STATISTICS
