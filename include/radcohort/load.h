@@ -149,7 +149,7 @@ typedef struct rad_signature {
     int n; /* 0: none */
     int8_t value[RAD_MAX_SIGNATURE];
 } rad_signature;
-/* Of the first frame. None when not all of it is here, or all of it has one value. About 20 ms and 10 MB for a large volume. Errors: NOMEM.
+/* Of the first frame. None when not all of it is here, or all of it has one value. About 2 ms and 2 MB for a large volume. Errors: NOMEM.
  */
 rad_status rad_volume_sign(const rad_volume *v, rad_signature *ret, rad_error *err) RAD_MUST_CHECK;
 
