@@ -15,10 +15,12 @@
  * An input with `volume` takes steps 3 to 6 elsewhere (volume.c).
  *
  * A missing image (the job says zeros) makes planes of 0 before step 7. Steps 4 to 7 are in double; the result is rounded once to float32.
- * A slice that several planes use is cut and resized once. Only rows of the region are read, where no statistic wants more.
+ * A slice that several planes use is cut and resized once. Only rows of the region are read, where no statistic wants more; of those that
+ * the resizing passes over only whether they are finite is looked at, if that is not known from the type.
  */
 #include "internal.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -30,6 +32,7 @@ typedef struct maker { /* what the steps share */
     rad_cut cut;
     rad_patch patch;
     rad_filter fx, fy;
+    bool *used;     /* [region rows] has weight in the resized plane */
     int64_t *slot;  /* [slices of the volume] position in cut.slice, or -1 */
     float *line;    /* one row of the region as read */
     double *row;    /* the same, windowed and padded */
@@ -43,6 +46,7 @@ static void maker_release(maker *m) {
     rad_filter_release(&m->fy);
     rad_patch_release(&m->patch);
     free(m->cut.slice);
+    free(m->used);
     free(m->slot);
     free(m->line);
     free(m->row);
@@ -166,13 +170,27 @@ static rad_status make_room(maker *m, rad_error *err) {
     if (st != RAD_OK)
         return st;
     p->data = rad_aligned((size_t)(p->n_slice * p->n_plane) * pixels * sizeof *p->data);
+    m->used = rad_calloc((size_t)h, sizeof *m->used);
     m->line = rad_calloc((size_t)w, sizeof *m->line);
     m->row = rad_calloc((size_t)w, sizeof *m->row);
     m->narrow = rad_mul_size((size_t)h, (size_t)p->width, &narrow) ? rad_calloc(narrow, sizeof *m->narrow) : NULL;
     m->plane = rad_calloc(pixels, sizeof *m->plane);
-    if (!p->data || !m->line || !m->row || !m->narrow || !m->plane)
+    if (!p->data || !m->used || !m->line || !m->row || !m->narrow || !m->plane)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for %" PRId64 " prepared slices", p->n_slice);
+    for (int64_t i = 0; i < m->fy.out; i++)
+        for (int64_t j = 0; j < m->fy.count[i]; j++)
+            m->used[m->fy.start[i] + j] = true;
     return RAD_OK;
+}
+
+/* Whole numbers, and no scaling that makes one of them infinite. */
+static bool always_finite(const rad_channel_view *c) {
+    static const double LAST[] = {
+        [RAD_VOX_U8] = UINT8_MAX,   [RAD_VOX_I8] = INT8_MAX,   [RAD_VOX_U16] = UINT16_MAX, [RAD_VOX_I16] = INT16_MAX,
+        [RAD_VOX_U32] = UINT32_MAX, [RAD_VOX_I32] = INT32_MAX, [RAD_VOX_U64] = 0x1p64,     [RAD_VOX_I64] = 0x1p63,
+        [RAD_VOX_F32] = INFINITY,   [RAD_VOX_F64] = INFINITY,  [RAD_VOX_RGB24] = 0};
+    const rad_image_info *info = &c->view.volume->info;
+    return fabs(info->slope) * (LAST[info->type] + 1) + fabs(info->inter) < (double)FLT_MAX / 2;
 }
 
 static rad_status not_finite(const rad_channel_view *c, int64_t x, int64_t y, int64_t z, rad_error *err) {
@@ -211,10 +229,18 @@ static rad_status read_row(maker *m, const rad_channel_view *c, int64_t z, int64
     return RAD_OK;
 }
 
+/* As read_row of a row whose values count for nothing but that they are finite. */
+static rad_status check_row(maker *m, const rad_channel_view *c, int64_t z, int64_t y, int64_t matched, bool finite, rad_error *err) {
+    if (finite || (c->link.same && c->tone.replace))
+        return RAD_OK;
+    return read_row(m, c, z, y, matched, err);
+}
+
 /* Slice z of one image: cut, toned and resized, into m->plane; *ret_mm: how far the image's own slice is. */
 static rad_status make_plane(maker *m, const rad_channel_view *c, int64_t z, double *ret_mm, rad_error *err) {
     const rad_view *ref = &m->channel[0].view;
     int64_t y0 = m->cut.box[1], h = m->cut.box[3] - y0, w = m->out.width, matched = z;
+    const bool finite = always_finite(c);
     rad_status st = RAD_OK;
     *ret_mm = 0;
     if (!c->link.same) {
@@ -230,8 +256,8 @@ static rad_status make_plane(maker *m, const rad_channel_view *c, int64_t z, dou
                 to[x] = rad_tone_black(&c->tone);
             continue;
         }
-        st = read_row(m, c, z, inside, matched, err);
-        if (st == RAD_OK)
+        st = m->used[r] ? read_row(m, c, z, inside, matched, err) : check_row(m, c, z, inside, matched, finite, err);
+        if (st == RAD_OK && m->used[r])
             rad_filter_row(&m->fx, m->row, to);
     }
     if (st == RAD_OK)

@@ -88,8 +88,21 @@ rad_status rad_filter_make(rad_resize_method method, bool antialias, int64_t n_i
     return RAD_OK;
 }
 
+/* Between two neighbours each, as rad_filter_row does it. */
+RAD_CLONES static void mix_pairs(const double *in, const int64_t *start, const double *weight, int64_t n, double *out) {
+    for (int64_t i = 0; i < n; i++)
+        out[i] = weight[2 * i] * in[start[i]] + weight[2 * i + 1] * in[start[i] + 1];
+}
+
 void rad_filter_row(const rad_filter *f, const double *in, double *out) {
-    for (int64_t i = 0; i < f->out; i++) {
+    int64_t first = 0;
+    if (f->taps == 2) {
+        first = f->out;
+        while (first > 0 && f->count[first - 1] != 2) /* those at the end have none behind them */
+            first--;
+        mix_pairs(in, f->start, f->weight, first, out);
+    }
+    for (int64_t i = first; i < f->out; i++) {
         const double *w = f->weight + i * f->taps, *p = in + f->start[i];
         double sum = w[0] * p[0];
         for (int64_t j = 1; j < f->count[i]; j++)
