@@ -17,7 +17,8 @@
  * is nearest to a pixel of the region in a scored slice (nearest to v: ceil(v - 1/2 - 1e-6)). The sums run over ascending x, y, z of the
  * reoriented image.
  *
- * The order statistics are exact: floats are ordered as 32-bit keys and found by counting, first the upper, then the lower half.
+ * The order statistics are exact: floats are ordered as 32-bit keys and found by counting, first the upper, then the lower half. Of a whole
+ * image of 8 or 16 bits the stored numbers are counted instead, once and in the order they lie in: a scaling keeps or reverses their order.
  */
 #include "internal.h"
 
@@ -155,7 +156,107 @@ static rad_status no_values(const scope *s, rad_error *err) {
                          s->c->sequence, name[s->over]);
 }
 
-static rad_status percentiles(const scope *s, const double percent[2], double ret[2], rad_error *err) {
+/* numpy's "linear" between the two values around each position h. */
+static void between(const double h[2], const double value[4], double ret[2]) {
+    for (int e = 0; e < 2; e++) {
+        double a = value[2 * e], b = value[2 * e + 1], t = h[e] - floor(h[e]);
+        ret[e] = t < 0.5 ? a + t * (b - a) : b - (1 - t) * (b - a);
+    }
+}
+
+/* Where the percentiles of `n` values lie, and the ranks of the values around them. */
+static void find_ranks(const double percent[2], uint64_t n, double h[2], uint64_t rank[4]) {
+    for (int e = 0; e < 2; e++) {
+        h[e] = percent[e] / 100 * (double)(n - 1);
+        rank[2 * e] = (uint64_t)floor(h[e]);
+        rank[2 * e + 1] = rank[2 * e] + 1 < n ? rank[2 * e] + 1 : n - 1;
+    }
+}
+
+/* ---------------------------------------------------------------- percentiles of stored numbers */
+
+#define COUNT_AS(type)                                                                                                                     \
+    do {                                                                                                                                   \
+        const type *p = (const type *)v->voxel + first;                                                                                    \
+        for (int64_t i = 0; i + 1 < n; i += 2) { /* neighbours are often equal: they need not wait for each other */                       \
+            even[(uint16_t)p[i]]++;                                                                                                        \
+            odd[(uint16_t)p[i + 1]]++;                                                                                                     \
+        }                                                                                                                                  \
+        if (n % 2 == 1)                                                                                                                    \
+            even[(uint16_t)p[n - 1]]++;                                                                                                    \
+    } while (0)
+
+static void count_row(const rad_volume *v, int64_t first, int64_t n, uint32_t *even, uint32_t *odd) {
+    switch (v->info.type) {
+    case RAD_VOX_U8:
+        COUNT_AS(uint8_t);
+        break;
+    case RAD_VOX_I8:
+        COUNT_AS(int8_t);
+        break;
+    case RAD_VOX_U16:
+        COUNT_AS(uint16_t);
+        break;
+    default:
+        COUNT_AS(int16_t);
+        break;
+    }
+}
+
+static bool counts_stored(const scope *s) {
+    const rad_voxel_type t = s->c->view.volume->info.type;
+    return s->over != RAD_OVER_REGION && (t == RAD_VOX_U8 || t == RAD_VOX_I8 || t == RAD_VOX_U16 || t == RAD_VOX_I16);
+}
+
+/* The k-th smallest of all stored numbers (wrapped to 16 bits), after the scaling. */
+static uint16_t stored_at(const rad_image_info *info, int32_t k, float *ret_value) {
+    const bool has_sign = info->type == RAD_VOX_I8 || info->type == RAD_VOX_I16;
+    const int32_t up = info->slope < 0 ? HALF - 1 - k : k, stored = has_sign ? up - HALF / 2 : up;
+    *ret_value = (float)(info->slope * (double)stored + info->inter); /* as rad_volume_get */
+    return (uint16_t)stored;
+}
+
+static rad_status stored_percentiles(const scope *s, const double percent[2], double ret[2], rad_error *err) {
+    const rad_view *w = &s->c->view;
+    const rad_volume *v = w->volume;
+    const rad_tone *t = &s->c->tone;
+    int64_t lo[3], hi[3];
+    uint64_t n = 0, below = 0, rank[4];
+    double h[2], value[4] = {0};
+    uint32_t *even = rad_calloc((size_t)2 * HALF, sizeof *even), *odd = even + HALF;
+    if (!even)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory for percentiles");
+    for (int a = 0; a < 3; a++) { /* what counts, in stored voxels */
+        const int64_t low = a < 2 ? w->low[a] : 0, high = a < 2 ? w->high[a] : w->dim[2];
+        lo[w->axis[a]] = w->flip[a] ? w->dim[a] - high : low;
+        hi[w->axis[a]] = w->flip[a] ? w->dim[a] - low : high;
+    }
+    for (int64_t z = lo[2]; z < hi[2]; z++)
+        for (int64_t y = lo[1]; y < hi[1]; y++)
+            count_row(v, (z * v->info.dim[1] + y) * v->info.dim[0] + lo[0] - v->first, hi[0] - lo[0], even, odd);
+    for (int32_t k = 0; k < HALF; k++) {
+        float x;
+        const uint16_t at = stored_at(&v->info, k, &x);
+        const bool count = fabsf(x) <= FLT_MAX && !(t->has_padding && x == t->padding) && !(s->over == RAD_OVER_NONZERO && x == 0);
+        even[at] = count ? even[at] + odd[at] : 0;
+        n += even[at];
+    }
+    if (n > 0) {
+        find_ranks(percent, n, h, rank);
+        for (int32_t k = 0; k < HALF; k++) {
+            float x;
+            const uint32_t here = even[stored_at(&v->info, k, &x)];
+            for (int i = 0; i < 4; i++)
+                value[i] = rank[i] >= below && rank[i] < below + here ? (double)x : value[i];
+            below += here;
+        }
+        between(h, value, ret);
+    }
+    free(even);
+    return n > 0 ? RAD_OK : no_values(s, err);
+}
+
+static rad_status any_percentiles(const scope *s, const double percent[2], double ret[2], rad_error *err) {
     counter k = {.count = rad_calloc((size_t)5 * HALF, sizeof *k.count)};
     if (!k.count)
         return rad_error_set(err, RAD_E_NOMEM, "no memory for percentiles");
@@ -167,11 +268,7 @@ static rad_status percentiles(const scope *s, const double percent[2], double re
     double h[2];
     uint64_t rank[4];
     uint32_t upper[4];
-    for (int e = 0; e < 2; e++) {
-        h[e] = percent[e] / 100 * (double)(k.n - 1);
-        rank[2 * e] = (uint64_t)floor(h[e]);
-        rank[2 * e + 1] = rank[2 * e] + 1 < k.n ? rank[2 * e] + 1 : k.n - 1;
-    }
+    find_ranks(percent, k.n, h, rank);
     for (int i = 0; i < 4; i++) {
         int u = 0;
         upper[i] = find_bin(k.count, &rank[i]);
@@ -188,12 +285,13 @@ static rad_status percentiles(const scope *s, const double percent[2], double re
             u++;
         value[i] = (double)value_of(upper[i] << 16 | find_bin(k.count + (u + 1) * HALF, &rank[i]));
     }
-    for (int e = 0; e < 2; e++) {
-        double a = value[2 * e], b = value[2 * e + 1], t = h[e] - floor(h[e]);
-        ret[e] = t < 0.5 ? a + t * (b - a) : b - (1 - t) * (b - a);
-    }
+    between(h, value, ret);
     free(k.count);
     return RAD_OK;
+}
+
+static rad_status percentiles(const scope *s, const double percent[2], double ret[2], rad_error *err) {
+    return counts_stored(s) ? stored_percentiles(s, percent, ret, err) : any_percentiles(s, percent, ret, err);
 }
 
 /* ---------------------------------------------------------------- mean and deviation */
