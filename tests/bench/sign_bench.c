@@ -1,8 +1,8 @@
 /* sign_bench.c: the signatures of images and what each costs; copies_bench.py asks how well they tell copies from strangers.
  *
  *   sign_bench [-r ROUNDS] FILE...
- * One line per file: the milliseconds of a processor that rad_volume_sign took at best in so many rounds (1), the signature in hexadecimal ("-":
- * none), the file. Before each round a block larger than the caches is written, so that the voxels come from memory.
+ * One line per file: the milliseconds of a processor that rad_volume_sign took at best in so many rounds (1), the signature in hexadecimal
+ * ("-": none), the file. Before each round a block larger than the caches is written, so that the voxels come from memory.
  */
 #include <stdio.h>
 #include <stdlib.h>
