@@ -22,6 +22,19 @@ static const char SQL_VOLUMES[] =
 static const char SQL_PUT[] = "INSERT INTO near_copy (run_id, image_a, image_b, similarity, same) VALUES (?1, ?2, ?3, ?4, ?5)"
                               " ON CONFLICT (run_id, image_a, image_b) DO UPDATE SET similarity = max(similarity, excluded.similarity), "
                               "same = max(same, excluded.same)";
+/* Cases of two patients whose prepared pixels have the same mean and deviation to the last bit: the network saw the same, whatever the
+ * files look like. The only sign of a copy in another encoding where no file is read whole. Of models that share an input the first. */
+static const char SQL_SEEN[] =
+    "WITH seen AS (SELECT rr.run_model_id AS model, u.image_id AS image, p.patient, re.input_mean AS mean, re.input_sd AS sd, re.n_slice "
+    "AS n"
+    "  FROM run_model rm JOIN run_result rr ON rr.run_model_id = rm.run_model_id JOIN result re ON re.result_id = rr.result_id"
+    "  JOIN manifest m ON m.case_id = rr.case_id JOIN image_use u ON u.case_id = m.case_id AND u.input = rm.input AND u.channel = 0"
+    "  JOIN patient p ON p.patient_id = m.patient_id WHERE rm.run_id = ?1 AND re.input_sd > 0 AND rm.position ="
+    "  (SELECT min(o.position) FROM run_model o WHERE o.run_id = rm.run_id AND o.input = rm.input))"
+    " INSERT INTO near_copy (run_id, image_a, image_b, similarity, same)"
+    " SELECT DISTINCT ?1, a.image, b.image, 1, 0 FROM seen a JOIN seen b ON b.model = a.model AND b.mean = a.mean AND b.sd = a.sd AND b.n "
+    "= a.n"
+    " WHERE b.patient > a.patient ORDER BY 2, 3 LIMIT ?2 ON CONFLICT DO NOTHING";
 static const char SQL_WARN[] =
     "INSERT INTO warning (run_id, stage, text) SELECT run_id, 'copies',"
     " iif(leakage, 'leakage: ', '') || 'patient ''' || patient_a || ''' and patient ''' || patient_b || ''' have '"
@@ -300,6 +313,8 @@ rad_status rad_finish_copies(struct rad_store *st, int64_t run, rad_error *err) 
         s = read_items(&f, err);
     if (s == RAD_OK)
         s = rad_copies_find(f.item, f.n, put_pair, &f, err);
+    if (s == RAD_OK)
+        s = run_sql(st, SQL_SEEN, run, RAD_MAX_COPY_PAIRS, err);
     if (s == RAD_OK)
         s = run_sql(st, SQL_WARN, run, RAD_MAX_COPY_WARNINGS, err);
     for (int64_t i = 0; i < f.n; i++) {
