@@ -31,8 +31,8 @@ void rad_issues_release(rad_issues *is);
 /* Adds one; when memory is out it is still counted. `column` may be NULL. */
 void rad_issues_add(rad_issues *is, rad_severity sev, const char *file, int64_t line, const char *column, const char *fmt, ...)
     RAD_PRINTF(6, 7);
-/* "file:line: column 'x': error: text", one line each, in file and line order; then a count. Of more than fifty the first are shown, errors
- * before warnings: the rest would only scroll them away. */
+/* "file:line: column 'x': error: text" (of a table) or "file:line: column 5: error: text" (a place in the line), one line each, in file and
+ * line order; then a count. Of more than fifty the first are shown, errors before warnings: the rest would only scroll them away. */
 void rad_issues_print(const rad_issues *is, FILE *to);
 
 #ifdef __cplusplus

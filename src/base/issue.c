@@ -84,7 +84,9 @@ void rad_issues_print(const rad_issues *is, FILE *to) {
         fprintf(to, "%s:", it->file);
         if (it->line > 0)
             fprintf(to, "%" PRId64 ":", it->line);
-        if (it->column)
+        if (it->column && it->column[strspn(it->column, "0123456789")] == '\0')
+            fprintf(to, " column %s:", it->column); /* a place, not a name */
+        else if (it->column)
             fprintf(to, " column '%s':", it->column);
         fprintf(to, " %s%s:%s %s\n", rad_term_style(to, error ? RAD_STYLE_ERROR : RAD_STYLE_WARNING), error ? "error" : "warning",
                 rad_term_style(to, RAD_STYLE_PLAIN), it->text);

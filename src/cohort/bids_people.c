@@ -254,7 +254,7 @@ rad_status bids_people(const char *dir, const rad_bids_spec *spec, char *const *
     for (size_t i = 0; i < n && st == RAD_OK; i++) {
         if (!p.seen[i] && text)
             rad_issues_add(issues, RAD_SEVERITY_WARNING, file, 0, "participant_id",
-                           "folder '%s' is not among the participants: its label is not known", subject[i]);
+                           "folder '%s' is not among the participants: its label is not known until it has a line there", subject[i]);
         if (!p.seen[i])
             st = put_person(&p, subject[i], NULL, err);
     }

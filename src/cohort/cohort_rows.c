@@ -15,7 +15,8 @@ enum {
     MAX_FOLD = 1000,
     AGE_CAP = 90,
     AGE_LIMIT = 130,
-    MAX_ID = 256 /* bytes of a name: patient, center, lesion, study, sequence, reader */
+    MAX_NEAR = 256, /* centers that a name is compared with */
+    MAX_ID = 256    /* bytes of a name: patient, center, lesion, study, sequence, reader */
 };
 #define MAX_MM 1e5
 
@@ -118,7 +119,8 @@ static void parse_number(const table *t, const table_row *row, const char *colum
     if (!s)
         return;
     if (!number_text(s) || !rad_parse_double(s, &v) || !isfinite(v))
-        ERROR_AT(t, row, column, "'%.60s' is not a number%s", s, strchr(s, ',') ? ": write a decimal point, not a comma" : "");
+        ERROR_AT(t, row, column, "'%.60s' is not a number%s", s,
+                 strchr(s, ',') ? ": write a decimal point, not a comma" : ": write one such as 62.5, or n/a when it is not known");
     else if (v < low || v > high)
         ERROR_AT(t, row, column, "%s is outside %.10g to %.10g", s, low, high);
     else
@@ -191,7 +193,7 @@ static int64_t find_patient(const table *t, const table_row *row, const char *id
             return b->last_patient = i;
     int64_t i = strmap_get(&b->patient, &(strmap_key){.text = {id}});
     if (i < 0)
-        ERROR_AT(t, row, "patient", "patient '%.100s' is not in the patients table", id);
+        ERROR_AT(t, row, "patient", "patient '%.100s' is not in the patients table: add the row there, or correct the name", id);
     else
         b->last_patient = i;
     return i;
@@ -204,7 +206,8 @@ static int64_t find_lesion(const table *t, const table_row *row, int64_t patient
         return -1;
     int64_t i = strmap_get(&b->lesion, &(strmap_key){.text = {id}, .number = {patient}});
     if (i < 0 && b->have[RAD_TABLE_LESIONS]) {
-        ERROR_AT(t, row, "lesion", "patient '%.100s' has no lesion '%.100s' in the lesions table", b->c->patient[patient].id, id);
+        ERROR_AT(t, row, "lesion", "patient '%.100s' has no lesion '%.100s' in the lesions table: add the row there, or correct the name",
+                 b->c->patient[patient].id, id);
         *ret_ok = false;
     }
     return i;
@@ -266,7 +269,7 @@ static rad_status center_row(table *t, const table_row *row, rad_error *err) {
     if (!ok || strmap_put(&b->center, &(strmap_key){.text = {item.id}}, b->c->n_center, &old, NULL) != RAD_OK)
         return no_memory(t, err);
     if (old >= 0)
-        ERROR_AT(t, row, "center", "center '%.100s' is already on line %lld", id, (long long)b->c->center[old].line);
+        ERROR_AT(t, row, "center", "center '%.100s' is already on line %lld: one row per center", id, (long long)b->c->center[old].line);
     else
         b->c->center[b->c->n_center++] = item;
     return RAD_OK;
@@ -310,6 +313,20 @@ static int64_t parse_fold(const table *t, const table_row *row) {
     return -1;
 }
 
+static void center_unknown(const table *t, const table_row *row, const char *center) {
+    const cohort_builder *b = t->payload;
+    const char *known[MAX_NEAR + 1] = {NULL};
+    for (int64_t i = 0; i < b->c->n_center && i < MAX_NEAR; i++)
+        known[i] = b->c->center[i].id;
+    const char *near = rad_nearest_word(center, known);
+    if (strcmp(center, "unassigned") == 0)
+        ERROR_AT(t, row, "center",
+                 "center 'unassigned', of patients who have none, is not in the centers table: give them theirs, or add it");
+    else
+        ERROR_AT(t, row, "center", "center '%.100s' is not in the centers table: %s%s%s", center,
+                 near ? "did you mean '" : "add the row there, or correct the name", near ? near : "", near ? "'?" : "");
+}
+
 static rad_status patient_row(table *t, const table_row *row, rad_error *err) {
     cohort_builder *b = t->payload;
     const char *id = row->known[PATIENT_ID], *center = row->known[PATIENT_CENTER];
@@ -321,7 +338,7 @@ static rad_status patient_row(table *t, const table_row *row, rad_error *err) {
     if (center && b->have[RAD_TABLE_CENTERS]) {
         item.center = strmap_get(&b->center, &(strmap_key){.text = {center}});
         if (item.center < 0)
-            ERROR_AT(t, row, "center", "center '%.100s' is not in the centers table", center);
+            center_unknown(t, row, center);
     }
     parse_age(t, row, &item.age);
     check_sex(t, row);
@@ -441,8 +458,8 @@ static rad_status lesion_row(table *t, const table_row *row, rad_error *err) {
     if (!ok || strmap_put(&b->lesion, &key, b->c->n_lesion, &old, NULL) != RAD_OK)
         return no_memory(t, err);
     if (old >= 0)
-        ERROR_AT(t, row, "lesion", "lesion '%.100s' of patient '%.100s' is already on line %lld", id, b->c->patient[item.patient].id,
-                 (long long)b->c->lesion[old].line);
+        ERROR_AT(t, row, "lesion", "lesion '%.100s' of patient '%.100s' is already on line %lld: one row per lesion", id,
+                 b->c->patient[item.patient].id, (long long)b->c->lesion[old].line);
     else
         b->c->lesion[b->c->n_lesion++] = item;
     return RAD_OK;

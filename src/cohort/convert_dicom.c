@@ -420,7 +420,8 @@ static rad_status read_meta(reader *r) {
         r->at += e.length;
     }
     if (strcmp(syntax, "1.2.840.10008.1.2.1.99") == 0)
-        return rad_error_set(r->err, RAD_E_UNSUPPORTED, "deflated DICOM is not read: rewrite the file without compression (dcmconv +te)");
+        return rad_error_set(r->err, RAD_E_UNSUPPORTED,
+                             "a deflated file, which dcm2niix does not read: 'dcmconv +te IN OUT' writes it anew (Debian package dcmtk)");
     r->implicit = strcmp(syntax, "1.2.840.10008.1.2") == 0 || !syntax[0];
     r->big = strcmp(syntax, "1.2.840.10008.1.2.2") == 0;
     return RAD_OK;

@@ -300,8 +300,8 @@ static void read_normalise(yaml_reader *r, const yaml_node_t *node, const key_de
     if (n_mean < 0 || n_std < 0)
         return;
     if ((n_mean != 1 && n_mean != n_plane) || (n_std != 1 && n_std != n_plane)) {
-        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' has %d means and %d deviations for %d plane%s: give one number, or one per plane",
-                     where->text, n_mean, n_std, n_plane, n_plane == 1 ? "" : "s");
+        yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' has %d mean%s and %d deviation%s for %d plane%s: give one number, or one per plane",
+                     where->text, n_mean, n_mean == 1 ? "" : "s", n_std, n_std == 1 ? "" : "s", n_plane, n_plane == 1 ? "" : "s");
         return;
     }
     out->n = n_mean > n_std ? n_mean : n_std;

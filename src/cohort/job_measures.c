@@ -213,8 +213,14 @@ static void read_tuning(yaml_reader *r, const yaml_node_t *node, const yaml_node
     for (int i = 0; i < job->n_model; i++)
         if (job->model[i].name && strcmp(job->model[i].name, model) == 0)
             p->tuned_model = i + 1;
+    const char *known[RAD_MAX_MODELS + 1];
+    for (int i = 0; i < job->n_model; i++)
+        known[i] = job->model[i].name ? job->model[i].name : "";
+    known[job->n_model] = NULL;
+    const char *near = rad_nearest_word(model, known);
     if (p->tuned_model == 0)
-        yaml_mistake(r, RAD_SEVERITY_ERROR, v[POINT_MODEL], "'%s' is '%s', but there is no such model", at[POINT_MODEL].text, model);
+        yaml_mistake(r, RAD_SEVERITY_ERROR, v[POINT_MODEL], "'%s' is '%s', but there is no such model%s%s%s", at[POINT_MODEL].text, model,
+                     near ? ": did you mean '" : ": name one of 'models', or leave it out", near ? near : "", near ? "'?" : "");
 }
 
 static void read_points(yaml_reader *r, const yaml_node_t *node, const yaml_where *root, rad_job *job) {

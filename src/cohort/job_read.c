@@ -314,6 +314,10 @@ static rad_status syntax_mistake(const yaml_parser_t *p, const char *file, const
         hint = " (a job file is UTF-8 text)";
     } else if (offset < size && text[offset] == '\t') {
         hint = " (a tab: YAML is indented with spaces)";
+    } else if (p->context && strstr(p->context, "flow")) {
+        hint = " (a '[' or '{' further up is not closed, or a comma is missing)";
+    } else if (p->problem && strstr(p->problem, "undefined alias")) {
+        hint = " (a '*name' needs an '&name' further up; a text that begins with '*' needs quotes)";
     }
     char place[24];
     snprintf(place, sizeof place, "%zu", column + 1);

@@ -13,10 +13,10 @@ static void check_channels(yaml_reader *r, const yaml_node_t *node, const rad_in
         const rad_channel_spec *ch = &spec->channel[c];
         if (spec->volume.on && (ch->n_offset != 1 || ch->offset[0] != 0))
             yaml_mistake(r, RAD_SEVERITY_ERROR, node,
-                         "channel entry %d has slice offsets, but 'volume' holds all slices around the centre: leave 'offset' out", c);
+                         "channel entry %d has slice offsets, but 'volume' holds all slices around the centre: leave 'offset' out", c + 1);
         if (!spec->volume.on && ch->nearest)
             yaml_mistake(r, RAD_SEVERITY_ERROR, node,
-                         "channel entry %d has 'interpolation', which goes with 'volume' only; slices have 'match' and 'resize'", c);
+                         "channel entry %d has 'interpolation', which goes with 'volume' only; slices have 'match' and 'resize'", c + 1);
     }
 }
 
@@ -28,9 +28,9 @@ static void check_bytes(yaml_reader *r, const yaml_node_t *node, const yaml_wher
         fits = fits && rad_mul_size(bytes, (size_t)spec->volume.size[a], &bytes);
     if (!fits || bytes > RAD_MAX_SAMPLE_BYTES)
         yaml_mistake(r, RAD_SEVERITY_ERROR, node,
-                     "'%s' of %lldx%lldx%lld samples times %d channels passes %zu bytes (RAD_MAX_SAMPLE_BYTES)", where->text,
-                     (long long)spec->volume.size[0], (long long)spec->volume.size[1], (long long)spec->volume.size[2], spec->n_plane,
-                     RAD_MAX_SAMPLE_BYTES);
+                     "'%s' of %lldx%lldx%lld samples times %d channels passes %zu bytes (RAD_MAX_SAMPLE_BYTES): make 'size' smaller",
+                     where->text, (long long)spec->volume.size[0], (long long)spec->volume.size[1], (long long)spec->volume.size[2],
+                     spec->n_plane, RAD_MAX_SAMPLE_BYTES);
 }
 
 void job_read_volume(yaml_reader *r, const yaml_node_t *const *v, const yaml_node_t *input, const yaml_where *where, rad_input_spec *spec) {

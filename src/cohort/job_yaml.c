@@ -357,8 +357,8 @@ bool yaml_get_map(yaml_reader *r, const yaml_node_t *node, const key_def *key, c
 static bool count_fits(yaml_reader *r, const yaml_node_t *node, const key_def *key, const yaml_where *where, int64_t n) {
     if (n >= key->min_items && n <= key->max_items)
         return true;
-    yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' has %lld entries, expected %d to %d", where->text, (long long)n, key->min_items,
-                 key->max_items);
+    yaml_mistake(r, RAD_SEVERITY_ERROR, node, "'%s' has %lld entr%s, expected %d to %d", where->text, (long long)n, n == 1 ? "y" : "ies",
+                 key->min_items, key->max_items);
     return false;
 }
 

@@ -178,7 +178,7 @@ static bool check_region(builder *b, const rad_case *k, int which) {
         break;
     case RAD_REGION_AUTO:
         if (!l->has_mask && !l->has_box && !l->has_point)
-            why = "the lesion has neither mask nor box nor point";
+            why = "the lesion has neither mask nor box nor point: fill one of these columns, or write region: {from: whole}";
         else if (!l->has_mask && !l->has_box && !spec->volume.on && spec->region.size_mm <= 0)
             why = "the lesion has only a point, and the input's region has no size_mm";
         break;

@@ -63,6 +63,8 @@ static void describe_ambiguous(const manifest_builder *b, int s, int64_t n, bool
     if (n == listed && at >= 2)
         snprintf(lines + at - 2, sizeof lines - at + 2, " of the images table");
     append(detail, detail_cap, lines);
+    at = strlen(detail);
+    snprintf(detail + at, detail_cap - at, ": keep one, or tell them apart by sequence, study or lesion");
 }
 
 bool manifest_set_why(manifest_builder *b, rad_case_input *in, rad_status st, const char *text, const char *detail) {
@@ -164,11 +166,10 @@ rad_status manifest_match_input(manifest_builder *b, const rad_case *k, int whic
     if (missing) {
         int64_t n = b->c->n_image, from = places_find(b->image, n, k->patient, INT64_MIN),
                 to = places_find(b->image, n, k->patient + 1, INT64_MIN);
-        append(detail, sizeof detail, "the patient has");
         char have[MANIFEST_WHY / 4] = "";
         list_sequences(b, from, to, have, sizeof have);
         size_t at = strlen(detail);
-        snprintf(detail + at, sizeof detail - at, " %s", have);
+        snprintf(detail + at, sizeof detail - at, "%sthe patient has %s", at ? "; " : "", have);
     }
     if (!manifest_set_why(b, in, RAD_E_CHANNEL, text, detail))
         return rad_error_set(err, RAD_E_NOMEM, "no memory for the manifest");

@@ -234,7 +234,7 @@ static void take_row(parse *p) {
             const char *v = value_of(field, c->need);
             p->known[p->target[i]] = v;
             if (!v && (c->need & COLUMN_FILLED))
-                table_mistake(t, RAD_SEVERITY_ERROR, p->row_line, c->name, "a value is missing here");
+                table_mistake(t, RAD_SEVERITY_ERROR, p->row_line, c->name, "a value is missing here: every row needs one");
             else if (field[0] == '\0' && (c->need & COLUMN_STATED))
                 table_mistake(t, RAD_SEVERITY_ERROR, p->row_line, c->name, "empty %s: write it, or n/a when it is not known", c->name);
         } else if (p->target[i] != INT64_MIN) {

@@ -143,7 +143,8 @@ static rad_status voxel_type(const char *path, int code, rad_voxel_type *ret, ra
         if (refused[i].code == code)
             name = refused[i].name;
     return rad_error_set(err, RAD_E_UNSUPPORTED,
-                         "'%s' has voxels of NIfTI datatype %d (%s); taken are int8 to uint64, float32, float64, rgb24", path, code, name);
+                         "'%s' has voxels of NIfTI datatype %d (%s); taken are int8 to uint64, float32, float64, rgb24: convert it", path,
+                         code, name);
 }
 
 /* dims, voxel count, bytes: everything that decides an allocation. */
@@ -158,7 +159,9 @@ static rad_status check_dims(const char *path, const raw_header *h, rad_image_in
             continue;
         int64_t d = h->dim[i + 1];
         if (d < 1)
-            return rad_error_set(err, RAD_E_SHAPE, "'%s' has dim[%d] = %" PRId64 ", expected at least 1", path, i + 1, d);
+            return rad_error_set(err, RAD_E_SHAPE,
+                                 "'%s' has dim[%d] = %" PRId64 ", expected at least 1: its header is damaged, copy or convert it again",
+                                 path, i + 1, d);
         if (d > RAD_MAX_DIM)
             return rad_error_set(err, RAD_E_LIMIT, "'%s' has dim[%d] = %" PRId64 ", the limit is %d (RAD_MAX_DIM)", path, i + 1, d,
                                  RAD_MAX_DIM);
@@ -245,7 +248,9 @@ static rad_status take_affine(const char *path, const nifti_image *nim, rad_imag
         for (int c = 0; c < 4; c++) {
             info->affine[r][c] = use->m[r][c];
             if (!isfinite(use->m[r][c]))
-                return rad_error_set(err, RAD_E_NONFINITE, "'%s' has NaN or Inf in its %s", path, info->sform_code > 0 ? "sform" : "qform");
+                return rad_error_set(err, RAD_E_NONFINITE,
+                                     "'%s' has NaN or Inf in its %s: where its voxels lie is not known; convert it again", path,
+                                     info->sform_code > 0 ? "sform" : "qform");
         }
     const double pixdim[3] = {nim->dx, nim->dy, nim->dz};
     for (int i = 0; i < 3; i++)

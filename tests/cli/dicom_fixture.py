@@ -1,6 +1,7 @@
 """Small DICOM series for the tests: a writer of explicit little endian files (PS3.5), a few lines on purpose. Made up, nobody's images."""
 import os
 import struct
+import zlib
 
 import numpy as np
 
@@ -63,3 +64,17 @@ def series(folder, patient, uid, study_uid, date, description, n=5, modality="MR
         tags.update(more or {})
         write(os.path.join(folder, name.format(instance)), tags, pixels[k])
     return pixels
+
+
+def deflate(path):
+    """Rewrites a file of write() in the deflated transfer syntax (PS3.5 A.5)."""
+    with open(path, "rb") as f:
+        b = f.read()
+    end = 132 + 12 + struct.unpack_from("<I", b, 132 + 8)[0]  # the meta information says how long it is
+    body = zlib.compressobj(9, zlib.DEFLATED, -15)
+    body = body.compress(b[end:]) + body.flush()
+    plain, deflated = element(0x2, 0x10, "UI", "1.2.840.10008.1.2.1"), element(0x2, 0x10, "UI", "1.2.840.10008.1.2.1.99")
+    assert plain in b[:end]
+    meta = b[:132 + 8] + struct.pack("<I", end - 144 + len(deflated) - len(plain)) + b[144:end].replace(plain, deflated)
+    with open(path, "wb") as f:
+        f.write(meta + body + b"\0" * (len(body) % 2))

@@ -25,6 +25,7 @@ except ImportError:
     print("SKIP: nibabel is not installed")
     sys.exit(77)
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import dicom_fixture
 from dicom_fixture import series, write
 
 program = os.environ["RADCOHORT"]
@@ -363,6 +364,22 @@ p = run("convert", "shells", "-o", "cs", "--rules", "shells.yaml", "--center-fro
 check(p.stderr.count("what was visit day-0 is day-30 now") == 1, f"shifted days: {p.stderr}")
 p = run("convert", "shells", "-o", "cs", "--rules", "shells.yaml", "--center-from", "name:south", "--dcm2niix", deep, rc=3)
 check("what was visit" not in p.stderr, f"nothing shifted: {p.stderr}")
+
+# ---- deflated files, which dcm2niix does not read: told one by one with the way out; the others of the tree are converted
+series(f"{work}/squeezed/a", A, S3 + ".700", S3 + ".9", "20220101", "t2 tse", number=1)
+series(f"{work}/squeezed/b", B, S3 + ".701", S3 + ".10", "20220101", "t2 tse", number=1)
+for name in os.listdir(os.path.join(work, "squeezed/b")):
+    dicom_fixture.deflate(os.path.join(work, "squeezed/b", name))
+p = run("convert", "squeezed", "-o", "cd", "--center-from", "name:south", rc=3)
+check(p.stderr.count("a deflated file") == 5 and "dcmconv +te IN OUT" in p.stderr and "dcmtk" in p.stderr, f"deflated: {p.stderr}")
+check("5 unreadable" in p.stdout and len(table("images.tsv", "cd")) == 1, f"deflated: {p.stdout}")
+if shutil.which("dcmconv"):  # the way out leads out
+    for name in os.listdir(os.path.join(work, "squeezed/b")):
+        one = os.path.join(work, "squeezed/b", name)
+        subprocess.run(["dcmconv", "+te", one, one + ".new"], check=True)
+        os.replace(one + ".new", one)
+    run("convert", "squeezed", "-o", "cd", "--center-from", "name:south", rc=0)
+    check(len(table("images.tsv", "cd")) == 2, "rewritten files")
 
 # ---- mistakes in rules are shown with their place
 for text, word in (("rules: [{sequence: T2, descripton: x}]", "did you mean 'description'"), ("rules: [{modality: MR}]", "neither"),

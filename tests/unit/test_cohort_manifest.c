@@ -119,7 +119,8 @@ static void missing_and_ambiguous(void **state) {
     build(&f, TWO, P1, "patient\tlesion\tbox\nP1\tL1\t" BOX "\n",
           "patient\tsequence\tpath\nP1\tT2\ta.nii\nP1\tT2\tb.nii\nP1\tdwi\tc.nii\n");
     assert_case(&f, 0, RAD_E_CHANNEL, -1, -1,
-                "2 images of sequence 'T2', no image of sequence 'DWI' (lines 2, 3 of the images table, the patient has T2, dwi)");
+                "2 images of sequence 'T2', no image of sequence 'DWI' (lines 2, 3 of the images table: keep one, or tell them apart by "
+                "sequence, study or lesion; the patient has T2, dwi)");
     assert_int_equal(f.manifest->n_unused, 3);
     assert_unused(&f, 0, 0, "its case cannot be scored: 2 images of sequence 'T2'");
     assert_unused(&f, 2, 2, "no input takes sequence 'dwi' (the job has 'DWI')");
