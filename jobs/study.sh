@@ -23,13 +23,17 @@ done
 cmake --preset release >"build-$job.log" 2>&1 || { cat "build-$job.log"; rm -f "build-$job.log"; exit 1; }
 grep -E '^-- (oneDNN|cuDNN) ' "build-$job.log" || true
 rm -f "build-$job.log"
-cmake --build --preset release --target radcohort
+cmake --build --preset release --target radcohort radstats
 program=build/release/src/cli/radcohort
 
 # another scale is another cohort, and another study: it does not take the place of one that is there
 cohort=jobs/$job/cohort
 if [ ! -e "$cohort/patients.tsv" ]; then
-    "$program" phantom -o "$cohort" --design "$design" --scale "${scale:-1}"
+    if [ -e "jobs/$job/cohort.py" ]; then
+        python3 "jobs/$job/cohort.py" "$program" "$cohort" --scale "${scale:-1}"
+    else
+        "$program" phantom -o "$cohort" --design "$design" --scale "${scale:-1}"
+    fi
     echo "${scale:-1}" >"$cohort/.scale"
 elif [ -n "$scale" ] && [ "$scale" != "$(cat "$cohort/.scale" 2>/dev/null)" ]; then
     echo "jobs/$job/run.sh: $cohort was made with another --scale ($(cat "$cohort/.scale" 2>/dev/null || echo unknown)); remove it and results/$job.sqlite*" \
@@ -47,5 +51,15 @@ status=0
 [ "$status" -eq 0 ] || [ "$status" -eq 3 ] || exit "$status"
 
 "$program" stats "results/$job.sqlite"
+if [ -e "jobs/$job/published.sql" ]; then
+    echo
+    if [ -n "$(command -v sqlite3)" ]; then
+        echo "what was published, and the same here (jobs/$job/published.sql)"
+        sqlite3 -readonly -bail -cmd '.load build/release/radstats' -cmd '.read jobs/published.sql' -cmd '.mode box --wrap 150' \
+            "results/$job.sqlite" <"jobs/$job/published.sql"
+    else
+        echo "with the program sqlite3, jobs/$job/published.sql prints what was published beside the same of this run"
+    fi
+fi
 echo
 echo "next: open results/$job.sqlite (sqlite3, R, Python, DBeaver, Datasette); schemas/README.md has ready queries"

@@ -133,6 +133,22 @@ class Study:
         bad = self.sql.execute('SELECT count(*) FROM v_manifest_check WHERE n_case != n_scored + n_excluded').fetchone()
         assert bad == (0,), 'cases do not add up'
 
+    def published_table(self):
+        """What jobs/NAME/published.sql prints of the run, without gaps: {number: {unit: here}}."""
+        jobs, db = os.path.join(SOURCE, 'jobs'), sqlite3.connect(f'file:{self.db}?mode=ro', uri=True)
+        db.enable_load_extension(True)
+        db.load_extension(os.path.join(os.environ['RAD_BUILD'], 'radstats'))
+        with open(os.path.join(jobs, 'published.sql'), encoding='utf-8') as f:
+            db.executescript(f.read())
+        with open(os.path.join(jobs, self.name, 'published.sql'), encoding='utf-8') as f:
+            rows = db.execute(f.read()).fetchall()
+        out = {}
+        for number, published, here, unit in rows:
+            assert number and published is not None and here not in (None, ''), (number, published, here, unit)
+            assert unit not in out.setdefault(number, {}), f'{number} stands twice'
+            out[number][unit] = here
+        return out
+
     def statistic(self, name, **where):
         """Rows (est, lower, upper, p, n, n_pos, n_missing, n_cluster, versus, method, model, unit, stratum, point, class)"""
         columns = 'est, lower, upper, p, n, n_pos, n_missing, n_cluster, versus, method, model, unit, stratum, point, class'

@@ -56,3 +56,13 @@ with design.Study('liver-mri', 'liver', 0.02) as s:
     assert {tuple(line[:2]) for line in lines[:15]} == {
         (c, z) for c in [*s.classes(), 'malignant', 'malignant-argmax'] for z in ('all', 'internal', 'external')}, lines
     assert s.printed.count('\n') < 130, s.printed
+    shown = s.published_table()
+    assert shown['images of the internal set, first']['image'].endswith(f"of {sum(p['set'] == 'validation' and p['center'] == 'first' for p in patients)} patients")
+    # the three-class table from the highest class of each patient
+    truth, called = {p['patient']: p['label'] for p in patients}, {}
+    for p, c, x in s.sql.execute("SELECT patient, class, score FROM v_case_score WHERE unit = 'patient' AND model = 't2-dwi' AND class NOT LIKE 'malig%'"):
+        called[p] = max(called.get(p, (-1, '')), (x, c))
+    for c in ('benign', 'primary', 'metastatic'):
+        those = [called[p][1] for p in called if truth[p] == c]
+        for k in set(those):
+            assert f'({those.count(k)}/{len(those)})' in shown[f'of {c}, called {k}, T2 + DWI']['patient'], (c, k, shown)

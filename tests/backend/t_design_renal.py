@@ -76,3 +76,14 @@ with design.Study('renal-ct', 'renal', 0.35) as s:
     design.has(s.printed, 'logistic regressions', 'score per 0.1', 'size_mm', 'events per variable', 'VIF')
     # a regression without `score` is the same for every model: it stands once
     assert {r.model for r in s.statistic('odds_ratio', point='networks')} == {'unenhanced'}
+    shown = s.published_table()
+    best = s.statistic('accuracy', unit='lesion', point='best', model='excretory', stratum_kind='all')[0]
+    assert shown['accuracy at the best cut-off, excretory'] == {'mass': f'{100 * best.est:.1f} % ({best.n_pos}/{best.n})'}, shown
+    five = s.sql.execute("SELECT label, min(5, 1 + CAST(5 * score AS INTEGER)) FROM v_case_score WHERE unit = 'lesion' AND model = 'excretory'").fetchall()
+    y, r = np.array(five).T
+    d = r[y == 1][:, None] - r[y == 0]
+    assert shown['AUC on a five-point scale, excretory']['mass'].startswith(f'{np.mean((d > 0) + 0.5 * (d == 0)):.3f} ('), shown
+    from scipy.stats import mannwhitneyu
+    size = [[float(x['size_mm']) for x in lesions if x['label'] == c] for c in ('malignant', 'benign')]
+    p = mannwhitneyu(*size, alternative='two-sided', method='asymptotic').pvalue
+    assert shown['size of malignant and benign masses']['mass'].endswith(f'p = {p:.3f}'), (shown, p)

@@ -49,3 +49,5 @@ with design.Study('spine-mri', 'spine-mri', 0.16) as s:
     # every finding against the classes, once for the study
     assert {r.versus for r in s.statistic('feature_association', stratum_kind='all')} == {'senior: ' + f for f in features}
     design.has(s.printed, 'unit lesion', 'unit patient', 'resnet', 'readers', 'senior', 'year-4', 'year-1', 'McNemar')
+    shown = s.published_table()
+    assert '0.0078' in shown["is the published sensitivity's p possible?"]['patient'] and len([k for k in shown if k.startswith('finding ')]) == 15, shown

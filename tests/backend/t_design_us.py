@@ -43,3 +43,5 @@ with design.Study('renal-us', 'ultrasound', 0.1) as s:
     maps, = s.sql.execute("SELECT count(*) FROM v_cam WHERE model = 'repvgg-deployed'").fetchone()
     assert maps == len(lesions), maps
     design.has(s.printed, 'unit lesion', 'unit patient', 'repvgg', 'repvgg-deployed')
+    shown = s.published_table()
+    assert set(shown['AUC, III and IV']) == {'picture', 'still or loop', 'case'} and 'at least 213' in str(shown['what can the published rates be about?'])
