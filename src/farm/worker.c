@@ -196,13 +196,14 @@ static rad_status start_threads(rad_worker *w, rad_error *err) {
     pthread_sigmask(SIG_SETMASK, &all, &old);
     rad_status st = RAD_OK;
     st = rad_worker_start_models(w, err);
-    if (st == RAD_OK && pthread_create(&w->infer, NULL, rad_worker_infer_main, w) == 0)
-        w->infer_started = true;
-    while (w->infer_started && w->n_started < w->room.loaders && pthread_create(&w->loader[w->n_started], NULL, loader_main, w) == 0)
+    const int lanes = rad_backend_can_verify(w->backend) ? 1 : RAD_INFER_LANES; /* a device keeps its own queue */
+    while (st == RAD_OK && w->n_infer < lanes && pthread_create(&w->infer[w->n_infer], NULL, rad_worker_infer_main, w) == 0)
+        w->n_infer++;
+    while (w->n_infer == lanes && w->n_started < w->room.loaders && pthread_create(&w->loader[w->n_started], NULL, loader_main, w) == 0)
         w->n_started++;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (st == RAD_OK && w->n_started < w->room.loaders)
-        st = rad_error_set(err, RAD_E_NOMEM, "cannot start %d threads: %s", w->room.loaders + 1, strerror(errno));
+        st = rad_error_set(err, RAD_E_NOMEM, "cannot start %d threads: %s", w->room.loaders + lanes, strerror(errno));
     return st;
 }
 
@@ -226,6 +227,7 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&w->lock, NULL);
+    pthread_mutex_init(&w->shapes, NULL);
     pthread_cond_init(&w->to_load, NULL);
     pthread_cond_init(&w->to_infer, NULL);
     pthread_cond_init(&w->done, &attr);
@@ -266,7 +268,7 @@ out:
 
 static bool busy(rad_worker *w) {
     pthread_mutex_lock(&w->lock);
-    bool yes = w->n_loading > 0 || w->n_building > 0 || w->inferring;
+    bool yes = w->n_loading > 0 || w->n_building > 0 || w->n_inferring > 0;
     pthread_mutex_unlock(&w->lock);
     return yes;
 }
@@ -288,8 +290,8 @@ void rad_worker_destroy(rad_worker **wp, double patience) {
     }
     for (int i = 0; i < w->n_started; i++)
         pthread_join(w->loader[i], NULL);
-    if (w->infer_started)
-        pthread_join(w->infer, NULL);
+    for (int i = 0; i < w->n_infer; i++)
+        pthread_join(w->infer[i], NULL);
     for (int i = 0; i < w->n_builder; i++)
         pthread_join(w->builder[i], NULL);
     for (struct work *k = w->first, *next; k; k = next) {
@@ -328,12 +330,13 @@ void rad_worker_destroy(rad_worker **wp, double patience) {
     pthread_cond_destroy(&w->to_load);
     pthread_cond_destroy(&w->to_infer);
     pthread_cond_destroy(&w->done);
+    pthread_mutex_destroy(&w->shapes);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }
 
 int64_t rad_worker_window(const rad_worker *w) {
-    int64_t n = 2 * (int64_t)w->room.loaders + w->batch;
+    int64_t n = 2 * (int64_t)w->room.loaders + (int64_t)w->n_infer * w->batch;
     return n < 256 ? n : 256;
 }
 

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#define RAD_INFER_LANES 2  /* threads that hand batches to an engine: the next is there before the last one's slowest thread is done */
 #define RAD_MAX_BUILDERS 8 /* each may hold a network's weights twice */
 
 struct hold { /* one lease message; its cases borrow from it */
@@ -17,6 +18,7 @@ struct hold { /* one lease message; its cases borrow from it */
 };
 
 struct work;
+struct batch;
 
 struct work_input {
     rad_status status;
@@ -39,7 +41,7 @@ struct work_model {
     bool stored;       /* the database has its result under `key`: nothing is computed */
     const char *stage; /* "infer" when inference failed; else that of the input */
     char *why;
-    int64_t given, done; /* samples handed out, samples back */
+    int64_t given, away; /* samples handed out; of these, not back */
     float *out;          /* [n_slice, n_out] */
     int64_t n_out;
     char key[RAD_SHA256_HEX];
@@ -121,20 +123,23 @@ struct rad_worker {
     struct message *unconfirmed, **unconfirmed_end; /* worker_device.c */
     int64_t n_unconfirmed;
     int64_t held;
-    size_t prepared_bytes; /* of samples in the lines */
-    size_t reserved;       /* by cases that are being read */
-    int n_passed, n_gated; /* loader threads with a reservation; those that wait for one */
-    int n_slot;            /* loader threads so far: their places in crash.h */
-    int n_loading;         /* loader threads at work on a case */
-    bool inferring;        /* the inference thread is at work on a batch */
+    size_t prepared_bytes;                 /* of samples in the lines */
+    size_t reserved;                       /* by cases that are being read */
+    int n_passed, n_gated;                 /* loader threads with a reservation; those that wait for one */
+    int n_lane;                            /* inference threads so far */
+    int n_slot;                            /* loader threads so far: their places in crash.h */
+    int n_loading;                         /* loader threads at work on a case */
+    int n_inferring;                       /* inference threads at work on a batch, */
+    struct batch *flying[RAD_INFER_LANES]; /* which, */
+    double inferred;                       /* and until when inference is booked */
     bool quit;
     rad_status fault;
     rad_error fault_error;
     int64_t guilty[RAD_MAX_LEASE_CASES], n_guilty;
 
-    pthread_t loader[RAD_MAX_LOADERS], infer;
-    int n_started;
-    bool infer_started;
+    pthread_t loader[RAD_MAX_LOADERS], infer[RAD_INFER_LANES];
+    int n_started, n_infer;
+    pthread_mutex_t shapes; /* of engines, and the outputs of cases: found or made by one inference thread at a time */
     pthread_t builder[RAD_MAX_BUILDERS];
     int n_builder;
     int n_begun, n_building; /* models that somebody has taken to make ready; threads that are at one */

@@ -1,5 +1,6 @@
-/* worker_infer.c: the inference thread. Batches are filled across cases: a model's line hands out samples until the batch limit, whatever
- * case they belong to. It waits for a fuller batch only while loader threads can still bring one. */
+/* worker_infer.c: the inference threads. Batches are filled across cases: a model's line hands out samples until the batch limit, whatever
+ * case they belong to. A thread waits for a fuller batch only while loader threads can still bring one. There are two of them, so that an
+ * engine has its next batch before its last thread is done with this one; both give to one engine at a time. */
 #include "crash.h"
 #include "worker_cam.h"
 
@@ -14,6 +15,7 @@ struct slice_of { /* samples first .. first + n - 1 of one case */
 };
 
 struct batch {
+    double begun;
     int model;
     int64_t dim[RAD_SAMPLE_DIMS], n;
     size_t sample; /* floats */
@@ -31,6 +33,9 @@ static int choose(const rad_worker *w) {
     for (int i = 0; i < w->job->n_model; i++)
         if (w->line[i].ready && w->line[i].n_ready > 0 && (best < 0 || w->line[i].n_ready > w->line[best].n_ready))
             best = i;
+    for (int i = 0; i < RAD_INFER_LANES; i++)
+        if (best >= 0 && w->flying[i] && w->flying[i]->model != best)
+            return -1; /* two networks at once would only take each other's caches */
     if (best < 0 || w->line[best].n_ready >= w->batch || w->prepared_bytes >= w->room.work)
         return best;
     /* a loader thread that waits for room brings nothing before these are run */
@@ -66,6 +71,7 @@ static void gather(rad_worker *w, int model, struct batch *b) {
         b->part[b->n_part++] = (struct slice_of){m, m->given, n};
         b->n += n;
         m->given += n;
+        m->away += n;
     }
     line->n_ready -= b->n;
 }
@@ -93,12 +99,22 @@ static rad_status make_outputs(struct batch *b, const rad_worker *w, const struc
     return RAD_OK;
 }
 
-static void fail_part(struct work_model *m, rad_status st, const char *stage, const char *text) {
-    if (m->status != RAD_OK)
-        return; /* the first reason counts */
-    m->status = st;
-    m->stage = stage;
-    m->why = rad_strdup(text);
+/* Lock not held; a large case may be in the hands of both threads. */
+static void fail_part(rad_worker *w, struct work_model *m, rad_status st, const char *stage, const char *text) {
+    pthread_mutex_lock(&w->lock);
+    if (m->status == RAD_OK) { /* the first reason counts */
+        m->status = st;
+        m->stage = stage;
+        m->why = rad_strdup(text);
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
+static bool has_failed(rad_worker *w, const struct work_model *m) {
+    pthread_mutex_lock(&w->lock);
+    const bool yes = m->status != RAD_OK;
+    pthread_mutex_unlock(&w->lock);
+    return yes;
 }
 
 /* `n` samples of a part from its `i`-th on, wherever they lie. */
@@ -124,10 +140,10 @@ static rad_status run_parts(const rad_worker *w, const struct batch *b, struct s
 }
 
 /* One sample after the other, to find whose fault it was. */
-static rad_status run_singly(const rad_worker *w, struct batch *b, struct shape_engine *e, float *tap, rad_error *err) {
+static rad_status run_singly(rad_worker *w, struct batch *b, struct shape_engine *e, float *tap, rad_error *err) {
     for (int64_t k = 0; k < b->n_part; k++) {
         struct slice_of *s = &b->part[k];
-        for (int64_t i = 0; i < s->n && s->m->status == RAD_OK; i++) {
+        for (int64_t i = 0; i < s->n && !has_failed(w, s->m); i++) {
             rad_error why = {0};
             rad_status st = run_part(w, b, k, i, 1, e, s->m->out + (s->first + i) * e->n_out, tap, &why);
             if (st == RAD_OK && e->cam)
@@ -138,7 +154,7 @@ static rad_status run_singly(const rad_worker *w, struct batch *b, struct shape_
                 return rad_error_set(err, st, "%s", why.text);
             char text[RAD_ERROR_TEXT];
             snprintf(text, sizeof text, "slice %lld: %.400s", (long long)input_of(w, s->m)->prepared.slice[s->first + i], why.text);
-            fail_part(s->m, st, "infer", text);
+            fail_part(w, s->m, st, "infer", text);
         }
     }
     return RAD_OK;
@@ -157,16 +173,22 @@ static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
     st = rad_model_check_sample(w->line[b->model].model, b->dim, &why);
     if (st == RAD_OK) {
         stage = "infer";
+        pthread_mutex_lock(&w->shapes);
         st = rad_worker_engine(w, b->model, b->dim, &e, &why);
+        pthread_mutex_unlock(&w->shapes);
     }
     if (st == RAD_E_MODEL && !fixed) {
         for (int64_t k = 0; k < b->n_part; k++)
-            fail_part(b->part[k].m, RAD_E_SHAPE, stage, why.text);
+            fail_part(w, b->part[k].m, RAD_E_SHAPE, stage, why.text);
         return RAD_OK;
     }
     if (st != RAD_OK)
         return rad_error_set(err, st, "%s", why.text);
-    RAD_TRY(make_outputs(b, w, e, err));
+    pthread_mutex_lock(&w->shapes);
+    st = make_outputs(b, w, e, err);
+    pthread_mutex_unlock(&w->shapes);
+    if (st != RAD_OK)
+        goto out;
     if (e->cam && !(tap = rad_malloc((size_t)(b->n * e->n_tap) * sizeof *tap))) {
         st = rad_error_set(err, RAD_E_NOMEM, "out of memory for the feature maps of %lld samples", (long long)b->n);
         goto out;
@@ -202,24 +224,27 @@ out:
     return st;
 }
 
-/* Books the batch; models that are through leave the line, cases that are through are linked into *ret. Lock held. */
-static void settle(rad_worker *w, struct batch *b, double seconds, struct work **ret) {
+/* Books the batch; models that are through leave the line, cases that are through are linked into *ret. Lock held. A moment of inference
+ * counts once, for the batch that is through first, whichever threads were at it. */
+static void settle(rad_worker *w, struct batch *b, struct work **ret) {
     struct model_line *line = &w->line[b->model];
+    const double now = rad_clock_seconds(), seconds = now - (b->begun > w->inferred ? b->begun : w->inferred);
+    w->inferred = now;
     for (int64_t k = 0; k < b->n_part; k++) {
         struct slice_of *s = &b->part[k];
         struct work_input *in = input_of(w, s->m);
         s->m->work->infer_s += seconds * (double)s->n / (double)b->n;
-        s->m->done += s->n;
+        s->m->away -= s->n;
         if (s->m->status != RAD_OK) { /* the rest of a failed case is not run */
             line->n_ready -= in->prepared.n_slice - s->m->given;
-            s->m->given = s->m->done = in->prepared.n_slice;
+            s->m->given = in->prepared.n_slice;
         }
     }
     for (struct work_model **at = &line->first; *at;) {
         struct work_model *m = *at;
         struct work_input *in = input_of(w, m);
-        if (m->done < in->prepared.n_slice)
-            break; /* handed out and settled in order: nothing behind it is through either */
+        if (m->given < in->prepared.n_slice || m->away > 0)
+            break; /* what is behind it and through leaves when this one does */
         *at = m->next;
         if (--in->users == 0) {
             w->prepared_bytes -= in->bytes;
@@ -298,6 +323,23 @@ static void hand_on(rad_worker *w, struct work *k) {
     pthread_mutex_unlock(&w->lock);
 }
 
+/* All cases that a network is at: whichever of the threads takes the process down. Lock held. */
+static void note_cases(const rad_worker *w) {
+    int64_t at[RAD_CRASH_CASES], n = 0;
+    for (int i = 0; i < RAD_INFER_LANES; i++)
+        for (int64_t k = 0; w->flying[i] && k < w->flying[i]->n_part && n < RAD_CRASH_CASES; k++)
+            at[n++] = w->flying[i]->part[k].m->work->c->case_id;
+    rad_crash_at(0, at, n);
+}
+
+/* The batch begins, or (NULL) is over. Lock held. */
+static void fly(rad_worker *w, int lane, struct batch *b) {
+    w->n_inferring += (b != NULL) - (w->flying[lane] != NULL);
+    w->flying[lane] = b;
+    note_cases(w);
+    pthread_cond_broadcast(&w->to_infer);
+}
+
 void *rad_worker_infer_main(void *worker) {
     rad_worker *w = worker;
     struct batch *b = rad_calloc(1, sizeof *b);
@@ -307,6 +349,7 @@ void *rad_worker_infer_main(void *worker) {
         return NULL;
     }
     pthread_mutex_lock(&w->lock);
+    const int lane = w->n_lane++;
     for (;;) {
         int model = -1;
         while (!w->quit && w->fault == RAD_OK && (model = choose(w)) < 0 && !rad_worker_should_confirm(w, true))
@@ -314,46 +357,41 @@ void *rad_worker_infer_main(void *worker) {
         if (w->quit || w->fault != RAD_OK)
             break;
         if (rad_worker_should_confirm(w, model < 0)) {
-            w->inferring = true;
+            w->n_inferring++;
             pthread_mutex_unlock(&w->lock);
             rad_status st = rad_worker_confirm(w, &err);
             if (st != RAD_OK)
                 rad_worker_fail(w, st, &err, NULL, 0);
             pthread_mutex_lock(&w->lock);
-            w->inferring = false;
+            w->n_inferring--;
             continue;
         }
         gather(w, model, b);
-        w->inferring = true;
+        b->begun = rad_clock_seconds();
+        fly(w, lane, b);
         pthread_mutex_unlock(&w->lock);
-        int64_t at[RAD_CRASH_CASES];
-        int64_t n_at = b->n_part < RAD_CRASH_CASES ? b->n_part : RAD_CRASH_CASES;
-        for (int64_t k = 0; k < n_at; k++)
-            at[k] = b->part[k].m->work->c->case_id;
-        rad_crash_at(0, at, n_at);
-        double t = rad_clock_seconds();
         rad_status st = run_batch(w, b, &err);
-        t = rad_clock_seconds() - t;
-        rad_crash_at(0, NULL, 0);
         if (st != RAD_OK) {
             const struct work *guilty[RAD_MAX_LEASE_CASES];
             for (int64_t k = 0; k < b->n_part; k++)
                 guilty[k] = b->part[k].m->work;
             rad_worker_fail(w, st, &err, guilty, b->n_part);
             pthread_mutex_lock(&w->lock);
-            w->inferring = false;
+            fly(w, lane, NULL);
             break;
         }
         struct work *finished = NULL;
         pthread_mutex_lock(&w->lock);
-        settle(w, b, t, &finished);
+        settle(w, b, &finished);
+        fly(w, lane, NULL);
+        w->n_inferring++; /* until its cases are handed on */
         pthread_mutex_unlock(&w->lock);
         for (struct work *next; finished; finished = next) {
             next = finished->next;
             hand_on(w, finished);
         }
         pthread_mutex_lock(&w->lock);
-        w->inferring = false;
+        w->n_inferring--;
     }
     pthread_mutex_unlock(&w->lock);
     free(b);

@@ -31,8 +31,27 @@ struct worker {
     rad_tensor *result;      /* one per graph output; those nobody asked for own their data */
 };
 
-/* What the workers do next: each its own units; the first one makes the team; the first one leads the team. */
+/* What the workers do next: each its own units; the first one makes the team; the first one leads the team. In the latter two no other
+ * worker does anything. */
 enum phase { ALONE, MAKE_TEAM, TOGETHER };
+
+/* One rad_engine_run. A worker that finds no unit left in the oldest goes on with the next, so that none waits for the slowest of another
+ * call. Written under the lock, but for `next` and `bad_sample`; `in` to `n` do not change while it is in the list. */
+struct call {
+    struct call *younger;
+    const rad_host_run *in;
+    const rad_sample_run *run; /* or, instead of `in`, samples on the device */
+    float *out, *tap;
+    int64_t n;
+    enum phase phase;
+    bool asked;                      /* a phase of the first worker alone has not begun */
+    int users;                       /* workers that are at it */
+    int64_t end;                     /* the unit after the last of this phase */
+    atomic_int_least64_t next;       /* first unit not yet taken; a unit is one plan run */
+    atomic_int_least64_t bad_sample; /* smallest index with a non-finite output, n = none */
+    int64_t failed_unit;             /* smallest unit that failed, -1 = none */
+    rad_error failure;
+};
 
 struct rad_engine {
     const rad_backend_ops *ops;
@@ -57,19 +76,7 @@ struct rad_engine {
     pthread_cond_t wake, done;
     bool lock_made, wake_made, done_made;
     bool quit;
-    uint64_t generation; /* of the job below; workers run each generation once */
-    int running;
-
-    /* the job: written under the lock before the workers wake, read by them */
-    enum phase phase;
-    const rad_host_run *in;
-    const rad_sample_run *run; /* or, instead of `in`, samples on the device */
-    float *out, *tap;
-    int64_t n, end;                  /* samples; the unit after the last of this phase */
-    atomic_int_least64_t next;       /* first unit not yet taken; a unit is one plan run */
-    atomic_int_least64_t bad_sample; /* smallest index with a non-finite output, n = none */
-    int64_t failed_unit;             /* under the lock: smallest unit that failed, -1 = none */
-    rad_error failure;
+    struct call *first; /* under the lock: those that are running, oldest first */
 };
 
 /* ---------------------------------------------------------------- shapes */
@@ -108,24 +115,24 @@ static bool all_finite(const float *p, size_t n) {
     return sum == 0.0f;
 }
 
-static void note_failure(rad_engine *e, int64_t unit, const rad_error *err) {
+static void note_failure(rad_engine *e, struct call *c, int64_t unit, const rad_error *err) {
     (void)pthread_mutex_lock(&e->lock);
-    if (e->failed_unit < 0 || unit < e->failed_unit) {
-        e->failed_unit = unit;
-        e->failure = *err;
+    if (c->failed_unit < 0 || unit < c->failed_unit) {
+        c->failed_unit = unit;
+        c->failure = *err;
     }
     (void)pthread_mutex_unlock(&e->lock);
 }
 
-static void note_bad_sample(rad_engine *e, int64_t sample) {
-    int64_t seen = atomic_load(&e->bad_sample);
-    while (sample < seen && !atomic_compare_exchange_weak(&e->bad_sample, &seen, sample)) {
+static void note_bad_sample(struct call *c, int64_t sample) {
+    int64_t seen = atomic_load(&c->bad_sample);
+    while (sample < seen && !atomic_compare_exchange_weak(&c->bad_sample, &seen, sample)) {
     }
 }
 
 /* Samples [first, first + here) on the device, one per place; places without one of their own repeat the last one. */
-static void set_places(const rad_engine *e, int64_t first, int64_t here, rad_sample_place *place) {
-    const rad_sample_run *run = e->run;
+static void set_places(const rad_engine *e, const struct call *c, int64_t first, int64_t here, rad_sample_place *place) {
+    const rad_sample_run *run = c->run;
     int64_t at = first;
     for (; at >= run->n; run++)
         at -= run->n;
@@ -139,50 +146,50 @@ static void set_places(const rad_engine *e, int64_t first, int64_t here, rad_sam
 }
 
 /* Sample `i` of the call. */
-static const float *host_sample(const rad_engine *e, int64_t i) {
-    const rad_host_run *run = e->in;
+static const float *host_sample(const rad_engine *e, const struct call *c, int64_t i) {
+    const rad_host_run *run = c->in;
     for (; i >= run->n; run++)
         i -= run->n;
     return run->data + (size_t)i * e->in_count;
 }
 
 /* Runs the plan once, for samples [first, first + here). */
-static rad_status run_unit(struct worker *w, rad_exec *exec, int64_t first, int64_t here, rad_error *err) {
+static rad_status run_unit(struct worker *w, struct call *c, rad_exec *exec, int64_t first, int64_t here, rad_error *err) {
     rad_engine *e = w->engine;
     const rad_graph *g = e->graph;
     const size_t at = (size_t)first, n = (size_t)here;
     /* exec_run only reads `in`; the view type has no const. */
     float *in = w->in, *out = w->out, *tap = w->tap;
     if (e->batch == 1) {
-        out = e->out + at * e->out_count;
-        tap = e->with_tap ? e->tap + at * e->tap_count : NULL;
+        out = c->out + at * e->out_count;
+        tap = e->with_tap ? c->tap + at * e->tap_count : NULL;
     }
-    if (e->run != NULL) {
-        set_places(e, first, here, w->place);
+    if (c->run != NULL) {
+        set_places(e, c, first, here, w->place);
     } else if (e->batch == 1) {
-        memcpy(&in, &(const float *){host_sample(e, first)}, sizeof in);
+        memcpy(&in, &(const float *){host_sample(e, c, first)}, sizeof in);
     } else {
         /* Places without a sample of their own repeat the last one: real numbers, never read back. */
         for (size_t k = 0; k < (size_t)e->batch; k++)
-            memcpy(in + k * e->in_count, host_sample(e, first + (int64_t)(k < n ? k : n - 1)), e->in_count * sizeof *in);
+            memcpy(in + k * e->in_count, host_sample(e, c, first + (int64_t)(k < n ? k : n - 1)), e->in_count * sizeof *in);
     }
     const rad_tensor t_in = {.dtype = RAD_DT_F32, .shape = g->value[g->input[0]].shape, .data = in};
     w->result[e->out_index].data = out;
     if (e->with_tap)
         w->result[e->tap_index].data = tap;
     rad_status st =
-        e->run != NULL ? e->ops->samples->exec_run(exec, w->place, w->result, err) : e->ops->exec_run(exec, &t_in, w->result, err);
+        c->run != NULL ? e->ops->samples->exec_run(exec, w->place, w->result, err) : e->ops->exec_run(exec, &t_in, w->result, err);
     if (st != RAD_OK)
         return st;
     if (e->batch != 1) {
-        memcpy(e->out + at * e->out_count, out, n * e->out_count * sizeof *out);
+        memcpy(c->out + at * e->out_count, out, n * e->out_count * sizeof *out);
         if (e->with_tap)
-            memcpy(e->tap + at * e->tap_count, tap, n * e->tap_count * sizeof *tap);
+            memcpy(c->tap + at * e->tap_count, tap, n * e->tap_count * sizeof *tap);
     }
     for (size_t k = 0; k < n; k++)
-        if (!all_finite(e->out + (at + k) * e->out_count, e->out_count) ||
-            (e->with_tap && !all_finite(e->tap + (at + k) * e->tap_count, e->tap_count)))
-            note_bad_sample(e, first + (int64_t)k);
+        if (!all_finite(c->out + (at + k) * e->out_count, e->out_count) ||
+            (e->with_tap && !all_finite(c->tap + (at + k) * e->tap_count, e->tap_count)))
+            note_bad_sample(c, first + (int64_t)k);
     return RAD_OK;
 }
 
@@ -190,30 +197,30 @@ static int64_t unit_size(const rad_engine *e) {
     return e->replicate ? 1 : e->batch;
 }
 
-static void run_units(struct worker *w, rad_exec *exec) {
+static void run_units(struct worker *w, struct call *c, rad_exec *exec) {
     rad_engine *e = w->engine;
     const int64_t step = unit_size(e);
     for (;;) {
-        int64_t unit = atomic_fetch_add(&e->next, 1);
-        if (unit >= e->end)
+        int64_t unit = atomic_fetch_add(&c->next, 1);
+        if (unit >= c->end)
             return;
         int64_t first = unit * step;
         rad_error err = {0};
-        if (run_unit(w, exec, first, e->n - first < step ? e->n - first : step, &err) != RAD_OK) {
-            note_failure(e, unit, &err);
-            atomic_store(&e->next, e->end); /* the call has failed: nobody needs to start another unit */
+        if (run_unit(w, c, exec, first, c->n - first < step ? c->n - first : step, &err) != RAD_OK) {
+            note_failure(e, c, unit, &err);
+            atomic_store(&c->next, c->end); /* the call has failed: nobody needs to start another unit */
             return;
         }
     }
 }
 
-static void work(struct worker *w) {
+static void work(struct worker *w, struct call *c) {
     rad_engine *e = w->engine;
-    if (e->phase == ALONE) {
-        run_units(w, w->exec);
-    } else if (w == e->worker && e->phase == TOGETHER) {
-        run_units(w, w->team);
-    } else if (w == e->worker) {
+    if (c->phase == ALONE) {
+        run_units(w, c, w->exec);
+    } else if (c->phase == TOGETHER) {
+        run_units(w, c, w->team);
+    } else {
         bool busy = false;
         /* A team is nothing but speed: without memory for it the samples are computed as ever. */
         if (e->ops->exec_create_team(e->plan, e->n_worker, &w->team, &e->team_gain, &busy, NULL) != RAD_OK)
@@ -222,22 +229,34 @@ static void work(struct worker *w) {
     }
 }
 
+/* The oldest call that has something for this worker. Called under the lock. */
+static struct call *find_work(rad_engine *e, const struct worker *w) {
+    for (struct call *c = e->first; c != NULL; c = c->younger) {
+        if (c->phase != ALONE)
+            return c->asked && w == e->worker ? c : NULL;
+        if (atomic_load(&c->next) < c->end)
+            return c;
+    }
+    return NULL;
+}
+
 static void *worker_main(void *arg) {
     struct worker *w = arg;
     rad_engine *e = w->engine;
-    uint64_t seen = 0;
     (void)pthread_mutex_lock(&e->lock);
     for (;;) {
-        while (!e->quit && e->generation == seen)
+        struct call *c = NULL;
+        while (!e->quit && (c = find_work(e, w)) == NULL)
             (void)pthread_cond_wait(&e->wake, &e->lock);
         if (e->quit)
             break;
-        seen = e->generation;
+        c->users++;
+        c->asked = false;
         (void)pthread_mutex_unlock(&e->lock);
-        work(w);
+        work(w, c);
         (void)pthread_mutex_lock(&e->lock);
-        if (--e->running == 0)
-            (void)pthread_cond_signal(&e->done);
+        if (--c->users == 0)
+            (void)pthread_cond_broadcast(&e->done);
     }
     (void)pthread_mutex_unlock(&e->lock);
     return NULL;
@@ -472,17 +491,17 @@ const rad_graph *rad_engine_graph(const rad_engine *e) {
     return e->graph;
 }
 
-/* Wakes the workers for units [first, end) (or none) and waits until they are done; false when one failed. Called under the lock. */
-static bool run_phase(rad_engine *e, enum phase phase, int64_t first, int64_t end) {
-    e->phase = phase;
-    e->end = end;
-    atomic_store(&e->next, first);
-    e->running = e->n_worker;
-    e->generation++;
+/* Lets the workers do units [first, end) of the call (or none) and waits until they are done; false when one failed. Called under the
+ * lock. */
+static bool run_phase(rad_engine *e, struct call *c, enum phase phase, int64_t first, int64_t end) {
+    c->phase = phase;
+    c->asked = phase != ALONE;
+    c->end = end;
+    atomic_store(&c->next, first);
     (void)pthread_cond_broadcast(&e->wake);
-    while (e->running > 0)
+    while (c->users > 0 || (phase == ALONE ? atomic_load(&c->next) < end : c->asked))
         (void)pthread_cond_wait(&e->done, &e->lock);
-    return e->failed_unit < 0;
+    return c->failed_unit < 0;
 }
 
 static void rest(rad_engine *e, double now, double lost) {
@@ -490,9 +509,9 @@ static void rest(rad_engine *e, double now, double lost) {
     e->losses += e->losses < MAX_LOSSES;
 }
 
-static void make_team(rad_engine *e) {
+static void make_team(rad_engine *e, struct call *c) {
     const double start = rad_clock_seconds();
-    (void)run_phase(e, MAKE_TEAM, 0, 0);
+    (void)run_phase(e, c, MAKE_TEAM, 0, 0);
     const double now = rad_clock_seconds();
     if (!e->team_tried)
         rest(e, now, now - start);
@@ -500,15 +519,15 @@ static void make_team(rad_engine *e) {
 
 /* The last units, fewer than there are threads: side by side, or each by all threads. The bits are the same, so that the clock may choose:
  * a team waits for its slowest thread in every operation, and where other programs take its processors away it is the slower one. */
-static bool run_rest(rad_engine *e, int64_t first, int64_t end) {
+static bool run_rest(rad_engine *e, struct call *c, int64_t first, int64_t end) {
     const double units = (double)(end - first);
     const bool awake = e->rests == 0 && rad_clock_seconds() >= e->rest_end;
     e->rests -= e->rests > 0;
     if (awake && !e->team_tried && e->ops->exec_create_team != NULL)
-        make_team(e);
+        make_team(e, c);
     const bool together = awake && e->worker[0].team != NULL && e->team_gain > units;
     const double start = rad_clock_seconds();
-    const bool ok = run_phase(e, together ? TOGETHER : ALONE, first, end);
+    const bool ok = run_phase(e, c, together ? TOGETHER : ALONE, first, end);
     const double now = rad_clock_seconds(), seconds = now - start;
     if (!together)
         /* One call may have been disturbed: down at once, up step by step. */
@@ -528,22 +547,27 @@ static rad_status run_all(rad_engine *e, const rad_host_run *in, const rad_sampl
                              e->with_tap && tap == NULL ? " and no room for the tap" : "");
     if (n == 0)
         return RAD_OK;
+    struct call c = {.in = in, .run = run, .out = out, .tap = tap, .n = n, .failed_unit = -1}, **at = &e->first;
+    atomic_init(&c.next, 0);
+    atomic_init(&c.bad_sample, n);
     (void)pthread_mutex_lock(&e->lock);
-    e->in = in;
-    e->run = run;
-    e->out = out;
-    e->tap = tap;
-    e->n = n;
-    atomic_store(&e->bad_sample, n);
-    e->failed_unit = -1;
+    while (*at != NULL)
+        at = &(*at)->younger;
+    *at = &c;
     const int64_t units = (n + unit_size(e) - 1) / unit_size(e), even = units - units % e->n_worker;
-    bool failed = even > 0 && !run_phase(e, ALONE, 0, even);
-    failed = failed || (even < units && !run_rest(e, even, units));
-    const rad_error failure = e->failure;
+    bool failed = even > 0 && !run_phase(e, &c, ALONE, 0, even);
+    if (!failed && even < units) {
+        const bool only = e->first == &c && c.younger == NULL;
+        failed = only ? !run_rest(e, &c, even, units) : !run_phase(e, &c, ALONE, even, units);
+    }
+    for (at = &e->first; *at != &c;)
+        at = &(*at)->younger;
+    *at = c.younger;
+    (void)pthread_cond_broadcast(&e->wake); /* what was behind a team */
     (void)pthread_mutex_unlock(&e->lock);
     if (failed)
-        return rad_error_set(err, failure.code, "%s", failure.text);
-    const int64_t bad = atomic_load(&e->bad_sample);
+        return rad_error_set(err, c.failure.code, "%s", c.failure.text);
+    const int64_t bad = atomic_load(&c.bad_sample);
     if (bad < n)
         return rad_error_set(err, RAD_E_NONFINITE, "sample %lld of %lld: the network's output is not finite (NaN or Inf)", (long long)bad,
                              (long long)n);
