@@ -60,9 +60,10 @@ void rad_engine_destroy(rad_engine **e);
 /* Shapes of one sample, without the batch dim. */
 void rad_engine_get_shapes(const rad_engine *e, rad_shape *ret_input, rad_shape *ret_output, rad_shape *ret_tap);
 const rad_graph *rad_engine_graph(const rad_engine *e);
-/* `in` [n, sample...] float32, `out` [n, output...] float32, `tap` [n, tap...] or NULL. Any n >= 0. One call at a time per engine (it uses
- * its own threads). Errors: DEVICE, NOMEM, NONFINITE (an output is NaN or Inf: names the first such sample; `out` and `tap` are filled all
- * the same, so that the caller can tell the good samples from the bad ones). */
+/* `in` [n, sample...] float32, `out` [n, output...] float32, `tap` [n, tap...] or NULL. Any n >= 0. Calls of several threads at a time
+ * share the engine's own threads: the oldest first, the next as soon as a thread has nothing left to do in it. Errors: DEVICE, NOMEM,
+ * NONFINITE (an output is NaN or Inf: names the first such sample; `out` and `tap` are filled all the same, so that the caller can tell the
+ * good samples from the bad ones). */
 rad_status rad_engine_run(rad_engine *e, const float *in, int64_t n, float *out, float *tap, rad_error *err) RAD_MUST_CHECK;
 /* `n` samples [n, sample...] that lie in one piece. */
 typedef struct rad_host_run {
