@@ -89,6 +89,9 @@ def lesion(i, studies):
 def make(o, folder):
     import ct_archive
 
+    sys.path.append(os.path.join(HERE, "..", "mpi"))
+    import fixture
+
     files = ct_archive.make(os.path.join(o.folder, "ct"), min(o.distinct, o.studies), SHAPE)
     cohort = os.path.join(folder, "cohort")
     os.makedirs(cohort)
@@ -104,9 +107,7 @@ def make(o, folder):
         tables["patients"].append("%s\tH%d\t%s" % (name, 1 + i % 2, label))
         tables["images"].append("%s\ts1\tCT\t%s.nii.gz" % (name, name))
         tables["lesions"].append("%s\tL1\t%s\t%d %d %d %d %d %d" % (name, label, x, y, k - 1, x + BOX, y + BOX, k + 2))
-    for table, lines in tables.items():
-        with open(os.path.join(cohort, table + ".tsv"), "w") as f:
-            f.write("\n".join(lines) + "\n")
+    fixture.write_tables(cohort, tables)
     return rows
 
 

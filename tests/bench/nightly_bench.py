@@ -39,9 +39,7 @@ def make(folder, n):
         tables["patients"].append("%s\tC%02d\t%s" % (name, p % 10, label))
         tables["images"].append("%s\ts1\tA\t%s" % (name, path))
         tables["lesions"].append("%s\tL1\t%s\t1 1 0 7 7 2" % (name, label))
-    for table, rows in tables.items():
-        with open(os.path.join(cohort, table + ".tsv"), "w") as f:
-            f.write("\n".join(rows) + "\n")
+    fixture.write_tables(cohort, tables)
     with open(os.path.join(folder, "net.onnx"), "wb") as f:
         f.write(fixture.network(5, 1, 8, 2, 4))
     with open(os.path.join(folder, "job.yaml"), "w") as f:

@@ -59,9 +59,7 @@ def make(folder, network, cases, size, dims=DIMS):
         tables['images'].append(f'{name}\ts1\tT1\t{name}.nii.gz')
         tables['lesions'].append(f'{name}\tL1\t{label}\t{dims[0] // 5} {dims[1] // 5} 10 {dims[0] * 3 // 4} {dims[1] * 3 // 4} 13')
         volume(os.path.join(cohort, name + '.nii.gz'), i, dims)
-    for table, rows in tables.items():
-        with open(os.path.join(cohort, table + '.tsv'), 'w') as f:
-            f.write('\n'.join(rows) + '\n')
+    fixture.write_tables(cohort, tables)
     with open(os.path.join(folder, 'net.onnx'), 'wb') as f:
         f.write(network)
     job = os.path.join(folder, 'job.yaml')

@@ -4,8 +4,8 @@
 usage: slices_bench.py BUILD [--patients 50000] [--slices 230] [--keep FILE] [--limit SECONDS]
 
 Makes the file with store_bench (two lesions per patient, up to --slices slices each, half of it on average, two classes), which by itself is the rate at
-which scores are stored; then times 'radcohort stats' and 'radcohort report', the questions of schemas/README.md, the views, and statistics called in SQL over all slices. A
-question that takes longer than --limit is stopped and named so. Prints a table."""
+which scores are stored; then times 'radcohort stats' and 'radcohort report', the questions of schemas/README.md, the views, and statistics called in
+SQL over all slices. A question that takes longer than --limit is stopped and named so. Prints a table."""
 import argparse
 import os
 import re

@@ -44,9 +44,7 @@ def make(o, folder):
         os.link(files[i % len(files)], os.path.join(cohort, "P%04d.nii.gz" % i))
         tables["patients"].append("P%04d\tH1\t%s" % (i, ["benign", "malignant"][i % 2]))
         tables["images"].append("P%04d\ts1\tCT\tP%04d.nii.gz" % (i, i))
-    for table, lines in tables.items():
-        with open(os.path.join(cohort, table + ".tsv"), "w") as f:
-            f.write("\n".join(lines) + "\n")
+    fixture.write_tables(cohort, tables)
     with open(os.path.join(folder, "net.onnx"), "wb") as f:
         f.write(fixture.network(5, 1, 8, 2, 4))
     for copies in ("read", "none"):

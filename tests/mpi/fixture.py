@@ -95,6 +95,13 @@ def nifti(path, dims, spacing, values, code):
 I16, U8, F32 = (4, 16, "h"), (2, 8, "B"), (16, 32, "f")
 
 
+def write_tables(cohort, tables):
+    """{name: its lines, the heading first} into the folder `cohort`."""
+    for name, lines in tables.items():
+        with open(os.path.join(cohort, name + ".tsv"), "w") as f:
+            f.write("\n".join(lines) + "\n")
+
+
 def main():
     folder, patients = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 12
     side = int(sys.argv[3]) if len(sys.argv) > 3 else 24
@@ -127,9 +134,7 @@ def main():
             mask = [1 if 5 <= i % side < 12 and 6 <= i // side % dims[1] < 15 and 1 <= i // (side * dims[1]) < 4 else 0 for i in range(n)]
             nifti(os.path.join(cohort, name + "_m.nii.gz"), dims, spacing, mask, U8)
             tables["lesions"].append("%s\tL2\t%s\t\t%s_m.nii.gz" % (name, ["benign", "malignant"][label], name))
-    for table, rows in tables.items():
-        with open(os.path.join(cohort, table + ".tsv"), "w") as f:
-            f.write("\n".join(rows) + "\n")
+    write_tables(cohort, tables)
     for name, seed, planes, classes in (("one", 1, 3, 2), ("two", 2, 3, 2), ("pair", 3, 2, 1)):
         with open(os.path.join(folder, name + ".onnx"), "wb") as f:
             f.write(network(seed, planes, out, classes, width))
