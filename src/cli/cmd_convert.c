@@ -33,7 +33,7 @@ static void print_outcome(const rad_convert_outcome *o, const char *cohort, bool
     printf("%" PRId64 " files: %" PRId64 " DICOM, %" PRId64 " others, %" PRId64 " unreadable", o->n_file, o->n_dicom, o->n_other,
            o->n_unreadable);
     if (o->n_duplicate > 0)
-        printf(", %" PRId64 " copies of the same image", o->n_duplicate);
+        printf(", %" PRId64 " cop%s of an image that is there", o->n_duplicate, o->n_duplicate == 1 ? "y" : "ies");
     if (o->n_link > 0)
         printf(", %" PRId64 " links to folders not followed", o->n_link);
     printf("\n%" PRId64 " series", o->n_series);

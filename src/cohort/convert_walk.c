@@ -246,7 +246,7 @@ static void *read_some(void *payload) {
 
 typedef struct ordered {
     int64_t instance, index;
-    uint64_t sop[2];
+    uint64_t sop[2], size;
 } ordered;
 
 static int by_instance(const void *a, const void *b) {
@@ -261,10 +261,12 @@ static int by_sop(const void *a, const void *b) {
     for (int i = 0; i < 2; i++)
         if (x->sop[i] != y->sop[i])
             return x->sop[i] < y->sop[i] ? -1 : 1;
+    if (x->size != y->size) /* what a broken copy left is no image */
+        return x->size > y->size ? -1 : 1;
     return by_instance(a, b);
 }
 
-/* Files of a series in order; copies of one instance count once (the first by path stays). */
+/* Files of a series in order; copies of one instance count once (the longest stays, of several the first by path). */
 static rad_status order_files(convert *c, convert_series *s, rad_error *err) {
     ordered *o = rad_calloc((size_t)s->n_file, sizeof *o);
     s->file = arena_alloc(c->arena, (size_t)s->n_file, sizeof *s->file);
@@ -274,7 +276,7 @@ static rad_status order_files(convert *c, convert_series *s, rad_error *err) {
     }
     int64_t n = 0, kept = 0;
     for (int64_t i = s->last; i >= 0; i = c->file[i].next)
-        o[n++] = (ordered){c->file[i].i.instance, i, {c->file[i].i.sop[0], c->file[i].i.sop[1]}};
+        o[n++] = (ordered){c->file[i].i.instance, i, {c->file[i].i.sop[0], c->file[i].i.sop[1]}, c->file[i].size};
     qsort(o, (size_t)n, sizeof *o, by_sop);
     for (int64_t i = 0; i < n; i++) {
         bool same = kept > 0 && (o[i].sop[0] || o[i].sop[1]) && o[i].sop[0] == o[kept - 1].sop[0] && o[i].sop[1] == o[kept - 1].sop[1];

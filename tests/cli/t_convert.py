@@ -381,6 +381,16 @@ if shutil.which("dcmconv"):  # the way out leads out
     run("convert", "squeezed", "-o", "cd", "--center-from", "name:south", rc=0)
     check(len(table("images.tsv", "cd")) == 2, "rewritten files")
 
+# ---- what a broken copy left beside the whole file, first by path: the whole file is the image
+series(f"{work}/half/a", A, S3 + ".800", S3 + ".11", "20220101", "t2 tse", number=1)
+half = sorted(os.listdir(os.path.join(work, "half/a")))[1]
+with open(os.path.join(work, "half/a", half), "rb") as f:
+    text = f.read()
+with open(os.path.join(work, "half/a", "0-" + half), "wb") as f:
+    f.write(text[:-60])
+p = run("convert", "half", "-o", "ch", "--center-from", "name:south", rc=0)
+check("1 copy of an image that is there" in p.stdout and [r["slices"] for r in table("images.tsv", "ch")] == ["5"], f"half a copy: {p.stdout}")
+
 # ---- mistakes in rules are shown with their place
 for text, word in (("rules: [{sequence: T2, descripton: x}]", "did you mean 'description'"), ("rules: [{modality: MR}]", "neither"),
                    ("rules: [{sequence: T2, b_value: [9, 1]}]", "the lower end comes first"), ("- a", "key 'rules:'"), ("", "empty"),
