@@ -1,8 +1,9 @@
-/* worker.h (private to src/farm): one rank's pipeline: lease -> loader threads (read, prepare) -> one inference thread -> results.
+/* worker.h (private to src/farm): one rank's pipeline: lease -> loader threads (read, prepare) -> inference -> results.
  *
  * Memory: volumes of cases that are being read and samples that wait for inference are bounded together, before they are read, by the
  * bytes that a case will take (resources.h); beside them lie what is kept
  * for the next lesion of the same patient, and as many bytes in blocks for the next volumes.
+ * Inference: two threads that take turns to hand batches to one engine, so that it always has the next (a device: one).
  * No MPI and no database in here: messages go in and out as bytes. All calls from one thread.
  */
 #ifndef RAD_FARM_WORKER_H
