@@ -8,7 +8,10 @@
  * Layout, integers of 8 bytes in little-endian order:
  *   "RADINDX1", fingerprint 16, stamp 4, content 32 characters, rest, verified, n, then n times {out, file, flags, packed bytes, packed
  *   state (deflate)}, HMAC-SHA256 of all before it and of the image's path.
+ *
+ * The path is the one without links and dots: a job that is started from another folder, or calls the archive by another name, finds it.
  */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "internal.h"
 
 #include <errno.h>
@@ -49,6 +52,11 @@ bool rad_remembered_add(rad_remembered *r, rad_restart *point) {
     r->n++;
     *point = (rad_restart){0};
     return true;
+}
+
+static char *real_name(const char *path) {
+    char *real = realpath(path, NULL);
+    return real ? real : rad_strdup(path); /* of a file that vanished meanwhile */
 }
 
 /* dir/ab/cdef....idx: two levels, so that no folder holds a hundred thousand files. */
@@ -129,7 +137,7 @@ static rad_status write_file(const char *file, const void *data, size_t n, rad_e
 rad_status rad_remembered_write(const rad_restart_cache *cache, const char *path, const rad_remembered *r, rad_error *err) {
     rad_status st = RAD_OK;
     uint8_t print[16], mac[RAD_SHA256_BYTES], *room = NULL;
-    char *folder = file_of(cache, path, true), *file = file_of(cache, path, false);
+    char *name = real_name(path), *folder = name ? file_of(cache, name, true) : NULL, *file = name ? file_of(cache, name, false) : NULL;
     struct libdeflate_compressor *z = libdeflate_alloc_compressor(PACK_LEVEL);
     size_t n_room = z ? libdeflate_deflate_compress_bound(z, rad_restart_bytes()) : 0;
     rad_buf b;
@@ -149,7 +157,7 @@ rad_status rad_remembered_write(const rad_restart_cache *cache, const char *path
     RAD_TRY(put_int(&b, (uint64_t)r->n, err));
     for (int i = 0; i < r->n; i++)
         RAD_TRY(put_point(&b, &r->point[i], z, room, n_room, err));
-    RAD_TRY(sign(cache, path, b.data, b.size, mac, err));
+    RAD_TRY(sign(cache, name, b.data, b.size, mac, err));
     RAD_TRY(rad_buf_put(&b, mac, sizeof mac, err));
     RAD_TRY(rad_mkdirs(folder, err));
     RAD_TRY(write_file(file, b.data, b.size, err));
@@ -158,6 +166,7 @@ out:
     if (z)
         libdeflate_free_compressor(z);
     free(room);
+    free(name);
     free(folder);
     free(file);
     return st;
@@ -237,13 +246,13 @@ static bool parse(const uint8_t *data, size_t n, const rad_file_stamp *stamp, ra
 }
 
 bool rad_remembered_read(const rad_restart_cache *cache, const char *path, const rad_file_stamp *stamp, rad_remembered *ret) {
-    char *file = file_of(cache, path, false), *data = NULL;
+    char *name = real_name(path), *file = name ? file_of(cache, name, false) : NULL, *data = NULL;
     size_t n = 0;
     rad_error why;
     uint8_t mac[RAD_SHA256_BYTES];
     rad_remembered *r = rad_calloc(1, sizeof *r);
     bool good = file && r && rad_file_read(file, MAX_FILE_BYTES, &data, &n, &why) == RAD_OK && n > sizeof mac &&
-                sign(cache, path, data, n - sizeof mac, mac, &why) == RAD_OK && memcmp(mac, data + n - sizeof mac, sizeof mac) == 0 &&
+                sign(cache, name, data, n - sizeof mac, mac, &why) == RAD_OK && memcmp(mac, data + n - sizeof mac, sizeof mac) == 0 &&
                 parse((const uint8_t *)data, n - sizeof mac, stamp, r);
     if (good)
         *ret = *r;
@@ -251,6 +260,7 @@ bool rad_remembered_read(const rad_restart_cache *cache, const char *path, const
         rad_remembered_release(r);
     free(r);
     free(data);
+    free(name);
     free(file);
     return good;
 }

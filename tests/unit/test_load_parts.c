@@ -268,6 +268,14 @@ static void memory_is_not_believed_blindly(void **state) {
     remembered_file(idx, sizeof idx);
     size_t again = read_planes(&c, all, 300, 303, false, content);
     assert_true(again < first / 3);
+    /* the same file by another name of its folder */
+    char name[sizeof path], link[sizeof path];
+    memcpy(name, path, sizeof name);
+    snprintf(link, sizeof link, "%.100s/again", folder);
+    assert_int_equal(symlink(".", link), 0);
+    snprintf(path, sizeof path, "%.100s/again/./again/image.nii.gz", folder);
+    assert_int_equal(read_planes(&c, all, 300, 303, false, content), again);
+    memcpy(path, name, sizeof name);
     assert_int_equal(read_planes(&stranger, all, 300, 303, false, content), first); /* and now the stranger's memory is there */
     assert_int_equal(read_planes(&c, all, 300, 303, false, content), first);
     assert_ok(rad_file_read(idx, 1u << 24, &data, &n, &err));
