@@ -29,7 +29,8 @@ struct rad_shared_image {
     bool rests;    /* the table's lock: counted in n_idle */
     pthread_mutex_t lock;
     rad_image_file *file; /* closed while nobody uses the image */
-    rad_image_info info;  /* of its header; without warning */
+    rad_image_info info;  /* of its header; without warning; read without the lock by those who opened it, so it is written once */
+    bool told;            /* it is there */
     rad_volume *volume;   /* the widest so far */
     struct kept *older;
 };
@@ -242,9 +243,10 @@ rad_status rad_volumes_open(rad_volumes *v, const char *path, const rad_volume_p
         return rad_error_set(err, RAD_E_NOMEM, "out of memory for a path");
     pthread_mutex_lock(&e->lock);
     rad_status st = e->volume ? RAD_OK : open_file(v, e, err);
-    if (st == RAD_OK && !e->volume) {
+    if (st == RAD_OK && !e->told) {
         e->info = *rad_image_file_info(e->file);
         e->info.warning = NULL;
+        e->told = true;
     }
     pthread_mutex_unlock(&e->lock);
     if (st == RAD_OK)
