@@ -2,7 +2,7 @@
 # What dies in the night: the time limit, a rank, the coordinator, a node; stop file and scancel. The results are those of an undisturbed
 # run, and no case that was finished is computed again.
 . "$(dirname "$0")/lib.sh"
-make_job 60 32 112
+make_job 60 32 176 # a run of some seconds: it must not be over before somebody dies
 site RAD_RANKS_PER_NODE=1 RAD_MAX_RELAUNCHES=4
 count() { grep -c "$1" "$2.out" || true; }
 # signal before the time limit, here sent by hand: back into the queue, on from where it was
@@ -50,4 +50,4 @@ await_done results/node.sqlite 3 40
 kill_node n3
 expect 3 "$job" 90
 same results/node.sqlite "a node killed"
-grep -q 'on 2 nodes (n1 n2)' "$job.out" || fail "it did not go on without the dead node"
+grep -q 'on 2 nodes (n1 n2)' "$job.out" || fail "it did not go on without the dead node: $(cat "$job.out")"
