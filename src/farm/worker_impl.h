@@ -80,6 +80,7 @@ struct shape_engine {
     rad_shape map_shape;
     int64_t n_tap; /* floats of one sample's tapped tensor */
     uint64_t used;
+    int users; /* threads that are at it: not thrown out meanwhile; w->shapes */
 };
 
 struct model_line {

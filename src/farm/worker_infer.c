@@ -164,7 +164,7 @@ static rad_status run_singly(rad_worker *w, struct batch *b, struct shape_engine
 static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
     rad_status st = RAD_OK;
     float *out = NULL, *tap = NULL;
-    struct shape_engine *e;
+    struct shape_engine *e = NULL;
     int64_t dim[RAD_SAMPLE_DIMS];
     /* Where the image decides the shape and the network cannot take it, that is the study's misfortune, not the run's. */
     bool fixed = rad_prepare_sample_shape(&w->job->input[w->job->model[b->model].input], dim);
@@ -175,6 +175,8 @@ static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
         stage = "infer";
         pthread_mutex_lock(&w->shapes);
         st = rad_worker_engine(w, b->model, b->dim, &e, &why);
+        if (st == RAD_OK)
+            e->users++;
         pthread_mutex_unlock(&w->shapes);
     }
     if (st == RAD_E_MODEL && !fixed) {
@@ -219,6 +221,9 @@ static rad_status run_batch(rad_worker *w, struct batch *b, rad_error *err) {
         tapped += b->part[k].n * e->n_tap;
     }
 out:
+    pthread_mutex_lock(&w->shapes);
+    e->users--;
+    pthread_mutex_unlock(&w->shapes);
     free(tap);
     free(out);
     return st;

@@ -69,7 +69,7 @@ rad_status rad_worker_engine(rad_worker *w, int model, const int64_t dim[RAD_SAM
             *ret = e;
             return RAD_OK;
         }
-        if (!slot || e->used < slot->used)
+        if (e->users == 0 && (!slot || e->used < slot->used))
             slot = e;
     }
     rad_engine_opts o = {.precision = w->precision, .threads = w->room.threads, .output = spec->output, .graph = &line->graph};
