@@ -1,10 +1,11 @@
 /* image_file.c: an open image of which some slices are read. The way through a gzip file:
  *
- *   front .. [mark] .. first slice wanted .. last slice wanted | rest: hashed as it lies on disk, not inflated
+ *   front .. skimmed over .. [mark] first slice wanted .. last slice wanted [mark] | rest: hashed as it lies on disk, not inflated
  *
- * A file is inflated once from its front, at most as far as the last slice wanted, and hashed to its end: the content hash is that of the
- * whole file whatever was inflated, so that an identity does not depend on what was wanted. Marks are left every MARK_BYTES, at the first
- * slice wanted and behind the last; a further reading, now or another night, begins at the nearest.
+ * What lies before the first slice wanted is skimmed over (skim.h), unless the file's CRC is asked for or the data are such that they have
+ * to be inflated; the file is hashed to its end: the content hash is that of the whole file whatever was inflated, so that an identity does
+ * not depend on what was wanted. Marks are left at the first slice wanted and behind the last, and every MARK_BYTES of what is inflated; a
+ * further reading, now or another night, begins at the nearest.
  */
 #include "internal.h"
 
@@ -13,6 +14,7 @@
 #include <time.h>
 
 #define MARK_BYTES ((size_t)32 << 20)
+#define SKIM_BYTES ((size_t)4 << 20)     /* inflating so much costs as much as beginning to skim */
 #define REMEMBER_BYTES ((size_t)4 << 20) /* what inflates to less is inflated in 10 ms: not worth a file of its own */
 #define SETTLED_NS 2000000000u           /* what changed less than so long ago may change again within a tick of the file system's clock */
 
@@ -172,6 +174,13 @@ static rad_status finish(rad_image_file *f, bool verify, rad_error *err) {
         RAD_TRY(rad_stream_trailer(s, &said, err));
         inflate = said != (uint32_t)inflated_bytes(f);
     }
+    if (inflate && !rad_stream_checked(s)) { /* what was skimmed over has to be inflated after all */
+        if (!f->hashed) {
+            RAD_TRY(rad_stream_hash_rest(s, err));
+            keep_content(f);
+        }
+        rad_stream_rewind(s);
+    }
     if (inflate) {
         size_t rest = 0;
         RAD_TRY(rad_stream_skip(s, SIZE_MAX, &rest, err));
@@ -214,7 +223,7 @@ rad_status rad_image_file_content(rad_image_file *f, char ret[RAD_XXH128_HEX], r
     } else if (!f->hashed) {
         RAD_TRY(finish(f, false, err));
         RAD_TRY(say_rest(f, err));
-        RAD_TRY(rad_stream_rewind(f->o.data, err));
+        rad_stream_rewind(f->o.data);
     }
     memcpy(ret, f->memory.content, sizeof f->memory.content);
 out:
@@ -232,20 +241,30 @@ static rad_status mark(rad_image_file *f, rad_error *err) {
     return st;
 }
 
-/* The stream to the nearest mark at or before `target`. */
-static rad_status approach(rad_image_file *f, size_t target, rad_error *err) {
+/* The stream to where the way to `target` is shortest: from where it stands, from a mark, or from the front without inflating what lies
+ * before, which costs about half as much and finds no wrong CRC. */
+static rad_status approach(rad_image_file *f, size_t target, bool verify, rad_error *err) {
     rad_stream *s = f->o.data;
     const rad_restart *best = NULL;
-    if (!f->hashed) /* all of it has to pass by the hash */
-        return RAD_OK;
-    if (!f->o.info.gzip)
-        return rad_stream_seek(s, target, err);
-    for (int i = 0; i < f->memory.n && f->memory.point[i].out <= target; i++)
-        best = &f->memory.point[i];
     size_t here = rad_stream_position(s);
-    if (here <= target && (!best || best->out <= here))
+    if (f->hashed && !f->o.info.gzip)
+        rad_stream_seek(s, target);
+    if (!f->o.info.gzip)
         return RAD_OK;
-    return best ? rad_stream_restart(s, best, err) : rad_stream_rewind(s, err);
+    if (f->hashed) { /* else all of it has to pass by the hash */
+        for (int i = 0; i < f->memory.n && f->memory.point[i].out <= target; i++)
+            best = &f->memory.point[i];
+        if (here > target || (best && best->out > here)) {
+            if (best)
+                rad_stream_restart(s, best);
+            else
+                rad_stream_rewind(s);
+        }
+        here = rad_stream_position(s);
+    }
+    if (verify || here > target || target - here < target / 2 + SKIM_BYTES)
+        return RAD_OK;
+    return rad_stream_skim(s, target, err);
 }
 
 /* On to position `to`, into `out` unless it is NULL, leaving marks on the way. */
@@ -269,7 +288,7 @@ static rad_status proceed(rad_image_file *f, size_t to, uint8_t *out, rad_error 
 }
 
 /* Bytes [first, end) of the data. */
-static rad_status read_range(rad_image_file *f, size_t first, size_t end, uint8_t *out, rad_error *err) {
+static rad_status read_range(rad_image_file *f, size_t first, size_t end, bool verify, uint8_t *out, rad_error *err) {
     rad_status st = RAD_OK;
     if (f->o.data == f->o.header && first < f->o.n_head) { /* came along with the header */
         size_t n = (end < f->o.n_head ? end : f->o.n_head) - first;
@@ -279,7 +298,7 @@ static rad_status read_range(rad_image_file *f, size_t first, size_t end, uint8_
     }
     if (first >= end)
         return RAD_OK;
-    RAD_TRY(approach(f, first, err));
+    RAD_TRY(approach(f, first, verify, err));
     RAD_TRY(proceed(f, first, NULL, err));
     if (remembers(f))
         RAD_TRY(mark(f, err));
@@ -325,7 +344,7 @@ static rad_status read_still(rad_image_file *f, rad_volume **ret, rad_error *err
 }
 
 /* Volume after volume, the same slices of each, from the front of the file to its end. */
-static rad_status read_selected(rad_image_file *f, size_t from, size_t to, rad_volume *v, rad_error *err) {
+static rad_status read_selected(rad_image_file *f, size_t from, size_t to, bool verify, rad_volume *v, rad_error *err) {
     const rad_image_info *info = &f->o.info;
     const size_t voxel = rad_voxel_size(info->type), count = (to - from) / voxel;
     const size_t frame = (size_t)(info->dim[0] * info->dim[1] * info->dim[2]) * voxel;
@@ -338,7 +357,7 @@ static rad_status read_selected(rad_image_file *f, size_t from, size_t to, rad_v
         sum[i] = 0;
     for (int64_t k = 0; k < f->n_volume && st == RAD_OK; k++) {
         const size_t at = f->o.offset + (size_t)f->volume[k] * frame;
-        st = read_range(f, at + from, at + to, raw, err);
+        st = read_range(f, at + from, at + to, verify, raw, err);
         if (st != RAD_OK || f->n_volume == 1)
             break;
         const double t = rad_clock_seconds();
@@ -380,7 +399,7 @@ rad_status rad_image_file_read(rad_image_file *f, int64_t plane0, int64_t plane1
     }
     v->bytes = bytes;
     v->first = (int64_t)(from / voxel);
-    RAD_TRY(mean ? read_selected(f, from, to, v, err) : read_range(f, f->o.offset + from, f->o.offset + to, v->voxel, err));
+    RAD_TRY(mean ? read_selected(f, from, to, verify, v, err) : read_range(f, f->o.offset + from, f->o.offset + to, verify, v->voxel, err));
     if (!f->ended || (verify && info->gzip && !f->memory.verified))
         RAD_TRY(finish(f, verify, err));
     RAD_TRY(say_rest(f, err));

@@ -14,7 +14,7 @@
 
 typedef struct rad_stream rad_stream;
 /* Opens a regular file; its first two bytes tell whether it is gzip, not its name. `hash` (may be NULL, borrowed) is fed with
- * every byte of the file in order, as it lies on disk, until the first rad_stream_restart or rad_stream_rewind. Errors: NOTFOUND, IO,
+ * every byte of the file in order, once, as it lies on disk, until the first rad_stream_restart or rad_stream_rewind. Errors: NOTFOUND, IO,
  * FORMAT (not a regular file), LIMIT, NOMEM. */
 rad_status rad_stream_open(const char *path, XXH3_state_t *hash, rad_stream **ret, rad_error *err) RAD_MUST_CHECK;
 void rad_stream_close(rad_stream **s);
@@ -32,12 +32,17 @@ size_t rad_stream_bytes_read(const rad_stream *s); /* from the disk, whatever ca
 double rad_stream_inflate_seconds(const rad_stream *s);
 /* Feeds what is left of the file to the hash without inflating it. Afterwards only rewind and restart make sense. Errors: IO, LIMIT. */
 rad_status rad_stream_hash_rest(rad_stream *s, rad_error *err) RAD_MUST_CHECK;
+/* Near to byte `target` of gzip data, in front of it, without inflating what lies before (skim.h); stays where it is when that cannot be
+ * done. Only forwards from the front of the file: where the stream stands does not matter. Errors: IO, NOMEM. */
+rad_status rad_stream_skim(rad_stream *s, size_t target, rad_error *err) RAD_MUST_CHECK;
+/* The end of the data can tell whether all CRCs are right: nothing was skimmed over. */
+bool rad_stream_checked(const rad_stream *s);
 /* What a gzip file's last four bytes say about the length of its last member, modulo 2^32. Errors: IO. */
 rad_status rad_stream_trailer(rad_stream *s, uint32_t *ret, rad_error *err) RAD_MUST_CHECK;
-/* To the first byte; what follows is not hashed. Errors: IO. */
-rad_status rad_stream_rewind(rad_stream *s, rad_error *err) RAD_MUST_CHECK;
-/* A plain file to byte `at` of it. Errors: IO. */
-rad_status rad_stream_seek(rad_stream *s, size_t at, rad_error *err) RAD_MUST_CHECK;
+/* To the first byte; what follows is not hashed. */
+void rad_stream_rewind(rad_stream *s);
+/* A plain file to byte `at` of it; what follows is not hashed. */
+void rad_stream_seek(rad_stream *s, size_t at);
 
 /* What tells one state of a file from another without reading it. */
 typedef struct rad_file_stamp {
@@ -50,14 +55,14 @@ rad_status rad_stream_stamp(const rad_stream *s, rad_file_stamp *ret, rad_error 
  * no block boundary is needed; owned. */
 typedef struct rad_restart {
     size_t out, file; /* bytes of data, bytes of the file before it */
-    bool inside, started;
+    bool inside, started, checked;
     uint8_t *state;
 } rad_restart;
 size_t rad_restart_bytes(void);
 /* Of a gzip stream, where it stands. Errors: NOMEM. */
 rad_status rad_stream_mark(const rad_stream *s, rad_restart *ret, rad_error *err) RAD_MUST_CHECK;
-/* Goes on from there; what follows is not hashed. `r` is of this very file. Errors: IO. */
-rad_status rad_stream_restart(rad_stream *s, const rad_restart *r, rad_error *err) RAD_MUST_CHECK;
+/* Goes on from there; what follows is not hashed. `r` is of this very file. */
+void rad_stream_restart(rad_stream *s, const rad_restart *r);
 /* XXH3-128 of what ISA-L's state looks like after a known stream: states of another version of the library are told by it. */
 void rad_restart_fingerprint(uint8_t ret[16]);
 

@@ -25,7 +25,7 @@
 #define MAX_FILE_BYTES ((size_t)16 << 20)
 #define NEAR_BYTES ((size_t)256 << 10) /* two places closer than this are one */
 #define PACK_LEVEL 1
-enum { INSIDE = 1, STARTED = 2 };
+enum { INSIDE = 1, STARTED = 2, CHECKED = 4 };
 
 static void release_point(rad_restart *r) {
     free(r->state);
@@ -89,7 +89,7 @@ static rad_status put_point(rad_buf *b, const rad_restart *p, struct libdeflate_
         return rad_error_set(err, RAD_E_INTERNAL, "cannot pack a place of a gzip file");
     RAD_TRY(put_int(b, p->out, err));
     RAD_TRY(put_int(b, p->file, err));
-    RAD_TRY(put_int(b, (p->inside ? INSIDE : 0u) | (p->started ? STARTED : 0u), err));
+    RAD_TRY(put_int(b, (p->inside ? INSIDE : 0u) | (p->started ? STARTED : 0u) | (p->checked ? CHECKED : 0u), err));
     RAD_TRY(put_int(b, packed, err));
     RAD_TRY(rad_buf_put(b, room, packed, err));
 out:
@@ -209,6 +209,7 @@ static bool take_point(struct cursor *c, struct libdeflate_decompressor *z, rad_
         return false;
     p.inside = (flags & INSIDE) != 0;
     p.started = (flags & STARTED) != 0;
+    p.checked = (flags & CHECKED) != 0;
     p.state = rad_malloc(rad_restart_bytes());
     if (!p.state || libdeflate_deflate_decompress(z, data, (size_t)packed, p.state, rad_restart_bytes(), NULL) != LIBDEFLATE_SUCCESS) {
         free(p.state);

@@ -1,9 +1,9 @@
 /* stream.c: one image file as a stream of bytes, inflated by ISA-L when it is gzip (RFC 1952, any number of members).
  *
- * read(2) into a window instead of mmap: an I/O error or a file cut short by someone else is then a status, not a SIGBUS. The
+ * pread(2) into a window instead of mmap: an I/O error or a file cut short by someone else is then a status, not a SIGBUS. The
  * window of 256 KB stays in cache; ISA-L inflates from it at 380-420 MB/s a core where libdeflate on whole files reaches 320.
  */
-#include "internal.h"
+#include "skim.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +21,8 @@
 #define READ_BYTES ((size_t)1 << 20) /* of a plain file at a time, so that the hash finds them in cache */
 #define OUT_BYTES ((size_t)1 << 30)  /* at most per isal_inflate call, whose counters are 32 bits wide */
 #define SKIP_BYTES ((size_t)256 << 10)
+#define HEADER_BYTES ((size_t)4 << 10) /* of gzip, with the file's name; a longer one is not skimmed over */
+#define TRAILER_BYTES 8                /* CRC and length, RFC 1952 */
 
 /* ISA-L comes back with the upper halves of the vector registers in use. From then on every SSE instruction of the thread has to merge with
  * them: measured, hashing and all else that the thread computes took four times as long. */
@@ -45,6 +47,7 @@ struct rad_stream {
     int fd;
     char *path;
     size_t file_bytes, file_read; /* size when opened; position in the file */
+    size_t hashed;                /* bytes that the hash has seen */
     size_t all_read;              /* bytes that came from the disk */
     size_t out;                   /* position in the data */
     double inflate_s;             /* seconds inside the inflater */
@@ -53,6 +56,8 @@ struct rad_stream {
     bool eof;        /* read(2) returned 0 */
     bool inside;     /* in the middle of a gzip member */
     bool started;    /* at least one member was begun */
+    bool checked;    /* nothing was skimmed over */
+    bool bare;       /* the inflater takes this member for deflate data: its CRC is of no use */
     uint8_t *window; /* WINDOW_BYTES of the file as it lies on disk */
     struct inflate_state *z;
 };
@@ -116,6 +121,7 @@ rad_status rad_stream_open(const char *path, XXH3_state_t *hash, rad_stream **re
         st = rad_error_set(err, RAD_E_NOMEM, "no memory to read '%s'", path);
         goto out;
     }
+    s->checked = true;
     if (s->gzip)
         begin_inflating(s);
     (void)posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -147,22 +153,36 @@ size_t rad_stream_file_bytes(const rad_stream *s) {
     return s->file_bytes;
 }
 
-/* Bytes of the file itself. *ret_n == 0: end of file. */
-static rad_status read_file(rad_stream *s, uint8_t *out, size_t n, size_t *ret_n, rad_error *err) {
+static uint32_t little_endian(const uint8_t b[4]) {
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+/* Bytes of the file from byte `at`, which the hash sees if it has not yet. *ret_n == 0: end of file. */
+static rad_status read_some(rad_stream *s, size_t at, uint8_t *out, size_t n, size_t *ret_n, rad_error *err) {
     ssize_t got;
     do
-        got = read(s->fd, out, n);
+        got = pread(s->fd, out, n, (off_t)at);
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return sys_error(err, "read", s->path);
-    if ((size_t)got > RAD_MAX_FILE_BYTES - s->file_read)
+    const size_t end = at + (size_t)got;
+    if (end > RAD_MAX_FILE_BYTES)
         return rad_error_set(err, RAD_E_LIMIT, "'%s' grew beyond %zu bytes while it was read", s->path, RAD_MAX_FILE_BYTES);
-    s->file_read += (size_t)got;
     s->all_read += (size_t)got;
-    if (s->hash && got > 0)
-        XXH3_128bits_update(s->hash, out, (size_t)got);
+    if (s->hash && end > s->hashed) { /* at <= s->hashed: go_to sees to it */
+        XXH3_128bits_update(s->hash, out + (s->hashed - at), end - s->hashed);
+        s->hashed = end;
+    }
     *ret_n = (size_t)got;
     return RAD_OK;
+}
+
+/* The bytes that come next. */
+static rad_status read_file(rad_stream *s, uint8_t *out, size_t n, size_t *ret_n, rad_error *err) {
+    rad_status st = read_some(s, s->file_read, out, n, ret_n, err);
+    if (st == RAD_OK)
+        s->file_read += *ret_n;
+    return st;
 }
 
 static rad_status read_plain(rad_stream *s, uint8_t *out, size_t n, size_t *ret_n, rad_error *err) {
@@ -193,6 +213,25 @@ static rad_status fill(rad_stream *s, rad_error *err) {
     return RAD_OK;
 }
 
+/* Behind a member that was inflated as deflate data, `member` bytes of them: its length is all that can be checked. */
+static rad_status pass_trailer(rad_stream *s, uint64_t member, rad_error *err) {
+    uint8_t b[TRAILER_BYTES];
+    for (size_t i = 0; i < sizeof b; i++) {
+        rad_status st = fill(s, err);
+        if (st != RAD_OK)
+            return st;
+        if (s->z->avail_in == 0)
+            return rad_error_set(err, RAD_E_TRUNCATED, "'%s' ends in the middle of its gzip data after %zu bytes; copy it again", s->path,
+                                 s->file_read);
+        b[i] = *s->z->next_in++;
+        s->z->avail_in--;
+    }
+    if (little_endian(b + 4) != (uint32_t)member)
+        return rad_error_set(err, RAD_E_FORMAT, "'%s' is damaged gzip data: it says %u bytes where %llu come out; copy it again", s->path,
+                             little_endian(b + 4), (unsigned long long)member);
+    return RAD_OK;
+}
+
 /* Between two members: NUL padding and the end of the file are fine, a further member is begun, anything else is damage. */
 static rad_status next_member(rad_stream *s, bool *ret_end, rad_error *err) {
     for (;;) {
@@ -213,6 +252,8 @@ static rad_status next_member(rad_stream *s, bool *ret_end, rad_error *err) {
                              s->path);
     if (s->started)
         isal_inflate_reset(s->z);
+    s->z->crc_flag = ISAL_GZIP;
+    s->bare = false;
     s->started = true;
     s->inside = true;
     *ret_end = false;
@@ -254,9 +295,11 @@ static rad_status read_gzip(rad_stream *s, uint8_t *out, size_t n, size_t *ret_n
         done += made;
         if (rc < 0 || rc == ISAL_NEED_DICT)
             return inflate_error(s, rc, err);
-        if (s->z->block_state == ISAL_BLOCK_FINISH)
+        if (s->z->block_state == ISAL_BLOCK_FINISH) {
             s->inside = false;
-        else if (made == 0 && s->z->avail_in == in_before) { /* no step: only the end of the file explains it */
+            if (s->bare && (st = pass_trailer(s, s->out + done, err)) != RAD_OK) /* only a first member is ever bare */
+                return st;
+        } else if (made == 0 && s->z->avail_in == in_before) { /* no step: only the end of the file explains it */
             if (!s->eof)
                 return inflate_error(s, ISAL_INVALID_BLOCK, err);
             return rad_error_set(err, RAD_E_TRUNCATED, "'%s' ends in the middle of its gzip data after %zu bytes; copy it again", s->path,
@@ -326,31 +369,30 @@ rad_status rad_stream_trailer(rad_stream *s, uint32_t *ret, rad_error *err) {
     uint8_t b[4] = {0};
     if (s->file_bytes >= sizeof b && pread(s->fd, b, sizeof b, (off_t)(s->file_bytes - sizeof b)) < 0)
         return sys_error(err, "read", s->path);
-    *ret = (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+    *ret = little_endian(b);
     return RAD_OK;
 }
 
 /* ---------------------------------------------------------------- from elsewhere than the front */
 
-static rad_status go_to(rad_stream *s, size_t file, size_t out, rad_error *err) {
-    s->hash = NULL;
-    if (lseek(s->fd, (off_t)file, SEEK_SET) < 0)
-        return sys_error(err, "seek in", s->path);
+static void go_to(rad_stream *s, size_t file, size_t out) {
     s->file_read = file;
     s->out = out;
     s->eof = false;
-    return RAD_OK;
 }
 
-rad_status rad_stream_rewind(rad_stream *s, rad_error *err) {
-    s->inside = s->started = false;
+void rad_stream_rewind(rad_stream *s) {
+    s->hash = NULL;
+    s->inside = s->started = s->bare = false;
+    s->checked = true;
     if (s->gzip)
         begin_inflating(s);
-    return go_to(s, 0, 0, err);
+    go_to(s, 0, 0);
 }
 
-rad_status rad_stream_seek(rad_stream *s, size_t at, rad_error *err) {
-    return go_to(s, at, at, err);
+void rad_stream_seek(rad_stream *s, size_t at) {
+    s->hash = NULL;
+    go_to(s, at, at);
 }
 
 size_t rad_restart_bytes(void) {
@@ -368,17 +410,107 @@ rad_status rad_stream_mark(const rad_stream *s, rad_restart *ret, rad_error *err
         return rad_error_set(err, RAD_E_NOMEM, "no memory to read '%s'", s->path);
     memcpy(z, s->z, sizeof *z);
     forget_pointers(z);
-    *ret = (rad_restart){
-        .out = s->out, .file = s->file_read - s->z->avail_in, .inside = s->inside, .started = s->started, .state = (uint8_t *)z};
+    *ret = (rad_restart){.out = s->out,
+                         .file = s->file_read - s->z->avail_in,
+                         .inside = s->inside,
+                         .started = s->started,
+                         .checked = s->checked,
+                         .state = (uint8_t *)z};
     return RAD_OK;
 }
 
-rad_status rad_stream_restart(rad_stream *s, const rad_restart *r, rad_error *err) {
+void rad_stream_restart(rad_stream *s, const rad_restart *r) {
     memcpy(s->z, r->state, sizeof *s->z);
     s->z->next_in = s->window;
     s->inside = r->inside;
     s->started = r->started;
-    return go_to(s, r->file, r->out, err);
+    s->checked = r->checked;
+    s->bare = s->inside && s->z->crc_flag == ISAL_DEFLATE;
+    s->hash = NULL;
+    go_to(s, r->file, r->out);
+}
+
+bool rad_stream_checked(const rad_stream *s) {
+    return s->checked;
+}
+
+static rad_status read_for_skim(void *stream, size_t at, uint8_t *out, size_t n, size_t *ret_n, rad_error *err) {
+    size_t done = 0, got = 1;
+    while (done < n && got > 0) { /* small pieces: the hash finds them in cache */
+        rad_status st = read_some(stream, at + done, out + done, n - done < WINDOW_BYTES ? n - done : WINDOW_BYTES, &got, err);
+        if (st != RAD_OK)
+            return st;
+        done += got;
+    }
+    *ret_n = done;
+    return RAD_OK;
+}
+
+/* Where the deflate data of the first member begin; 0: not found out. */
+static rad_status first_member(rad_stream *s, size_t *ret, rad_error *err) {
+    rad_status st = RAD_OK;
+    uint8_t head[HEADER_BYTES];
+    size_t n = 0;
+    struct isal_gzip_header h;
+    struct inflate_state *z = rad_calloc(1, sizeof *z);
+    if (!z)
+        return rad_error_set(err, RAD_E_NOMEM, "no memory to read '%s'", s->path);
+    RAD_TRY(read_for_skim(s, 0, head, sizeof head, &n, err));
+    isal_inflate_init(z);
+    isal_gzip_header_init(&h);
+    z->next_in = head;
+    z->avail_in = (uint32_t)n;
+    *ret = isal_read_gzip_header(z, &h) == ISAL_DECOMP_OK ? n - z->avail_in : 0;
+out:
+    free(z);
+    return st;
+}
+
+/* The inflater in front of a block, with the history that it may refer to. */
+static rad_status resume_at(rad_stream *s, const rad_skim_place *p, rad_error *err) {
+    const size_t byte = (size_t)(p->bit >> 3);
+    const unsigned shift = p->bit & 7;
+    uint8_t window[RAD_SKIM_WINDOW], first = 0; /* ISA-L wants to be able to write */
+    size_t got = 0;
+    rad_status st = read_some(s, byte, &first, 1, &got, err);
+    if (st != RAD_OK)
+        return st;
+    begin_inflating(s);
+    s->z->crc_flag = ISAL_DEFLATE;
+    memcpy(window, p->window, p->n);
+    if (isal_inflate_set_dict(s->z, window, (uint32_t)p->n) != ISAL_DECOMP_OK)
+        return rad_error_set(err, RAD_E_INTERNAL, "no history for the inflater of '%s'", s->path);
+    if (shift > 0) {
+        s->z->read_in = (uint64_t)first >> shift;
+        s->z->read_in_length = 8 - (int32_t)shift;
+    }
+    s->inside = s->started = s->bare = true;
+    s->checked = false;
+    go_to(s, byte + (shift > 0), (size_t)p->out);
+    return RAD_OK;
+}
+
+rad_status rad_stream_skim(rad_stream *s, size_t target, rad_error *err) {
+    rad_status st = RAD_OK;
+    const double t = rad_clock_seconds();
+    const rad_skim_place *place = NULL;
+    rad_skim *k = NULL;
+    size_t at = 0;
+    RAD_TRY(first_member(s, &at, err));
+    if (at == 0)
+        goto out;
+    k = rad_skim_create(read_for_skim, s, at);
+    if (!k) {
+        st = rad_error_set(err, RAD_E_NOMEM, "no memory to read '%s'", s->path);
+        goto out;
+    }
+    RAD_TRY(rad_skim_to(k, target, &place, err));
+    if (place)
+        RAD_TRY(resume_at(s, place, err));
+out:
+    rad_skim_destroy(&k);
+    s->inflate_s += rad_clock_seconds() - t;
+    return st;
 }
 
 void rad_restart_fingerprint(uint8_t ret[16]) {
