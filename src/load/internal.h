@@ -30,7 +30,7 @@ rad_status rad_stream_skip(rad_stream *s, size_t n, size_t *ret_n, rad_error *er
 size_t rad_stream_position(const rad_stream *s);
 size_t rad_stream_bytes_read(const rad_stream *s); /* from the disk, whatever came out */
 double rad_stream_inflate_seconds(const rad_stream *s);
-/* Feeds what is left of the file to the hash without inflating it. Afterwards only rewind and restart make sense. Errors: IO, LIMIT. */
+/* Feeds what is left of the file to the hash without inflating it; the stream stays where it is. Errors: IO, LIMIT. */
 rad_status rad_stream_hash_rest(rad_stream *s, rad_error *err) RAD_MUST_CHECK;
 /* Near to byte `target` of gzip data, in front of it, without inflating what lies before (skim.h); stays where it is when that cannot be
  * done. Only forwards from the front of the file: where the stream stands does not matter. Errors: IO, NOMEM. */

@@ -432,7 +432,7 @@ static rad_status count_codes(rad_skim *k, const struct skim_head *h, uint64_t h
     const size_t n = k->n;
     const size_t spare = (size_t)STEP_BYTES * GROUP_STEPS + 16;
     struct race r = {.data = k->buffer, .header = header, .lane = k->lane, .n_lane = 1, .t = k->tables};
-    r.end = k->buffer + (k->eof ? n : n > spare ? n - spare : 0);
+    r.end = k->buffer + (k->eof ? n + 8 : n > spare ? n - spare : 0); /* `in` is up to eight bytes ahead */
     skim_tables_for_counting(k->tables);
     const uint64_t body = h->body, most = 8 * (uint64_t)(r.end - r.data);
     if (k->guess >= MIN_GUESS_BITS && body + k->guess < most)
@@ -455,6 +455,23 @@ static rad_status count_codes(rad_skim *k, const struct skim_head *h, uint64_t h
     k->failed |= l->state == DEAD || (*ret_bits == 0 && k->eof);
 out:
     return st;
+}
+
+/* Near the front of the data a symbol may refer to what is before them: counting does not see it. Bit `header` of the buffer, groups from
+ * `first`. */
+static bool stays_behind_front(rad_skim *k, size_t first, uint64_t header, uint64_t bits) {
+    struct skim_symbol s[SKIM_GROUP_SYMBOLS];
+    skim_tables_for_reading(k->tables);
+    for (size_t g = first; g < k->n_group && k->out + k->group[g].out < RAD_SKIM_WINDOW; g++) {
+        const uint64_t end = g + 1 < k->n_group ? k->group[g + 1].bit : bits;
+        const int n = skim_read_group(k->buffer, header + k->group[g].bit, header + end, k->group[g].out, k->tables, s);
+        for (int i = 0; i < n; i++)
+            if (s[i].before > k->out + s[i].out)
+                return false;
+        if (n < 0)
+            return false;
+    }
+    return true;
 }
 
 /* Behind the block that comes next, of which a record is made. */
@@ -480,8 +497,10 @@ static rad_status next_block(rad_skim *k, rad_error *err) {
             RAD_TRY(add_group(k, (struct skim_group){(uint32_t)(h.body - header), 0}, err));
             bits = h.body - header + 8 * (uint64_t)h.n;
             out = h.n;
-        } else
+        } else {
             RAD_TRY(count_codes(k, &h, header, &bits, &out, err));
+            k->failed |= bits > 0 && k->out < RAD_SKIM_WINDOW && !stays_behind_front(k, first, header, bits);
+        }
     }
     if (k->failed) {
         k->n_group = first;

@@ -88,6 +88,17 @@ static inline uint64_t skim_peek(const uint8_t *data, uint64_t at) {
 /* The symbol that `bits` begin with, -1: none; *ret_n: bits of its code. */
 int skim_symbol(const struct skim_code *c, uint64_t bits, unsigned *ret_n);
 
+struct skim_symbol {
+    uint32_t out;       /* where it belongs, from the block's first byte of data */
+    uint16_t n, before; /* bytes, and how far back they are to be found; a literal: the byte itself, and 0 */
+};
+
+/* The symbols from bit `at` of `data` to bit `end`, the first at byte `out`; how many, or -1: they do not end there, one of them is
+ * invalid, they are too many. */
+#define SKIM_GROUP_SYMBOLS 128
+int skim_read_group(const uint8_t *data, uint64_t at, uint64_t end, uint32_t out, const struct skim_tables *t,
+                    struct skim_symbol ret[SKIM_GROUP_SYMBOLS]);
+
 /* ---------------------------------------------------------------- skim_trace.c: what some bytes go back to */
 
 /* A run of symbols: where it begins, counted from the header of its block and from the block's first byte of data. */

@@ -10,9 +10,12 @@ const uint16_t skim_dist_base[30] = {1,   2,   3,   4,   5,   7,    9,    13,   
                                      193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
 const uint8_t skim_dist_extra[30] = {0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13};
 
-/* A code that is over-subscribed, or not complete though it has more than one symbol, is not passed over. */
-static bool code_of_lengths(const uint8_t *length, int n, struct skim_code *c) {
-    int offset[17] = {0}, left = 1, longest = 0;
+/* Which codes may leave words unused (as zlib decides): none, those of one symbol of one bit or of no symbol, any. */
+enum unused { UNUSED_NONE, UNUSED_HALF, UNUSED_ANY };
+
+/* False: over-subscribed, or words are left unused that may not be. */
+static bool code_of_lengths(const uint8_t *length, int n, enum unused may, struct skim_code *c) {
+    int offset[17] = {0}, left = 1;
     memset(c->count, 0, sizeof c->count);
     for (int i = 0; i < n; i++)
         c->count[length[i]]++;
@@ -22,13 +25,11 @@ static bool code_of_lengths(const uint8_t *length, int n, struct skim_code *c) {
         left = 2 * left - c->count[l];
         if (left < 0)
             return false;
-        if (c->count[l] > 0)
-            longest = l;
     }
     for (int i = 0; i < n; i++)
         if (length[i] > 0)
             c->symbol[offset[length[i]]++] = (uint16_t)i;
-    return left == 0 || longest <= 1;
+    return left == 0 || may == UNUSED_ANY || (may == UNUSED_HALF && left >= 1 << 14); /* of 2^15 */
 }
 
 int skim_symbol(const struct skim_code *c, uint64_t bits, unsigned *ret_n) {
@@ -122,7 +123,7 @@ static bool dynamic_codes(const uint8_t *data, uint64_t *at, struct skim_tables 
         return false;
     for (unsigned i = 0; i < n; i++)
         of_lengths[order[i]] = (uint8_t)take(data, at, 3);
-    if (!code_of_lengths(of_lengths, 19, &code))
+    if (!code_of_lengths(of_lengths, 19, UNUSED_NONE, &code))
         return false;
     FILL_TABLE(table, 7, &code, (uint8_t)(symbol_ * 8 + (unsigned)l_), 0);
     for (unsigned i = 0; i < n_lit + n_dist;) {
@@ -143,8 +144,8 @@ static bool dynamic_codes(const uint8_t *data, uint64_t *at, struct skim_tables 
         memset(length + i, repeated, times);
         i += times;
     }
-    return length[SKIM_END] > 0 && code_of_lengths(length, (int)n_lit, &t->lit_code) &&
-           code_of_lengths(length + n_lit, (int)n_dist, &t->dist_code);
+    return length[SKIM_END] > 0 && code_of_lengths(length, (int)n_lit, UNUSED_HALF, &t->lit_code) &&
+           code_of_lengths(length + n_lit, (int)n_dist, UNUSED_HALF, &t->dist_code);
 }
 
 /* RFC 1951, 3.2.6. */
@@ -153,9 +154,8 @@ static bool fixed_codes(struct skim_tables *t) {
     for (int i = 0; i < 288; i++)
         length[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
     memset(five, 5, sizeof five);
-    code_of_lengths(length, 288, &t->lit_code);
-    code_of_lengths(five, 30, &t->dist_code); /* its codes 30 and 31 stand for nothing: found by no search */
-    return true;
+    return code_of_lengths(length, 288, UNUSED_NONE, &t->lit_code) &&
+           code_of_lengths(five, 30, UNUSED_ANY, &t->dist_code); /* 30 and 31 stand for nothing */
 }
 
 bool skim_head_read(const uint8_t *data, uint64_t at, struct skim_head *ret, struct skim_tables *t) {
@@ -172,4 +172,46 @@ bool skim_head_read(const uint8_t *data, uint64_t at, struct skim_head *ret, str
     const bool good = kind == 1 ? fixed_codes(t) : kind == 2 && dynamic_codes(data, &at, t);
     ret->body = at;
     return good;
+}
+
+static uint32_t low_bits(uint64_t bits, unsigned n) {
+    return (uint32_t)(bits & ((1u << n) - 1));
+}
+
+int skim_read_group(const uint8_t *data, uint64_t at, uint64_t end, uint32_t out, const struct skim_tables *c,
+                    struct skim_symbol ret[SKIM_GROUP_SYMBOLS]) {
+    int n = 0;
+    while (at < end) {
+        uint64_t bits = skim_peek(data, at);
+        const uint64_t before = at;
+        unsigned used = c->lit[bits & ((1u << SKIM_LIT_BITS) - 1)] & 15;
+        int s = c->lit[bits & ((1u << SKIM_LIT_BITS) - 1)] >> 4;
+        if (used == 0)
+            s = skim_symbol(&c->lit_code, bits, &used);
+        if (n == SKIM_GROUP_SYMBOLS || s < 0 || s > SKIM_END + 29)
+            return -1;
+        at += used;
+        if (s == SKIM_END)
+            return at == end ? n : -1;
+        if (s < SKIM_END) {
+            ret[n++] = (struct skim_symbol){out++, (uint16_t)s, 0};
+            continue;
+        }
+        bits >>= used;
+        const unsigned k = (unsigned)s - SKIM_END - 1;
+        const uint32_t length = skim_length_base[k] + low_bits(bits, skim_length_extra[k]);
+        at += skim_length_extra[k];
+        bits = skim_peek(data, at);
+        used = c->dist[bits & ((1u << SKIM_DIST_BITS) - 1)] & 15;
+        int d = c->dist[bits & ((1u << SKIM_DIST_BITS) - 1)] >> 4;
+        if (used == 0)
+            d = skim_symbol(&c->dist_code, bits, &used);
+        if (d < 0 || d > 29 || at <= before)
+            return -1;
+        const uint32_t back = skim_dist_base[d] + low_bits(bits >> used, skim_dist_extra[d]);
+        at += used + skim_dist_extra[d];
+        ret[n++] = (struct skim_symbol){out, (uint16_t)length, (uint16_t)back};
+        out += length;
+    }
+    return at == end ? n : -1;
 }

@@ -12,7 +12,6 @@
 
 #define RING ((size_t)64 << 10) /* a symbol refers to 32 KB before it: bytes that are needed lie closer than this */
 #define MAX_RECORDS ((size_t)4 << 20)
-#define MAX_GROUP_SYMBOLS 128
 
 struct record {
     uint32_t out;       /* of the data, modulo 2^32 */
@@ -143,54 +142,10 @@ out:
     return st;
 }
 
-struct symbol {
-    uint32_t out; /* from the block's first byte of data */
-    uint16_t n, before;
-};
-
-/* The symbols from bit `at` of t->bytes to bit `end`; -1: something is wrong. */
-static int read_group(const struct trace *t, uint64_t at, uint64_t end, uint32_t out, struct symbol *ret) {
-    const struct skim_tables *c = t->tables;
-    int n = 0;
-    while (at < end) {
-        uint64_t bits = skim_peek(t->bytes, at);
-        const uint64_t before = at;
-        unsigned used = c->lit[bits & ((1u << SKIM_LIT_BITS) - 1)] & 15;
-        int s = c->lit[bits & ((1u << SKIM_LIT_BITS) - 1)] >> 4;
-        if (used == 0)
-            s = skim_symbol(&c->lit_code, bits, &used);
-        if (n == MAX_GROUP_SYMBOLS || s < 0 || s > SKIM_END + 29)
-            return -1;
-        at += used;
-        if (s == SKIM_END)
-            return at == end ? n : -1;
-        if (s < SKIM_END) {
-            ret[n++] = (struct symbol){out++, (uint16_t)s, 0};
-            continue;
-        }
-        bits >>= used;
-        const unsigned k = (unsigned)s - SKIM_END - 1;
-        const uint32_t length = skim_length_base[k] + (uint32_t)(bits & low_bits(skim_length_extra[k]));
-        at += skim_length_extra[k];
-        bits = skim_peek(t->bytes, at);
-        used = c->dist[bits & ((1u << SKIM_DIST_BITS) - 1)] & 15;
-        int d = c->dist[bits & ((1u << SKIM_DIST_BITS) - 1)] >> 4;
-        if (used == 0)
-            d = skim_symbol(&c->dist_code, bits, &used);
-        if (d < 0 || d > 29 || at <= before)
-            return -1;
-        const uint32_t back = skim_dist_base[d] + (uint32_t)(bits >> used & low_bits(skim_dist_extra[d]));
-        at += used + skim_dist_extra[d];
-        ret[n++] = (struct symbol){out, (uint16_t)length, (uint16_t)back};
-        out += length;
-    }
-    return at == end ? n : -1;
-}
-
 static rad_status trace_group(struct trace *t, const struct skim_block *b, uint64_t from, uint64_t to, uint32_t out, bool *ret_good,
                               rad_error *err) {
-    struct symbol s[MAX_GROUP_SYMBOLS];
-    const int n = read_group(t, from, to, out, s);
+    struct skim_symbol s[SKIM_GROUP_SYMBOLS];
+    const int n = skim_read_group(t->bytes, from, to, out, t->tables, s);
     rad_status st = RAD_OK;
     *ret_good = n >= 0;
     for (int i = n - 1; i >= 0 && *ret_good && st == RAD_OK; i--) {

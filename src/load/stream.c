@@ -216,7 +216,11 @@ static rad_status fill(rad_stream *s, rad_error *err) {
 /* Behind a member that was inflated as deflate data, `member` bytes of them: its length is all that can be checked. */
 static rad_status pass_trailer(rad_stream *s, uint64_t member, rad_error *err) {
     uint8_t b[TRAILER_BYTES];
-    for (size_t i = 0; i < sizeof b; i++) {
+    size_t i = 0;
+    s->z->read_in >>= s->z->read_in_length % 8; /* to the end of the last byte; what the inflater took too much of is still there */
+    for (; s->z->read_in_length >= 8; s->z->read_in_length -= 8, s->z->read_in >>= 8)
+        b[i++] = (uint8_t)s->z->read_in;
+    for (; i < sizeof b; i++) {
         rad_status st = fill(s, err);
         if (st != RAD_OK)
             return st;
@@ -358,8 +362,8 @@ rad_status rad_stream_hash_rest(rad_stream *s, rad_error *err) {
     uint8_t *block = rad_malloc(READ_BYTES);
     if (!block)
         return rad_error_set(err, RAD_E_NOMEM, "no memory to read '%s'", s->path);
-    for (size_t got = 1; got > 0;)
-        RAD_TRY(read_file(s, block, READ_BYTES, &got, err));
+    for (size_t got = 1, at = s->file_read; got > 0; at += got)
+        RAD_TRY(read_some(s, at, block, READ_BYTES, &got, err));
 out:
     free(block);
     return st;
