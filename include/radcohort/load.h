@@ -120,11 +120,12 @@ const rad_image_info *rad_image_file_info(const rad_image_file *f); /* `warning`
 /* rad_volume.content, reading (not inflating, where its ends fit) the file when it is not known yet. Errors: as rad_image_file_read. */
 rad_status rad_image_file_content(rad_image_file *f, char ret[RAD_XXH128_HEX], rad_error *err) RAD_MUST_CHECK;
 /* Slices plane0 <= z < plane1 along the third stored axis of the first frame; (0, -1): all voxels there are. Inflates no further than the
- * last one, beginning at the nearest place remembered. *ret may hold more than was asked for (pairs and stills are read whole).
+ * last one, beginning at the nearest place remembered, or skims over what lies before where that is quicker. *ret may hold more than was
+ * asked for (pairs and stills are read whole).
  *
  * What is noticed: `verify` reads a gzip file to its end and checks its CRC, unless that was done when it was remembered. Without it the
- * length that its last bytes give must fit the header's (a file that was cut short does not pass); a fault within the bytes that were
- * inflated is noticed only where it breaks the deflate format, one behind them not at all. A file that changes while it is read is IO.
+ * length that its last bytes give must fit the header's (a file that was cut short does not pass); a fault before their end
+ * is noticed only where it breaks the deflate format, one behind them not at all. A file that changes while it is read is IO.
  * Errors: as rad_volume_load. */
 rad_status rad_image_file_read(rad_image_file *f, int64_t plane0, int64_t plane1, bool verify, rad_volume **ret,
                                rad_error *err) RAD_MUST_CHECK;

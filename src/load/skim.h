@@ -118,8 +118,8 @@ struct skim_past {                  /* what was passed over since `from` */
     const struct skim_group *group;
 };
 
-/* The window at the end of `past`, from that at its beginning, `place`, which it replaces. *ret_good false: a symbol refers to what is
- * before the data, or too much is to be kept in mind. */
+/* The window at the end of `past`, from that at its beginning, `place`, which it replaces. *ret_good false: the file has
+ * changed, or too much is to be kept in mind. */
 rad_status skim_trace(const struct skim_past *past, rad_skim_read *read, void *file, rad_skim_place *place, bool *ret_good,
                       rad_error *err) RAD_MUST_CHECK;
 

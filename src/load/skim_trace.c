@@ -21,7 +21,6 @@ struct record {
 struct trace {
     uint64_t needed[RING / 64]; /* a bit for each byte, at its position modulo RING */
     size_t n_needed;
-    uint64_t floor; /* there are no data before it */
     struct record *record;
     size_t n_record, room;
     struct skim_tables *tables;
@@ -96,8 +95,9 @@ static rad_status settle_literals(struct trace *t, uint64_t out, const uint8_t *
     return st;
 }
 
-/* The match at `out` of `n` bytes from `before` back. False: from before the data. */
-static bool settle_match(struct trace *t, uint64_t out, unsigned n, unsigned before, bool *ret_used) {
+/* The match at `out` of `n` bytes from `before` back, which is not before the data: that was looked at when it was counted. True: some of
+ * it was needed. */
+static bool settle_match(struct trace *t, uint64_t out, unsigned n, unsigned before) {
     bool used = false;
     for (unsigned i = 0; i < n; i += 64) {
         const uint64_t bits = needed64(t, out + i) & low_bits(n - i);
@@ -105,20 +105,12 @@ static bool settle_match(struct trace *t, uint64_t out, unsigned n, unsigned bef
             continue;
         used = true;
         settle(t, out + i, bits);
-        if (before >= n) {
-            if (out + i < before + t->floor)
-                return false;
+        if (before >= n)
             need(t, out + i - before, bits);
-        }
     }
-    *ret_used = used;
-    if (used && before < n) { /* repeats itself: all that it repeats */
-        if (out < before + t->floor)
-            return false;
-        for (unsigned i = 0; i < before; i += 64)
-            need(t, out - before + i, low_bits(before - i));
-    }
-    return true;
+    for (unsigned i = 0; used && before < n && i < before; i += 64) /* repeats itself: all that it repeats */
+        need(t, out - before + i, low_bits(before - i));
+    return used;
 }
 
 static rad_status look_at(struct trace *t, const struct skim_block *b, rad_skim_read *read, void *file, bool *ret_good, rad_error *err) {
@@ -148,11 +140,11 @@ static rad_status trace_group(struct trace *t, const struct skim_block *b, uint6
     const int n = skim_read_group(t->bytes, from, to, out, t->tables, s);
     rad_status st = RAD_OK;
     *ret_good = n >= 0;
-    for (int i = n - 1; i >= 0 && *ret_good && st == RAD_OK; i--) {
+    for (int i = n - 1; i >= 0 && st == RAD_OK; i--) {
         const uint64_t at = b->out + s[i].out;
         bool used = (needed64(t, at) & 1) != 0;
         if (s[i].before > 0)
-            *ret_good = settle_match(t, at, s[i].n, s[i].before, &used);
+            used = settle_match(t, at, s[i].n, s[i].before);
         else if (used)
             settle(t, at, 1);
         if (used)
@@ -211,7 +203,6 @@ rad_status skim_trace(const struct skim_past *past, rad_skim_read *read, void *f
         st = rad_error_set(err, RAD_E_NOMEM, "no memory to pass over gzip data");
         goto out;
     }
-    t->floor = place->out - place->n;
     for (uint64_t at = end->out - n; at < end->out; at += 64)
         need(t, at, low_bits(end->out - at < 64 ? (unsigned)(end->out - at) : 64));
     for (size_t i = past->n; i > 0 && t->n_needed > 0 && *ret_good; i--)
