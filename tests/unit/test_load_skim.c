@@ -336,7 +336,7 @@ static void slices_are_those_of_the_whole_file(void **state) {
         uint8_t *voxel = write_image(cuts[c], false, &file);
         rad_volume *whole = NULL;
         assert_ok(rad_volume_load(path, &whole, &err));
-        for (size_t first = 0; first < 4; first++) { /* each of the first ones once as the first; then the rest in the same open file */
+        for (size_t first = 0; first < 2; first++) { /* either of the first two as the first; then the rest in the same open file */
             rad_image_file *f = NULL;
             assert_ok(rad_image_file_open(path, NULL, &f, &err));
             for (size_t i = first; i < sizeof wanted / sizeof *wanted; i++) {
