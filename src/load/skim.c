@@ -507,7 +507,10 @@ static rad_status next_block(rad_skim *k, rad_error *err) {
         goto out;
     }
     k->block[k->n_block++] = (struct skim_block){.bit = k->bit, .out = k->out, .group = first, .bits = (uint32_t)bits};
-    k->guess = h.stored ? 0 : bits;
+    if (!h.stored && k->guess / 4 * 3 < bits) /* one cut short by a flush says little about the next */
+        k->guess = bits;
+    else if (!h.stored)
+        k->guess = k->guess / 4 * 3;
     k->bit += bits;
     k->out += out;
     k->last = h.last;
