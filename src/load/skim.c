@@ -10,7 +10,6 @@
 #include "skim.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define BUFFER_BYTES ((size_t)2 << 20)
 #define AHEAD_BYTES ((size_t)256 << 10) /* of a block, are there before it is begun */
@@ -21,8 +20,8 @@
 #define GROUP_STEPS 32
 #define FINE_STEPS 128 /* noted singly, at the start of a guess */
 #define MIN_GUESS_BITS ((uint64_t)48 << 10)
-#define STEP_BYTES 6 /* read by a step at most, rounded up: 12 + 5 + 10 + 13 bits */
-enum { LANES = 3 };
+#define STEP_BYTES 6 /* passed by a step at most, rounded up: 12 + 5 + 10 + 13 bits */
+enum { LANES = 4 };
 
 struct rad_skim {
     rad_skim_read *read;
@@ -43,17 +42,14 @@ struct rad_skim {
     rad_skim_place *place;
 };
 
-/* One reader of symbols. `bits`: those that come next, `n` of them counted; the ones above are right, too, or zero. */
+/* One reader of symbols: the bit of the buffer in front of which it stands, the bytes that came of it. */
 struct cursor {
-    const uint8_t *in;
-    uint64_t bits;
-    uint64_t out;
-    unsigned n;
+    uint64_t at, out;
 };
 
 struct lane {
     struct cursor c;
-    const uint8_t *limit;     /* the step that passes it is the last */
+    uint64_t limit;           /* bit: the group that comes to it is the last */
     uint64_t start;           /* bit of the buffer */
     struct skim_group *group; /* bits from the block's header, bytes from the lane's start */
     size_t n_group, room, n_fine;
@@ -100,61 +96,32 @@ void rad_skim_destroy(rad_skim **kp) {
 
 /* ---------------------------------------------------------------- steps */
 
-static inline uint64_t load64(const uint8_t *p) {
-    uint64_t v = 0;
-    for (int i = 0; i < 8; i++) /* one load on little-endian machines */
-        v |= (uint64_t)p[i] << (8 * i);
-    return v;
-}
-
-static inline void refill(struct cursor *c) {
-    c->bits |= load64(c->in) << c->n;
-    c->in += (63 - c->n) >> 3;
-    c->n |= 56;
-}
-
-static inline uint64_t bit_of(const struct cursor *c, const uint8_t *data) {
-    return 8 * (uint64_t)(c->in - data) - c->n;
-}
-
-static struct cursor cursor_at(const uint8_t *data, uint64_t bit) {
-    struct cursor c = {.in = data + (bit >> 3)};
-    refill(&c);
-    c.bits >>= bit & 7;
-    c.n -= bit & 7;
-    return c;
-}
-
 /* One entry of each table without a branch that depends on the data: literals, or a match, or both. False: something else is there, and
  * nothing was taken. */
-static inline __attribute__((always_inline)) bool step(struct cursor *c, const struct skim_tables *t) {
-    refill(c);
-    const uint32_t e = t->count_lit[c->bits & ((1u << SKIM_LIT_BITS) - 1)];
+static inline __attribute__((always_inline)) bool step(struct cursor *c, const uint8_t *data, const struct skim_tables *t) {
+    const uint64_t bits = skim_peek(data, c->at);
+    const uint32_t e = t->count_lit[bits & ((1u << SKIM_LIT_BITS) - 1)];
     if (__builtin_expect((e & SKIM_ODD) != 0, 0))
         return false;
-    const unsigned extra = e >> 8 & 15;
-    uint64_t b = c->bits >> (e & 63);
-    const uint32_t made = (e >> 16) + (uint32_t)(b & (((uint64_t)1 << extra) - 1));
-    b >>= extra;
-    const unsigned d = t->count_dist[(b & ((1u << SKIM_DIST_BITS) - 1)) + ((e & SKIM_MATCH) << (SKIM_DIST_BITS - 7))];
+    const unsigned n = e & 63;
+    const uint64_t own = bits & (((uint64_t)1 << n) - 1);
+    const unsigned d = t->count_dist[(bits >> n & ((1u << SKIM_DIST_BITS) - 1)) | (e & SKIM_MATCH)];
     if (__builtin_expect((d & SKIM_ODD_DIST) != 0, 0))
         return false;
-    c->bits = b >> d;
-    c->n -= (e & 63) + extra + d;
-    c->out += made;
+    c->at += n + d;
+    c->out += (e >> 16) + (own >> (e >> 12 & 15));
     return true;
 }
 
 /* Any one symbol, with its distance. */
 enum symbol { SYMBOL, SYMBOL_END, SYMBOL_BAD };
-static enum symbol slow_step(struct cursor *c, const struct skim_tables *t) {
+static enum symbol slow_step(struct cursor *c, const uint8_t *data, const struct skim_tables *t) {
     unsigned n = 0;
-    refill(c);
-    const int s = skim_symbol(&t->lit_code, c->bits, &n);
+    uint64_t bits = skim_peek(data, c->at);
+    const int s = skim_symbol(&t->lit_code, bits, &n);
     if (s < 0 || s > SKIM_END + 29)
         return SYMBOL_BAD;
-    c->bits >>= n;
-    c->n -= n;
+    c->at += n;
     if (s == SKIM_END)
         return SYMBOL_END;
     if (s < SKIM_END) {
@@ -162,65 +129,58 @@ static enum symbol slow_step(struct cursor *c, const struct skim_tables *t) {
         return SYMBOL;
     }
     const unsigned extra = skim_length_extra[s - SKIM_END - 1];
-    c->out += skim_length_base[s - SKIM_END - 1] + (c->bits & ((1u << extra) - 1));
-    c->bits >>= extra;
-    c->n -= extra;
-    const int d = skim_symbol(&t->dist_code, c->bits, &n); /* 15 + 5 + 15 + 13 bits: fewer than a refill brings */
+    c->out += skim_length_base[s - SKIM_END - 1] + (bits >> n & ((1u << extra) - 1));
+    c->at += extra;
+    bits = skim_peek(data, c->at);
+    const int d = skim_symbol(&t->dist_code, bits, &n);
     if (d < 0 || d > 29)
         return SYMBOL_BAD;
-    c->bits >>= n + skim_dist_extra[d];
-    c->n -= n + skim_dist_extra[d];
+    c->at += n + skim_dist_extra[d];
     return SYMBOL;
 }
 
-/* Up to `times` groups of `steps` steps in `lanes` lanes at once, noting where each group ends. Ends early when a lane is at its limit (0)
- * or in front of something odd (its number plus one). */
-#define RUN_LANES(lanes)                                                                                                                   \
-    do {                                                                                                                                   \
-        struct cursor c0 = l[0]->c, c1 = l[(lanes) > 1 ? 1 : 0]->c, c2 = l[(lanes) > 2 ? 2 : 0]->c;                                        \
-        int odd = 0;                                                                                                                       \
-        bool limit = false;                                                                                                                \
-        for (size_t g = 0; g < times && !limit && !odd; g++) {                                                                             \
-            for (int i = 0; i < steps; i++) {                                                                                              \
-                if (!step(&c0, t)) {                                                                                                       \
-                    odd = 1;                                                                                                               \
-                    break;                                                                                                                 \
-                }                                                                                                                          \
-                if ((lanes) > 1 && !step(&c1, t)) {                                                                                        \
-                    odd = 2;                                                                                                               \
-                    break;                                                                                                                 \
-                }                                                                                                                          \
-                if ((lanes) > 2 && !step(&c2, t)) {                                                                                        \
-                    odd = 3;                                                                                                               \
-                    break;                                                                                                                 \
-                }                                                                                                                          \
-            }                                                                                                                              \
-            limit = note(l[0], &c0, data, header);                                                                                         \
-            if ((lanes) > 1)                                                                                                               \
-                limit |= note(l[1], &c1, data, header);                                                                                    \
-            if ((lanes) > 2)                                                                                                               \
-                limit |= note(l[2], &c2, data, header);                                                                                    \
-        }                                                                                                                                  \
-        l[0]->c = c0;                                                                                                                      \
-        if ((lanes) > 1)                                                                                                                   \
-            l[1]->c = c1;                                                                                                                  \
-        if ((lanes) > 2)                                                                                                                   \
-            l[2]->c = c2;                                                                                                                  \
-        return odd;                                                                                                                        \
-    } while (0)
+/* Notes where it is, counted from bit `header`. True: at its limit. */
+static inline __attribute__((always_inline)) bool note(struct lane *l, const struct cursor *c, uint64_t header) {
+    l->group[l->n_group++] = (struct skim_group){(uint32_t)(c->at - header), (uint32_t)c->out};
+    return c->at >= l->limit;
+}
 
-static inline __attribute__((always_inline)) bool note(struct lane *l, const struct cursor *c, const uint8_t *data, uint64_t header) {
-    l->group[l->n_group++] = (struct skim_group){(uint32_t)(bit_of(c, data) - header), (uint32_t)c->out};
-    return c->in >= l->limit;
+/* Up to `times` groups of `steps` steps in `lanes` lanes at once, noting where each group ends. Ends early when a lane is at its limit (0)
+ * or in front of something odd (its number plus one). Compiled for each number of lanes, so that all cursors are in registers. */
+static inline __attribute__((always_inline)) int run_lanes(struct lane *const *l, const int lanes, const struct skim_tables *t,
+                                                           size_t times, int steps, const uint8_t *data, uint64_t header) {
+    struct cursor c[LANES];
+    int odd = 0;
+    bool limit = false;
+    for (int j = 0; j < lanes; j++)
+        c[j] = l[j]->c;
+    for (size_t g = 0; g < times && !limit && !odd; g++) {
+        for (int i = 0; i < steps && !odd; i++)
+            for (int j = 0; j < lanes; j++)
+                if (!step(&c[j], data, t)) {
+                    odd = j + 1;
+                    break;
+                }
+        for (int j = 0; j < lanes; j++)
+            limit |= note(l[j], &c[j], header);
+    }
+    for (int j = 0; j < lanes; j++)
+        l[j]->c = c[j];
+    return odd;
 }
 
 static inline __attribute__((always_inline)) int run_any(struct lane *const *l, int lanes, const struct skim_tables *t, size_t times,
                                                          int steps, const uint8_t *data, uint64_t header) {
-    if (lanes == 1)
-        RUN_LANES(1);
-    if (lanes == 2)
-        RUN_LANES(2);
-    RUN_LANES(3);
+    switch (lanes) {
+    case 1:
+        return run_lanes(l, 1, t, times, steps, data, header);
+    case 2:
+        return run_lanes(l, 2, t, times, steps, data, header);
+    case 3:
+        return run_lanes(l, 3, t, times, steps, data, header);
+    default:
+        return run_lanes(l, LANES, t, times, steps, data, header);
+    }
 }
 
 static int run_plain(struct lane *const *l, int lanes, const struct skim_tables *t, size_t times, int steps, const uint8_t *data,
@@ -229,7 +189,7 @@ static int run_plain(struct lane *const *l, int lanes, const struct skim_tables 
 }
 
 #ifdef __x86_64__
-/* Shifts by a register without the detour over CL and the flags: half the instructions of a step. */
+/* Shifts by a register without the detour over CL and the flags. */
 RAD_TARGET("bmi,bmi2")
 static int run_bmi2(struct lane *const *l, int lanes, const struct skim_tables *t, size_t times, int steps, const uint8_t *data,
                     uint64_t header) {
@@ -252,8 +212,8 @@ static int run(struct lane *const *l, int lanes, const struct skim_tables *t, si
 
 /* What a block is counted with. */
 struct race {
-    const uint8_t *data, *end; /* the buffer; a step that begins before `end` stays inside of it */
-    uint64_t header;           /* bit of the buffer where the block begins */
+    const uint8_t *data;  /* the buffer */
+    uint64_t header, end; /* bits of it: where the block begins; a group that begins before `end` stays inside */
     struct lane *lane;
     int n_lane;
     const struct skim_tables *t;
@@ -272,18 +232,14 @@ static rad_status reserve(struct lane *l, size_t more, rad_error *err) {
 }
 
 static void set_limit(const struct race *r, struct lane *l) {
-    l->limit = r->end;
-    if (l->next < r->n_lane) {
-        const uint8_t *there = r->data + (r->lane[l->next].start >> 3) + 9; /* `in` is up to eight bytes ahead of its bits */
-        if (there < l->limit)
-            l->limit = there;
-    }
+    const bool first = l->next < r->n_lane && r->lane[l->next].start < r->end;
+    l->limit = first ? r->lane[l->next].start : r->end;
 }
 
 /* Past the start of the lane `next`: on, symbol by symbol, to a place that it came to, too; or past all that it noted: it is dropped then.
  */
 static rad_status meet(const struct race *r, struct lane *l, rad_error *err) {
-    while (l->state == RUNNING && l->c.in >= l->limit) {
+    while (l->state == RUNNING && l->c.at >= l->limit) {
         if (l->next >= r->n_lane) {
             l->state = SHORT;
             return RAD_OK;
@@ -291,7 +247,7 @@ static rad_status meet(const struct race *r, struct lane *l, rad_error *err) {
         struct lane *next = &r->lane[l->next];
         size_t j = 0;
         for (;;) {
-            const uint64_t here = bit_of(&l->c, r->data) - r->header;
+            const uint64_t here = l->c.at - r->header;
             while (j < next->n_fine && next->group[j].bit < here)
                 j++;
             if (j == next->n_fine)
@@ -306,16 +262,16 @@ static rad_status meet(const struct race *r, struct lane *l, rad_error *err) {
             const rad_status st = reserve(l, 1, err);
             if (st != RAD_OK)
                 return st;
-            if (l->c.in >= r->end) {
+            if (l->c.at >= r->end) {
                 l->state = SHORT;
                 return RAD_OK;
             }
-            const enum symbol s = step(&l->c, r->t) ? SYMBOL : slow_step(&l->c, r->t);
-            (void)note(l, &l->c, r->data, r->header);
+            const enum symbol s = step(&l->c, r->data, r->t) ? SYMBOL : slow_step(&l->c, r->data, r->t);
             if (s != SYMBOL) {
                 l->state = s == SYMBOL_END ? ENDED : DEAD;
                 return RAD_OK;
             }
+            (void)note(l, &l->c, r->header);
         }
         if (next->state == RUNNING)
             next->state = DROPPED;
@@ -352,9 +308,10 @@ static rad_status race(const struct race *r, rad_error *err) {
         const int odd = run(on, n, r->t, times, fine ? 1 : GROUP_STEPS, r->data, r->header);
         if (odd > 0) {
             struct lane *l = on[odd - 1];
-            const enum symbol s = slow_step(&l->c, r->t);
-            (void)note(l, &l->c, r->data, r->header);
-            if (s != SYMBOL)
+            const enum symbol s = slow_step(&l->c, r->data, r->t);
+            if (s == SYMBOL)
+                (void)note(l, &l->c, r->header);
+            else /* where it stands now no other lane can meet it */
                 l->state = s == SYMBOL_END ? ENDED : DEAD;
         }
         for (int i = 0; i < n && st == RAD_OK; i++) {
@@ -391,9 +348,8 @@ static rad_status join_lanes(rad_skim *k, const struct race *r, uint64_t body, u
     uint32_t before = 0;
     size_t i = 0;
     while (st == RAD_OK) {
-        for (; i < l->n_group && st == RAD_OK; i++) /* the last one of all is the end of the block: it begins none */
-            if (l->state != ENDED || i + 1 < l->n_group)
-                st = add_group(k, (struct skim_group){l->group[i].bit, before + l->group[i].out}, err);
+        for (; i < l->n_group && st == RAD_OK; i++)
+            st = add_group(k, (struct skim_group){l->group[i].bit, before + l->group[i].out}, err);
         if (l->state != MERGED)
             break;
         const struct lane *next = &r->lane[l->next];
@@ -401,7 +357,7 @@ static rad_status join_lanes(rad_skim *k, const struct race *r, uint64_t body, u
         i = l->merge_at + 1;
         l = next;
     }
-    *ret_bits = bit_of(&l->c, r->data) - r->header;
+    *ret_bits = l->c.at - r->header;
     *ret_out = before + l->c.out;
     return st;
 }
@@ -429,18 +385,17 @@ out:
 static rad_status count_codes(rad_skim *k, const struct skim_head *h, uint64_t header, uint64_t *ret_bits, uint64_t *ret_out,
                               rad_error *err) {
     rad_status st = RAD_OK;
-    const size_t n = k->n;
-    const size_t spare = (size_t)STEP_BYTES * GROUP_STEPS + 16;
+    const uint64_t n = 8 * (uint64_t)k->n, spare = 8 * (STEP_BYTES * GROUP_STEPS + 16);
     struct race r = {.data = k->buffer, .header = header, .lane = k->lane, .n_lane = 1, .t = k->tables};
-    r.end = k->buffer + (k->eof ? n + 8 : n > spare ? n - spare : 0); /* `in` is up to eight bytes ahead */
+    r.end = k->eof ? n : n > spare ? n - spare : 0;
     skim_tables_for_counting(k->tables);
-    const uint64_t body = h->body, most = 8 * (uint64_t)(r.end - r.data);
-    if (k->guess >= MIN_GUESS_BITS && body + k->guess < most)
+    const uint64_t body = h->body;
+    if (k->guess >= MIN_GUESS_BITS && body + k->guess < r.end)
         r.n_lane = LANES;
     for (int i = 0; i < r.n_lane; i++) {
         struct lane *l = &r.lane[i];
         l->start = body + k->guess * (uint64_t)i / LANES;
-        l->c = cursor_at(r.data, l->start);
+        l->c = (struct cursor){.at = l->start};
         l->n_group = l->n_fine = 0;
         l->state = RUNNING;
         l->next = i + 1;
@@ -450,7 +405,7 @@ static rad_status count_codes(rad_skim *k, const struct skim_head *h, uint64_t h
     RAD_TRY(race(&r, err));
     const struct lane *l = leader(&r);
     *ret_bits = 0; /* not to its end */
-    if (l->state == ENDED && bit_of(&l->c, r.data) <= 8 * (uint64_t)n)
+    if (l->state == ENDED && l->c.at <= n)
         RAD_TRY(join_lanes(k, &r, body, ret_bits, ret_out, err));
     k->failed |= l->state == DEAD || (*ret_bits == 0 && k->eof);
 out:

@@ -14,6 +14,8 @@
 #ifndef RAD_LOAD_SKIM_H
 #define RAD_LOAD_SKIM_H
 
+#include <string.h>
+
 #include "internal.h"
 
 #define RAD_SKIM_WINDOW ((size_t)32 << 10) /* how far back a symbol may refer, RFC 1951 3.2.5 */
@@ -49,11 +51,11 @@ struct skim_code {
     uint16_t count[16], symbol[288];
 };
 
-/* Entry of `count_lit`: bits 0 to 5 the bits of the code, or codes; 6 ODD (anything else: long, invalid, the end); 7 MATCH (a distance
- * follows); 8 to 11 the extra bits of a length, which are not among the bits 0 to 5; 16 to 31 the bytes that come of it, without what the
+/* Entry of `count_lit`: bits 0 to 5 all bits of one symbol or two, with the extra bits of a length; 6 ODD (anything else: long, invalid,
+ * the end); 10 MATCH (a distance follows); 12 to 15 the bits of their codes alone; 16 to 31 the bytes that come of it, without what the
  * extra bits add. Entry of `count_dist`: its bits with the extra ones, 0x80 anything else; the first half, all zero, is for no match.
  * Entries of `lit` and `dist`: symbol * 16 + bits of the code, 0 = longer than the table. */
-enum { SKIM_ODD = 1 << 6, SKIM_MATCH = 1 << 7, SKIM_ODD_DIST = 0x80 };
+enum { SKIM_ODD = 1 << 6, SKIM_MATCH = 1 << SKIM_DIST_BITS, SKIM_ODD_DIST = 0x80 };
 struct skim_tables {
     uint32_t count_lit[1 << SKIM_LIT_BITS];
     uint8_t count_dist[2 << SKIM_DIST_BITS];
@@ -78,10 +80,11 @@ extern const uint8_t skim_length_extra[29], skim_dist_extra[30];
 
 /* The next 57 bits at least. */
 static inline uint64_t skim_peek(const uint8_t *data, uint64_t at) {
-    const uint8_t *p = data + (at >> 3);
-    uint64_t v = 0;
-    for (int i = 0; i < 8; i++) /* one load on little-endian machines */
-        v |= (uint64_t)p[i] << (8 * i);
+    uint64_t v;
+    memcpy(&v, data + (at >> 3), sizeof v);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
     return v >> (at & 7);
 }
 

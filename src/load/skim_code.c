@@ -1,8 +1,6 @@
 /* skim_code.c: the prefix codes of a deflate block (RFC 1951, 3.2.2 and 3.2.5 to 3.2.7) as tables, for counting and for reading. */
 #include "skim.h"
 
-#include <string.h>
-
 const uint16_t skim_length_base[29] = {3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
                                        31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
 const uint8_t skim_length_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
@@ -29,7 +27,8 @@ static bool code_of_lengths(const uint8_t *length, int n, enum unused may, struc
     for (int i = 0; i < n; i++)
         if (length[i] > 0)
             c->symbol[offset[length[i]]++] = (uint16_t)i;
-    return left == 0 || may == UNUSED_ANY || (may == UNUSED_HALF && left >= 1 << 14); /* of 2^15 */
+    const bool one_bit = left == 1 << 14 && c->count[1] == 1, no_symbol = left == 1 << 15;
+    return left == 0 || may == UNUSED_ANY || (may == UNUSED_HALF && (one_bit || no_symbol));
 }
 
 int skim_symbol(const struct skim_code *c, uint64_t bits, unsigned *ret_n) {
@@ -76,26 +75,26 @@ static uint32_t next_code(uint32_t code, int length) {
         }                                                                                                                                  \
     } while (0)
 
-static uint32_t counting(unsigned symbol, int length) {
+static uint32_t counting(unsigned symbol, uint32_t length) {
     if (symbol < SKIM_END)
-        return 1u << 16 | (uint32_t)length;
+        return 1u << 16 | length << 12 | length;
     if (symbol == SKIM_END || symbol > SKIM_END + 29)
         return SKIM_ODD;
     const unsigned k = symbol - SKIM_END - 1;
-    return (uint32_t)skim_length_base[k] << 16 | (uint32_t)skim_length_extra[k] << 8 | SKIM_MATCH | (uint32_t)length;
+    return (uint32_t)skim_length_base[k] << 16 | length << 12 | SKIM_MATCH | (length + skim_length_extra[k]);
 }
 
-/* Two symbols in one entry, where the bits of both fit into it. */
+/* Two symbols in one entry, where the codes of both fit into it. */
 static void join_pairs(uint32_t *restrict two, const uint32_t *restrict one) {
     for (uint32_t i = 0; i < 1u << SKIM_LIT_BITS; i++) {
-        const uint32_t e = one[i], used = e & 15, next = one[i >> used];
-        const bool fits = (e & (SKIM_ODD | SKIM_MATCH)) == 0 && (next & SKIM_ODD) == 0 && used + (next & 63) <= SKIM_LIT_BITS;
+        const uint32_t e = one[i], used = e >> 12 & 15, next = one[i >> used];
+        const bool fits = (e & (SKIM_ODD | SKIM_MATCH)) == 0 && (next & SKIM_ODD) == 0 && used + (next >> 12 & 15) <= SKIM_LIT_BITS;
         two[i] = fits ? e + next : e;
     }
 }
 
 void skim_tables_for_counting(struct skim_tables *t) {
-    FILL_TABLE(t->one, SKIM_LIT_BITS, &t->lit_code, counting(symbol_, l_), SKIM_ODD);
+    FILL_TABLE(t->one, SKIM_LIT_BITS, &t->lit_code, counting(symbol_, (uint32_t)l_), SKIM_ODD);
     join_pairs(t->count_lit, t->one);
     memset(t->count_dist, 0, (size_t)1 << SKIM_DIST_BITS);
     uint8_t *dist = t->count_dist + (1 << SKIM_DIST_BITS);

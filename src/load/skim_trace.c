@@ -8,7 +8,6 @@
 #include "skim.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define RING ((size_t)64 << 10) /* a symbol refers to 32 KB before it: bytes that are needed lie closer than this */
 #define MAX_RECORDS ((size_t)4 << 20)
