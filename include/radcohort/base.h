@@ -28,6 +28,7 @@ extern "C" {
 #define RAD_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define RAD_UNUSED __attribute__((unused))
 #define RAD_TARGET(isa) __attribute__((target(isa))) /* one function for a processor that has `isa`; its caller asks for that first */
+#define RAD_ALWAYS_INLINE inline __attribute__((always_inline)) /* its constant arguments make another function of it each time */
 /* Loops over voxels: compiled for wider vectors too, chosen when the program starts. The same bits: no sum is reordered, nothing is fused.
  * (Not under sanitizers: what chooses would run before they are set up.) */
 #if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__clang__) && !defined(RAD_SANITIZED)

@@ -278,6 +278,24 @@ rad_status dn_make_loose(struct dn_build *b, const rad_md *md, int *ret_tensor, 
     return RAD_OK;
 }
 
+rad_status dn_make_scratch(struct dn_build *b, size_t size, int *ret_tensor, rad_error *err) {
+    const int root = add_root(b->plan, size);
+    *ret_tensor = root < 0 ? -1 : add_tensor(b->plan, root, 0, NULL);
+    return *ret_tensor < 0 ? dn_nomem(err) : RAD_OK;
+}
+
+rad_status dn_make_packed(struct dn_build *b, void *owned, size_t size, int *ret_tensor, rad_error *err) {
+    rad_status st = dn_make_scratch(b, size, ret_tensor, err);
+    if (st != RAD_OK) {
+        free(owned);
+        return st;
+    }
+    struct dn_root *r = &b->plan->root[b->plan->tensor[*ret_tensor].root];
+    r->fixed = r->owned = owned;
+    b->plan->constant_size += size;
+    return RAD_OK;
+}
+
 rad_status dn_make(struct dn_build *b, int value, const rad_md *md, int *ret_tensor, rad_error *err) {
     struct dn_value *v = &b->value[value];
     rad_md slot;
@@ -395,6 +413,10 @@ out:
     free(all);
     rad_prim_release(prim);
     return st;
+}
+
+rad_status dn_step_own(struct dn_build *b, const struct dn_own *own, const struct dn_arg *arg, int n_arg, rad_error *err) {
+    return add_step(b, &(struct dn_step){.kind = DN_OWN, .own = *own}, arg, n_arg, err);
 }
 
 rad_status dn_step_eval(struct dn_build *b, const struct dn_arg *arg, int n_arg, rad_error *err) {

@@ -16,12 +16,7 @@ struct dn_exec {
 };
 
 static void *tensor_data(const struct dn_exec *x, int tensor) {
-    const struct dn_tensor *t = &x->plan->tensor[tensor];
-    const struct dn_root *r = &x->plan->root[t->root];
-    void *p = x->arena + r->offset + t->offset;
-    if (r->fixed != NULL) /* constants are never written; oneDNN and the tensor view have no const */
-        memcpy(&p, &(const void *){(const char *)r->fixed + t->offset}, sizeof p);
-    return p;
+    return dn_tensor_data(x->plan, x->arena, tensor);
 }
 
 static rad_status make_memory(struct dn_exec *x, int tensor, rad_error *err) {
@@ -72,7 +67,7 @@ rad_status dn_exec_create_team(const struct dn_plan *plan, int threads, struct d
     struct dn_exec *x = NULL;
     rad_status st = dn_exec_create(plan, &x, err);
     if (st == RAD_OK)
-        st = dn_team_create(plan, threads, x->arg, x->stream, &x->team, ret_busy, err);
+        st = dn_team_create(plan, threads, x->arg, x->arena, x->stream, &x->team, ret_busy, err);
     if (st == RAD_OK && x->team != NULL) {
         *ret_gain = x->team->gain;
         *ret = x;
@@ -135,6 +130,23 @@ static dnnl_status_t run_prim(struct dn_exec *x, int step, const struct dn_team 
     return status;
 }
 
+static void run_own(struct dn_exec *x, int step, const struct dn_team **team, double *lost) {
+    const struct dn_step *s = &x->plan->step[step];
+    struct dn_own_data d = dn_own_arguments(x->plan, x->arena, s);
+    if (*team == NULL || !(*team)->step[step].own) {
+        dn_own_run(&s->own, &d, 1);
+        return;
+    }
+    const struct dn_shared *shared = &(*team)->step[step];
+    const double start = rad_clock_seconds();
+    d.scratch = (*team)->scratch;
+    dn_own_run(&s->own, &d, (*team)->threads);
+    if (dn_team_late(*team, shared, rad_clock_seconds() - start, lost)) {
+        dn_team_dismiss();
+        *team = NULL;
+    }
+}
+
 static rad_status run_steps(struct dn_exec *x, rad_error *err) {
     const struct dn_plan *p = x->plan;
     const struct dn_team *team = x->team;
@@ -146,6 +158,8 @@ static rad_status run_steps(struct dn_exec *x, rad_error *err) {
             if (run_prim(x, i, &team, &lost) != dnnl_success)
                 st = rad_error_set(err, RAD_E_DEVICE, "node '%.160s': oneDNN failed in '%s'",
                                    s->node < p->graph->n_node ? p->graph->node[s->node].name : "output", s->prim.impl);
+        } else if (s->kind == DN_OWN) {
+            run_own(x, i, &team, &lost);
         } else if (s->kind == DN_EVAL) {
             st = run_eval(x, s, err);
         } else {

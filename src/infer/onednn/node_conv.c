@@ -1,6 +1,7 @@
 /* node_conv.c: convolutions and matrix products. */
 #include "nodes.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---------------------------------------------------------------- convolution */
@@ -31,29 +32,6 @@ static bool weights_view(const rad_shape *w, int64_t group, bool transposed, rad
     return rad_md_strided(ret_view, &s, dnnl_f32, stride);
 }
 
-/* Winograd's minimal filtering for dense 3 x 3 windows, in float32 throughout (Lavin and Gray 2016). It needs fewer multiplications, not
- * less precision: measured on ResNet-50, Inception-v3 and RepVGG its outputs are as far from float64 as those of direct summation (1.5e-6
- * against 1.6e-6 of the largest output; PyTorch 2.3e-6).
- *
- * Worth it where the arithmetic outweighs the transforms and two changes of layout, and where the library can split its 4 x 4 tiles into
- * even work: 25 (17 x 17) or 37 x 37 (147 x 147) tiles have no useful divisor and run at a third of the speed. Measured, one core, direct
- * in channels-last against this with both reorders, shapes from 8 to 147 and 32 to 512 channels: gains 1.1 to 2.7 inside the rule. The rule
- * looks at shapes alone: the choice is part of the bits of a score. */
-static bool is_for_winograd(const struct dn_build *b, const rad_conv_desc *c, int64_t channels, int64_t filters) {
-    const rad_window_params *w = &c->window;
-    if (b->type != dnnl_f32 || c->transposed || w->n_axis != 2 || w->group != 1)
-        return false;
-    for (int i = 0; i < 2; i++)
-        if (w->kernel[i] != 3 || w->stride[i] != 1 || w->dilation[i] != 1)
-            return false;
-    const int64_t tiles = (w->out[0] + 3) / 4 * ((w->out[1] + 3) / 4);
-    bool splits = tiles <= 16;
-    for (int64_t d = 6; d <= 24 && !splits; d++)
-        splits = tiles % d == 0;
-    const bool large = w->out[0] * w->out[1] >= 24 * 24;
-    return splits && (large ? channels >= 32 && channels * filters >= 32 * 64 : channels >= 192 && filters >= 256);
-}
-
 struct attempt {
     rad_layout src, dst;
     bool take_gemm;
@@ -66,11 +44,6 @@ static bool make_conv(struct dn_build *b, const rad_node *n, rad_conv_desc *c, c
                                        {RAD_LAYOUT_ANY, b->layout, false},
                                        {RAD_LAYOUT_ANY, RAD_LAYOUT_ANY, false},
                                        {RAD_LAYOUT_ANY, RAD_LAYOUT_ANY, true}};
-    c->winograd = is_for_winograd(b, c, x->dim[1], y->dim[1]);
-    if (c->winograd && rad_md_layout(&c->src, x, b->type, RAD_LAYOUT_BLOCKED) && rad_md_layout(&c->dst, y, b->type, RAD_LAYOUT_BLOCKED) &&
-        rad_prim_conv(b->engine, c, post, ret))
-        return true;
-    c->winograd = false;
     for (size_t i = 0; i < sizeof attempts / sizeof attempts[0]; i++) {
         c->take_gemm = attempts[i].take_gemm;
         if (rad_md_layout(&c->src, x, b->type, attempts[i].src) && rad_md_layout(&c->dst, y, b->type, attempts[i].dst) &&
@@ -93,6 +66,54 @@ static rad_status make_sum_target(struct dn_build *b, const rad_node *n, const r
     return st == RAD_OK ? dn_copy(b, residual, *ret_dst, err) : st;
 }
 
+/* A convolution by our own kernels, with weights as they want them; *ret_done stays false when it is none of theirs. */
+static rad_status own_conv(struct dn_build *b, const rad_node *n, const rad_conv_desc *c, const rad_post *post, bool *ret_done,
+                           rad_error *err) {
+    const int x = n->input[0], w = n->input[1], y = n->output[0], bias = dn_in(n, 2);
+    const rad_shape *xs = &dn_value_of(b, x)->shape, *ys = &dn_value_of(b, y)->shape;
+    struct dn_own own;
+    rad_md src, dst;
+    size_t weight_bytes = 0, scratch_bytes = 0;
+    rad_status st = RAD_OK;
+    if (b->type != dnnl_f32 || b->layout != RAD_LAYOUT_LAST || c->transposed || xs->dim[0] != 1 || !dn_is_const(b, w) ||
+        (bias >= 0 && !dn_is_const(b, bias)) || !dn_own_choose(&c->window, xs->dim[1], ys->dim[1], post, &own) ||
+        !dn_own_sizes(&own, 1, &weight_bytes, &scratch_bytes) || !rad_md_layout(&src, xs, dnnl_f32, RAD_LAYOUT_LAST) ||
+        !rad_md_layout(&dst, ys, dnnl_f32, RAD_LAYOUT_LAST))
+        return RAD_OK;
+    struct dn_arg arg[5] = {{DNNL_ARG_SRC, -1}, {DNNL_ARG_WEIGHTS, -1}, {DNNL_ARG_BIAS, -1}, {DNNL_ARG_DST, -1}, {DNNL_ARG_SCRATCHPAD, -1}};
+    const size_t bias_bytes = (size_t)own.filters * sizeof(float);
+    float *packed = rad_aligned(weight_bytes), *first = rad_aligned(bias_bytes);
+    if (packed == NULL || first == NULL) {
+        st = dn_nomem(err);
+        goto out;
+    }
+    dn_own_pack(&own, dn_value_of(b, w)->data, packed);
+    memset(first, 0, bias_bytes);
+    if (bias >= 0)
+        memcpy(first, dn_value_of(b, bias)->data, bias_bytes);
+    rad_graph_drop_pages(b->graph);
+    st = dn_make_packed(b, packed, weight_bytes, &arg[1].tensor, err);
+    packed = NULL;
+    if (st != RAD_OK)
+        goto out;
+    st = dn_make_packed(b, first, bias_bytes, &arg[2].tensor, err);
+    first = NULL;
+    if (st != RAD_OK)
+        goto out;
+    RAD_TRY(dn_get(b, x, &src, &arg[0].tensor, err));
+    if (post->sum)
+        RAD_TRY(make_sum_target(b, n, &dst, arg[0].tensor, &arg[3].tensor, err));
+    else
+        RAD_TRY(dn_make(b, y, &dst, &arg[3].tensor, err));
+    RAD_TRY(dn_make_scratch(b, scratch_bytes, &arg[4].tensor, err));
+    RAD_TRY(dn_step_own(b, &own, arg, 5, err));
+    *ret_done = true;
+out:
+    free(packed);
+    free(first);
+    return st;
+}
+
 rad_status dn_node_conv(struct dn_build *b, const rad_node *n, bool *ret_done, rad_error *err) {
     rad_conv_desc c = {.transposed = strcmp(n->op->name, "ConvTranspose") == 0};
     const int x = dn_in(n, 0), w = dn_in(n, 1), bias = dn_in(n, 2), y = n->output[0];
@@ -111,7 +132,8 @@ rad_status dn_node_conv(struct dn_build *b, const rad_node *n, bool *ret_done, r
             c.window.pad_end[i] -= c.window.output_pad[i];
     post.sum = n->residual >= 0;
     c.has_bias = bias >= 0;
-    if (!rad_md_layout(&c.weights, &w_shape, b->type, RAD_LAYOUT_ANY))
+    RAD_TRY(own_conv(b, n, &c, &post, ret_done, err));
+    if (*ret_done || !rad_md_layout(&c.weights, &w_shape, b->type, RAD_LAYOUT_ANY))
         return RAD_OK;
     if (c.has_bias && !rad_md_layout(&c.bias, &dn_value_of(b, bias)->shape, dnnl_f32, RAD_LAYOUT_PLAIN))
         return RAD_OK;

@@ -266,6 +266,24 @@ void dn_plan_free(struct dn_plan *plan) {
     free(plan);
 }
 
+void *dn_tensor_data(const struct dn_plan *plan, char *arena, int tensor) {
+    const struct dn_tensor *t = &plan->tensor[tensor];
+    const struct dn_root *r = &plan->root[t->root];
+    void *p = arena + r->offset + t->offset;
+    if (r->fixed != NULL) /* constants are never written; oneDNN and the tensor view have no const */
+        memcpy(&p, &(const void *){(const char *)r->fixed + t->offset}, sizeof p);
+    return p;
+}
+
+struct dn_own_data dn_own_arguments(const struct dn_plan *plan, char *arena, const struct dn_step *s) {
+    const struct dn_arg *arg = &plan->arg[s->first_arg];
+    return (struct dn_own_data){.src = dn_tensor_data(plan, arena, arg[0].tensor),
+                                .weights = dn_tensor_data(plan, arena, arg[1].tensor),
+                                .bias = dn_tensor_data(plan, arena, arg[2].tensor),
+                                .dst = dn_tensor_data(plan, arena, arg[3].tensor),
+                                .scratch = dn_tensor_data(plan, arena, arg[4].tensor)};
+}
+
 size_t dn_plan_text(const struct dn_plan *p, char *buf, size_t cap) {
     size_t at = 0;
     int n = snprintf(buf, cap, "%s, %d steps, arena %.1f MB, weights %.1f MB\n", rad_precision_name(p->precision), p->n_step,
@@ -277,7 +295,7 @@ size_t dn_plan_text(const struct dn_plan *p, char *buf, size_t cap) {
         const struct dn_step *s = &p->step[i];
         const bool known = s->node >= 0 && s->node < p->graph->n_node;
         char text[160] = "";
-        for (int k = 0; k < s->n_arg && s->kind == DN_PRIM; k++)
+        for (int k = 0; k < s->n_arg && (s->kind == DN_PRIM || s->kind == DN_OWN); k++)
             if (p->arg[s->first_arg + k].id == DNNL_ARG_DST)
                 (void)rad_md_text(&p->tensor[p->arg[s->first_arg + k].tensor].md, text, sizeof text);
         n = snprintf(at < cap ? buf + at : NULL, at < cap ? cap - at : 0, "  %-18s %-40.40s %-32s %s\n",
@@ -286,6 +304,7 @@ size_t dn_plan_text(const struct dn_plan *p, char *buf, size_t cap) {
                                    : "output",
                      known ? p->graph->node[s->node].name : "",
                      s->kind == DN_PRIM   ? s->prim.impl
+                     : s->kind == DN_OWN  ? dn_own_name(&s->own)
                      : s->kind == DN_EVAL ? "evaluation"
                                           : "zero fill",
                      text);

@@ -2,12 +2,13 @@
  *
  * A value of the graph can exist in several forms at once (plain, blocked, channels last, bf16): tensors. A tensor is a descriptor on a
  * root, a piece of memory: either constant (weights, reordered once) or a range of the arena, whose place is chosen when all lifetimes are
- * known. Steps are oneDNN primitives, evaluations of a node by the operator table on plain tensors, or zero fills. */
+ * known. Steps are oneDNN primitives, convolutions by kernels of ours (own.h), evaluations of a node by the operator table on plain
+ * tensors, or zero fills. */
 #ifndef RAD_ONEDNN_PLAN_H
 #define RAD_ONEDNN_PLAN_H
 
 #include "backend.h"
-#include "prim.h"
+#include "own.h"
 
 struct dn_root {
     size_t size;
@@ -25,7 +26,7 @@ struct dn_tensor {
     rad_md md;
 };
 
-enum dn_step_kind { DN_PRIM, DN_EVAL, DN_ZERO };
+enum dn_step_kind { DN_PRIM, DN_OWN, DN_EVAL, DN_ZERO };
 
 struct dn_arg {
     int id;     /* DNNL_ARG_...; for DN_EVAL the place among inputs (>= 0), outputs (DN_OUTPUT + k) or DN_RESIDUAL */
@@ -38,6 +39,7 @@ struct dn_step {
     int node; /* -1: none */
     bool is_reorder;
     rad_prim prim;
+    struct dn_own own; /* of DN_OWN: arguments by the same DNNL_ARG_... */
     int first_arg, n_arg;
 };
 
@@ -85,6 +87,9 @@ dn_translate dn_translator(const char *op_name);
 
 rad_status dn_plan_build(const rad_graph *g, dnnl_engine_t engine, rad_precision p, struct dn_plan **ret, rad_error *err) RAD_MUST_CHECK;
 void dn_plan_free(struct dn_plan *plan);
+/* Where a tensor lies for the thread whose arena this is, and the arguments of a DN_OWN step. */
+void *dn_tensor_data(const struct dn_plan *plan, char *arena, int tensor);
+struct dn_own_data dn_own_arguments(const struct dn_plan *plan, char *arena, const struct dn_step *s);
 size_t dn_plan_text(const struct dn_plan *plan, char *buf, size_t cap);
 
 /* Gives the inputs of channel concatenations their places in the result, where a channel slice is one piece of memory (batch 1, blocked
@@ -112,6 +117,10 @@ rad_status dn_get_viewed(struct dn_build *b, int value, const rad_md *view, cons
                          rad_error *err) RAD_MUST_CHECK;
 /* Fresh memory for a value, or its place in a concatenation when the layout fits; becomes a form of the value. */
 rad_status dn_make(struct dn_build *b, int value, const rad_md *md, int *ret_tensor, rad_error *err) RAD_MUST_CHECK;
+/* `size` bytes of the arena for the step being made, without a layout. */
+rad_status dn_make_scratch(struct dn_build *b, size_t size, int *ret_tensor, rad_error *err) RAD_MUST_CHECK;
+/* A constant without a layout, of `size` bytes of a rad_aligned() block, which the plan owns from now on (also on failure). */
+rad_status dn_make_packed(struct dn_build *b, void *owned, size_t size, int *ret_tensor, rad_error *err) RAD_MUST_CHECK;
 /* Memory that belongs to no value. */
 rad_status dn_make_loose(struct dn_build *b, const rad_md *md, int *ret_tensor, rad_error *err) RAD_MUST_CHECK;
 /* Memory for a value in plain form, float32 or raw. */
@@ -126,6 +135,8 @@ rad_status dn_alias(struct dn_build *b, int value, int of, size_t offset, const 
 bool dn_may_overwrite(const struct dn_build *b, int tensor);
 /* Takes the primitive over (also on failure). Arguments: pairs of DNNL_ARG_ id and tensor, n of them; the scratchpad is added. */
 rad_status dn_step_prim(struct dn_build *b, rad_prim *prim, const struct dn_arg *arg, int n_arg, rad_error *err) RAD_MUST_CHECK;
+/* Arguments: source, weights, bias, destination, scratchpad. */
+rad_status dn_step_own(struct dn_build *b, const struct dn_own *own, const struct dn_arg *arg, int n_arg, rad_error *err) RAD_MUST_CHECK;
 rad_status dn_step_eval(struct dn_build *b, const struct dn_arg *arg, int n_arg, rad_error *err) RAD_MUST_CHECK;
 rad_status dn_step_zero(struct dn_build *b, int tensor, rad_error *err) RAD_MUST_CHECK;
 /* A copy between two tensors of the same dims. */

@@ -24,20 +24,20 @@ static void widen(dnnl_dims_t ret, const int64_t *from, int n) {
     memcpy(ret, from, (size_t)n * sizeof ret[0]);
 }
 
-static bool has_avx512(void) {
+bool rad_prim_has_avx512(void) {
     const unsigned isa = (unsigned)dnnl_get_effective_cpu_isa(), core = (unsigned)dnnl_cpu_isa_avx512_core;
     return (isa & core) == core;
 }
 
 /* 16 channels fill an AVX-512 register, 8 an AVX one. */
 static int channel_block(void) {
-    return has_avx512() ? 16 : 8;
+    return rad_prim_has_avx512() ? 16 : 8;
 }
 
 rad_layout rad_prim_best_layout(void) {
     /* The library's batched-gemm kernels for channels-last need AVX-512: ResNet-50 at batch 1, one core, 38.2 ms against 42.5 ms blocked.
      * Without it the blocked kernels are the fast ones (322 ms against 291 ms with AVX2), and concatenation is free. */
-    return has_avx512() ? RAD_LAYOUT_LAST : RAD_LAYOUT_BLOCKED;
+    return rad_prim_has_avx512() ? RAD_LAYOUT_LAST : RAD_LAYOUT_BLOCKED;
 }
 
 bool rad_md_layout(rad_md *md, const rad_shape *s, dnnl_data_type_t type, rad_layout layout) {
@@ -260,9 +260,8 @@ bool rad_prim_conv(dnnl_engine_t engine, const rad_conv_desc *c, const rad_post 
                make(engine, &d, post, take, ret);
     }
     dnnl_convolution_desc_t d;
-    return dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_inference,
-                                                      c->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct, &c->src,
-                                                      &c->weights, bias, &c->dst, stride, dilation, begin, end) == dnnl_success &&
+    return dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_convolution_direct, &c->src, &c->weights, bias,
+                                                      &c->dst, stride, dilation, begin, end) == dnnl_success &&
            make(engine, &d, post, take, ret);
 }
 

@@ -43,6 +43,8 @@ typedef struct rad_post {
 /* ---------------------------------------------------------------- memory descriptors */
 
 dnnl_data_type_t rad_md_type(rad_dtype t); /* dnnl_data_type_undef when the library has no such type */
+/* The library may use AVX-512 here (ONEDNN_MAX_CPU_ISA can forbid it). */
+bool rad_prim_has_avx512(void);
 /* The layout of activations in which this processor's convolutions are fastest. */
 rad_layout rad_prim_best_layout(void);
 /* Row-major (PLAIN) or another layout of `s`; rank 0 counts as [1]. False when the library refuses it. */
@@ -68,7 +70,7 @@ const char *rad_md_text(const rad_md *md, char *buf, size_t cap);
 
 typedef struct rad_conv_desc {
     rad_md src, weights, bias, dst;
-    bool has_bias, transposed, winograd;
+    bool has_bias, transposed;
     rad_window_params window;
     bool take_gemm; /* accept implementations that go through a matrix in memory */
 } rad_conv_desc;

@@ -23,6 +23,8 @@ static int64_t elements(const rad_md *md) {
 
 /* Multiply-adds, or elements touched: enough to say which of two teams finishes first. */
 static double work_of(const struct dn_step *s) {
+    if (s->kind == DN_OWN)
+        return (double)(s->own.out[0] * s->own.out[1] * s->own.filters) * (double)(s->own.channels * s->own.kernel[0] * s->own.kernel[1]);
     if (s->kind != DN_PRIM)
         return 0.0;
     const double dst = (double)elements(&s->prim.dst);
@@ -95,6 +97,22 @@ static bool same_bits(const struct dn_plan *p, const struct dn_step *s, struct d
         *lost += together > alone ? together - alone : 0.0;
     }
     return true;
+}
+
+/* A convolution of ours has the same bits by its making; only its times are noted. */
+static void time_own(const struct dn_plan *p, const struct dn_step *s, struct dn_shared *shared, char *arena, void *scratch, int threads,
+                     double *lost) {
+    struct dn_own_data d = dn_own_arguments(p, arena, s);
+    const struct dn_tensor *src = &p->tensor[p->arg[s->first_arg].tensor];
+    fill(dn_tensor_data(p, arena, p->arg[s->first_arg].tensor), rad_md_size(&src->md), src->md.data_type, 977u);
+    const double start = rad_clock_seconds();
+    dn_own_run(&s->own, &d, 1);
+    const double middle = rad_clock_seconds();
+    d.scratch = scratch;
+    dn_own_run(&s->own, &d, threads);
+    shared->alone = middle - start;
+    const double together = rad_clock_seconds() - middle;
+    *lost += together > shared->alone ? together - shared->alone : 0.0;
 }
 
 /* ---------------------------------------------------------------- making */
@@ -203,6 +221,12 @@ static rad_status make_primitives(const struct dn_plan *p, struct dn_team *t, ra
     for (int i = 0; i < p->n_step; i++) {
         const struct dn_step *s = &p->step[i];
         rad_prim *prim = &t->step[i].prim;
+        size_t weights = 0, room = 0;
+        if (s->kind == DN_OWN && s->own.out[0] * s->own.out[1] * s->own.filters >= SHARED_ELEMENTS &&
+            dn_own_sizes(&s->own, t->threads, &weights, &room)) {
+            t->step[i].own = true;
+            scratch = room > scratch ? room : scratch;
+        }
         if (s->kind != DN_PRIM || elements(&s->prim.dst) < SHARED_ELEMENTS ||
             (!rad_prim_replan(p->engine, &s->prim, false, prim) && !rad_prim_replan(p->engine, &s->prim, true, prim)))
             continue;
@@ -215,8 +239,8 @@ static rad_status make_primitives(const struct dn_plan *p, struct dn_team *t, ra
     return t->scratch != NULL ? RAD_OK : no_memory(err);
 }
 
-static rad_status make_team(const struct dn_plan *p, int threads, const dnnl_exec_arg_t *arg, dnnl_stream_t stream, struct dn_team **ret,
-                            bool *ret_busy, rad_error *err) {
+static rad_status make_team(const struct dn_plan *p, int threads, const dnnl_exec_arg_t *arg, char *arena, dnnl_stream_t stream,
+                            struct dn_team **ret, bool *ret_busy, rad_error *err) {
     struct dn_team *t = rad_calloc(1, sizeof *t);
     size_t largest = 0;
     void *kept = NULL;
@@ -245,7 +269,9 @@ static rad_status make_team(const struct dn_plan *p, int threads, const dnnl_exe
             if (!ok || !same_bits(p, s, mine, arg + s->first_arg, threads, stream, kept, &lost))
                 drop(mine);
         }
-        const bool taken = mine->prim.prim != NULL;
+        if (mine->own)
+            time_own(p, s, mine, arena, t->scratch, threads, &lost);
+        const bool taken = mine->own || mine->prim.prim != NULL;
         t->n_shared += taken;
         alone += taken ? 0.0 : work_of(s);
         shared += taken ? work_of(s) : 0.0;
@@ -266,14 +292,14 @@ out:
     return st;
 }
 
-rad_status dn_team_create(const struct dn_plan *plan, int threads, const dnnl_exec_arg_t *arg, dnnl_stream_t stream, struct dn_team **ret,
-                          bool *ret_busy, rad_error *err) {
+rad_status dn_team_create(const struct dn_plan *plan, int threads, const dnnl_exec_arg_t *arg, char *arena, dnnl_stream_t stream,
+                          struct dn_team **ret, bool *ret_busy, rad_error *err) {
     struct dn_team *best = NULL;
     *ret_busy = false;
     /* A smaller team shares more steps; one that is smaller than the gain so far cannot win. */
     for (int n = threads; n >= 2 && (best == NULL || best->gain < n); n = n > 2 ? (n + 1) / 2 : 1) {
         struct dn_team *t = NULL;
-        rad_status st = make_team(plan, n, arg, stream, &t, ret_busy, err);
+        rad_status st = make_team(plan, n, arg, arena, stream, &t, ret_busy, err);
         if (st != RAD_OK || *ret_busy) {
             dn_team_destroy(best);
             return st;

@@ -9,8 +9,9 @@
 
 #include "plan.h"
 
-/* What a team runs in place of one step of the plan; prim.prim NULL = the step itself, on one thread. */
+/* What a team runs in place of one step of the plan; prim.prim NULL and not `own` = the step itself, on one thread. */
 struct dn_shared {
+    bool own; /* a convolution of ours, which any number of threads computes with the same bits */
     rad_prim prim;
     dnnl_memory_t scratch, weights;
     void *own_weights;    /* a copy, where the team wants them in another layout; NULL = the plan's */
@@ -23,17 +24,17 @@ struct dn_team {
     int threads;
     int n_step, n_shared;
     struct dn_shared *step;
-    void *scratch;
+    void *scratch;   /* of the step that needs most */
     double gain;     /* estimated: work of the plan over that of its longest thread */
     double may_lose; /* seconds that its steps may lose in one run; see dn_team_late */
 };
 
-/* The largest gain that a team of at most `threads` reaches. `arg` and `memory` are those of the exec in whose arena the team will work;
+/* The largest gain that a team of at most `threads` reaches. `arg` and `arena` are those of the exec in whose arena the team will work;
  * what the arena holds is lost. Call it on the thread that will lead the team: OpenMP keeps a team with its leader.
  * *ret stays NULL when no step gains, or, with *ret_busy, when the processors are so busy with other work that comparing would take too
  * long: try again later. Errors: NOMEM, DEVICE. */
-rad_status dn_team_create(const struct dn_plan *plan, int threads, const dnnl_exec_arg_t *arg, dnnl_stream_t stream, struct dn_team **ret,
-                          bool *ret_busy, rad_error *err) RAD_MUST_CHECK;
+rad_status dn_team_create(const struct dn_plan *plan, int threads, const dnnl_exec_arg_t *arg, char *arena, dnnl_stream_t stream,
+                          struct dn_team **ret, bool *ret_busy, rad_error *err) RAD_MUST_CHECK;
 void dn_team_destroy(struct dn_team *team);
 
 /* Where another program runs on a processor of the team, its leader waits for a thread that is not running, in every step and for
