@@ -462,10 +462,8 @@ static rad_status next_block(rad_skim *k, rad_error *err) {
         goto out;
     }
     k->block[k->n_block++] = (struct skim_block){.bit = k->bit, .out = k->out, .group = first, .bits = (uint32_t)bits};
-    if (!h.stored && k->guess / 4 * 3 < bits) /* one cut short by a flush says little about the next */
-        k->guess = bits;
-    else if (!h.stored)
-        k->guess = k->guess / 4 * 3;
+    if (bits >= MIN_GUESS_BITS && !h.stored) /* one that a flush cut short says little about the next */
+        k->guess = bits > k->guess / 4 * 3 ? bits : k->guess / 4 * 3;
     k->bit += bits;
     k->out += out;
     k->last = h.last;
