@@ -34,17 +34,19 @@ static bool limits(const rad_post *post, struct dn_own *o) {
 }
 
 /* Winograd's filtering for dense 3 x 3 windows, in float32 throughout: fewer multiplications, not less precision (the points of F(4 x 4)
- * are chosen for it, see own_winograd.c).
+ * are chosen for it, see own_points.h).
  *
- * Tiles of 4 x 4 where the weights, four times as many, are not what takes the time; of 2 x 2 where they would be (filters in the millions,
- * images of a few pixels). Few channels leave the transforms as work: these go directly. */
+ * Its tiles are of 4 x 4 where the weights, four times as many as in the network, stay in a cache or are used often enough to pay for their
+ * way from memory; else of 2 x 2. Few channels leave little but the transforms: these go directly. */
 static enum dn_own_way choose_way(const struct dn_own *o) {
     for (int i = 0; i < 2; i++)
         if (o->kernel[i] != 3 || o->stride[i] != 1 || o->dilation[i] != 1)
             return DN_OWN_DIRECT;
     if (o->channels < 32 || o->filters < 32 || o->out[0] < 4 || o->out[1] < 4)
         return DN_OWN_DIRECT;
-    return o->channels * o->filters <= 320 * 320 && o->out[0] * o->out[1] > 8 * 8 ? DN_OWN_WINOGRAD4 : DN_OWN_WINOGRAD2;
+    const int64_t tiles = ((o->out[0] + 3) / 4) * ((o->out[1] + 3) / 4);
+    const bool near = o->channels * o->filters <= 192 * 192 && tiles > 4;
+    return near || tiles >= 24 ? DN_OWN_WINOGRAD4 : DN_OWN_WINOGRAD2;
 }
 
 bool dn_own_choose(const rad_window_params *w, int64_t channels, int64_t filters, const rad_post *post, struct dn_own *ret) {

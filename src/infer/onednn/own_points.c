@@ -9,7 +9,7 @@ enum { MOST_EDGE = 6, MOST_STEP = 4 };
 /* ---------------------------------------------------------------- weights */
 
 /* G of both forms: row p is (1, p, p squared) over the product of its distances to the other points; the last, infinity, (0, 0, 1). */
-void dn_own_points_of_weights(int64_t edge, float weights[][9], float *ret, size_t step) {
+RAD_TARGET("avx512f") void dn_own_points_of_weights(int64_t edge, float weights[][9], float *ret, size_t step) {
     static const double g2[4][3] = {{1.0, 0.0, 0.0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0.0, 0.0, 1.0}};
     static const double root = 0.70710678118654752440; /* 1 / sqrt(2) */
     static const double g4[6][3] = {{1.0, 0.0, 0.0},
@@ -19,15 +19,19 @@ void dn_own_points_of_weights(int64_t edge, float weights[][9], float *ret, size
                                     {1.0 / 6.0, -1.0 / 3.0 * root, 1.0 / 3.0},
                                     {0.0, 0.0, 1.0}};
     const double(*g)[3] = edge == 4 ? g2 : g4;
+    double w[9][DN_LANES], column[MOST_EDGE][3][DN_LANES];
+    for (int i = 0; i < DN_LANES; i++)
+        for (int j = 0; j < 9; j++)
+            w[j][i] = (double)weights[i][j];
+    for (int64_t y = 0; y < edge; y++)
+        for (int j = 0; j < 3; j++)
+            for (int i = 0; i < DN_LANES; i++)
+                column[y][j][i] = g[y][0] * w[j][i] + g[y][1] * w[3 + j][i] + g[y][2] * w[6 + j][i];
     for (int64_t y = 0; y < edge; y++)
         for (int64_t x = 0; x < edge; x++)
-            for (int i = 0; i < DN_LANES; i++) {
-                double sum = 0.0;
-                for (int j = 0; j < 3; j++)
-                    sum += g[y][j] * (g[x][0] * (double)weights[i][j * 3] + g[x][1] * (double)weights[i][j * 3 + 1] +
-                                      g[x][2] * (double)weights[i][j * 3 + 2]);
-                ret[(size_t)(y * edge + x) * step + (size_t)i] = (float)sum;
-            }
+            for (int i = 0; i < DN_LANES; i++)
+                ret[(size_t)(y * edge + x) * step + (size_t)i] =
+                    (float)(g[x][0] * column[y][0][i] + g[x][1] * column[y][1][i] + g[x][2] * column[y][2][i]);
 }
 
 /* ---------------------------------------------------------------- one dimension */
