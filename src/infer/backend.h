@@ -39,6 +39,8 @@ typedef struct rad_backend_ops {
     bool (*supports)(void *state, const rad_graph *g, const rad_node *n, rad_precision p, char *why, size_t cap);
     /* The plan copies every constant that its runs will read: the model's file may be overwritten while they go on. */
     rad_status (*plan_create)(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err);
+    /* The same plan by several threads; NULL where one is enough. */
+    rad_status (*plan_create_by)(void *state, const rad_graph *g, rad_precision p, int threads, rad_plan **ret, rad_error *err);
     void (*plan_destroy)(rad_plan *plan);
     size_t (*plan_describe)(const rad_plan *plan, char *buf, size_t cap);
     rad_status (*exec_create)(rad_plan *plan, rad_exec **ret, rad_error *err);

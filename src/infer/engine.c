@@ -413,7 +413,10 @@ rad_status rad_engine_create(rad_backend *be, rad_model *m, const rad_engine_opt
     RAD_TRY(set_shapes(e, err));
     RAD_TRY(rad_backend_refuse(be, e->graph, opts->precision, err));
     rad_model_drop_pages(m); /* folded weights are copies: the file's need not lie beside them at the peak */
-    RAD_TRY(e->ops->plan_create(state, e->graph, opts->precision, &e->plan, err));
+    if (e->ops->plan_create_by != NULL)
+        RAD_TRY(e->ops->plan_create_by(state, e->graph, opts->precision, opts->threads, &e->plan, err));
+    else
+        RAD_TRY(e->ops->plan_create(state, e->graph, opts->precision, &e->plan, err));
     /* a plan reads nothing of the file once it is made: what was planned is what was hashed, whatever happens to the file later */
     RAD_TRY(rad_model_verify(m, err));
     e->lock_made = pthread_mutex_init(&e->lock, NULL) == 0;

@@ -8,9 +8,12 @@ rad_status dn_nomem(rad_error *err) {
     return rad_error_set(err, RAD_E_NOMEM, "no memory for an inference plan");
 }
 
+static const char *node_name(const struct dn_build *b) {
+    return b->node >= 0 && b->node < b->graph->n_node ? b->graph->node[b->node].name : "output";
+}
+
 static rad_status broken(struct dn_build *b, const char *what, rad_error *err) {
-    const char *name = b->node >= 0 && b->node < b->graph->n_node ? b->graph->node[b->node].name : "output";
-    return rad_error_set(err, RAD_E_DEVICE, "node '%.160s': oneDNN cannot %s", name, what);
+    return rad_error_set(err, RAD_E_DEVICE, "node '%.160s': oneDNN cannot %s", node_name(b), what);
 }
 
 /* Room for one more element in a growing array. */
@@ -91,23 +94,15 @@ static bool plain_f32(const struct dn_build *b, int value, rad_md *ret) {
     return rad_md_layout(ret, &b->graph->value[value].shape, dnnl_f32, RAD_LAYOUT_PLAIN);
 }
 
-/* A constant becomes a tensor on an aligned copy; the model's own bytes lie in a file that somebody may overwrite. */
+/* A constant becomes a tensor on the model's own bytes; what the steps still read of them when the plan is whole is copied then. */
 static rad_status make_constant(struct dn_build *b, int value, rad_error *err) {
     const rad_value *v = &b->graph->value[value];
     const size_t size = (size_t)rad_shape_count(&v->shape) * rad_dtype_size(v->dtype);
-    void *owned = rad_aligned(size);
-    if (owned == NULL)
-        return dn_nomem(err);
-    memcpy(owned, v->data, size);
-    b->plan->constant_size += size;
     rad_md md;
     const bool has_md = dn_is_float(b, value) && plain_f32(b, value, &md);
     const int root = add_root(b->plan, size);
-    if (root >= 0) {
-        b->plan->root[root].fixed = b->plan->root[root].owned = owned;
-    } else {
-        free(owned);
-    }
+    if (root >= 0)
+        b->plan->root[root].fixed = v->data;
     const int t = root < 0 ? -1 : add_tensor(b->plan, root, 0, has_md ? &md : NULL);
     if (t < 0)
         return dn_nomem(err);
@@ -127,66 +122,69 @@ rad_status dn_native(struct dn_build *b, int value, int *ret_tensor, rad_error *
     return RAD_OK;
 }
 
-/* Reorders a constant now, into memory of the plan. */
+/* Reorders a constant into memory of the plan, now or by another thread before the plan is whole. */
 static rad_status reorder_constant(struct dn_build *b, int from, const rad_md *want, int *ret_tensor, rad_error *err) {
     const struct dn_tensor src = b->plan->tensor[from];
-    rad_prim prim = {0};
-    dnnl_stream_t stream = NULL;
-    dnnl_memory_t ms = NULL, md = NULL, mx = NULL;
-    void *scratch = NULL;
-    rad_status st = RAD_OK;
+    const struct dn_root origin = b->plan->root[src.root];
     const size_t size = rad_md_size(want);
-    void *owned = rad_aligned(size), *data = NULL;
-    memcpy(&data, &(const void *){(const char *)b->plan->root[src.root].fixed + src.offset}, sizeof data); /* only read */
-    if (owned == NULL) {
-        st = dn_nomem(err);
-        goto out;
+    rad_status st = RAD_OK;
+    if (origin.owned != NULL) { /* made of another constant: that must be there */
+        st = dn_packer_wait(b->packer, err);
+        if (st != RAD_OK)
+            return st;
     }
-    memset(owned, 0, size); /* padding must be defined */
-    if (!rad_prim_reorder(b->engine, &src.md, want, &prim)) {
-        st = broken(b, "reorder a constant", err);
-        goto out;
+    void *owned = rad_aligned(size);
+    const int root = owned == NULL ? -1 : add_root(b->plan, size);
+    if (root < 0) {
+        free(owned);
+        return dn_nomem(err);
     }
-    scratch = rad_aligned(prim.scratch);
-    rad_md scratch_md;
-    const rad_shape bytes = {.rank = 1, .dim = {(int64_t)(prim.scratch > 0 ? prim.scratch : 1)}};
-    if (scratch == NULL || !rad_md_layout(&scratch_md, &bytes, dnnl_u8, RAD_LAYOUT_PLAIN) ||
-        dnnl_stream_create(&stream, b->engine, dnnl_stream_default_flags) != dnnl_success ||
-        dnnl_memory_create(&ms, &src.md, b->engine, data) != dnnl_success ||
-        dnnl_memory_create(&md, want, b->engine, owned) != dnnl_success ||
-        dnnl_memory_create(&mx, &scratch_md, b->engine, scratch) != dnnl_success) {
-        st = dn_nomem(err);
-        goto out;
+    b->plan->root[root].fixed = b->plan->root[root].owned = owned;
+    b->plan->constant_size += size;
+    const int t = add_tensor(b->plan, root, 0, want);
+    if (t < 0)
+        return dn_nomem(err);
+    const struct dn_pack item = {.data = (const char *)origin.fixed + src.offset,
+                                 .size = origin.size - src.offset,
+                                 .from = &src.md,
+                                 .to = want,
+                                 .dst = owned,
+                                 .name = node_name(b)};
+    st = dn_packer_put(b->packer, &item, err);
+    if (st == RAD_OK)
+        *ret_tensor = t;
+    return st;
+}
+
+static bool is_read(const struct dn_root *r) {
+    return r->first >= 0 || r->last >= 0; /* by a step or as an output */
+}
+
+rad_status dn_keep_constants(struct dn_build *b, rad_error *err) {
+    struct dn_plan *p = b->plan;
+    for (int i = 0; i < p->n_root; i++) {
+        struct dn_root *r = &p->root[i];
+        if (r->fixed == NULL || r->owned != NULL || !is_read(r))
+            continue;
+        const struct dn_pack item = {.data = r->fixed, .size = r->size, .dst = r->owned = rad_aligned(r->size), .name = "constant"};
+        if (r->owned == NULL)
+            return dn_nomem(err);
+        r->fixed = r->owned;
+        p->constant_size += r->size;
+        rad_status st = dn_packer_put(b->packer, &item, err);
+        if (st != RAD_OK)
+            return st;
     }
-    const dnnl_exec_arg_t arg[] = {{DNNL_ARG_FROM, ms}, {DNNL_ARG_TO, md}, {DNNL_ARG_SCRATCHPAD, mx}};
-    if (dnnl_primitive_execute(prim.prim, stream, 3, arg) != dnnl_success || dnnl_stream_wait(stream) != dnnl_success) {
-        st = broken(b, "reorder a constant", err);
-        goto out;
+    rad_status st = dn_packer_wait(b->packer, err);
+    for (int i = 0; i < p->n_root && st == RAD_OK; i++) {
+        struct dn_root *r = &p->root[i];
+        if (r->fixed == NULL || is_read(r))
+            continue;
+        p->constant_size -= r->owned != NULL ? r->size : 0;
+        free(r->owned);
+        r->owned = NULL;
+        r->fixed = NULL;
     }
-    const int root = add_root(b->plan, size);
-    const int t = root < 0 ? -1 : add_tensor(b->plan, root, 0, want);
-    if (root >= 0) {
-        b->plan->root[root].fixed = b->plan->root[root].owned = owned;
-        b->plan->constant_size += size;
-        owned = NULL;
-    }
-    if (t < 0) {
-        st = dn_nomem(err);
-        goto out;
-    }
-    *ret_tensor = t;
-out:
-    if (ms != NULL)
-        (void)dnnl_memory_destroy(ms);
-    if (md != NULL)
-        (void)dnnl_memory_destroy(md);
-    if (mx != NULL)
-        (void)dnnl_memory_destroy(mx);
-    if (stream != NULL)
-        (void)dnnl_stream_destroy(stream);
-    free(scratch);
-    free(owned);
-    rad_prim_release(&prim);
     return st;
 }
 

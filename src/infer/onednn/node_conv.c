@@ -87,15 +87,19 @@ static rad_status own_conv(struct dn_build *b, const rad_node *n, const rad_conv
         st = dn_nomem(err);
         goto out;
     }
-    dn_own_pack(&own, dn_value_of(b, w)->data, packed);
+    const struct dn_pack item = {.data = dn_value_of(b, w)->data,
+                                 .size = (size_t)rad_shape_count(&dn_value_of(b, w)->shape) * sizeof(float),
+                                 .own = &own,
+                                 .dst = packed,
+                                 .name = n->name};
     memset(first, 0, bias_bytes);
     if (bias >= 0)
         memcpy(first, dn_value_of(b, bias)->data, bias_bytes);
-    rad_graph_drop_pages(b->graph);
     st = dn_make_packed(b, packed, weight_bytes, &arg[1].tensor, err);
     packed = NULL;
     if (st != RAD_OK)
         goto out;
+    RAD_TRY(dn_packer_put(b->packer, &item, err));
     st = dn_make_packed(b, first, bias_bytes, &arg[2].tensor, err);
     first = NULL;
     if (st != RAD_OK)

@@ -88,17 +88,21 @@ static bool supports(void *state, const rad_graph *g, const rad_node *n, rad_pre
     return false;
 }
 
-static rad_status plan_create(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err) {
+static rad_status plan_create_by(void *state, const rad_graph *g, rad_precision p, int threads, rad_plan **ret, rad_error *err) {
     struct state *s = state;
     struct dn_plan *plan = NULL;
     /* Primitives are laid out for the team that is current when they are made. */
     const int team = omp_get_max_threads();
     omp_set_num_threads(1);
-    const rad_status st = dn_plan_build(g, s->engine, p, &plan, err);
+    const rad_status st = dn_plan_build(g, s->engine, p, threads, &plan, err);
     omp_set_num_threads(team);
     if (st == RAD_OK)
         *ret = (rad_plan *)plan;
     return st;
+}
+
+static rad_status plan_create(void *state, const rad_graph *g, rad_precision p, rad_plan **ret, rad_error *err) {
+    return plan_create_by(state, g, p, 1, ret, err);
 }
 
 static void plan_destroy(rad_plan *plan) {
@@ -143,6 +147,7 @@ const rad_backend_ops rad_backend_onednn = {
     .precision = precision,
     .supports = supports,
     .plan_create = plan_create,
+    .plan_create_by = plan_create_by,
     .plan_destroy = plan_destroy,
     .plan_describe = plan_describe,
     .exec_create = exec_create,

@@ -56,42 +56,6 @@ out:
     return st;
 }
 
-static void drop_constant(struct dn_plan *p, struct dn_root *r) {
-    p->constant_size -= r->size;
-    free(r->owned);
-    r->owned = NULL;
-    r->fixed = NULL;
-}
-
-#define LARGE_WEIGHT ((size_t)1 << 20) /* bytes: worth a system call */
-
-static bool is_output_root(const struct dn_build *b, const rad_node *n, int root) {
-    for (int k = 0; k < n->n_output; k++)
-        for (int f = 0; n->output[k] >= 0 && f < b->value[n->output[k]].n_form; f++)
-            if (b->plan->tensor[b->value[n->output[k]].form[f]].root == root)
-                return true;
-    return false;
-}
-
-/* The aligned copy of a weight has done its work when the only node that reads it went another way: freeing it now, not at the end, keeps
- * the peak at one copy of the network instead of two. Only after the node is done: a translator that gives up leaves the weight to
- * evaluation. */
-static void drop_copies(struct dn_build *b, const rad_node *n) {
-    for (int k = 0; k < n->n_input; k++) {
-        const int v = n->input[k];
-        if (!dn_is_const(b, v) || dn_value_of(b, v)->n_use != 1 || b->value[v].n_form == 0)
-            continue;
-        struct dn_root *r = &b->plan->root[b->plan->tensor[b->value[v].form[0]].root];
-        /* an output that is a view of the constant (Identity, Reshape) still needs it */
-        if (r->owned != NULL && r->first < 0 && !is_output_root(b, n, (int)(r - b->plan->root))) {
-            bool large = r->size >= LARGE_WEIGHT;
-            drop_constant(b->plan, r);
-            if (large)
-                rad_graph_drop_pages(b->graph);
-        }
-    }
-}
-
 static rad_status translate(struct dn_build *b, const rad_node *n, rad_error *err) {
     bool done = n->n_output > 0 && n->output[0] >= 0 && b->value[n->output[0]].done;
     const dn_translate fast = dn_translator(n->op->name);
@@ -100,8 +64,6 @@ static rad_status translate(struct dn_build *b, const rad_node *n, rad_error *er
         st = fast(b, n, &done, err);
     if (st == RAD_OK && !done)
         st = translate_eval(b, n, err);
-    if (st == RAD_OK)
-        drop_copies(b, n);
     return st;
 }
 
@@ -207,16 +169,7 @@ static rad_status build_outputs(struct dn_build *b, rad_error *err) {
     return RAD_OK;
 }
 
-/* The source of a constant that was reordered is not needed any more when no step reads it. */
-static void drop_unused_constants(struct dn_plan *p) {
-    for (int i = 0; i < p->n_root; i++) {
-        struct dn_root *r = &p->root[i];
-        if (r->owned != NULL && r->first < 0 && r->last < 0)
-            drop_constant(p, r);
-    }
-}
-
-rad_status dn_plan_build(const rad_graph *g, dnnl_engine_t engine, rad_precision p, struct dn_plan **ret, rad_error *err) {
+rad_status dn_plan_build(const rad_graph *g, dnnl_engine_t engine, rad_precision p, int threads, struct dn_plan **ret, rad_error *err) {
     struct dn_build b = {.graph = g, .engine = engine, .type = p == RAD_PREC_BF16 ? dnnl_bf16 : dnnl_f32, .layout = rad_prim_best_layout()};
     rad_status st = RAD_OK;
     b.plan = rad_calloc(1, sizeof *b.plan);
@@ -234,17 +187,19 @@ rad_status dn_plan_build(const rad_graph *g, dnnl_engine_t engine, rad_precision
         st = dn_nomem(err);
         goto out;
     }
+    RAD_TRY(dn_packer_create(g, engine, threads, &b.packer, err));
     find_last_uses(&b);
     RAD_TRY(build_inputs(&b, err));
     RAD_TRY(dn_place_concats(&b, err));
     for (b.node = 0; b.node < g->n_node; b.node++)
         RAD_TRY(translate(&b, &g->node[b.node], err));
     RAD_TRY(build_outputs(&b, err));
-    drop_unused_constants(b.plan);
     RAD_TRY(place_roots(b.plan, err));
+    RAD_TRY(dn_keep_constants(&b, err));
     *ret = b.plan;
     b.plan = NULL;
 out:
+    dn_packer_destroy(&b.packer); /* before the memory that it writes to */
     dn_plan_free(b.plan);
     free(b.value);
     return st;

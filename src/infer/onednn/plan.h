@@ -9,10 +9,11 @@
 
 #include "backend.h"
 #include "own.h"
+#include "pack.h"
 
 struct dn_root {
     size_t size;
-    const void *fixed; /* constant content: owned (below) or the model's; NULL = in the arena */
+    const void *fixed; /* constant content: owned (below), or the model's until the plan is whole; NULL = in the arena */
     void *owned;
     size_t offset;   /* in the arena */
     int first, last; /* steps that touch it; first -1 = none yet */
@@ -79,13 +80,16 @@ struct dn_build {
     rad_layout layout;     /* of activations with channels */
     int node;              /* being translated */
     struct dn_value *value;
+    struct dn_packer *packer;
 };
 
 /* True (and *ret_done) when `node` became steps; false = translate it by evaluation. Errors: NOMEM, DEVICE. */
 typedef rad_status (*dn_translate)(struct dn_build *b, const rad_node *node, bool *ret_done, rad_error *err);
 dn_translate dn_translator(const char *op_name);
 
-rad_status dn_plan_build(const rad_graph *g, dnnl_engine_t engine, rad_precision p, struct dn_plan **ret, rad_error *err) RAD_MUST_CHECK;
+/* By at most `threads` threads; the plan and its bytes are the same for any number. */
+rad_status dn_plan_build(const rad_graph *g, dnnl_engine_t engine, rad_precision p, int threads, struct dn_plan **ret,
+                         rad_error *err) RAD_MUST_CHECK;
 void dn_plan_free(struct dn_plan *plan);
 /* Where a tensor lies for the thread whose arena this is, and the arguments of a DN_OWN step. */
 void *dn_tensor_data(const struct dn_plan *plan, char *arena, int tensor);
@@ -108,7 +112,7 @@ bool dn_const_scalar(const struct dn_build *b, int value, float *ret);
 
 /* The form in which the value was made (constants: plain). */
 rad_status dn_native(struct dn_build *b, int value, int *ret_tensor, rad_error *err) RAD_MUST_CHECK;
-/* The value in exactly this layout and element type; a reorder is added (constants: done now) when it does not exist yet. */
+/* The value in exactly this layout and element type; a reorder is added (constants: given to the packer) when it does not exist yet. */
 rad_status dn_get(struct dn_build *b, int value, const rad_md *want, int *ret_tensor, rad_error *err) RAD_MUST_CHECK;
 /* Plain (row-major) form: float32, or raw. */
 rad_status dn_get_plain(struct dn_build *b, int value, int *ret_tensor, rad_error *err) RAD_MUST_CHECK;
@@ -139,6 +143,8 @@ rad_status dn_step_prim(struct dn_build *b, rad_prim *prim, const struct dn_arg 
 rad_status dn_step_own(struct dn_build *b, const struct dn_own *own, const struct dn_arg *arg, int n_arg, rad_error *err) RAD_MUST_CHECK;
 rad_status dn_step_eval(struct dn_build *b, const struct dn_arg *arg, int n_arg, rad_error *err) RAD_MUST_CHECK;
 rad_status dn_step_zero(struct dn_build *b, int tensor, rad_error *err) RAD_MUST_CHECK;
+/* Constants that steps or outputs read where the model has them become the plan's own. Waits for the packer. Errors: NOMEM, DEVICE. */
+rad_status dn_keep_constants(struct dn_build *b, rad_error *err) RAD_MUST_CHECK;
 /* A copy between two tensors of the same dims. */
 rad_status dn_copy(struct dn_build *b, int from, int to, rad_error *err) RAD_MUST_CHECK;
 /* Layout descriptor of a value in the activation type (or float32). */
