@@ -190,6 +190,10 @@ rad_status rad_random_bytes(void *ret, size_t n, rad_error *err) RAD_MUST_CHECK;
 /* XXH3-128 (libxxhash): bulk content of images. 32 hex digits + NUL. */
 #define RAD_XXH128_HEX 33
 void rad_xxh128(const void *data, size_t size, char ret_hex[RAD_XXH128_HEX]);
+/* Of a mapped file, page by page as rad_map_sha256, and ten times as fast: whether bytes are still those of a moment ago, where `seed` was
+ * drawn at random. With ret_sha256 also its SHA-256, in the same pass. Errors: NOMEM, INTERNAL. */
+rad_status rad_map_xxh128(const rad_map *m, bool drop, uint64_t seed, char ret_hex[RAD_XXH128_HEX], char *ret_sha256,
+                          rad_error *err) RAD_MUST_CHECK;
 /* The same of `a` and then `b`, as if they were one. Errors: NOMEM. */
 rad_status rad_xxh128_two(const rad_map *a, const rad_map *b, char ret_hex[RAD_XXH128_HEX], rad_error *err) RAD_MUST_CHECK;
 

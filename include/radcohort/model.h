@@ -151,7 +151,9 @@ void rad_model_close(rad_model **m);
 rad_status rad_model_verify(const rad_model *m, rad_error *err) RAD_MUST_CHECK;
 /* The file's pages leave memory until they are read again (rad_map_drop_pages): for after a graph was built. Thread-safe. */
 void rad_model_drop_pages(const rad_model *m);
-const char *rad_model_sha256(const rad_model *m);      /* of the file's bytes */
+/* Of the file's bytes, which are hashed by a thread of their own from rad_model_open on: waits until that is done. Errors: INTERNAL, NOMEM.
+ * Thread-safe. */
+rad_status rad_model_sha256(const rad_model *m, char ret[RAD_SHA256_HEX], rad_error *err) RAD_MUST_CHECK;
 int rad_model_opset(const rad_model *m);               /* of the default domain */
 int64_t rad_model_parameter_count(const rad_model *m); /* elements of all float initializers */
 /* Input `i` as declared: symbolic dims are -1. */

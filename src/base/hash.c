@@ -27,24 +27,62 @@ rad_status rad_sha256(const void *data, size_t size, char ret_hex[RAD_SHA256_HEX
 }
 
 #define HASH_CHUNK ((size_t)16 << 20)
+#define CACHED_CHUNK ((size_t)256 << 10)
 
-rad_status rad_map_sha256(const rad_map *m, bool drop, char ret_hex[RAD_SHA256_HEX], rad_error *err) {
-    unsigned char md[EVP_MAX_MD_SIZE];
-    unsigned int n = 0;
-    EVP_MD_CTX *c = EVP_MD_CTX_new();
-    bool ok = c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1;
+/* Either may be NULL. Both over the same small part, while it is in the processor's cache. */
+static bool update(EVP_MD_CTX *sha, XXH3_state_t *xxh, const rad_map *m) {
+    bool ok = true;
+    for (size_t at = 0; ok && at < m->size; at += CACHED_CHUNK) {
+        const size_t n = m->size - at < CACHED_CHUNK ? m->size - at : CACHED_CHUNK;
+        ok = (!sha || EVP_DigestUpdate(sha, m->data + at, n) == 1) && (!xxh || XXH3_128bits_update(xxh, m->data + at, n) == XXH_OK);
+    }
+    return ok;
+}
+
+static bool update_all(EVP_MD_CTX *sha, XXH3_state_t *xxh, const rad_map *m, bool drop) {
+    bool ok = true;
     for (size_t at = 0; ok && at < m->size; at += HASH_CHUNK) {
         const rad_map part = {.data = m->data + at, .size = m->size - at < HASH_CHUNK ? m->size - at : HASH_CHUNK};
-        ok = EVP_DigestUpdate(c, part.data, part.size) == 1;
+        ok = update(sha, xxh, &part);
         if (drop)
             rad_map_drop_pages(&part);
     }
-    ok = ok && EVP_DigestFinal_ex(c, md, &n) == 1 && n == 32;
-    EVP_MD_CTX_free(c);
-    if (!ok)
-        return rad_error_set(err, RAD_E_INTERNAL, "libcrypto cannot compute SHA-256");
+    return ok;
+}
+
+static bool finish_sha256(EVP_MD_CTX *c, char ret_hex[RAD_SHA256_HEX]) {
+    unsigned char md[EVP_MAX_MD_SIZE];
+    unsigned int n = 0;
+    if (EVP_DigestFinal_ex(c, md, &n) != 1 || n != 32)
+        return false;
     to_hex(md, n, ret_hex);
-    return RAD_OK;
+    return true;
+}
+
+rad_status rad_map_sha256(const rad_map *m, bool drop, char ret_hex[RAD_SHA256_HEX], rad_error *err) {
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    const bool ok = c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1 && update_all(c, NULL, m, drop) && finish_sha256(c, ret_hex);
+    EVP_MD_CTX_free(c);
+    return ok ? RAD_OK : rad_error_set(err, RAD_E_INTERNAL, "libcrypto cannot compute SHA-256");
+}
+
+rad_status rad_map_xxh128(const rad_map *m, bool drop, uint64_t seed, char ret_hex[RAD_XXH128_HEX], char *ret_sha256, rad_error *err) {
+    rad_status st = RAD_OK;
+    XXH128_canonical_t canonical;
+    XXH3_state_t *x = XXH3_createState();
+    EVP_MD_CTX *c = ret_sha256 ? EVP_MD_CTX_new() : NULL;
+    if (!x || (ret_sha256 && !c))
+        st = rad_error_set(err, RAD_E_NOMEM, "no memory to hash a file");
+    else if (XXH3_128bits_reset_withSeed(x, seed) != XXH_OK || (c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) != 1) ||
+             !update_all(c, x, m, drop) || (c && !finish_sha256(c, ret_sha256)))
+        st = rad_error_set(err, RAD_E_INTERNAL, "libcrypto or libxxhash cannot hash a file");
+    if (st == RAD_OK) {
+        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(x));
+        to_hex(canonical.digest, sizeof canonical.digest, ret_hex);
+    }
+    EVP_MD_CTX_free(c);
+    (void)XXH3_freeState(x);
+    return st;
 }
 
 rad_status rad_hmac_sha256(const void *key, size_t key_size, const void *data, size_t size, uint8_t ret[RAD_SHA256_BYTES], rad_error *err) {

@@ -138,10 +138,15 @@ static rad_status check_one(check *k, const rad_model_spec *spec, check_model *o
     }
     out->opset = rad_model_opset(m);
     out->parameters = rad_model_parameter_count(m);
-    if (spec->sha256 && strcmp(spec->sha256, rad_model_sha256(m)) != 0)
-        MISTAKE(k, spec, "model '%s' has SHA-256 %s, the job pins %s: it is another file", spec->name, rad_model_sha256(m), spec->sha256);
+    if (spec->sha256) {
+        char sha256[RAD_SHA256_HEX];
+        RAD_TRY(rad_model_sha256(m, sha256, err));
+        if (strcmp(spec->sha256, sha256) != 0)
+            MISTAKE(k, spec, "model '%s' has SHA-256 %s, the job pins %s: it is another file", spec->name, sha256, spec->sha256);
+    }
     if (check_input(k, spec, m, &k->job->input[spec->input]))
         st = check_graph(k, spec, out, m, be, precision, err);
+out:
     rad_model_close(&m);
     return st;
 }

@@ -116,6 +116,9 @@ static rad_status check_graph(rad_plan *p, int i, rad_backend *be, rad_model *m,
         return st;
     st = rad_graph_build(m, &o, &g, err);
     if (st == RAD_E_MODEL && !known) { /* the file leaves its input open and so does the job: each image will decide */
+        st = rad_model_sha256(m, r->sha256, err);
+        if (st != RAD_OK)
+            return st;
         memcpy(r->graph_hash, r->sha256, sizeof r->graph_hash);
         r->summary = rad_strdup("");
         r->input_shape = rad_strdup("open");
@@ -156,13 +159,16 @@ static rad_status check_model(rad_plan *p, int i, rad_backend *be, rad_error *er
     rad_status st = rad_model_open(spec->path, &m, err);
     if (st != RAD_OK) /* whatever is wrong with it, it is no study's fault */
         return rad_error_prefix(err, rad_status_scope(st) == RAD_SCOPE_STUDY ? RAD_E_MODEL : st, "model '%s': ", spec->name);
-    memcpy(r->sha256, rad_model_sha256(m), sizeof r->sha256);
-    if (spec->sha256 && strcmp(spec->sha256, r->sha256) != 0) {
+    st = check_graph(p, i, be, m, err); /* while the file is being hashed */
+    rad_error why = {0};
+    const rad_status hashed = rad_model_sha256(m, r->sha256, &why);
+    if (hashed != RAD_OK) {
+        st = rad_error_set(err, hashed, "%s", why.text);
+    } else if (spec->sha256 && strcmp(spec->sha256, r->sha256) != 0) { /* whatever else is wrong with another file */
         st = rad_error_set(err, RAD_E_MODEL, "model '%s': '%s' has SHA-256 %s, the job wants %s; it is another file", spec->name,
                            spec->path, r->sha256, spec->sha256);
         goto out;
     }
-    st = check_graph(p, i, be, m, err);
     if (st != RAD_OK) {
         if (!strstr(err ? err->text : "", spec->name))
             st = rad_error_prefix(err, st, "model '%s': ", spec->name);

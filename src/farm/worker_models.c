@@ -120,7 +120,11 @@ static rad_status open_model(rad_worker *w, int i, rad_error *err) {
     rad_status st = line->model ? RAD_OK : rad_model_open(spec->path, &line->model, err);
     if (st != RAD_OK) /* whatever is wrong with it, it is no study's fault */
         return rad_error_prefix(err, rad_status_scope(st) == RAD_SCOPE_STUDY ? RAD_E_MODEL : st, "model '%s': ", spec->name);
-    if (strcmp(rad_model_sha256(line->model), line->sha256) != 0)
+    char sha256[RAD_SHA256_HEX];
+    st = rad_model_sha256(line->model, sha256, err);
+    if (st != RAD_OK)
+        return rad_error_prefix(err, st, "model '%s': ", spec->name);
+    if (strcmp(sha256, line->sha256) != 0)
         return rad_error_set(err, RAD_E_MODEL, "model '%s': '%s' is another file here than on rank 0; all ranks must see the same folder",
                              spec->name, spec->path);
     return RAD_OK;

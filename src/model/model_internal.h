@@ -8,6 +8,8 @@
 
 #include "radcohort/model.h"
 
+#include <pthread.h>
+
 /* ---------------------------------------------------------------- arena */
 
 typedef struct rad_arena rad_arena;
@@ -63,13 +65,32 @@ typedef struct name_table {
     size_t n_slot;
 } name_table;
 
+/* What the file's bytes were when it was opened. `running`, what follows it and `thread` under the lock: whoever asks first joins. */
+struct rad_model_hasher {
+    rad_map map;
+    uint64_t seed;
+    pthread_mutex_t lock;
+    pthread_t thread;
+    bool running;
+    rad_status status;
+    rad_error err;
+    char sha256[RAD_SHA256_HEX], quick[RAD_XXH128_HEX];
+};
+/* Begins at once; where no thread is to be had it is done on return. Errors: NOMEM, INTERNAL. */
+rad_status rad_hasher_start(const void *data, size_t size, bool own_thread, struct rad_model_hasher **ret, rad_error *err) RAD_MUST_CHECK;
+/* Waits. Errors: those of hashing. */
+rad_status rad_hasher_wait(struct rad_model_hasher *h, rad_error *err) RAD_MUST_CHECK;
+/* Are the bytes still the same? NULL is allowed below. */
+rad_status rad_hasher_compare(struct rad_model_hasher *h, bool *ret_same, rad_error *err) RAD_MUST_CHECK;
+void rad_hasher_destroy(struct rad_model_hasher **h);
+
 struct rad_model {
     rad_map map;
     bool mapped;
     const uint8_t *data;
     size_t size;
     const char *file; /* for error texts */
-    char sha256[RAD_SHA256_HEX];
+    struct rad_model_hasher *hasher;
     int opset;
     int64_t n_parameter;
     rad_arena *arena;

@@ -322,6 +322,8 @@ out:
 
 /* ---------------------------------------------------------------- public */
 
+#define LARGE_FILE ((size_t)1 << 20) /* bytes: worth a thread */
+
 static rad_status open_bytes(rad_map *map, const void *data, size_t size, const char *name, rad_model **ret, rad_error *err) {
     rad_status st;
     rad_model *m = rad_calloc(1, sizeof *m);
@@ -342,7 +344,7 @@ static rad_status open_bytes(rad_map *map, const void *data, size_t size, const 
         st = rad_error_set(err, RAD_E_LIMIT, "model '%s': more than %zu bytes", name, RAD_MAX_MODEL_BYTES);
         goto out;
     }
-    RAD_TRY(rad_sha256(data, size, m->sha256, err));
+    RAD_TRY(rad_hasher_start(data, size, map && size >= LARGE_FILE, &m->hasher, err));
     RAD_TRY(read_model(m, err));
     if (map) {
         m->map = *map;
@@ -374,6 +376,7 @@ void rad_model_close(rad_model **pm) {
     rad_model *m = pm ? *pm : NULL;
     if (!m)
         return;
+    rad_hasher_destroy(&m->hasher);
     if (m->mapped)
         rad_map_close(&m->map);
     free(m->g.value);
@@ -385,11 +388,11 @@ void rad_model_close(rad_model **pm) {
 }
 
 rad_status rad_model_verify(const rad_model *m, rad_error *err) {
-    char now[RAD_SHA256_HEX];
+    bool same = true;
     if (!m->mapped)
         return RAD_OK;
-    rad_status st = rad_map_sha256(&m->map, true, now, err);
-    if (st == RAD_OK && strcmp(now, m->sha256) != 0)
+    rad_status st = rad_hasher_compare(m->hasher, &same, err);
+    if (st == RAD_OK && !same)
         st = rad_onnx_fail(m, err, "the file was overwritten while it was in use: start again, and replace model files by renaming");
     return st;
 }
@@ -399,8 +402,11 @@ void rad_model_drop_pages(const rad_model *m) {
         rad_map_drop_pages(&m->map);
 }
 
-const char *rad_model_sha256(const rad_model *m) {
-    return m->sha256;
+rad_status rad_model_sha256(const rad_model *m, char ret[RAD_SHA256_HEX], rad_error *err) {
+    rad_status st = rad_hasher_wait(m->hasher, err);
+    if (st == RAD_OK)
+        memcpy(ret, m->hasher->sha256, sizeof m->hasher->sha256);
+    return st;
 }
 
 int rad_model_opset(const rad_model *m) {

@@ -294,9 +294,12 @@ static int dump(const char *path) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
+    char sha256[RAD_SHA256_HEX];
+    if (rad_model_sha256(m, sha256, &err) != RAD_OK)
+        return 1;
     const rad_graph *g = &m->g;
     printf("{\"opset\": %d, \"parameters\": %lld, \"sha256\": \"%s\", \"inputs\": [", rad_model_opset(m),
-           (long long)rad_model_parameter_count(m), rad_model_sha256(m));
+           (long long)rad_model_parameter_count(m), sha256);
     for (int i = 0; i < g->n_input; i++) {
         const rad_value *v = &g->value[g->input[i]];
         printf("%s[", i ? ", " : "");
