@@ -218,7 +218,7 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
     w->journal = o->journal;
     w->cam_dir = o->cam_dir;
     w->precision = o->precision;
-    w->batch = o->batch;
+    w->batch = w->enough = o->batch;
     w->room = o->room;
     w->end = &w->first;
     w->out_end = &w->out_first;
@@ -256,6 +256,8 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
                            rad_backend_version(w->backend), o->backend_version);
         goto out;
     }
+    if (!rad_backend_can_verify(w->backend) && w->room.threads < w->enough)
+        w->enough = w->room.threads;
     for (int i = 0; i < w->job->n_input; i++)
         w->on_device[i] = rad_backend_makes_samples(w->backend, &w->job->input[i], NULL);
     RAD_TRY(start_threads(w, err));
@@ -336,7 +338,8 @@ void rad_worker_destroy(rad_worker **wp, double patience) {
 }
 
 int64_t rad_worker_window(const rad_worker *w) {
-    int64_t n = 2 * (int64_t)w->room.loaders + (int64_t)w->n_infer * w->batch;
+    /* batches at the network, one that is ready and one that is being read: new leases come when half of them are through */
+    int64_t n = 2 * (int64_t)w->room.loaders + (int64_t)(w->n_infer + 2) * w->batch;
     return n < 256 ? n : 256;
 }
 

@@ -47,7 +47,7 @@ rad_status rad_worker_create(const rad_worker_opts *o, rad_worker **ret, rad_err
  * behind together with what they use: the process is about to end. */
 void rad_worker_destroy(rad_worker **w, double patience);
 
-/* Cases it wants to hold: enough to fill a batch while the loaders are at the next. */
+/* Cases it wants to hold: those at the network, a batch that is ready and one that the loaders are at. */
 int64_t rad_worker_window(const rad_worker *w);
 /* A LEASE message. Errors: COMM, NOMEM. */
 rad_status rad_worker_submit(rad_worker *w, const void *data, size_t size, rad_error *err) RAD_MUST_CHECK;

@@ -107,7 +107,7 @@ struct rad_worker {
     rad_journal *journal;
     const char *cam_dir;
     rad_precision precision;
-    int batch;
+    int batch, enough; /* samples: a call's at most; those that need not wait for more */
     rad_resources room;
     rad_backend *backend;
     bool on_device[RAD_MAX_INPUTS]; /* the backend makes the samples of this input */

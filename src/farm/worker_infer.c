@@ -1,6 +1,7 @@
 /* worker_infer.c: the inference threads. Batches are filled across cases: a model's line hands out samples until the batch limit, whatever
- * case they belong to. A thread waits for a fuller batch only while loader threads can still bring one. There are two of them, so that an
- * engine has its next batch before its last thread is done with this one; both give to one engine at a time. */
+ * case they belong to. A thread waits for more samples only while loader threads can still bring them: on a device for a full batch, on
+ * processors, which compute one sample at a time, for one each. There are two of them, so that an engine has its next batch before its
+ * last thread is done with this one; both give to one engine at a time. */
 #include "crash.h"
 #include "worker_cam.h"
 
@@ -36,7 +37,7 @@ static int choose(const rad_worker *w) {
     for (int i = 0; i < RAD_INFER_LANES; i++)
         if (best >= 0 && w->flying[i] && w->flying[i]->model != best)
             return -1; /* two networks at once would only take each other's caches */
-    if (best < 0 || w->line[best].n_ready >= w->batch || w->prepared_bytes >= w->room.work)
+    if (best < 0 || w->line[best].n_ready >= w->enough || w->prepared_bytes >= w->room.work)
         return best;
     /* a loader thread that waits for room brings nothing before these are run */
     return w->n_loading > w->n_gated || (w->first && w->n_gated == 0) ? -1 : best;
