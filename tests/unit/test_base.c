@@ -154,6 +154,27 @@ static void hashes_match_published_vectors(void **state) {
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     rad_xxh128("", 0, x); /* xxHash sanity table: XXH3_128bits of nothing, seed 0 */
     assert_string_equal(x, "99aa06d3014798d86001c324468d497f");
+    /* in parts and in one pass what each is alone; another seed, another hash; every byte counts */
+    enum { MANY = 700001 };
+    uint8_t *p = rad_malloc(MANY);
+    assert_non_null(p);
+    for (int i = 0; i < MANY; i++)
+        p[i] = (uint8_t)(i * i >> 5);
+    char sha[RAD_SHA256_HEX], quick[RAD_XXH128_HEX];
+    const rad_map m = {.data = p, .size = MANY};
+    assert_ok(rad_sha256(p, MANY, hex, &err));
+    rad_xxh128(p, MANY, x);
+    assert_ok(rad_map_xxh128(&m, false, 0, quick, sha, &err));
+    assert_string_equal(quick, x);
+    assert_string_equal(sha, hex);
+    assert_ok(rad_map_sha256(&m, false, sha, &err));
+    assert_string_equal(sha, hex);
+    assert_ok(rad_map_xxh128(&m, false, 5, quick, NULL, &err));
+    assert_string_not_equal(quick, x);
+    p[MANY - 1] ^= 1;
+    assert_ok(rad_map_xxh128(&m, false, 0, quick, NULL, &err));
+    assert_string_not_equal(quick, x);
+    free(p);
 }
 
 static void words_and_numbers(void **state) {

@@ -6,7 +6,7 @@
 #include "onnx_writer.h"
 #include "radcohort/infer.h"
 
-enum { N = 64, K = 32 };
+enum { N = 640, K = 480 }; /* a file large enough to be hashed and laid out by threads */
 
 /* x [1, N] -> Gemm -> Mul by a vector, which stays a constant of its own in every backend -> y [1, K]; `seed` changes the weights only. */
 static void network(onnx_writer *w, float seed) {
@@ -50,7 +50,7 @@ static void check(const char *backend) {
     }
     rad_model *m = NULL;
     rad_engine *e = NULL;
-    const rad_engine_opts opts = {.threads = 1};
+    const rad_engine_opts opts = {.threads = 2};
     float in[N], before[K], after[K];
     for (int i = 0; i < N; i++)
         in[i] = (float)(i % 7) - 3.0f;
