@@ -159,7 +159,7 @@ static void hashes_match_published_vectors(void **state) {
     uint8_t *p = rad_malloc(MANY);
     assert_non_null(p);
     for (int i = 0; i < MANY; i++)
-        p[i] = (uint8_t)(i * i >> 5);
+        p[i] = (uint8_t)((unsigned)i * (unsigned)i >> 5);
     char sha[RAD_SHA256_HEX], quick[RAD_XXH128_HEX];
     const rad_map m = {.data = p, .size = MANY};
     assert_ok(rad_sha256(p, MANY, hex, &err));

@@ -6,7 +6,7 @@
 #include "onnx_writer.h"
 #include "radcohort/infer.h"
 
-enum { C = 96, SIDE = 12, LAYERS = 6, CLASSES = 3 };
+enum { C = 96, SIDE = 24, LAYERS = 12, CLASSES = 3 };
 
 static float weight[LAYERS][C * C * 9], bias[LAYERS][C], last[C * CLASSES];
 
@@ -25,8 +25,8 @@ static void network(onnx_writer *w) {
     for (int i = 0; i < LAYERS; i++) {
         fill(weight[i], C * C * 9, 7 + (unsigned)i);
         fill(bias[i], C, 70 + (unsigned)i);
-        const int k = i % 2 ? 1 : 3;
-        snprintf(name, sizeof name, "w%.*s", i, "aaaaaaaa");
+        const int k = i % 4 == 1 ? 1 : 3;
+        snprintf(name, sizeof name, "w%.*s", i, "aaaaaaaaaaaa");
         onnx_init_f32(w, name, (int64_t[]){C, C, k, k}, 4, weight[i]);
         snprintf(name, sizeof name, "b%d", i);
         onnx_init_f32(w, name, (int64_t[]){C}, 1, bias[i]);
@@ -34,7 +34,7 @@ static void network(onnx_writer *w) {
     for (int i = 0; i <= LAYERS; i++) {
         const int of = i < LAYERS ? i : 1; /* the last one shares the weights of the second */
         char b[32];
-        snprintf(name, sizeof name, "w%.*s", of, "aaaaaaaa");
+        snprintf(name, sizeof name, "w%.*s", of, "aaaaaaaaaaaa");
         snprintf(b, sizeof b, "b%d", of);
         snprintf(y, sizeof y, "y%d", i);
         onnx_simple(w, "Conv", x, name, b, NULL, y);
