@@ -50,7 +50,7 @@ static float *numbers(size_t n, uint32_t seed) {
     return x;
 }
 
-static bool choose(const struct shape *s, const rad_post *post, struct dn_own *ret) {
+static bool choose(const struct shape *s, int64_t images, const rad_post *post, struct dn_own *ret) {
     rad_window_params w = {.n_axis = 2, .group = 1};
     for (int i = 0; i < 2; i++) {
         w.in[i] = i == 0 ? s->rows : s->columns;
@@ -61,7 +61,7 @@ static bool choose(const struct shape *s, const rad_post *post, struct dn_own *r
         w.pad_end[i] = s->end[i];
         w.out[i] = (w.in[i] + s->begin[i] + s->end[i] - (s->kernel[i] - 1) * s->dilation[i] - 1) / s->stride[i] + 1;
     }
-    return dn_own_choose(&w, s->channels, s->filters, post, ret);
+    return dn_own_choose(&w, images, s->channels, s->filters, post, ret);
 }
 
 /* One element before bias and activation, and the sum of its products' magnitudes. */
@@ -97,12 +97,13 @@ static void check(const struct shape *s, bool sum, const rad_post *act) {
     struct dn_own o;
     size_t weight_bytes = 0, room = 0;
     post.sum = sum;
-    assert_true(choose(s, &post, &o));
+    assert_true(choose(s, 2, &post, &o));
     if (o.way != s->way)
         fail_msg("%s goes by %s", s->what, dn_own_name(&o));
     assert_true(dn_own_sizes(&o, 1, &weight_bytes, &room));
-    const size_t n = (size_t)(o.out[0] * o.out[1] * o.filters);
-    float *x = numbers((size_t)(s->rows * s->columns * s->channels), 1), *bias = numbers((size_t)s->filters, 77);
+    const size_t n = (size_t)(o.images * o.out[0] * o.out[1] * o.filters);
+    const int64_t in = s->rows * s->columns * s->channels, pixels = o.out[0] * o.out[1];
+    float *x = numbers((size_t)(o.images * in), 1), *bias = numbers((size_t)s->filters, 77);
     float *w = numbers((size_t)(s->filters * s->channels * s->kernel[0] * s->kernel[1]), 1000), *before = numbers(n, 5);
     float *packed = rad_aligned(weight_bytes), *y = rad_aligned(n * sizeof *y), *again = rad_aligned(n * sizeof *y);
     assert_true(packed != NULL && y != NULL && again != NULL);
@@ -114,7 +115,8 @@ static void check(const struct shape *s, bool sum, const rad_post *act) {
     for (size_t i = 0; i < n; i += n / 300 + 1) {
         const int64_t f = (int64_t)i % o.filters, pixel = (int64_t)i / o.filters;
         double magnitude = 0.0;
-        double want = exact(s, x, w, pixel / o.out[1], pixel % o.out[1], f, &magnitude) + (double)bias[f] + (sum ? (double)before[i] : 0.0);
+        double want = exact(s, x + pixel / pixels * in, w, pixel % pixels / o.out[1], pixel % o.out[1], f, &magnitude) + (double)bias[f] +
+                      (sum ? (double)before[i] : 0.0);
         if (o.clamp)
             want = fmin(fmax(want, (double)o.low), (double)o.high);
         if (!(fabs((double)y[i] - want) <= limit * (magnitude + 1.0)))
@@ -156,7 +158,7 @@ static void test_nan(void **state) {
         const struct shape *s = &shapes[k == 0 ? 0 : 12];
         struct dn_own o;
         size_t weight_bytes = 0, room = 0;
-        assert_true(choose(s, &relu, &o) && dn_own_sizes(&o, 1, &weight_bytes, &room));
+        assert_true(choose(s, 1, &relu, &o) && dn_own_sizes(&o, 1, &weight_bytes, &room));
         const size_t n = (size_t)(o.out[0] * o.out[1] * o.filters);
         float *x = numbers((size_t)(s->rows * s->columns * s->channels), 1), *bias = numbers((size_t)s->filters, 77);
         float *w = numbers((size_t)(s->filters * s->channels * s->kernel[0] * s->kernel[1]), 1000);
@@ -182,14 +184,14 @@ static void test_not_ours(void **state) {
     const rad_post leaky = {.act = true, .alg = dnnl_eltwise_relu, .alpha = 0.1f};
     struct shape s = shapes[0];
     struct dn_own o;
-    assert_true(choose(&s, &none, &o));
-    assert_false(choose(&s, &swish, &o));
-    assert_false(choose(&s, &leaky, &o));
+    assert_true(choose(&s, 1, &none, &o));
+    assert_false(choose(&s, 1, &swish, &o));
+    assert_false(choose(&s, 1, &leaky, &o));
     s.channels = 24;
-    assert_false(choose(&s, &none, &o));
+    assert_false(choose(&s, 1, &none, &o));
     s.channels = 16;
     s.filters = 40;
-    assert_false(choose(&s, &none, &o));
+    assert_false(choose(&s, 1, &none, &o));
     o = (struct dn_own){
         .out = {1, 1}, .in = {1, 1}, .channels = INT64_C(1) << 40, .filters = INT64_C(1) << 40, .kernel = {1, 1}, .stride = {1, 1}};
     size_t weights = 0, room = 0;

@@ -75,8 +75,8 @@ static rad_status own_conv(struct dn_build *b, const rad_node *n, const rad_conv
     rad_md src, dst;
     size_t weight_bytes = 0, scratch_bytes = 0;
     rad_status st = RAD_OK;
-    if (b->type != dnnl_f32 || b->layout != RAD_LAYOUT_LAST || c->transposed || xs->dim[0] != 1 || !dn_is_const(b, w) ||
-        (bias >= 0 && !dn_is_const(b, bias)) || !dn_own_choose(&c->window, xs->dim[1], ys->dim[1], post, &own) ||
+    if (b->type != dnnl_f32 || b->layout != RAD_LAYOUT_LAST || c->transposed || !dn_is_const(b, w) ||
+        (bias >= 0 && !dn_is_const(b, bias)) || !dn_own_choose(&c->window, xs->dim[0], xs->dim[1], ys->dim[1], post, &own) ||
         !dn_own_sizes(&own, 1, &weight_bytes, &scratch_bytes) || !rad_md_layout(&src, xs, dnnl_f32, RAD_LAYOUT_LAST) ||
         !rad_md_layout(&dst, ys, dnnl_f32, RAD_LAYOUT_LAST))
         return RAD_OK;

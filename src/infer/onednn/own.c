@@ -49,8 +49,9 @@ static enum dn_own_way choose_way(const struct dn_own *o) {
     return near || tiles >= 24 ? DN_OWN_WINOGRAD4 : DN_OWN_WINOGRAD2;
 }
 
-bool dn_own_choose(const rad_window_params *w, int64_t channels, int64_t filters, const rad_post *post, struct dn_own *ret) {
-    struct dn_own o = {.channels = channels, .filters = filters};
+bool dn_own_choose(const rad_window_params *w, int64_t images, int64_t channels, int64_t filters, const rad_post *post,
+                   struct dn_own *ret) {
+    struct dn_own o = {.images = images, .channels = channels, .filters = filters};
     if (!rad_prim_has_avx512() || w->n_axis != 2 || w->group != 1 || channels % DN_LANES != 0 || filters % DN_LANES != 0 ||
         !limits(post, &o))
         return false;
@@ -81,12 +82,16 @@ void dn_own_pack(const struct dn_own *o, const void *weights, float *ret) {
 }
 
 void dn_own_run(const struct dn_own *o, const struct dn_own_data *d, int threads) {
-    if (o->way == DN_OWN_DIRECT)
-        dn_own_direct_run(o, d, threads);
-    else
-        dn_own_winograd_run(o, d, threads);
+    struct dn_own_data one = *d;
+    for (int64_t i = 0; i < o->images; i++) {
+        if (o->way == DN_OWN_DIRECT)
+            dn_own_direct_run(o, &one, threads);
+        else
+            dn_own_winograd_run(o, &one, threads);
+        one.src += o->in[0] * o->in[1] * o->channels;
+        one.dst += o->out[0] * o->out[1] * o->filters;
+    }
 }
-
 #else
 bool dn_own_sizes(const struct dn_own *o, int threads, size_t *ret_weight_bytes, size_t *ret_scratch_bytes) {
     (void)o;

@@ -1,4 +1,4 @@
-/* own.h (private to onednn/): dense two-dimensional float32 convolutions of one channels-last image by kernels of ours, on processors with
+/* own.h (private to onednn/): dense two-dimensional float32 convolutions of channels-last images by kernels of ours, on processors with
  * AVX-512. They stand beside the library's because they are quicker: they read the layout of the network as it is (no reorders around
  * Winograd's form), keep what they work on in the second cache, and fetch the next weights while they work on these.
  *
@@ -17,6 +17,7 @@ enum dn_own_way {
 
 struct dn_own {
     enum dn_own_way way;
+    int64_t images;            /* each by itself: the bits do not depend on their number */
     int64_t in[2], out[2];     /* rows and columns */
     int64_t channels, filters; /* multiples of 16 */
     int64_t kernel[2], stride[2], dilation[2], pad[2];
@@ -27,15 +28,15 @@ struct dn_own {
 
 /* All arrays are aligned to 64 bytes. */
 struct dn_own_data {
-    const float *src;     /* [rows][columns][channels] */
+    const float *src;     /* [images][rows][columns][channels] */
     const float *weights; /* as dn_own_pack() leaves them */
     const float *bias;    /* [filters] */
-    float *dst;           /* [rows][columns][filters] */
+    float *dst;           /* [images][rows][columns][filters] */
     void *scratch;        /* dn_own_scratch() bytes */
 };
 
 /* False: not ours to do (another shape or activation, no AVX-512); use the library. */
-bool dn_own_choose(const rad_window_params *w, int64_t channels, int64_t filters, const rad_post *post, struct dn_own *ret);
+bool dn_own_choose(const rad_window_params *w, int64_t images, int64_t channels, int64_t filters, const rad_post *post, struct dn_own *ret);
 /* False when a size overflows. */
 bool dn_own_sizes(const struct dn_own *o, int threads, size_t *ret_weight_bytes, size_t *ret_scratch_bytes) RAD_MUST_CHECK;
 /* `weights`: [filters][channels][kernel rows][kernel columns], row-major, of any alignment. */
@@ -81,6 +82,7 @@ void dn_own_tile(const struct dn_tile *t);
 
 bool dn_own_direct_sizes(const struct dn_own *o, int threads, size_t *ret_weight_bytes, size_t *ret_scratch_bytes) RAD_MUST_CHECK;
 void dn_own_direct_pack(const struct dn_own *o, const void *weights, float *ret);
+/* These run one image. */
 void dn_own_direct_run(const struct dn_own *o, const struct dn_own_data *d, int threads);
 bool dn_own_winograd_sizes(const struct dn_own *o, int threads, size_t *ret_weight_bytes, size_t *ret_scratch_bytes) RAD_MUST_CHECK;
 void dn_own_winograd_pack(const struct dn_own *o, const void *weights, float *ret);

@@ -24,7 +24,8 @@ static int64_t elements(const rad_md *md) {
 /* Multiply-adds, or elements touched: enough to say which of two teams finishes first. */
 static double work_of(const struct dn_step *s) {
     if (s->kind == DN_OWN)
-        return (double)(s->own.out[0] * s->own.out[1] * s->own.filters) * (double)(s->own.channels * s->own.kernel[0] * s->own.kernel[1]);
+        return (double)(s->own.images * s->own.out[0] * s->own.out[1] * s->own.filters) *
+               (double)(s->own.channels * s->own.kernel[0] * s->own.kernel[1]);
     if (s->kind != DN_PRIM)
         return 0.0;
     const double dst = (double)elements(&s->prim.dst);
