@@ -9,6 +9,7 @@
 #include "shard.h"
 #include "signals.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -333,10 +334,24 @@ static rad_status plan_night(struct farm *f, rad_error *err) {
     return st;
 }
 
+/* The worker of this process, which has nothing left to do. */
+struct ending {
+    rad_agent *agent;
+    double patience;
+};
+
+static void *end_agent(void *ending) {
+    const struct ending *e = ending;
+    rad_agent_end(e->agent, e->patience);
+    return NULL;
+}
+
 static rad_status run_root(struct farm *f, rad_error *err) {
     rad_coordinator *c = NULL;
     rad_agent a = {.t = f->t};
-    bool nothing = false;
+    struct ending e = {&a, quit_patience(f)};
+    pthread_t ending;
+    bool nothing = false, apart = false;
     rad_status st = f->opts->status ? rad_session_open(f->opts->status, NULL, &f->session, err) : RAD_OK;
     if (st == RAD_OK)
         st = rad_plan_read_job(f->opts, true, &f->plan, err);
@@ -374,9 +389,14 @@ static rad_status run_root(struct farm *f, rad_error *err) {
         if (st == RAD_OK)
             st = coordinate(f, c, &a, err);
         dismiss(f, c, &a);
-        rad_agent_end(&a, quit_patience(f));
+        /* giving back a network's memory takes as long as half of the statistics: side by side with them */
+        apart = a.w && pthread_create(&ending, NULL, end_agent, &e) == 0;
+        if (!apart)
+            rad_agent_end(&a, e.patience);
     }
     st = rad_coordinator_finish(c, st, err);
+    if (apart)
+        pthread_join(ending, NULL);
     rad_coordinator_destroy(&c);
     return st;
 }
