@@ -12,15 +12,14 @@
 #include <stdlib.h>
 
 #define BUFFER_BYTES ((size_t)2 << 20)
-#define AHEAD_BYTES ((size_t)256 << 10) /* of a block, are there before it is begun */
-#define MAX_BLOCK_BYTES ((size_t)1 << 20)
-#define MAX_BLOCK_OUT ((uint64_t)1 << 30) /* offsets in a block are 32 bits wide */
-#define MAX_GROUPS ((size_t)1 << 21)      /* 16 MB; then the window is made and what was before it is forgotten */
+#define MAX_BLOCK_BYTES ((size_t)256 << 10) /* zlib's are a quarter of it at most; all of one, and a group more, is in the buffer */
+#define MAX_BLOCK_OUT ((uint64_t)1 << 30)   /* offsets in a block are 32 bits wide */
+#define MAX_GROUPS ((size_t)1 << 21)        /* 16 MB; then the window is made and what was before it is forgotten */
 #define MAX_LANE_GROUPS ((size_t)1 << 19)
 #define GROUP_STEPS 32
 #define FINE_STEPS 128 /* noted singly, at the start of a guess */
 #define MIN_GUESS_BITS ((uint64_t)48 << 10)
-#define STEP_BYTES 6 /* passed by a step at most, rounded up: 12 + 5 + 10 + 13 bits */
+#define GROUP_BYTES ((size_t)256) /* passed by a group and a symbol, and read behind them, at most: steps of 12 + 5 + 10 + 13 bits */
 enum { LANES = 4 };
 
 struct rad_skim {
@@ -98,7 +97,7 @@ void rad_skim_destroy(rad_skim **kp) {
 
 /* One entry of each table without a branch that depends on the data: literals, or a match, or both. False: something else is there, and
  * nothing was taken. */
-static inline __attribute__((always_inline)) bool step(struct cursor *c, const uint8_t *data, const struct skim_tables *t) {
+RAD_ALWAYS_INLINE static bool step(struct cursor *c, const uint8_t *data, const struct skim_tables *t) {
     const uint64_t bits = skim_peek(data, c->at);
     const uint32_t e = t->count_lit[bits & ((1u << SKIM_LIT_BITS) - 1)];
     if (__builtin_expect((e & SKIM_ODD) != 0, 0))
@@ -140,15 +139,15 @@ static enum symbol slow_step(struct cursor *c, const uint8_t *data, const struct
 }
 
 /* Notes where it is, counted from bit `header`. True: at its limit. */
-static inline __attribute__((always_inline)) bool note(struct lane *l, const struct cursor *c, uint64_t header) {
+RAD_ALWAYS_INLINE static bool note(struct lane *l, const struct cursor *c, uint64_t header) {
     l->group[l->n_group++] = (struct skim_group){(uint32_t)(c->at - header), (uint32_t)c->out};
     return c->at >= l->limit;
 }
 
 /* Up to `times` groups of `steps` steps in `lanes` lanes at once, noting where each group ends. Ends early when a lane is at its limit (0)
  * or in front of something odd (its number plus one). Compiled for each number of lanes, so that all cursors are in registers. */
-static inline __attribute__((always_inline)) int run_lanes(struct lane *const *l, const int lanes, const struct skim_tables *t,
-                                                           size_t times, int steps, const uint8_t *data, uint64_t header) {
+RAD_ALWAYS_INLINE static int run_lanes(struct lane *const *l, const int lanes, const struct skim_tables *t, size_t times, int steps,
+                                       const uint8_t *data, uint64_t header) {
     struct cursor c[LANES];
     int odd = 0;
     bool limit = false;
@@ -169,8 +168,8 @@ static inline __attribute__((always_inline)) int run_lanes(struct lane *const *l
     return odd;
 }
 
-static inline __attribute__((always_inline)) int run_any(struct lane *const *l, int lanes, const struct skim_tables *t, size_t times,
-                                                         int steps, const uint8_t *data, uint64_t header) {
+RAD_ALWAYS_INLINE static int run_any(struct lane *const *l, int lanes, const struct skim_tables *t, size_t times, int steps,
+                                     const uint8_t *data, uint64_t header) {
     switch (lanes) {
     case 1:
         return run_lanes(l, 1, t, times, steps, data, header);
@@ -362,11 +361,11 @@ static rad_status join_lanes(rad_skim *k, const struct race *r, uint64_t body, u
     return st;
 }
 
-/* Bytes [bit / 8, + AHEAD_BYTES or more) of the file into the buffer, zeros behind the file's end. */
-static rad_status look_ahead(rad_skim *k, size_t ahead, rad_error *err) {
+/* Bytes [bit / 8, + MAX_BLOCK_BYTES + GROUP_BYTES or more) of the file into the buffer, zeros behind the file's end. */
+static rad_status look_ahead(rad_skim *k, rad_error *err) {
     const size_t byte = (size_t)(k->bit >> 3), gone = byte - k->at;
     rad_status st = RAD_OK;
-    if (k->eof || gone + ahead <= k->n)
+    if (k->eof || gone + MAX_BLOCK_BYTES + GROUP_BYTES <= k->n)
         return RAD_OK;
     memmove(k->buffer, k->buffer + gone, k->n - gone);
     k->n -= gone;
@@ -385,9 +384,8 @@ out:
 static rad_status count_codes(rad_skim *k, const struct skim_head *h, uint64_t header, uint64_t *ret_bits, uint64_t *ret_out,
                               rad_error *err) {
     rad_status st = RAD_OK;
-    const uint64_t n = 8 * (uint64_t)k->n, spare = 8 * (STEP_BYTES * GROUP_STEPS + 16);
-    struct race r = {.data = k->buffer, .header = header, .lane = k->lane, .n_lane = 1, .t = k->tables};
-    r.end = k->eof ? n : n > spare ? n - spare : 0;
+    const uint64_t n = 8 * (uint64_t)k->n, most = header + 8 * MAX_BLOCK_BYTES;
+    struct race r = {.data = k->buffer, .header = header, .end = n < most ? n : most, .lane = k->lane, .n_lane = 1, .t = k->tables};
     skim_tables_for_counting(k->tables);
     const uint64_t body = h->body;
     if (k->guess >= MIN_GUESS_BITS && body + k->guess < r.end)
@@ -404,10 +402,9 @@ static rad_status count_codes(rad_skim *k, const struct skim_head *h, uint64_t h
         set_limit(&r, &r.lane[i]);
     RAD_TRY(race(&r, err));
     const struct lane *l = leader(&r);
-    *ret_bits = 0; /* not to its end */
-    if (l->state == ENDED && l->c.at <= n)
+    k->failed = l->state != ENDED || l->c.at > n;
+    if (!k->failed)
         RAD_TRY(join_lanes(k, &r, body, ret_bits, ret_out, err));
-    k->failed |= l->state == DEAD || (*ret_bits == 0 && k->eof);
 out:
     return st;
 }
@@ -443,19 +440,17 @@ static rad_status next_block(rad_skim *k, rad_error *err) {
         k->room_block = room;
     }
     const size_t first = k->n_group;
-    for (size_t ahead = AHEAD_BYTES; bits == 0 && !k->failed; ahead *= 4) {
-        RAD_TRY(look_ahead(k, ahead, err));
-        const uint64_t header = k->bit - 8 * (uint64_t)k->at;
-        if (ahead > MAX_BLOCK_BYTES || !skim_head_read(k->buffer, header, &h, k->tables) || h.body > 8 * (uint64_t)k->n) {
-            k->failed = true;
-        } else if (h.stored) {
-            RAD_TRY(add_group(k, (struct skim_group){(uint32_t)(h.body - header), 0}, err));
-            bits = h.body - header + 8 * (uint64_t)h.n;
-            out = h.n;
-        } else {
-            RAD_TRY(count_codes(k, &h, header, &bits, &out, err));
-            k->failed |= bits > 0 && k->out < RAD_SKIM_WINDOW && !stays_behind_front(k, first, header, bits);
-        }
+    RAD_TRY(look_ahead(k, err));
+    const uint64_t header = k->bit - 8 * (uint64_t)k->at;
+    if (!skim_head_read(k->buffer, header, &h, k->tables) || h.body > 8 * (uint64_t)k->n) {
+        k->failed = true;
+    } else if (h.stored) {
+        RAD_TRY(add_group(k, (struct skim_group){(uint32_t)(h.body - header), 0}, err));
+        bits = h.body - header + 8 * (uint64_t)h.n;
+        out = h.n;
+    } else {
+        RAD_TRY(count_codes(k, &h, header, &bits, &out, err));
+        k->failed = k->failed || (k->out < RAD_SKIM_WINDOW && !stays_behind_front(k, first, header, bits));
     }
     if (k->failed) {
         k->n_group = first;
