@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A job of a better partition takes our nodes in mid-run (PriorityTier, PreemptMode=REQUEUE): ours goes back into the queue, goes on from
-# what it had, and ends with the results of an undisturbed run.
+# what it had, and ends with the results of an undisturbed run. So many patients that work is left when the better job comes.
 . "$(dirname "$0")/lib.sh"
-make_job 60 32 112
+make_job 150 32 112
 site RAD_LAUNCHER=mpirun
 db=results/preempt.sqlite
 job=$(submit -N 2 -n 2 --exclusive -w n1,n2 slurm/run.sbatch job/job.yaml --db $db)
