@@ -448,6 +448,7 @@ static rad_status next_block(rad_skim *k, rad_error *err) {
         RAD_TRY(add_group(k, (struct skim_group){(uint32_t)(h.body - header), 0}, err));
         bits = h.body - header + 8 * (uint64_t)h.n;
         out = h.n;
+        k->failed = header + bits > 8 * (uint64_t)k->n; /* the file ends in it */
     } else {
         RAD_TRY(count_codes(k, &h, header, &bits, &out, err));
         k->failed = k->failed || (k->out < RAD_SKIM_WINDOW && !stays_behind_front(k, first, header, bits));

@@ -126,6 +126,8 @@ static rad_status look_at(struct trace *t, const struct skim_block *b, rad_skim_
     RAD_TRY(read(file, first, t->bytes, n, &got, err));
     memset(t->bytes + got, 0, n + SKIM_PAD - got);
     *ret_good = got == n && skim_head_read(t->bytes, b->bit & 7, &t->head, t->tables);
+    if (*ret_good && t->head.stored) /* looked at when it was counted; the file may have changed since */
+        *ret_good = (t->head.body >> 3) + t->head.n <= n;
     if (*ret_good && !t->head.stored)
         skim_tables_for_reading(t->tables);
     t->of = b;

@@ -247,6 +247,23 @@ static void a_file_cut_anywhere_is_not_passed_over(void **state) {
         free(copy);
     }
     free(whole.p);
+    /* In the middle of a stored block, just before the end of what is read at once: the next header would be behind it. */
+    enum { LARGE = 2300000, READ = 2 << 20 };
+    uint8_t *noise = malloc(LARGE);
+    fill(noise, LARGE, RANDOM, 3);
+    const struct packing how = {"stored and flushed", 0, 8, Z_DEFAULT_STRATEGY, 20011};
+    struct memory_file stored = pack(noise, LARGE, &how);
+    for (size_t n = READ - 20000; n < READ; n += 1000) {
+        struct memory_file f = {stored.p, FRONT + n};
+        rad_skim *k = rad_skim_create(read_memory, &f, FRONT);
+        const rad_skim_place *p = NULL;
+        rad_error err;
+        assert_ok(rad_skim_to(k, LARGE - 1, &p, &err));
+        assert_null(p);
+        rad_skim_destroy(&k);
+    }
+    free(stored.p);
+    free(noise);
     free(data);
 }
 
