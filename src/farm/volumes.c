@@ -14,8 +14,9 @@ struct kept {
     rad_volume *volume;
 };
 
-/* Images kept beside those in use, however small they are: the table is a list, and a lesion's neighbour is among the last. */
-#define MAX_IDLE_IMAGES 256
+/* Images kept beside those in use, however small they are: the table is a list, a lesion's neighbour is among the last, and blocks that lie
+ * here are not there for the next volume. */
+#define MAX_IDLE_IMAGES 32
 
 struct rad_shared_image {
     rad_shared_image *next;

@@ -1,11 +1,12 @@
 /* spare.c: blocks of voxels for the next volume. A fresh block costs the kernel a page fault and a zeroed page at a time, a tenth of the
- * time of reading a CT; one that the last volume is done with costs nothing. */
+ * time of reading a CT; one that the last volume is done with costs nothing. The few slices of a region count, too: the heap of a thread
+ * gives such blocks back to the kernel. */
 #include "internal.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-#define KEEP_FROM ((size_t)4 << 20) /* smaller ones come from the heap, which keeps them itself */
+#define KEEP_FROM ((size_t)256 << 10) /* smaller ones come from the heap, which keeps them */
 enum { MAX_BLOCKS = 16 };
 
 struct rad_spare {
