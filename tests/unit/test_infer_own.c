@@ -32,6 +32,16 @@ static const struct shape shapes[] = {
     {"3x3, tiles of 4, padded on one side", DN_OWN_WINOGRAD4, 17, 18, 32, 64, {3, 3}, {1, 1}, {1, 1}, {0, 2}, {2, 1}},
     {"3x3, tiles of 2, few pixels", DN_OWN_WINOGRAD2, 7, 7, 48, 64, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
     {"3x3, tiles of 2, many weights, blocks of them", DN_OWN_WINOGRAD2, 16, 18, 352, 320, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+    {"3x3/2, tiles of 2", DN_OWN_STRIDED2, 16, 16, 64, 64, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
+    {"3x3/2, tiles of 2 over each edge, not padded", DN_OWN_STRIDED2, 28, 31, 96, 80, {3, 3}, {2, 2}, {1, 1}, {0, 0}, {0, 0}},
+    {"3x3/2, tiles of 2, padded at the end, blocks of them", DN_OWN_STRIDED2, 36, 34, 288, 64, {3, 3}, {2, 2}, {1, 1}, {0, 0}, {1, 2}},
+    {"3x3/2, tiles of 4", DN_OWN_STRIDED4, 47, 48, 48, 48, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
+    {"3x3/2, tiles of 4 over each edge, blocks of them", DN_OWN_STRIDED4, 53, 58, 64, 80, {3, 3}, {2, 2}, {1, 1}, {2, 1}, {1, 0}},
+    {"3x3/2, tiles of 4, not padded, one column more", DN_OWN_STRIDED4, 50, 67, 48, 48, {3, 3}, {2, 2}, {1, 1}, {0, 0}, {0, 0}},
+    {"3x3/2, few pixels", DN_OWN_DIRECT, 14, 14, 64, 64, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
+    {"3x3/2, few channels", DN_OWN_DIRECT, 28, 28, 48, 64, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
+    {"3x3/2, few of both", DN_OWN_DIRECT, 48, 48, 32, 32, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
+    {"3x3, uneven strides", DN_OWN_DIRECT, 48, 24, 64, 64, {3, 3}, {2, 1}, {1, 1}, {1, 1}, {1, 1}},
 };
 
 static float number(uint32_t i) {
@@ -111,7 +121,8 @@ static void check(const struct shape *s, bool sum, const rad_post *act) {
     struct dn_own_data d = {.src = x, .weights = packed, .bias = bias, .dst = y};
     memcpy(y, before, n * sizeof *y);
     run(&o, d, 1);
-    const double limit = o.way == DN_OWN_WINOGRAD4 ? 1e-6 : o.way == DN_OWN_WINOGRAD2 ? 5e-7 : 3e-7; /* of the magnitudes summed */
+    static const double limits[] = {3e-7, 5e-7, 1e-6, 3e-7, 3e-7}; /* of the magnitudes summed */
+    const double limit = limits[o.way];
     for (size_t i = 0; i < n; i += n / 300 + 1) {
         const int64_t f = (int64_t)i % o.filters, pixel = (int64_t)i / o.filters;
         double magnitude = 0.0;
@@ -149,13 +160,16 @@ static void test_shapes(void **state) {
     check(&shapes[12], true, &relu);
     check(&shapes[12], false, &none);
     check(&shapes[16], true, &clip);
+    check(&shapes[18], true, &relu);
+    check(&shapes[21], false, &clip);
 }
 
 /* What is not a number stays none, in its own elements (direct) or its tile's. */
 static void test_nan(void **state) {
     (void)state;
-    for (int k = 0; k < 2; k++) {
-        const struct shape *s = &shapes[k == 0 ? 0 : 12];
+    static const int which[] = {0, 12, 18, 21};
+    for (int k = 0; k < 4; k++) {
+        const struct shape *s = &shapes[which[k]];
         struct dn_own o;
         size_t weight_bytes = 0, room = 0;
         assert_true(choose(s, 1, &relu, &o) && dn_own_sizes(&o, 1, &weight_bytes, &room));

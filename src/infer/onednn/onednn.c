@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* Part of every content key: raise it when a change in this folder moves a bit of any result. */
-#define RAD_ONEDNN_REVISION 2
+#define RAD_ONEDNN_REVISION 3
 
 struct state {
     dnnl_engine_t engine;

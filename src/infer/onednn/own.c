@@ -33,18 +33,37 @@ static bool limits(const rad_post *post, struct dn_own *o) {
     return post->alg == dnnl_eltwise_clip || (post->alg == dnnl_eltwise_relu && post->alpha == 0.0f);
 }
 
+static int64_t count_tiles(const struct dn_own *o, int64_t step) {
+    return ((o->out[0] + step - 1) / step) * ((o->out[1] + step - 1) / step);
+}
+
+/* Of stride 2 there is less to save, 81 or 25 products of a tile for 144 or 36; results over the edge and the transforms, whose share grows
+ * as channels get fewer, lose it again. The limits are where 3 % were left of it in measurements of some 60 shapes: tiles of 4 x 4 need 36
+ * tiles to share their weights and a tenth fewer products than tiles of 2 x 2. */
+static enum dn_own_way choose_strided(const struct dn_own *o) {
+    const int64_t tiles2 = count_tiles(o, 2), tiles4 = count_tiles(o, 4);
+    const int64_t direct = 9 * o->out[0] * o->out[1], products2 = 25 * tiles2, products4 = 81 * tiles4;
+    const bool has_many = o->channels + o->filters >= 96 || tiles4 >= 64;
+    if (tiles4 >= 36 && has_many && 10 * products4 <= 9 * products2 && 5 * products4 <= 4 * direct)
+        return DN_OWN_STRIDED4;
+    const bool saves = o->channels >= 96 ? 5 * products2 <= 4 * direct : 4 * products2 <= 3 * direct;
+    return tiles2 >= 16 && o->channels >= 64 && o->filters >= 64 && saves ? DN_OWN_STRIDED2 : DN_OWN_DIRECT;
+}
+
 /* Winograd's filtering for dense 3 x 3 windows, in float32 throughout: fewer multiplications, not less precision (the points of F(4 x 4)
- * are chosen for it, see own_points.h).
+ * are chosen for it, see own_points.h). Of stride 1 or 2 along both axes.
  *
  * Its tiles are of 4 x 4 where the weights, four times as many as in the network, stay in a cache or are used often enough to pay for their
  * way from memory; else of 2 x 2. Few channels leave little but the transforms: these go directly. */
 static enum dn_own_way choose_way(const struct dn_own *o) {
     for (int i = 0; i < 2; i++)
-        if (o->kernel[i] != 3 || o->stride[i] != 1 || o->dilation[i] != 1)
+        if (o->kernel[i] != 3 || o->stride[i] != o->stride[0] || o->stride[i] > 2 || o->dilation[i] != 1)
             return DN_OWN_DIRECT;
     if (o->channels < 32 || o->filters < 32 || o->out[0] < 4 || o->out[1] < 4)
         return DN_OWN_DIRECT;
-    const int64_t tiles = ((o->out[0] + 3) / 4) * ((o->out[1] + 3) / 4);
+    if (o->stride[0] == 2)
+        return choose_strided(o);
+    const int64_t tiles = count_tiles(o, 4);
     const bool near = o->channels * o->filters <= 192 * 192 && tiles > 4;
     return near || tiles >= 24 ? DN_OWN_WINOGRAD4 : DN_OWN_WINOGRAD2;
 }
@@ -118,6 +137,6 @@ void dn_own_run(const struct dn_own *o, const struct dn_own_data *d, int threads
 #endif
 
 const char *dn_own_name(const struct dn_own *o) {
-    static const char *const names[] = {"own:direct", "own:winograd_2x2", "own:winograd_4x4"};
+    static const char *const names[] = {"own:direct", "own:winograd_2x2", "own:winograd_4x4", "own:strided_2x2", "own:strided_4x4"};
     return names[o->way];
 }

@@ -8,8 +8,10 @@ enum { MOST_EDGE = 6, MOST_STEP = 4 };
 
 /* ---------------------------------------------------------------- weights */
 
-/* G of both forms: row p is (1, p, p squared) over the product of its distances to the other points; the last, infinity, (0, 0, 1). */
-RAD_TARGET("avx512f") void dn_own_points_of_weights(int64_t edge, float weights[][9], float *ret, size_t step) {
+/* G of each form: row p is (1, p, p squared) over the product of its distances to the other points; the last, infinity, (0, 0, 1). In
+ * stride 2 there are (1, 0, p) and (0, 0, 1) likewise, but for signs that sources2() of own_strided.c has, and (0, 1, 0) for the odd
+ * samples. */
+RAD_TARGET("avx512f") void dn_own_points_of_weights(int64_t edge, int64_t stride, float weights[][9], float *ret, size_t step) {
     static const double g2[4][3] = {{1.0, 0.0, 0.0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0.0, 0.0, 1.0}};
     static const double root = 0.70710678118654752440; /* 1 / sqrt(2) */
     static const double g4[6][3] = {{1.0, 0.0, 0.0},
@@ -18,7 +20,14 @@ RAD_TARGET("avx512f") void dn_own_points_of_weights(int64_t edge, float weights[
                                     {1.0 / 6.0, 1.0 / 3.0 * root, 1.0 / 3.0},
                                     {1.0 / 6.0, -1.0 / 3.0 * root, 1.0 / 3.0},
                                     {0.0, 0.0, 1.0}};
-    const double(*g)[3] = edge == 4 ? g2 : g4;
+    static const double strided2[4][3] = {{1.0, 0.0, 0.0}, {1.0, 0.0, 1.0}, {0.0, 0.0, 1.0}, {0.0, 1.0, 0.0}};
+    static const double strided4[6][3] = {{32.0 / 27.0, 0.0, 0.0},
+                                          {-32.0 / 27.0, 0.0, -8.0 / 9.0},
+                                          {-32.0 / 81.0, 0.0, 8.0 / 27.0},
+                                          {32.0 / 81.0, 0.0, 16.0 / 27.0},
+                                          {0.0, 0.0, 1.0},
+                                          {0.0, 1.0, 0.0}};
+    const double(*g)[3] = edge == 4 ? (stride == 1 ? g2 : strided2) : (stride == 1 ? g4 : strided4);
     double w[9][DN_LANES], column[MOST_EDGE][3][DN_LANES];
     for (int i = 0; i < DN_LANES; i++)
         for (int j = 0; j < 9; j++)

@@ -1,5 +1,6 @@
-/* own_winograd.c: 3 x 3 convolutions in Winograd's form, block of tiles by block of tiles: sources are transformed into the second cache,
- * multiplied panel by panel, and each panel's results transformed back while they are there. own_points.h has the arithmetic. */
+/* own_winograd.c: 3 x 3 convolutions of stride 1 or 2 in Winograd's form, block of tiles by block of tiles: sources are transformed into
+ * the second cache, multiplied panel by panel, and each panel's results transformed back while they are there. own_points.h has the
+ * arithmetic. */
 #include "own.h"
 
 #include <omp.h>
@@ -13,20 +14,24 @@
 enum { NEAR_WEIGHTS = 768 << 10, NEAR_BYTES = 192 << 10, FAR_BYTES = 1 << 20, LEAST_TILES = 2 * DN_TILE_ROWS };
 
 struct grid {
-    int64_t step, edge, points;     /* results of a tile, sources of a tile (step + 2), its square */
+    int64_t stride, step, side;     /* of the window; results and sources of a tile's side */
+    int64_t edge, points, products; /* points of the weights on a side, and in all; products of a tile */
     int64_t columns, tiles, blocks; /* tiles are counted row by row; blocks of them are as equal as can be */
     int64_t most;                   /* tiles of a block */
     size_t source_step;             /* floats of a block's sources from point to point */
 };
 
 static struct grid grid_of(const struct dn_own *o) {
-    struct grid g = {.step = o->way == DN_OWN_WINOGRAD4 ? 4 : 2};
+    struct grid g = {.stride = o->way == DN_OWN_STRIDED2 || o->way == DN_OWN_STRIDED4 ? 2 : 1,
+                     .step = o->way == DN_OWN_WINOGRAD4 || o->way == DN_OWN_STRIDED4 ? 4 : 2};
+    g.side = g.stride * (g.step - 1) + 3;
     g.edge = g.step + 2;
     g.points = g.edge * g.edge;
+    g.products = g.side * g.side;
     g.columns = (o->out[1] + g.step - 1) / g.step;
     g.tiles = g.columns * ((o->out[0] + g.step - 1) / g.step);
-    const int64_t tile_bytes = g.points * o->channels * (int64_t)sizeof(float);
-    int64_t most = (tile_bytes * o->filters <= NEAR_WEIGHTS ? NEAR_BYTES : FAR_BYTES) / tile_bytes;
+    const int64_t pixel_bytes = o->channels * (int64_t)sizeof(float), tile_bytes = g.products * pixel_bytes;
+    int64_t most = (g.points * pixel_bytes * o->filters <= NEAR_WEIGHTS ? NEAR_BYTES : FAR_BYTES) / tile_bytes;
     most = most < LEAST_TILES ? LEAST_TILES : most;
     g.blocks = (g.tiles + most - 1) / most;
     g.most = (g.tiles + g.blocks - 1) / g.blocks;
@@ -36,11 +41,11 @@ static struct grid grid_of(const struct dn_own *o) {
 }
 
 static size_t source_bytes(const struct grid *g) {
-    return (size_t)g->points * g->source_step * sizeof(float);
+    return (size_t)g->products * g->source_step * sizeof(float);
 }
 
 static size_t product_bytes(const struct grid *g) {
-    return (size_t)(g->points * g->most * DN_PANEL_VECTORS * DN_LANES) * sizeof(float);
+    return (size_t)(g->products * g->most * DN_PANEL_VECTORS * DN_LANES) * sizeof(float);
 }
 
 bool dn_own_winograd_sizes(const struct dn_own *o, int threads, size_t *ret_weight_bytes, size_t *ret_scratch_bytes) {
@@ -64,7 +69,7 @@ void dn_own_winograd_pack(const struct dn_own *o, const void *weights, float *re
                 for (int64_t i = 0; i < DN_LANES; i++)
                     memcpy(w[i], (const char *)weights + ((first * DN_LANES + f + i) * o->channels + c) * (int64_t)sizeof w[i],
                            sizeof w[i]);
-                dn_own_points_of_weights(g.edge, w, panel + c * width + f, (size_t)(o->channels * width));
+                dn_own_points_of_weights(g.edge, g.stride, w, panel + c * width + f, (size_t)(o->channels * width));
             }
     }
 }
@@ -73,7 +78,8 @@ void dn_own_winograd_pack(const struct dn_own *o, const void *weights, float *re
 static void transform_sources(const struct dn_own *o, const struct grid *g, const float *src, int64_t block, int64_t first, int64_t end,
                               float *ret) {
     for (int64_t t = first; t < end; t++) {
-        const int64_t y = (t / g->columns) * g->step - o->pad[0], x = (t % g->columns) * g->step - o->pad[1];
+        const int64_t y = (t / g->columns) * g->step * g->stride - o->pad[0];
+        const int64_t x = (t % g->columns) * g->step * g->stride - o->pad[1];
         const struct dn_window w = {.src = src,
                                     .origin = (y * o->in[1] + x) * o->channels,
                                     .row_step = o->in[1] * o->channels,
@@ -81,10 +87,10 @@ static void transform_sources(const struct dn_own *o, const struct grid *g, cons
                                     .first = {y < 0 ? -y : 0, x < 0 ? -x : 0},
                                     .end = {o->in[0] - y, o->in[1] - x}};
         float *to = ret + (t - block) * o->channels;
-        if (g->step == 4)
-            dn_own_points_of_sources4(&w, o->channels, to, g->source_step);
+        if (g->stride == 1)
+            (g->step == 4 ? dn_own_points_of_sources4 : dn_own_points_of_sources2)(&w, o->channels, to, g->source_step);
         else
-            dn_own_points_of_sources2(&w, o->channels, to, g->source_step);
+            (g->step == 4 ? dn_own_strided_sources4 : dn_own_strided_sources2)(&w, o->channels, to, g->source_step);
     }
 }
 
@@ -104,18 +110,24 @@ static void transform_results(const struct dn_own *o, const struct grid *g, cons
                                     .low = o->low,
                                     .high = o->high};
         const float *from = product + (t - first) * vectors * DN_LANES;
-        if (g->step == 4)
-            dn_own_results_of_points4(&r, vectors, from, step);
+        if (g->stride == 1)
+            (g->step == 4 ? dn_own_results_of_points4 : dn_own_results_of_points2)(&r, vectors, from, step);
         else
-            dn_own_results_of_points2(&r, vectors, from, step);
+            (g->step == 4 ? dn_own_strided_results4 : dn_own_strided_results2)(&r, vectors, from, step);
     }
+}
+
+/* Products of a tile by the weights of point `p`: how many; *ret_first: the first of them, which the others follow (see own_points.h). */
+static int64_t products_of(const struct grid *g, int64_t p, int64_t *ret_first) {
+    const int64_t y = p / g->edge, x = p % g->edge, even = g->step + 1;
+    *ret_first = g->stride == 1 ? p : y < even ? y * g->side + x : even * g->side + x * g->step;
+    return g->stride == 1 ? 1 : (y < even ? 1 : g->step) * (x < even ? 1 : g->step);
 }
 
 /* One panel of the block of tiles first to end - 1. */
 static void run_panel(const struct dn_own *o, const struct grid *g, const struct dn_own_data *d, int64_t first, int64_t end,
                       const struct dn_panels *panels, int64_t panel, const float *source, float *product) {
-    const int64_t vector = dn_own_panel_first(panels, panel), n = end - first, parts = (n + DN_TILE_ROWS - 1) / DN_TILE_ROWS;
-    const int64_t least = n / parts, larger = n % parts; /* rows of a product; products with one more */
+    const int64_t vector = dn_own_panel_first(panels, panel), n = end - first;
     const float *row[DN_TILE_ROWS];
     struct dn_tile t = {.vectors = (int)(dn_own_panel_first(panels, panel + 1) - vector), .taps = 1, .channels = o->channels, .row = row};
     const int64_t width = t.vectors * DN_LANES;
@@ -127,11 +139,20 @@ static void run_panel(const struct dn_own *o, const struct grid *g, const struct
         const bool is_last = p + 1 == g->points && panel + 1 == panels->count;
         t.weights = weights + p * o->channels * width;
         const float *soon = is_last ? d->weights : t.weights + o->channels * width;
+        int64_t spot = 0, tile = 0;
+        const int64_t rows = products_of(g, p, &spot) * n, parts = (rows + DN_TILE_ROWS - 1) / DN_TILE_ROWS;
+        const int64_t least = rows / parts, larger = rows % parts; /* rows of a tile; tiles with one more */
+        float *result = product + spot * n * width;
         for (int64_t i = 0, from = 0; i < parts; from += t.rows, i++) {
             t.rows = (int)(i < larger ? least + 1 : least);
-            for (int r = 0; r < t.rows; r++)
-                row[r] = source + (size_t)p * g->source_step + (from + r) * o->channels;
-            t.result = product + (p * n + from) * width;
+            for (int r = 0; r < t.rows; r++) {
+                row[r] = source + (size_t)spot * g->source_step + tile * o->channels;
+                if (++tile == n) {
+                    tile = 0;
+                    spot++;
+                }
+            }
+            t.result = result + from * width;
             dn_own_soon(&t, i, soon, o->channels);
             dn_own_tile(&t);
         }
