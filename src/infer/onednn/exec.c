@@ -113,6 +113,12 @@ static rad_status run_eval(struct dn_exec *x, const struct dn_step *s, rad_error
     return rad_node_eval(n, in, n->residual >= 0 ? &residual : NULL, out, err);
 }
 
+static void go_on_alone(const struct dn_team **team) {
+    dn_seats_leave((*team)->seats);
+    dn_team_dismiss();
+    *team = NULL;
+}
+
 /* A team that lost too much of *team's time lets one thread go on: *team is NULL then. */
 static dnnl_status_t run_prim(struct dn_exec *x, int step, const struct dn_team **team, double *lost) {
     const struct dn_step *s = &x->plan->step[step];
@@ -123,10 +129,8 @@ static dnnl_status_t run_prim(struct dn_exec *x, int step, const struct dn_team 
     omp_set_num_threads((*team)->threads);
     const dnnl_status_t status = dnnl_primitive_execute(shared->prim.prim, x->stream, shared->n_arg, shared->arg);
     omp_set_num_threads(1);
-    if (dn_team_late(*team, shared, rad_clock_seconds() - start, lost)) {
-        dn_team_dismiss();
-        *team = NULL;
-    }
+    if (dn_team_late(*team, shared, rad_clock_seconds() - start, lost))
+        go_on_alone(team);
     return status;
 }
 
@@ -141,10 +145,8 @@ static void run_own(struct dn_exec *x, int step, const struct dn_team **team, do
     const double start = rad_clock_seconds();
     d.scratch = (*team)->scratch;
     dn_own_run(&s->own, &d, (*team)->threads);
-    if (dn_team_late(*team, shared, rad_clock_seconds() - start, lost)) {
-        dn_team_dismiss();
-        *team = NULL;
-    }
+    if (dn_team_late(*team, shared, rad_clock_seconds() - start, lost))
+        go_on_alone(team);
 }
 
 static rad_status run_steps(struct dn_exec *x, rad_error *err) {
@@ -184,7 +186,11 @@ rad_status dn_exec_run(struct dn_exec *x, const rad_tensor *in, rad_tensor *out,
     /* The plan was made for one thread: no OpenMP team here, whoever calls, but for the steps that were made for one. */
     const int team = omp_get_max_threads();
     omp_set_num_threads(1);
+    if (x->team != NULL)
+        dn_seats_take(x->team->seats, x->team->threads);
     const rad_status st = run_steps(x, err);
+    if (x->team != NULL)
+        dn_seats_leave(x->team->seats);
     omp_set_num_threads(team);
     for (int i = 0; st == RAD_OK && i < p->graph->n_output; i++)
         memcpy(out[i].data, tensor_data(x, p->output[i]), value_bytes(p->graph, p->graph->output[i]));

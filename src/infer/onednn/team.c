@@ -136,6 +136,7 @@ void dn_team_destroy(struct dn_team *t) {
         drop(&t->step[i]);
     free(t->step);
     free(t->scratch);
+    free(t->seats);
     free(t);
 }
 
@@ -252,11 +253,12 @@ static rad_status make_team(const struct dn_plan *p, int threads, const dnnl_exe
     t->threads = threads;
     t->n_step = p->n_step;
     t->step = rad_calloc((size_t)p->n_step, sizeof *t->step);
+    t->seats = dn_seats_create();
     for (int i = 0; i < p->n_step; i++)
         if (p->step[i].kind == DN_PRIM && rad_md_size(&p->step[i].prim.dst) > largest)
             largest = rad_md_size(&p->step[i].prim.dst);
     kept = rad_aligned(largest);
-    if (t->step == NULL || kept == NULL) {
+    if (t->step == NULL || t->seats == NULL || kept == NULL) {
         st = no_memory(err);
         goto out;
     }

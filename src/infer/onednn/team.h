@@ -8,6 +8,7 @@
 #define RAD_ONEDNN_TEAM_H
 
 #include "plan.h"
+#include "seats.h"
 
 /* What a team runs in place of one step of the plan; prim.prim NULL and not `own` = the step itself, on one thread. */
 struct dn_shared {
@@ -24,7 +25,8 @@ struct dn_team {
     int threads;
     int n_step, n_shared;
     struct dn_shared *step;
-    void *scratch;   /* of the step that needs most */
+    void *scratch; /* of the step that needs most */
+    struct dn_seats *seats;
     double gain;     /* estimated: work of the plan over that of its longest thread */
     double may_lose; /* seconds that its steps may lose in one run; see dn_team_late */
 };
