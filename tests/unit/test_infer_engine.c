@@ -8,17 +8,9 @@
 
 enum { SAMPLE = 3 * 9 * 9, CLASSES = 5, MOST = 11 };
 
-static float number(uint32_t i) {
-    i = (i ^ 61) ^ (i >> 16);
-    i *= 9;
-    i ^= i >> 4;
-    i *= 0x27d4eb2du;
-    return (float)((i ^ (i >> 15)) & 0xffff) / 65536.0f - 0.5f;
-}
-
 static void fill(float *p, size_t n, uint32_t seed) {
     for (size_t i = 0; i < n; i++)
-        p[i] = number((uint32_t)i + seed * 7919u);
+        p[i] = unit_number((uint32_t)i + seed * 7919u);
 }
 
 /* x [batch,3,9,9] -> Conv 3x3 (20) -> Relu -> Conv 3x3 (64) -> Relu -> mean -> (`odd`) -> Gemm (5) -> y, and z = Relu(y) */

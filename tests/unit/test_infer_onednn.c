@@ -9,14 +9,6 @@
 #define D(...) (int64_t[]){__VA_ARGS__}, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 #define DU(...) (int64_t[]){__VA_ARGS__}, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)
 
-static float number(uint32_t i) {
-    i = (i ^ 61) ^ (i >> 16);
-    i *= 9;
-    i ^= i >> 4;
-    i *= 0x27d4eb2du;
-    return (float)((i ^ (i >> 15)) & 0xffff) / 65536.0f - 0.5f;
-}
-
 static float noise[1 << 16];
 
 static void init(onnx_writer *w, const char *name, const int64_t *dims, size_t n) {
@@ -523,7 +515,7 @@ static void test_views(void **state) {
 static int prepare(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof noise / sizeof *noise; i++)
-        noise[i] = number((uint32_t)i);
+        noise[i] = unit_number((uint32_t)i);
     return 0;
 }
 

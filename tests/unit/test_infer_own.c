@@ -44,19 +44,11 @@ static const struct shape shapes[] = {
     {"3x3, uneven strides", DN_OWN_DIRECT, 48, 24, 64, 64, {3, 3}, {2, 1}, {1, 1}, {1, 1}, {1, 1}},
 };
 
-static float number(uint32_t i) {
-    i = (i ^ 61) ^ (i >> 16);
-    i *= 9;
-    i ^= i >> 4;
-    i *= 0x27d4eb2du;
-    return (float)((i ^ (i >> 15)) & 0xffff) / 65536.0f - 0.5f;
-}
-
 static float *numbers(size_t n, uint32_t seed) {
     float *x = rad_aligned(n * sizeof *x);
     assert_non_null(x);
     for (size_t i = 0; i < n; i++)
-        x[i] = number((uint32_t)i + seed);
+        x[i] = unit_number((uint32_t)i + seed);
     return x;
 }
 

@@ -1,4 +1,4 @@
-/* unit.h: what every unit test includes: cmocka in its required order, and two helpers. */
+/* unit.h: what every unit test includes: cmocka in its required order, and what several of them need. */
 #ifndef RAD_UNIT_H
 #define RAD_UNIT_H
 
@@ -46,6 +46,15 @@ static inline void unit_remove(const char *path) {
     snprintf(cmd, sizeof cmd, "rm -rf -- '%s'", path);
     if (system(cmd) != 0)
         fail_msg("cannot remove %s", path);
+}
+
+/* Between -0.5 and 0.5, without a pattern; the same for the same i. */
+static inline float unit_number(uint32_t i) {
+    i = (i ^ 61) ^ (i >> 16);
+    i *= 9;
+    i ^= i >> 4;
+    i *= 0x27d4eb2du;
+    return (float)((i ^ (i >> 15)) & 0xffff) / 65536.0f - 0.5f;
 }
 
 #endif
