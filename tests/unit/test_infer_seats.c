@@ -1,4 +1,4 @@
-/* Where a team may run: its leader on one processor, the others on any but that, and everybody's processors are given back. */
+/* Where a team may run: its leader on one processor, the others on any but that; and the leader gets its processors back. */
 #define _GNU_SOURCE /* affinity of threads */
 #include "unit.h"
 

@@ -102,8 +102,8 @@ void dn_own_pack(const struct dn_own *o, const void *weights, float *ret) {
 
 void dn_own_run(const struct dn_own *o, const struct dn_own_data *d, int threads) {
     struct dn_own_data one = *d;
-#ifdef __SANITIZE_THREAD__ /* OpenMP's library is not instrumented: what its barriers order would be taken for races. The bits are the     \
-                              same */
+#ifdef __SANITIZE_THREAD__
+    /* OpenMP's library is not instrumented: what its barriers order would be taken for races. The bits are the same. */
     threads = 1;
 #endif
     for (int64_t i = 0; i < o->images; i++) {
